@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/coro.h"
+
+#include "core/host.h"
+#include "core/op.h"
+#include "core/task.h"
+
+static lua_State *check_coroutine(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  return co;
+}
+
+static void mark_awaiting(lua_State *co) { *gl_extra(co) |= GL_AWAIT_BIT; }
+static void clear_awaiting(lua_State *co) { *gl_extra(co) &= ~GL_AWAIT_BIT; }
+
+/* The base of the running task plays the main thread. */
+static bool is_base(lua_State *L) {
+  gl_task *t = gl_host_of(L)->task;
+  return t && t->co == L;
+}
+
+/* ---- resume ---- */
+
+/* Run `co`, and each time it waits, let the wait through to the task: by yielding L in turn (then this
+ * returns through `k`), or by parking. Afterwards `co` has yielded to its user, returned or failed:
+ * returns how many values are on it, or -1 with the error on top of it. */
+static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
+  gl_host *h = gl_host_of(L);
+  for (;;) {
+    lua_State *before = h->running;
+    int nres = 0;
+    h->running = co;
+    int status = lua_resume(co, L, nargs, &nres);
+    h->running = before;
+    if (status == LUA_OK) return nres;
+    if (status != LUA_YIELD) return -1;
+    if (!h->awaiting) return nres;
+    mark_awaiting(co);
+    if (before == L && lua_isyieldable(L)) return lua_yieldk(L, 0, (lua_KContext)co, k);
+    h->awaiting = false;
+    gl_park(h, h->task);
+    clear_awaiting(co);
+    nargs = 0;
+  }
+}
+
+/* Hand over what `run` left on `co`. True: that many results are on L; false: the error is. */
+static bool deliver(lua_State *L, lua_State *co, int *n) {
+  if (*n < 0) {
+    lua_xmove(co, L, 1);
+    return false;
+  }
+  if (!lua_checkstack(L, *n + 1)) {
+    lua_pop(co, *n);
+    lua_pushliteral(L, "too many results to resume");
+    return false;
+  }
+  lua_xmove(co, L, *n);
+  return true;
+}
+
+/* Move the arguments and check that `co` may be resumed by us. False: the error is on L. */
+static bool begin(lua_State *L, lua_State *co, int nargs) {
+  if (!lua_checkstack(co, nargs)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return false;
+  }
+  if (gl_coro_awaits(co)) {
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    return false;
+  }
+  lua_xmove(L, co, nargs);
+  return true;
+}
+
+static int resume_end(lua_State *L, lua_State *co, int n) {
+  bool ok = deliver(L, co, &n);
+  if (!ok) n = 1;
+  lua_pushboolean(L, ok);
+  lua_insert(L, -(n + 1));
+  return n + 1;
+}
+
+static int resume_k(lua_State *L, int status, lua_KContext ctx) {
+  lua_State *co = (lua_State *)ctx;
+  (void)status;
+  clear_awaiting(co);
+  return resume_end(L, co, run(L, co, 0, resume_k));
+}
+
+static int co_resume(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  int nargs = lua_gettop(L) - 1;
+  if (!begin(L, co, nargs)) {
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
+  }
+  return resume_end(L, co, run(L, co, nargs, resume_k));
+}
+
+/* ---- wrap ---- */
+
+static int wrap_fail(lua_State *L, int stat) {
+  if (stat != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) { /* add position information, as stock */
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int wrap_end(lua_State *L, lua_State *co, int n) {
+  if (n < 0) {
+    int stat = lua_status(co);
+    if (stat != LUA_OK && stat != LUA_YIELD) { /* failed: close its variables; that may wait too */
+      stat = lua_resetthread(co);
+      lua_xmove(co, L, 1);
+    } else {
+      lua_xmove(co, L, 1);
+    }
+    return wrap_fail(L, stat);
+  }
+  if (!deliver(L, co, &n)) return wrap_fail(L, LUA_OK);
+  return n;
+}
+
+static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
+  lua_State *co = (lua_State *)ctx;
+  (void)status;
+  clear_awaiting(co);
+  return wrap_end(L, co, run(L, co, 0, wrap_k));
+}
+
+static int wrap_call(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int nargs = lua_gettop(L);
+  if (!begin(L, co, nargs)) return wrap_fail(L, LUA_OK);
+  return wrap_end(L, co, run(L, co, nargs, wrap_k));
+}
+
+static int co_create(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  return 1;
+}
+
+static int co_wrap(lua_State *L) {
+  co_create(L);
+  lua_pushcclosure(L, wrap_call, 1);
+  return 1;
+}
+
+/* ---- the rest ---- */
+
+static int co_yield(lua_State *L) {
+  if (is_base(L)) return luaL_error(L, "attempt to yield from outside a coroutine");
+  return lua_yield(L, lua_gettop(L));
+}
+
+static const char *status_of(lua_State *L, lua_State *co) {
+  if (L == co) return "running";
+  if (gl_coro_awaits(co)) return "normal";
+  lua_Debug ar;
+  switch (lua_status(co)) {
+    case LUA_YIELD: return "suspended";
+    case LUA_OK:
+      if (lua_getstack(co, 0, &ar)) return "normal"; /* it has frames, so it runs somebody else */
+      return lua_gettop(co) == 0 ? "dead" : "suspended";
+    default: return "dead";
+  }
+}
+
+static int co_status(lua_State *L) {
+  lua_pushstring(L, status_of(L, check_coroutine(L)));
+  return 1;
+}
+
+static int co_isyieldable(lua_State *L) {
+  lua_State *co = lua_isnone(L, 1) ? L : check_coroutine(L);
+  lua_pushboolean(L, !is_base(co) && lua_isyieldable(co));
+  return 1;
+}
+
+static int co_running(lua_State *L) {
+  bool main = is_base(L);
+  if (main) gl_host_of(L)->task->exposed = true;
+  lua_pushthread(L);
+  lua_pushboolean(L, main);
+  return 2;
+}
+
+static int co_close(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  const char *status = status_of(L, co);
+  if (*status != 'd' && *status != 's') return luaL_error(L, "cannot close a %s coroutine", status);
+  if (lua_resetthread(co) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+int gl_open_coroutine(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"create", co_create}, {"resume", co_resume},   {"running", co_running},         {"status", co_status},
+    {"wrap", co_wrap},     {"yield", co_yield},     {"isyieldable", co_isyieldable}, {"close", co_close},
+    {NULL, NULL},
+  };
+  lua_getglobal(L, "coroutine");
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
+  return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Lua's coroutine library with the stock semantics to the letter, plus two things: the host knows which
+ * coroutine runs, and an await inside a user's coroutine passes through it, level by level, to the task.
+ *
+ *     task base --resume--> generator --resume--> helper --gl_await-->
+ *        ^------- yield -------^------- yield -------'        the driver goes on
+ *
+ * To the script the coroutines stand still: they read as "normal" and nobody else can resume them. The
+ * base of a task reads as the main thread does in stock Lua.
+ */
+#ifndef GL_CORE_CORO_H
+#define GL_CORE_CORO_H
+
+#include <lua.h>
+
+/* Replaces resume, wrap, close, status, running, yield, isyieldable and create in the table `coroutine`. */
+int gl_open_coroutine(lua_State *L);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/error.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <uv.h>
+
+#define META "green.error"
+
+static int error_tostring(lua_State *L) {
+  lua_settop(L, 1);
+  if (!lua_istable(L, 1)) lua_pushliteral(L, META);
+  else lua_getfield(L, 1, "message");
+  return 1;
+}
+
+void gl_error_open(lua_State *L) {
+  luaL_newmetatable(L, META);
+  lua_pushcfunction(L, error_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+}
+
+static void push_object(lua_State *L, const char *op, const char *code, const char *fmt, va_list args) {
+  luaL_checkstack(L, 6, op);
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, op);
+  lua_pushliteral(L, ": ");
+  lua_pushvfstring(L, fmt, args);
+  lua_concat(L, 3);
+  lua_setfield(L, -2, "message");
+  lua_pushstring(L, code);
+  lua_setfield(L, -2, "code");
+  lua_pushstring(L, op);
+  lua_setfield(L, -2, "op");
+  luaL_setmetatable(L, META);
+}
+
+void gl_error_push(lua_State *L, const char *op, const char *code, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  push_object(L, op, code, fmt, args);
+  va_end(args);
+}
+
+int gl_error_raise(lua_State *L, const char *op, const char *code, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  push_object(L, op, code, fmt, args);
+  va_end(args);
+  return lua_error(L);
+}
+
+int gl_error_status(lua_State *L, const char *op, int status, const char *subject) {
+  const char *code = uv_err_name(status);
+  if (subject) return gl_error_raise(L, op, code, "%s: %s", subject, uv_strerror(status));
+  return gl_error_raise(L, op, code, "%s", uv_strerror(status));
+}
+
+int gl_error_is(lua_State *L, int idx, const char *code) {
+  if (!lua_istable(L, idx) || !lua_getmetatable(L, idx)) return 0;
+  luaL_getmetatable(L, META);
+  int same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  if (!same) return 0;
+  lua_getfield(L, idx, "code");
+  const char *have = lua_tostring(L, -1);
+  same = have && strcmp(have, code) == 0;
+  lua_pop(L, 1);
+  return same;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/check.h"
+#include "core/op.h"
+#include "core/stack.h"
+#include "core/task.h"
+
+#define MAX_PARKED 16000 /* two mappings each; vm.max_map_count is 65530 by default */
+
+static void on_alarm(uv_timer_t *alarm) { ((gl_host *)alarm->data)->alarm_due = 0; }
+
+static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize) {
+  (void)ud;
+  (void)osize;
+  if (nsize) return realloc(ptr, nsize);
+  free(ptr);
+  return NULL;
+}
+
+/* As lua.c has it: an error outside any protected call. Only greenlua's own faults come here. */
+static int on_panic(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  fprintf(stderr, "greenlua: unprotected error: %s\n", message ? message : "(not a string)");
+  return 0; /* abort */
+}
+
+gl_host *gl_host_new(void) {
+  gl_host *h = calloc(1, sizeof *h);
+  if (!h) return NULL;
+  if (uv_loop_init(&h->loop) != 0) {
+    free(h);
+    return NULL;
+  }
+  h->max_parked = MAX_PARKED;
+  h->spare = malloc(GL_SPARES * sizeof *h->spare);
+  h->L = lua_newstate(allocate, h);
+  uv_timer_init(&h->loop, &h->alarm);
+  uv_unref((uv_handle_t *)&h->alarm);
+  h->alarm.data = h;
+  if (!h->L || !h->spare || !gl_stack_init(h)) {
+    gl_host_close(h);
+    return NULL;
+  }
+  *gl_extra(h->L) = (uintptr_t)h; /* copied to every coroutine of this state */
+  lua_atpanic(h->L, on_panic);
+  return h;
+}
+
+/* ---- queues ---- */
+
+static void append(gl_tasklist *list, gl_task *t) {
+  t->state = GL_TASK_READY;
+  t->next = NULL;
+  if (list->tail) list->tail->next = t;
+  else list->head = t;
+  list->tail = t;
+}
+
+static gl_task *take(gl_tasklist *list) {
+  gl_task *t = list->head;
+  if (t && !(list->head = t->next)) list->tail = NULL;
+  return t;
+}
+
+void gl_host_ready(gl_host *h, gl_task *t) { append(&h->ready, t); }
+void gl_host_ready_now(gl_host *h, gl_task *t) { append(&h->batch, t); }
+
+void gl_host_at_turn_end(gl_host *h, gl_turn *turn) {
+  if (turn->queued) return;
+  turn->queued = true;
+  turn->next = h->turns;
+  h->turns = turn;
+}
+
+static void end_turn(gl_host *h) {
+  while (h->turns) {
+    gl_turn *turn = h->turns;
+    h->turns = turn->next;
+    turn->queued = false;
+    turn->run(turn);
+  }
+}
+
+/* ---- the driver ---- */
+
+static bool over(const gl_host *h) { return h->stop || (h->census.tasks == 0 && h->holds == 0); }
+
+/* One uv_timer stands for the whole heap; it is touched only when the earliest entry changed. */
+static void set_alarm(gl_host *h) {
+  uint64_t due = gl_clock_next(&h->clock);
+  if (due == h->alarm_due) return;
+  h->alarm_due = due;
+  if (!due) {
+    uv_timer_stop(&h->alarm);
+    return;
+  }
+  uint64_t now = uv_hrtime();
+  uv_update_time(&h->loop);
+  uv_timer_start(&h->alarm, on_alarm, due > now ? (due - now + 999999) / 1000000 : 0, 0);
+}
+
+void gl_host_drive(gl_host *h) {
+  for (;;) {
+    for (gl_task *t; (t = take(&h->batch)) != NULL;) gl_task_step(h, t);
+    end_turn(h);
+    if (over(h)) {
+      if (h->stack == h->home) return;
+      gl_stack_take_home(h); /* idle, since no task is parked on it */
+      gl_stack_hop_idle(h, h->home);
+      continue;
+    }
+    set_alarm(h);
+    uv_run(&h->loop, h->ready.head ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    gl_clock_fire(&h->clock, uv_hrtime());
+    gl_op_reap(h);
+    h->batch = h->ready;
+    h->ready = (gl_tasklist){0};
+  }
+}
+
+void gl_host_run(gl_host *h) {
+  h->stop = false;
+  gl_host_drive(h);
+}
+
+void gl_host_stop(gl_host *h) { h->stop = true; }
+
+void gl_host_close(gl_host *h) {
+  GL_CHECK(h->census.parked == 0);
+  if (h->L) lua_close(h->L);
+  uv_close((uv_handle_t *)&h->alarm, NULL);
+  do uv_run(&h->loop, UV_RUN_NOWAIT); /* what the finalizers began to close */
+  while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);
+  gl_op_reap(h);
+  gl_stack_free_idle(h);
+  gl_clock_free(&h->clock);
+  free(h->home);
+  free(h->spare);
+  free(h);
+}

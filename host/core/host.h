@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The host: one event loop, one Lua state, and the tasks that run on them. One thread, no globals;
+ * a process may own several hosts. The driver (host.c) is the bottom frame of every C stack:
+ *
+ *     run the batch of ready tasks -> end the turn -> uv_run once -> fire timers -> next batch
+ *
+ * so tasks are resumed here and nowhere else, and always outside uv_run.
+ */
+#ifndef GL_CORE_HOST_H
+#define GL_CORE_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <uv.h>
+
+#include "core/clock.h"
+
+typedef struct gl_host gl_host;
+typedef struct gl_op gl_op;
+typedef struct gl_stack gl_stack;
+typedef struct gl_task gl_task;
+
+/* Work to do once at the end of this turn, after the batch ran and before the loop is asked again:
+ * how many small writes become one. Intrusive, one shot; `run` must not call Lua. */
+typedef struct gl_turn {
+  struct gl_turn *next;              /* list of those queued */
+  void (*run)(struct gl_turn *turn); /* called once per queueing */
+  bool queued;                       /* on the list now */
+} gl_turn;
+
+typedef struct gl_tasklist {
+  gl_task *head, *tail;
+} gl_tasklist;
+
+/* What is alive now. The tests hold each figure against its baseline after every test. */
+typedef struct gl_census {
+  int64_t tasks;   /* started and not ended */
+  int64_t ops;     /* allocated, not freed */
+  int64_t handles; /* open sockets, servers, files, pools ... counted by their owners */
+  int64_t parked;  /* C stacks left standing */
+  int64_t pins;    /* Lua values held by ops */
+} gl_census;
+
+/* A coroutine that ran to its end and can run again. */
+typedef struct gl_spare {
+  lua_State *co;
+  int ref; /* its registry reference */
+} gl_spare;
+
+#define GL_SPARES 1024
+
+struct gl_host {
+  uv_loop_t loop;
+  lua_State *L;         /* the main state: never runs a script */
+  gl_task *task;        /* the running task, NULL in the driver */
+  lua_State *running;   /* the coroutine the host knows to be running */
+  bool awaiting;        /* an await is on its way down through lua_yieldk */
+  bool stop;            /* gl_host_stop was called */
+  gl_tasklist ready;    /* made ready since the batch was taken */
+  gl_tasklist batch;    /* this turn's snapshot of ready tasks */
+  gl_turn *turns;       /* to run at the end of this turn */
+  gl_op *reap;          /* done after being detached: to be freed by the driver */
+  gl_task *live;        /* every task not ended, newest first */
+  int64_t holds;        /* reasons to keep running beside tasks: listening servers */
+  gl_census census;
+  gl_clock clock;
+  uv_timer_t alarm;     /* wakes the loop for the earliest timer */
+  uint64_t alarm_due;   /* what it is set to, ns; 0 = not set */
+  gl_stack *stack;      /* the C stack we stand on */
+  gl_stack *home;       /* the caller's own stack: gl_host_run returns on it */
+  gl_stack *idle;       /* stacks whose driver waits for its turn */
+  int idle_stacks;      /* how many those are */
+  int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
+  gl_spare *spare;      /* finished coroutines to be used again */
+  int spares;           /* how many those are, at most GL_SPARES */
+  const char *script;   /* what is being run, for messages */
+};
+
+/* A new host with its loop and its Lua state (no libraries opened yet). NULL: out of memory. */
+gl_host *gl_host_new(void);
+
+/* Runs until no task is left and nothing holds the host, or gl_host_stop. Call from outside any task. */
+void gl_host_run(gl_host *h);
+
+/* Ask gl_host_run to return after this turn, whatever still lives. */
+void gl_host_stop(gl_host *h);
+
+/* Closes the Lua state and the loop. No task may be parked. */
+void gl_host_close(gl_host *h);
+
+/* Run `turn` at the end of this turn (once, however often it is asked for). */
+void gl_host_at_turn_end(gl_host *h, gl_turn *turn);
+
+/* Make a task ready to run in the next batch. */
+void gl_host_ready(gl_host *h, gl_task *t);
+
+/* Put a task at the end of the batch that is running now. */
+void gl_host_ready_now(gl_host *h, gl_task *t);
+
+/* Loop forever on a fresh C stack: what gl_stack starts there. */
+void gl_host_drive(gl_host *h);
+
+/* The host of any coroutine of its state, from the extra space every lua_State carries. The lowest
+ * bit of that word marks a coroutine only the host may resume: one that waits, or the base of a task. */
+#define GL_AWAIT_BIT ((uintptr_t)1)
+
+static inline uintptr_t *gl_extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
+static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~GL_AWAIT_BIT); }
+static inline bool gl_coro_awaits(lua_State *co) { return (*gl_extra(co) & GL_AWAIT_BIT) != 0; }
+static inline uv_loop_t *gl_loop(lua_State *L) { return &gl_host_of(L)->loop; }
+
+#endif

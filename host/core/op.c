@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/stack.h"
+#include "core/task.h"
+
+#ifdef GREENLUA_GC_STRESS
+#define GC_STRESS(L) ((void)lua_gc((L), LUA_GCCOLLECT, 0))
+#else
+#define GC_STRESS(L) ((void)0)
+#endif
+
+/* A finalizer that waits would stop the collector for every task. The count is negative in there only. */
+static void refuse_finalizer(lua_State *L, const char *name) {
+  if (lua_gc(L, LUA_GCCOUNT, 0) < 0)
+    gl_error_raise(L, name, "EFINALIZER", "cannot wait in a finalizer (__gc); close the value with <close> or by name instead");
+}
+
+static void on_timeout(gl_timer *timer) { gl_op_detach(GL_CONTAINER(timer, gl_op, timeout), GL_TIMED_OUT); }
+
+void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
+  gl_host *h = gl_host_of(L);
+  gl_task *t = h->task;
+  GC_STRESS(L);
+  refuse_finalizer(L, type->name);
+  if (!t) gl_error_raise(L, type->name, "ENOTASK", "cannot wait outside of a task");
+  if (t->cancelled) gl_error_raise(L, type->name, "ECANCELED", "the task was cancelled");
+  if (t->spent) {
+    gl_op_free(t->spent);
+    t->spent = NULL;
+  }
+  int pin = LUA_NOREF;
+  if (pin_idx) {
+    lua_pushvalue(L, pin_idx);
+    pin = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  gl_op *op = calloc(1, size);
+  if (!op) {
+    luaL_unref(L, LUA_REGISTRYINDEX, pin);
+    gl_error_raise(L, type->name, "ENOMEM", "not enough memory");
+  }
+  op->type = type;
+  op->host = h;
+  op->pin = pin;
+  op->timeout.fire = on_timeout;
+  h->census.ops++;
+  if (pin != LUA_NOREF) h->census.pins++;
+  return op;
+}
+
+void gl_op_free(gl_op *op) {
+  gl_host *h = op->host;
+  if (op->type->free) op->type->free(op);
+  if (op->pin != LUA_NOREF) {
+    luaL_unref(h->L, LUA_REGISTRYINDEX, op->pin);
+    h->census.pins--;
+  }
+  h->census.ops--;
+  free(op);
+}
+
+void gl_op_done(gl_op *op, int status) {
+  GL_CHECK(!op->done);
+  op->done = true;
+  op->status = status;
+  gl_timer_drop(&op->host->clock, &op->timeout);
+  if (op->task) {
+    gl_task_wake(op->task, GL_DONE);
+  } else if (op->detached) {
+    op->next = op->host->reap;
+    op->host->reap = op;
+  }
+}
+
+void gl_op_reap(gl_host *h) {
+  while (h->reap) {
+    gl_op *op = h->reap;
+    h->reap = op->next;
+    gl_op_free(op);
+  }
+}
+
+void gl_op_detach(gl_op *op, int outcome) {
+  gl_task *t = op->task;
+  GL_CHECK(t && !op->done);
+  gl_timer_drop(&op->host->clock, &op->timeout);
+  op->task = NULL;
+  op->detached = true;
+  t->op = NULL;
+  t->waited = op->type->name;
+  gl_task_wake(t, (gl_outcome)outcome);
+  if (op->type->cancel) op->type->cancel(op); /* may say done at once: the op is then gone with the next reap */
+}
+
+/* The wait is over: results or an error, on the coroutine that waited. */
+static int conclude(lua_State *L, gl_task *t) {
+  GC_STRESS(L);
+  if (t->outcome == GL_TIMED_OUT) return gl_error_raise(L, t->waited, "ETIMEDOUT", "timed out");
+  if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->waited, "ECANCELED", "the task was cancelled");
+  if (t->outcome == GL_NO_STACK)
+    return gl_error_raise(L, t->waited, "EMFILE", "too many tasks wait where Lua cannot yield (%d)", (int)t->host->census.parked);
+  gl_op *op = t->op;
+  GL_CHECK(op && op->done);
+  t->op = NULL;
+  t->spent = op; /* freed with the next op or the task, should push raise */
+  int n = op->type->push(L, op);
+  t->spent = NULL;
+  gl_op_free(op);
+  return n;
+}
+
+static int await_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return conclude(L, (gl_task *)ctx);
+}
+
+void gl_park(gl_host *h, gl_task *t) {
+  gl_stack *to = gl_stack_take(h);
+  if (!to) {
+    t->state = GL_TASK_RUNNING; /* so that detaching does not queue it */
+    if (t->op) gl_op_detach(t->op, GL_NO_STACK);
+    return;
+  }
+  lua_State *running = h->running;
+  h->census.parked++;
+  t->stack = h->stack;
+  h->task = NULL;
+  gl_stack_hop(h, to);
+  h->census.parked--;
+  t->stack = NULL;
+  h->task = t;
+  h->running = running;
+}
+
+int gl_await(lua_State *L, gl_op *op, double timeout) {
+  gl_host *h = op->host;
+  gl_task *t = h->task;
+  GL_CHECK(!t->op); /* one op per task */
+  t->op = op;
+  t->outcome = GL_DONE;
+  if (op->done) return conclude(L, t);
+  GC_STRESS(L);
+  if (timeout < GL_FOREVER && !gl_timer_arm(&h->clock, &op->timeout, timeout)) {
+    const char *name = op->type->name;
+    op->task = t; /* running, so detaching does not queue it */
+    gl_op_detach(op, GL_CANCELLED);
+    return gl_error_raise(L, name, "ENOMEM", "not enough memory");
+  }
+  op->task = t;
+  t->state = GL_TASK_WAITING;
+  if (L == h->running && lua_isyieldable(L)) {
+    h->awaiting = true;
+    return lua_yieldk(L, 0, (lua_KContext)t, await_k);
+  }
+  gl_park(h, t);
+  return conclude(L, t);
+}
+
+double gl_check_timeout(lua_State *L, int idx, double def) {
+  if (lua_isnoneornil(L, idx)) return def;
+  double seconds = luaL_checknumber(L, idx);
+  luaL_argcheck(L, seconds >= 0, idx, "a timeout is a number of seconds >= 0");
+  return seconds < GL_FOREVER ? seconds : GL_FOREVER;
+}

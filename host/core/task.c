@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/op.h"
+#include "core/stack.h"
+
+/* ---- coroutines: a new one costs 0.3 us, a used one 0.1 ---- */
+
+static int new_coroutine(lua_State *L) {
+  gl_task *t = lua_touserdata(L, 1);
+  t->co = lua_newthread(L);
+  t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static bool acquire_coroutine(gl_host *h, gl_task *t) {
+  lua_State *L = h->L;
+  if (h->spares > 0) {
+    gl_spare *s = &h->spare[--h->spares];
+    t->co = s->co;
+    t->co_ref = s->ref;
+  } else {
+    lua_pushcfunction(L, new_coroutine);
+    lua_pushlightuserdata(L, t);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      lua_pop(L, 1);
+      return false;
+    }
+  }
+  *gl_extra(t->co) |= GL_AWAIT_BIT; /* nobody else resumes the base of a task */
+  return true;
+}
+
+/* A coroutine that returned can run again as it is, unless the script knows it by name; one that failed
+ * is dropped. */
+static void release_coroutine(gl_task *t) {
+  gl_host *h = t->host;
+  lua_State *co = t->co;
+  if (!co) return;
+  t->co = NULL;
+  *gl_extra(co) &= ~GL_AWAIT_BIT;
+  if (t->status == LUA_OK && !t->exposed && h->spares < GL_SPARES) {
+    lua_settop(co, 0);
+    if (lua_gethook(co)) lua_sethook(co, NULL, 0, 0);
+    h->spare[h->spares++] = (gl_spare){co, t->co_ref};
+    return;
+  }
+  luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
+}
+
+/* ---- life ---- */
+
+static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
+  gl_task *t = calloc(1, sizeof *t);
+  if (!t) return NULL;
+  t->host = h;
+  t->owner = owner;
+  t->on_end = on_end;
+  t->co_ref = LUA_NOREF;
+  t->refs = 1;
+  t->next_live = h->live;
+  t->at_live = &h->live;
+  if (h->live) h->live->at_live = &t->next_live;
+  h->live = t;
+  h->census.tasks++;
+  return t;
+}
+
+gl_task *gl_task_start(gl_host *h, lua_CFunction main, void *owner, gl_task_end on_end, bool now) {
+  gl_task *t = task_new(h, owner, on_end);
+  if (!t) return NULL;
+  t->main = main;
+  if (now) gl_host_ready_now(h, t);
+  else gl_host_ready(h, t);
+  return t;
+}
+
+static void unlink_live(gl_task *t) {
+  *t->at_live = t->next_live;
+  if (t->next_live) t->next_live->at_live = t->at_live;
+  t->host->census.tasks--;
+}
+
+gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
+  gl_host *h = gl_host_of(L);
+  gl_task *t = task_new(h, owner, on_end);
+  if (!t || !acquire_coroutine(h, t) || !lua_checkstack(t->co, nargs + 1)) {
+    if (t) {
+      unlink_live(t);
+      release_coroutine(t);
+      free(t);
+    }
+    return NULL;
+  }
+  lua_xmove(L, t->co, nargs + 1);
+  t->nargs = nargs;
+  t->refs++;
+  gl_host_ready(h, t);
+  return t;
+}
+
+void gl_task_unref(gl_task *t) {
+  if (--t->refs > 0) return;
+  GL_CHECK(t->state == GL_TASK_ENDED);
+  release_coroutine(t);
+  free(t);
+}
+
+static void wake_joiners(gl_task *t) {
+  for (gl_op *op = t->joiners, *next; op; op = next) {
+    next = op->next;
+    gl_op_done(op, 0);
+  }
+  t->joiners = NULL;
+}
+
+static void finish(gl_task *t, int status, int nresults) {
+  GL_CHECK(!t->op && !t->stack);
+  t->state = GL_TASK_ENDED;
+  t->status = status;
+  t->nresults = nresults;
+  if (t->spent) gl_op_free(t->spent);
+  t->spent = NULL;
+  unlink_live(t);
+  if (t->joiners) t->joined = true;
+  if (t->on_end) t->on_end(t, status, nresults);
+  wake_joiners(t);
+  gl_task_unref(t);
+}
+
+void gl_task_step(gl_host *h, gl_task *t) {
+  h->task = t;
+  t->state = GL_TASK_RUNNING;
+  if (t->stack) {
+    gl_stack_hop_idle(h, t->stack); /* comes back when this stack is wanted again */
+    return;
+  }
+  if (!t->co) {
+    if (!acquire_coroutine(h, t)) {
+      h->task = NULL;
+      finish(t, LUA_ERRMEM, 0);
+      return;
+    }
+    lua_pushcfunction(t->co, t->main);
+    lua_pushlightuserdata(t->co, t->owner);
+    t->nargs = 1;
+  }
+  int nresults, nargs = t->nargs;
+  t->nargs = 0;
+  h->running = t->co;
+  int status = lua_resume(t->co, NULL, nargs, &nresults); /* may park: other tasks then run before it returns */
+  h->task = NULL;
+  h->running = NULL;
+  if (status == LUA_YIELD && h->awaiting) {
+    h->awaiting = false;
+    return;
+  }
+  if (status == LUA_YIELD) { /* a C module yielded by itself, to nobody */
+    lua_pop(t->co, nresults);
+    lua_pushliteral(t->co, "attempt to yield from outside a coroutine");
+    status = LUA_ERRRUN;
+    nresults = 1;
+  }
+  finish(t, status, nresults);
+}
+
+void gl_task_wake(gl_task *t, gl_outcome outcome) {
+  t->outcome = (uint8_t)outcome;
+  if (t->state != GL_TASK_WAITING) return; /* it is still on its way into the await, or ready already */
+  gl_host_ready(t->host, t);
+}
+
+void gl_task_cancel(gl_task *t) {
+  if (t->state == GL_TASK_ENDED) return;
+  t->cancelled = true;
+  if (t->op && !t->op->done && t->state == GL_TASK_WAITING) gl_op_detach(t->op, GL_CANCELLED);
+}
+
+/* ---- what a failure says ---- */
+
+void gl_task_traceback(lua_State *L, gl_task *t) {
+  if (!t->co || t->nresults < 1) {
+    lua_pushliteral(L, "not enough memory");
+    return;
+  }
+  lua_pushvalue(t->co, -1);
+  lua_xmove(t->co, L, 1);
+  const char *message = luaL_tolstring(L, -1, NULL); /* ... error message */
+  luaL_traceback(L, t->co, message, 0);              /* ... error message traceback */
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+static int log_error(lua_State *L) {
+  gl_task *t = lua_touserdata(L, 1);
+  const char *what = lua_touserdata(L, 2);
+  gl_task_traceback(L, t);
+  lua_pushfstring(L, "greenlua: %s: %s\n", what, lua_tostring(L, -1));
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
+  fwrite(text, 1, len, stderr);
+  return 0;
+}
+
+void gl_task_log_error(gl_task *t, const char *what) {
+  lua_State *L = t->host->L;
+  lua_pushcfunction(L, log_error);
+  lua_pushlightuserdata(L, t);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)what);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+  const char *why = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error whose tostring failed";
+  fprintf(stderr, "greenlua: %s: %s\n", what, why);
+  lua_pop(L, 1);
+}

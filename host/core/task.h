@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A task: one script run. A base coroutine and what belongs to it.
+ *
+ *     NEW -> READY -> RUNNING -> WAITING -> READY -> ... -> ENDED
+ *
+ * A task is referenced by the host while it lives and by its handle in Lua (green.task); the last of
+ * the two to let go frees it.
+ */
+#ifndef GL_CORE_TASK_H
+#define GL_CORE_TASK_H
+
+#include "core/clock.h"
+#include "core/host.h"
+
+typedef enum gl_task_state { GL_TASK_NEW, GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
+
+/* Why a waiting task was woken. */
+typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_NO_STACK } gl_outcome;
+
+/* Told once when a task ends, by the driver: `status` is that of lua_resume, the `nresults` results
+ * (or the error) are on top of t->co, whose dead frames still stand for a traceback. Must not raise. */
+typedef void (*gl_task_end)(gl_task *t, int status, int nresults);
+
+struct gl_task {
+  gl_host *host;
+  lua_State *co;          /* base coroutine; NULL before the first step of a C task */
+  gl_op *op;              /* what it waits for */
+  gl_op *spent;           /* an op whose push raised; freed with the next op or the task */
+  const char *waited;     /* name of the op it was detached from, for the error */
+  gl_stack *stack;        /* the C stack it left standing; NULL = it yielded */
+  gl_task *next;          /* in a ready list */
+  gl_task *next_live, **at_live; /* in host->live */
+  gl_task_end on_end;
+  void *owner;            /* for on_end */
+  lua_CFunction main;     /* C task: what to call, with `owner` as light userdata */
+  gl_op *joiners;         /* ops of tasks that join this one, by gl_op.next */
+  int co_ref;             /* registry reference of co */
+  int nargs;              /* for the first resume */
+  int nresults;           /* once ended: how many lie on co */
+  int status;             /* once ended: that of lua_resume */
+  uint32_t refs;
+  uint8_t state;          /* gl_task_state */
+  uint8_t outcome;        /* gl_outcome */
+  bool cancelled;         /* sticky: each further await raises */
+  bool joined;            /* somebody took the result or the error */
+  bool exposed;           /* the script holds its coroutine (coroutine.running): not to be reused */
+};
+
+/* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so
+ * loop callbacks may use it. It is made ready at once: `now` = in the batch that is running, else in the
+ * next. NULL: out of memory. */
+gl_task *gl_task_start(gl_host *h, lua_CFunction main, void *owner, gl_task_end on_end, bool now);
+
+/* A task that will run the function and `nargs` arguments on top of L (popped), in the next
+ * batch. NULL: out of memory, nothing was popped. One reference is the caller's: gl_task_unref. */
+gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end);
+
+/* Cancel: the pending await raises "cancelled", and so does each later one. Calls no Lua. */
+void gl_task_cancel(gl_task *t);
+
+/* Run a ready task until it waits or ends. Only the driver calls it. */
+void gl_task_step(gl_host *h, gl_task *t);
+
+/* The await of `t` is over for this reason. Calls no Lua. */
+void gl_task_wake(gl_task *t, gl_outcome outcome);
+
+/* Drop a reference. May call Lua (luaL_unref), never raises. */
+void gl_task_unref(gl_task *t);
+
+/* Push "message\nstack traceback: ..." for a task that has just ended with an error, from its dead
+ * frames. On `L`; may raise (memory). */
+void gl_task_traceback(lua_State *L, gl_task *t);
+
+/* Log that error to stderr, one record, prefixed with `what` ("GET /orders"). Never raises. */
+void gl_task_log_error(gl_task *t, const char *what);
+
+#endif

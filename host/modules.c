@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one table: Lua module name -> luaopen function. Beside it, the searcher that finds the Lua modules
+ * embedded in the binary. GREENLUA_LUALIB=dir takes those from a directory instead, while developing.
+ */
+#include "modules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua-cjson.h>
+#include <lualib.h>
+
+#include "core/coro.h"
+#include "core/error.h"
+#include "core/inspect.h"
+#include "embedded.h"
+#include "sys/task.h"
+#include "sys/timer.h"
+
+static const luaL_Reg c_modules[] = {
+  {"cjson", luaopen_cjson},
+  {"green.debug", gl_open_debug},
+  {"green.task.native", gl_open_task},
+  {"green.timer", gl_open_timer},
+  {NULL, NULL},
+};
+
+static int search_embedded(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  for (const gl_lualib *lib = gl_lualibs; lib->name; lib++) {
+    if (strcmp(lib->name, name) != 0) continue;
+    if (luaL_loadbufferx(L, lib->start, (size_t)(lib->end - lib->start), lib->chunk, "t") != LUA_OK) return lua_error(L);
+    lua_pushstring(L, lib->chunk + 1);
+    return 2;
+  }
+  lua_pushfstring(L, "no module '%s' in greenlua", name);
+  return 1;
+}
+
+/* After package.preload and before the file system: nobody shadows green.* by accident. */
+static void add_searcher(lua_State *L) {
+  lua_getglobal(L, "package");
+  const char *dir = getenv("GREENLUA_LUALIB");
+  if (dir) {
+    lua_getfield(L, -1, "path");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 2);
+    return;
+  }
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search_embedded);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 2);
+}
+
+void gl_modules_open(lua_State *L) {
+  luaL_openlibs(L);
+  gl_error_open(L);
+  gl_open_coroutine(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  luaL_setfuncs(L, c_modules, 0);
+  lua_pop(L, 1);
+  add_searcher(L);
+}

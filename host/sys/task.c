@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Task handles. A handle keeps the ended task with its results until it is collected; an error nobody
+ * joined is logged, a moment later or when its handle goes, whichever is first.
+ */
+#include "sys/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/op.h"
+#include "core/task.h"
+
+#define HANDLE "green.task"
+#define UNJOINED_GRACE 1.0 /* seconds a failed task waits for somebody to join it before it is logged */
+
+typedef struct spawned {
+  gl_task *task;   /* NULL once the handle is gone and the task has ended */
+  gl_timer grace;
+  char *site;      /* "file:line" of the spawn */
+  bool handle;     /* the handle is alive */
+  bool logging;    /* the task that writes the log record is under way */
+} spawned;
+
+/* ---- failures nobody joined ---- */
+
+static void drop(spawned *s) {
+  if (s->handle || s->logging || s->grace.slot || (s->task && s->task->state != GL_TASK_ENDED)) return;
+  if (s->task) gl_task_unref(s->task);
+  free(s->site);
+  free(s);
+}
+
+static void log_unjoined(spawned *s) {
+  char what[256];
+  if (s->task->joined || s->task->status == LUA_OK || s->task->cancelled) return;
+  s->task->joined = true;
+  snprintf(what, sizeof what, "task spawned at %s failed", s->site ? s->site : "?");
+  gl_task_log_error(s->task, what);
+}
+
+static int log_main(lua_State *L) {
+  log_unjoined(lua_touserdata(L, 1));
+  return 0;
+}
+
+static void on_logged(gl_task *t, int status, int nresults) {
+  (void)status;
+  (void)nresults;
+  spawned *s = t->owner;
+  s->logging = false;
+  drop(s);
+}
+
+static void on_grace(gl_timer *timer) {
+  spawned *s = GL_CONTAINER(timer, spawned, grace);
+  s->logging = !s->task->joined && gl_task_start(s->task->host, log_main, s, on_logged, false) != NULL;
+  drop(s);
+}
+
+static void on_end(gl_task *t, int status, int nresults) {
+  (void)nresults;
+  spawned *s = t->owner;
+  if (status != LUA_OK && !t->joined) {
+    if (!s->handle) log_unjoined(s);
+    else gl_timer_arm(&t->host->clock, &s->grace, UNJOINED_GRACE);
+  }
+  drop(s);
+}
+
+/* ---- join ---- */
+
+typedef struct join_op {
+  gl_op op;
+  gl_task *target; /* referenced */
+} join_op;
+
+static int push_results(lua_State *L, gl_task *t) {
+  t->joined = true;
+  if (t->status != LUA_OK) {
+    if (!t->co || t->nresults < 1) return luaL_error(L, "not enough memory");
+    lua_pushvalue(t->co, -1);
+    lua_xmove(t->co, L, 1);
+    return lua_error(L);
+  }
+  int n = t->nresults;
+  luaL_checkstack(L, n, "too many results to join");
+  if (!lua_checkstack(t->co, n)) return luaL_error(L, "too many results to join");
+  for (int i = 0; i < n; i++) lua_pushvalue(t->co, -n);
+  lua_xmove(t->co, L, n);
+  return n;
+}
+
+static int push_join(lua_State *L, gl_op *op) { return push_results(L, ((join_op *)op)->target); }
+
+static void cancel_join(gl_op *op) {
+  join_op *j = (join_op *)op;
+  gl_op **at = &j->target->joiners;
+  while (*at != op) at = &(*at)->next;
+  *at = op->next;
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static void free_join(gl_op *op) { gl_task_unref(((join_op *)op)->target); }
+
+static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join};
+
+static spawned *check_handle(lua_State *L) { return *(spawned **)luaL_checkudata(L, 1, HANDLE); }
+
+static int task_join(lua_State *L) {
+  gl_task *t = check_handle(L)->task;
+  double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  if (t == gl_host_of(L)->task) return luaL_error(L, "a task cannot join itself");
+  if (t->state == GL_TASK_ENDED) return push_results(L, t);
+  join_op *j = gl_op_new(L, &join_type, sizeof *j, 0);
+  j->target = t;
+  t->refs++;
+  j->op.next = t->joiners;
+  t->joiners = &j->op;
+  return gl_await(L, &j->op, timeout);
+}
+
+/* ---- the handle ---- */
+
+static int task_cancel(lua_State *L) {
+  gl_task_cancel(check_handle(L)->task);
+  return 0;
+}
+
+static int task_status(lua_State *L) {
+  gl_task *t = check_handle(L)->task;
+  const char *status = "ready";
+  if (t->state == GL_TASK_ENDED) status = t->status == LUA_OK ? "done" : t->cancelled ? "cancelled" : "failed";
+  else if (t->state == GL_TASK_RUNNING) status = "running";
+  else if (t->state == GL_TASK_WAITING) status = "waiting";
+  lua_pushstring(L, status);
+  return 1;
+}
+
+static int handle_gc(lua_State *L) {
+  spawned **at = lua_touserdata(L, 1);
+  spawned *s = *at;
+  if (!s) return 0;
+  *at = NULL;
+  s->handle = false;
+  if (s->task->state == GL_TASK_ENDED) {
+    gl_timer_drop(&s->task->host->clock, &s->grace);
+    log_unjoined(s);
+  }
+  drop(s);
+  return 0;
+}
+
+static int handle_tostring(lua_State *L) {
+  lua_pushfstring(L, "task: %p", (void *)check_handle(L)->task);
+  return 1;
+}
+
+static char *call_site(lua_State *L) {
+  lua_Debug ar;
+  char text[LUA_IDSIZE + 16];
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return NULL;
+  int n = snprintf(text, sizeof text, "%s:%d", ar.short_src, ar.currentline);
+  char *copy = n > 0 ? malloc((size_t)n + 1) : NULL;
+  if (copy) memcpy(copy, text, (size_t)n + 1);
+  return copy;
+}
+
+static int task_spawn(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  int nargs = lua_gettop(L) - 1;
+  spawned **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL; /* until the task exists there is nothing to collect */
+  luaL_setmetatable(L, HANDLE);
+  lua_insert(L, 1); /* handle fn args... */
+  spawned *s = calloc(1, sizeof *s);
+  gl_task *t = s ? gl_task_spawn(L, nargs, s, on_end) : NULL; /* handle */
+  if (!t) {
+    free(s);
+    return luaL_error(L, "not enough memory for a task");
+  }
+  s->grace.fire = on_grace;
+  s->site = call_site(L);
+  s->handle = true;
+  s->task = t;
+  *handle = s;
+  return 1;
+}
+
+int gl_open_task(lua_State *L) {
+  static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", handle_gc}, {"__tostring", handle_tostring}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"spawn", task_spawn}, {NULL, NULL}};
+  luaL_newmetatable(L, HANDLE);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  luaL_newlib(L, functions);
+  return 1;
+}

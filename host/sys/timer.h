@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GL_SYS_TIMER_H
+#define GL_SYS_TIMER_H
+
+#include <lua.h>
+
+/* green.timer: sleep(seconds) waits; now() -> seconds on the monotonic clock. */
+int gl_open_timer(lua_State *L);
+
+#endif

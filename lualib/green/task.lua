@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: MIT
+-- Tasks: one running script each. The C half spawns, joins and cancels; time comes from green.timer.
+local native = require "green.task.native"
+local timer = require "green.timer"
+
+return {
+  spawn = native.spawn,
+  sleep = timer.sleep,
+  now = timer.now,
+}
