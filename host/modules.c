@@ -16,12 +16,14 @@
 #include "core/error.h"
 #include "core/inspect.h"
 #include "embedded.h"
+#include "http/server.h"
 #include "sys/task.h"
 #include "sys/timer.h"
 
 static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
   {"green.debug", gl_open_debug},
+  {"green.http.native", gl_open_http},
   {"green.task.native", gl_open_task},
   {"green.timer", gl_open_timer},
   {NULL, NULL},

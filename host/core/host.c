@@ -37,11 +37,12 @@ gl_host *gl_host_new(void) {
   }
   h->max_parked = MAX_PARKED;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
+  h->scratch = malloc(GL_SCRATCH);
   h->L = lua_newstate(allocate, h);
   uv_timer_init(&h->loop, &h->alarm);
   uv_unref((uv_handle_t *)&h->alarm);
   h->alarm.data = h;
-  if (!h->L || !h->spare || !gl_stack_init(h)) {
+  if (!h->L || !h->spare || !h->scratch || !gl_stack_init(h)) {
     gl_host_close(h);
     return NULL;
   }
@@ -140,5 +141,6 @@ void gl_host_close(gl_host *h) {
   gl_clock_free(&h->clock);
   free(h->home);
   free(h->spare);
+  free(h->scratch);
   free(h);
 }

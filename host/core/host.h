@@ -53,6 +53,7 @@ typedef struct gl_spare {
 } gl_spare;
 
 #define GL_SPARES 1024
+#define GL_SCRATCH 65536
 
 struct gl_host {
   uv_loop_t loop;
@@ -78,7 +79,7 @@ struct gl_host {
   int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
   gl_spare *spare;      /* finished coroutines to be used again */
   int spares;           /* how many those are, at most GL_SPARES */
-  const char *script;   /* what is being run, for messages */
+  char *scratch;        /* GL_SCRATCH bytes any loop callback may use until it returns: what reads land in */
 };
 
 /* A new host with its loop and its Lua state (no libraries opened yet). NULL: out of memory. */

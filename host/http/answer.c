@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/answer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/error.h"
+#include "core/task.h"
+#include "http/request.h"
+#include "http/server.h"
+
+#define RESPONSE "green.response"
+#define WRITER "green.writer"
+static const char json_encode; /* registry key of cjson.encode */
+
+/* ---- the head ---- */
+
+static char *put(char *to, const char *text, size_t n) {
+  memcpy(to, text, n);
+  return to + n;
+}
+#define PUT(to, literal) put((to), "" literal, sizeof(literal) - 1)
+
+static char *put_number(char *to, uint64_t n) {
+  char digits[20], *d = digits + sizeof digits;
+  do *--d = (char)('0' + n % 10);
+  while (n /= 10);
+  return put(to, d, (size_t)(digits + sizeof digits - d));
+}
+
+/* The date changes once a second (RFC 9110, 6.6.1). */
+static char *put_date(char *to, gl_server *s) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != s->date_second) {
+    struct tm tm;
+    gmtime_r(&now.tv_sec, &tm);
+    s->date_second = now.tv_sec;
+    strftime(s->date, sizeof s->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+  }
+  return put(to, s->date, 37);
+}
+
+/* Status line and the headers that are ours to set; the blank line is still to come. 256 bytes are enough. */
+static char *put_head(char *to, gl_conn *c, int status) {
+  if (status == 200) {
+    to = PUT(to, "HTTP/1.1 200 OK\r\n");
+  } else {
+    const char *reason = gl_status_reason(status);
+    to = PUT(to, "HTTP/1.1 ");
+    to = put_number(to, (uint64_t)status);
+    *to++ = ' ';
+    to = put(to, reason, strlen(reason));
+    to = PUT(to, "\r\n");
+  }
+  to = put_date(to, c->server);
+  if (c->close_after) to = PUT(to, "Connection: close\r\n");
+  else if (c->minor == 0) to = PUT(to, "Connection: keep-alive\r\n");
+  return to;
+}
+
+static bool bodiless(int status) { return status < 200 || status == 204 || status == 304; }
+
+/* A whole answer with one content type. */
+static void send_whole(gl_conn *c, int status, const char *type, const char *body, size_t n) {
+  gl_stream *s = c->stream;
+  c->answered = true;
+  if (!s) return;
+  size_t type_len = strlen(type);
+  char *start = gl_stream_room(s, 320 + type_len + (c->head_only ? 0 : n)), *to = start;
+  if (!start) {
+    gl_stream_close(s);
+    return;
+  }
+  to = put_head(to, c, status);
+  if (!bodiless(status)) {
+    to = PUT(to, "Content-Type: ");
+    to = put(to, type, type_len);
+    to = PUT(to, "\r\nContent-Length: ");
+    to = put_number(to, n);
+    to = PUT(to, "\r\n\r\n");
+    if (!c->head_only) to = put(to, body, n);
+  } else {
+    to = PUT(to, "\r\n");
+  }
+  gl_stream_wrote(s, (size_t)(to - start));
+}
+
+void gl_answer_error(gl_conn *c, int status, const char *reason) {
+  char body[512], *to = PUT(body, "{\"error\":\"");
+  for (const char *r = reason; *r && to < body + sizeof body - 16; r++) {
+    if (*r == '"' || *r == '\\') *to++ = '\\';
+    *to++ = (unsigned char)*r < 0x20 ? ' ' : *r;
+  }
+  to = PUT(to, "\"}\n");
+  if (status == 413 || status == 417 || status == 408) c->close_after = true;
+  send_whole(c, status, "application/json", body, (size_t)(to - body));
+}
+
+/* ---- a response object ---- */
+
+typedef struct plan {
+  int status;
+  bool has_type, has_length, has_body; /* headers and body the response brings itself */
+  lua_Integer length;
+} plan;
+
+static bool is(const char *name, size_t n, const char *lower) {
+  for (size_t i = 0; i < n; i++) {
+    char ch = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+    if (ch != lower[i]) return false; /* `lower` ends first at its 0 */
+  }
+  return lower[n] == 0;
+}
+
+static void check_name(lua_State *L, const char *name, size_t n) {
+  static const char extra[] = "!#$%&'*+-.^_`|~"; /* token, RFC 9110, 5.6.2 */
+  for (size_t i = 0; i < n; i++) {
+    char ch = name[i];
+    bool alnum = (ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z');
+    if (!alnum && (!ch || !strchr(extra, ch))) luaL_error(L, "invalid character in the name of response header '%s'", name);
+  }
+  if (!n) luaL_error(L, "a response header has an empty name");
+}
+
+static void check_value(lua_State *L, int idx, const char *name) {
+  size_t n;
+  int type = lua_type(L, idx);
+  if (type == LUA_TNUMBER) return;
+  if (type != LUA_TSTRING) luaL_error(L, "response header '%s' must be a string, not a %s", name, luaL_typename(L, idx));
+  const char *value = lua_tolstring(L, idx, &n);
+  for (size_t i = 0; i < n; i++)
+    if (value[i] == '\r' || value[i] == '\n' || value[i] == 0) luaL_error(L, "response header '%s' contains a line break or NUL", name);
+}
+
+/* Everything that may raise happens here, before the first byte is written. */
+static void check_headers(lua_State *L, int idx, plan *p) {
+  lua_pushnil(L);
+  while (lua_next(L, idx)) {
+    size_t n;
+    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "the name of a response header must be a string, not a %s", luaL_typename(L, -2));
+    const char *name = lua_tolstring(L, -2, &n);
+    check_name(L, name, n);
+    if (lua_istable(L, -1)) {
+      for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) check_value(L, -1, name);
+      lua_pop(L, 1);
+    } else {
+      check_value(L, -1, name);
+    }
+    if (is(name, n, "content-type")) p->has_type = true;
+    if (is(name, n, "transfer-encoding")) luaL_error(L, "Transfer-Encoding is not a handler's to set");
+    if (is(name, n, "content-length")) {
+      int ok;
+      p->length = lua_tointegerx(L, -1, &ok);
+      p->has_length = true;
+      if (!ok || p->length < 0) luaL_error(L, "Content-Length must be an integer >= 0");
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static void write_header(lua_State *L, gl_stream *s, const char *name, size_t n, int idx) {
+  char number[32];
+  size_t len;
+  const char *value;
+  if (lua_type(L, idx) == LUA_TSTRING) {
+    value = lua_tolstring(L, idx, &len);
+  } else if (lua_isinteger(L, idx)) {
+    len = (size_t)snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, idx));
+    value = number;
+  } else {
+    len = (size_t)snprintf(number, sizeof number, "%.14g", lua_tonumber(L, idx));
+    value = number;
+  }
+  gl_stream_write(s, name, n);
+  gl_stream_write(s, ": ", 2);
+  gl_stream_write(s, value, len);
+  gl_stream_write(s, "\r\n", 2);
+}
+
+/* Allocates nothing in Lua, so it cannot raise between two lines. */
+static void write_headers(lua_State *L, int idx, gl_conn *c, bool keep_length) {
+  lua_pushnil(L);
+  while (lua_next(L, idx)) {
+    size_t n;
+    const char *name = lua_tolstring(L, -2, &n);
+    bool ours = is(name, n, "date") || is(name, n, "connection") || (!keep_length && is(name, n, "content-length"));
+    if (ours) {
+      if (is(name, n, "connection") && lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "close") == 0) c->close_after = true;
+    } else if (lua_istable(L, -1)) {
+      for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) write_header(L, c->stream, name, n, -1);
+      lua_pop(L, 1);
+    } else {
+      write_header(L, c->stream, name, n, -1);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static int stream_done(lua_State *L, int status, lua_KContext ctx);
+
+/* Index 1: the request. `response` at idx; its headers table (or nil) at idx + 1. */
+static void start_response(lua_State *L, gl_conn *c, int idx, plan *p, bool keep_length) {
+  gl_stream *s = c->stream;
+  char head[320];
+  if (lua_istable(L, idx + 1)) {
+    lua_getfield(L, idx + 1, "connection");
+    if (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "close") == 0) c->close_after = true;
+    lua_pop(L, 1);
+  }
+  c->answered = true;
+  gl_stream_write(s, head, (size_t)(put_head(head, c, p->status) - head));
+  if (lua_istable(L, idx + 1)) write_headers(L, idx + 1, c, keep_length);
+}
+
+static int send_stream(lua_State *L, gl_conn *c, int idx, plan *p) {
+  c->counted = p->has_length;
+  c->owed = (uint64_t)p->length;
+  c->chunked = !c->counted && c->minor >= 1;
+  if (!c->counted && !c->chunked) c->close_after = true;
+  start_response(L, c, idx, p, c->counted);
+  if (c->chunked && !bodiless(p->status)) gl_stream_write(c->stream, "Transfer-Encoding: chunked\r\n", 28);
+  gl_stream_write(c->stream, "\r\n", 2);
+  if (c->head_only || bodiless(p->status)) return 0;
+  c->streaming = true;
+  lua_getfield(L, idx, "stream");
+  gl_req **writer = lua_newuserdatauv(L, sizeof *writer, 1);
+  *writer = c->req;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, WRITER);
+  lua_callk(L, 1, 0, (lua_KContext)c, stream_done);
+  return stream_done(L, LUA_OK, (lua_KContext)c);
+}
+
+static int stream_done(lua_State *L, int status, lua_KContext ctx) {
+  gl_conn *c = (gl_conn *)ctx;
+  (void)status;
+  if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
+  if (c->counted && c->owed) return luaL_error(L, "the stream of a response ended %d bytes short of its Content-Length", (int)c->owed);
+  c->streaming = false;
+  return 0;
+}
+
+static void push_json(lua_State *L) { /* value -> its JSON */
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &json_encode);
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+}
+
+static int send_response(lua_State *L, gl_conn *c) {
+  plan p = {0};
+  int idx = lua_gettop(L);
+  lua_getfield(L, idx, "headers"); /* at idx + 1 */
+  if (!lua_isnil(L, -1)) {
+    luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers");
+    check_headers(L, idx + 1, &p);
+  }
+  lua_getfield(L, idx, "status");
+  p.status = (int)luaL_optinteger(L, -1, 200);
+  if (p.status < 200 || p.status > 599) return luaL_error(L, "a response status must be from 200 to 599, not %d", p.status);
+  lua_getfield(L, idx, "stream");
+  bool stream = !lua_isnil(L, -1);
+  lua_pop(L, 2);
+  if (stream) return send_stream(L, c, idx, &p);
+  const char *type = NULL;
+  lua_getfield(L, idx, "json");
+  if (!lua_isnil(L, -1)) {
+    push_json(L);
+    type = "application/json";
+  } else {
+    lua_pop(L, 1);
+    lua_getfield(L, idx, "body");
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
+    if (!lua_isnil(L, -1)) type = "text/plain; charset=utf-8";
+  }
+  size_t n = 0;
+  const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
+  bool keep_length = !body && p.has_length; /* a HEAD or 304 answer may tell the length of what it does not send */
+  start_response(L, c, idx, &p, keep_length);
+  char tail[160], *to = tail;
+  if (!bodiless(p.status)) {
+    if (type && !p.has_type) {
+      to = PUT(to, "Content-Type: ");
+      to = put(to, type, strlen(type));
+      to = PUT(to, "\r\n");
+    }
+    if (!keep_length) {
+      to = PUT(to, "Content-Length: ");
+      to = put_number(to, n);
+      to = PUT(to, "\r\n");
+    }
+  }
+  to = PUT(to, "\r\n");
+  gl_stream_write(c->stream, tail, (size_t)(to - tail));
+  if (body && !c->head_only && !bodiless(p.status)) gl_stream_write(c->stream, body, n);
+  return 0;
+}
+
+/* ---- any answer ---- */
+
+static bool is_response(lua_State *L) {
+  if (!lua_getmetatable(L, -1)) return false;
+  luaL_getmetatable(L, RESPONSE);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+int gl_answer_send(lua_State *L, gl_conn *c) {
+  size_t n;
+  const char *text;
+  if (c->answered) return 0; /* taken over by another protocol */
+  if (!c->stream) {          /* nobody is there to read it */
+    c->answered = true;
+    return 0;
+  }
+  switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+      text = lua_tolstring(L, -1, &n);
+      send_whole(c, 200, "text/plain; charset=utf-8", text, n);
+      return 0;
+    case LUA_TNIL: send_whole(c, 204, "", "", 0); return 0;
+    case LUA_TTABLE:
+      if (is_response(L)) return send_response(L, c);
+      push_json(L);
+      text = lua_tolstring(L, -1, &n);
+      send_whole(c, 200, "application/json", text, n);
+      return 0;
+    default: return luaL_error(L, "a handler must return a string, a table, a response or nothing, not a %s", luaL_typename(L, -1));
+  }
+}
+
+/* ---- the writer of a stream ---- */
+
+typedef struct write_op {
+  gl_op op;
+  gl_conn *conn;
+} write_op;
+
+static int push_write(lua_State *L, gl_op *op) {
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, "the client is gone");
+  return 0;
+}
+
+static void cancel_write(gl_op *op) {
+  ((write_op *)op)->conn->writer = NULL;
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype write_type = {"http.write", push_write, cancel_write, NULL};
+
+static void write_piece(lua_State *L, gl_conn *c, const char *bytes, size_t n) {
+  char size[20];
+  if (c->counted) {
+    if (n > c->owed) luaL_error(L, "the stream of a response is longer than its Content-Length");
+    c->owed -= n;
+  }
+  if (c->chunked) gl_stream_write(c->stream, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", n));
+  gl_stream_write(c->stream, bytes, n);
+  if (c->chunked) gl_stream_write(c->stream, "\r\n", 2);
+}
+
+/* out:write(bytes): returns when the client keeps up; raises when it is gone. */
+static int writer_write(lua_State *L) {
+  gl_req **writer = luaL_checkudata(L, 1, WRITER);
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  gl_conn *c = (*writer)->conn;
+  if (!c || !c->streaming) return gl_error_raise(L, "http.write", "ECLOSED", "the response was finished already");
+  if (c->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
+  if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_status(L, "http.write", UV_EPIPE, "the client is gone");
+  if (n) write_piece(L, c, bytes, n);
+  if (!gl_stream_full(c->stream)) return 0;
+  write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);
+  w->conn = c;
+  c->writer = &w->op;
+  gl_conn_watch_writer(c);
+  return gl_await(L, &w->op, GL_FOREVER);
+}
+
+void gl_answer_metatable(lua_State *L) { luaL_newmetatable(L, RESPONSE); }
+
+void gl_answer_open(lua_State *L) {
+  luaL_newmetatable(L, WRITER);
+  lua_pushcfunction(L, writer_write);
+  lua_setfield(L, -2, "write");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "cjson");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "encode");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &json_encode);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From what a handler returned to the bytes of an HTTP/1.1 response.
+ */
+#ifndef GL_HTTP_ANSWER_H
+#define GL_HTTP_ANSWER_H
+
+#include "http/conn.h"
+
+/* Sends the value at the top of L as the answer. May call Lua and may wait (streams): returns what the calling
+ * C function must return. */
+int gl_answer_send(lua_State *L, gl_conn *c);
+
+/* Sends a short error answer. Calls no Lua. */
+void gl_answer_error(gl_conn *c, int status, const char *reason);
+
+/* "Not Found" for 404; "" for an unknown status. */
+const char *gl_status_reason(int status);
+
+/* The response metatable, created by the first call, on top of L. */
+void gl_answer_metatable(lua_State *L);
+
+/* Registers the writer's metatable. */
+void gl_answer_open(lua_State *L);
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/conn.h"
+
+#include <stdlib.h>
+
+#include "core/check.h"
+#include "core/task.h"
+#include "http/answer.h"
+#include "http/request.h"
+#include "http/server.h"
+
+#define IN_HIGH ((size_t)64 * 1024)    /* early bytes kept while a request is busy */
+#define BODY_HIGH ((size_t)256 * 1024) /* body bytes kept while nobody asks for them */
+#define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
+#define LINGER_SECONDS 2.0
+
+static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
+
+static void set_deadline(gl_conn *c, double seconds) {
+  c->deadline = uv_now(&c->server->host->loop) + (uint64_t)(seconds * 1000);
+}
+
+static void wake(gl_op **slot, int status) {
+  gl_op *op = *slot;
+  if (!op) return;
+  *slot = NULL;
+  gl_op_done(op, status);
+}
+
+/* ---- life ---- */
+
+bool gl_conn_open(gl_server *server, gl_stream *stream) {
+  gl_conn *c = calloc(1, sizeof *c);
+  if (!c) return false;
+  c->server = server;
+  c->stream = stream;
+  c->next = server->conns;
+  c->at = &server->conns;
+  if (c->next) c->next->at = &c->next;
+  server->conns = c;
+  server->nconns++;
+  server->refs++;
+  stream->owner = c;
+  set_deadline(c, server->limits.header_timeout);
+  if (gl_stream_read(stream) != 0) gl_stream_close(stream);
+  return true;
+}
+
+static void conn_free(gl_conn *c) {
+  gl_server *s = c->server;
+  GL_CHECK(!c->task && !c->stream && !c->reader && !c->writer);
+  if (c->head) gl_server_drop_head(s, c->head);
+  gl_buf_free(&c->in);
+  gl_buf_free(&c->body);
+  *c->at = c->next;
+  if (c->next) c->next->at = c->at;
+  s->nconns--;
+  free(c);
+  if (s->closing_op && s->nconns == 0) wake(&s->closing_op, 0);
+  gl_server_unref(s);
+}
+
+static void on_closed(gl_stream *stream) {
+  gl_conn *c = stream->owner;
+  if (!c) return; /* never became a connection */
+  c->stream = NULL;
+  if (!c->task) conn_free(c);
+}
+
+/* Close after the output; wait for the client's end when it may still be sending, or it would lose the answer. */
+static void close_gently(gl_conn *c, bool sending) {
+  c->state = GL_CONN_LINGER;
+  gl_buf_free(&c->in);
+  if (!c->stream) return;
+  set_deadline(c, sending && !c->eof ? LINGER_SECONDS : c->server->limits.write_timeout);
+  gl_stream_finish(c->stream, sending && !c->eof);
+  gl_stream_read(c->stream);
+}
+
+void gl_conn_refuse(gl_conn *c, int status, const char *reason) {
+  c->close_after = true;
+  if (!c->answered) gl_answer_error(c, status, reason);
+  close_gently(c, true);
+}
+
+void gl_conn_abort(gl_conn *c) {
+  wake(&c->reader, UV_ECONNABORTED);
+  wake(&c->writer, UV_ECONNABORTED);
+  if (c->task) gl_task_cancel(c->task);
+  if (c->stream) gl_stream_close(c->stream);
+}
+
+void gl_conn_retire(gl_conn *c) {
+  c->close_after = true;
+  if (c->retire) c->retire(c->proto);
+  if (c->state == GL_CONN_HEAD && !c->head && c->stream) gl_stream_finish(c->stream, false);
+}
+
+gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest) {
+  gl_stream *stream = c->stream;
+  *rest = c->in;
+  c->in = (gl_buf){0};
+  c->stream = NULL;
+  c->answered = true;
+  return stream;
+}
+
+/* ---- the request in progress ---- */
+
+static void next_request(gl_conn *c) {
+  c->state = GL_CONN_HEAD;
+  set_deadline(c, c->server->limits.keepalive_timeout);
+  if (c->in.len) {
+    size_t used = consume(c, gl_buf_at(&c->in), c->in.len, true);
+    gl_buf_eat(&c->in, used);
+  }
+  if (!c->in.len) gl_buf_free(&c->in);
+  if (c->state != GL_CONN_HEAD) return;
+  if (c->eof || c->server->closing) close_gently(c, false);
+  else gl_stream_read(c->stream);
+}
+
+/* The answer is out: what becomes of the connection. */
+static void conclude(gl_conn *c) {
+  gl_buf_free(&c->body);
+  if (c->close_after || c->body_bad || c->server->closing) {
+    close_gently(c, !c->body_done || c->in.len > 0);
+  } else if (c->body_done) {
+    next_request(c);
+  } else if (c->wants_continue) { /* it will send the body or not: nobody can tell */
+    close_gently(c, true);
+  } else {
+    c->state = GL_CONN_DRAIN;
+    set_deadline(c, c->server->limits.body_timeout);
+    gl_stream_read(c->stream);
+  }
+}
+
+static const char *describe(gl_conn *c, char *out, size_t size) {
+  const gl_req *r = c->req;
+  if (!r) return "request";
+  int n = (int)(r->path_len > 200 ? 200 : r->path_len);
+  snprintf(out, size, "%s %.*s", llhttp_method_name((llhttp_method_t)r->method), n, (const char *)&r->fields[r->nfields]);
+  return out;
+}
+
+typedef struct failure {
+  gl_task *task;
+  int status;
+  char reason[256];
+} failure;
+
+/* An error object that carries an HTTP status is an answer. */
+static int read_failure(lua_State *L) {
+  failure *f = lua_touserdata(L, 1);
+  lua_pushvalue(f->task->co, -1);
+  lua_xmove(f->task->co, L, 1);
+  if (lua_type(L, -1) != LUA_TTABLE) return 0;
+  lua_pushliteral(L, "status");
+  lua_rawget(L, -2);
+  lua_Integer status = lua_tointeger(L, -1);
+  if (status < 400 || status > 599) return 0;
+  f->status = (int)status;
+  lua_pushliteral(L, "message");
+  lua_rawget(L, -3);
+  snprintf(f->reason, sizeof f->reason, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : gl_status_reason(f->status));
+  return 0;
+}
+
+/* Everything else is ours to hide and to log. */
+static void fail(gl_conn *c, gl_task *t) {
+  failure f = {t, 500, "internal server error"};
+  char what[256];
+  lua_State *L = c->server->host->L;
+  if (c->timed_out) {
+    f.status = 503;
+    snprintf(f.reason, sizeof f.reason, "the request took too long");
+  } else if (t->nresults > 0) {
+    lua_pushcfunction(L, read_failure);
+    lua_pushlightuserdata(L, &f);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  bool gone = t->cancelled && !c->stream; /* the client left and the request was cancelled for it: no fault */
+  if (f.status >= 500 && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
+  if (c->stream && !c->answered) gl_answer_error(c, f.status, f.reason);
+  else if (c->stream && c->streaming) gl_stream_close(c->stream); /* a truncated answer must not look whole */
+}
+
+static void on_end(gl_task *t, int status, int nresults) {
+  (void)nresults;
+  gl_conn *c = t->owner;
+  if (status != LUA_OK) fail(c, t);
+  if (c->req) c->req->conn = NULL;
+  c->req = NULL;
+  c->task = NULL;
+  if (c->head) gl_server_drop_head(c->server, c->head);
+  c->head = NULL;
+  if (!c->stream) conn_free(c);
+  else if (!c->stream->closing) conclude(c);
+}
+
+static void begin(gl_conn *c, bool in_driver) {
+  gl_head *h = c->head;
+  c->state = GL_CONN_RUN;
+  c->minor = h->minor;
+  c->head_only = h->method == HTTP_HEAD;
+  c->close_after = !h->keep_alive || c->server->closing;
+  c->body_done = !h->has_body;
+  c->body_read = 0;
+  c->wants_continue = h->expect_continue && h->has_body;
+  c->watch = c->server->watch;
+  c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = false;
+  set_deadline(c, c->server->limits.request_timeout);
+  c->server->requests++;
+  c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
+  if (!c->task) gl_conn_refuse(c, 503, "not enough memory");
+}
+
+/* ---- reading: llhttp's callbacks ---- */
+
+static gl_conn *conn_of(llhttp_t *p) { return p->data; }
+
+static int on_url(llhttp_t *p, const char *at, size_t n) {
+  gl_conn *c = conn_of(p);
+  return gl_head_target(c->head, &c->server->limits.head, at, n);
+}
+
+static int on_name(llhttp_t *p, const char *at, size_t n) {
+  gl_conn *c = conn_of(p);
+  if (c->state != GL_CONN_HEAD) return 0; /* trailers are read and dropped */
+  return gl_head_name(c->head, &c->server->limits.head, at, n);
+}
+
+static int on_value(llhttp_t *p, const char *at, size_t n) {
+  gl_conn *c = conn_of(p);
+  if (c->state != GL_CONN_HEAD) return 0;
+  return gl_head_value(c->head, &c->server->limits.head, at, n);
+}
+
+static int on_head(llhttp_t *p) {
+  (void)p;
+  return HPE_PAUSED;
+}
+
+static int on_body(llhttp_t *p, const char *at, size_t n) {
+  gl_conn *c = conn_of(p);
+  c->body_read += n;
+  c->wants_continue = false;
+  if (c->state == GL_CONN_DRAIN) return c->body_read > DRAIN_MAX ? -1 : 0;
+  return gl_buf_add(&c->body, at, n) ? 0 : -1;
+}
+
+static int on_message(llhttp_t *p) {
+  conn_of(p)->body_done = true;
+  return HPE_PAUSED;
+}
+
+static const llhttp_settings_t *settings(void) {
+  static llhttp_settings_t s; /* constant after the first call */
+  if (!s.on_url) {
+    llhttp_settings_init(&s);
+    s.on_header_field = on_name;
+    s.on_header_value = on_value;
+    s.on_headers_complete = on_head;
+    s.on_body = on_body;
+    s.on_message_complete = on_message;
+    s.on_url = on_url;
+  }
+  return &s;
+}
+
+static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool in_driver) {
+  gl_server *s = c->server;
+  if (!c->head) {
+    if (!(c->head = gl_server_head(s))) {
+      gl_stream_close(c->stream);
+      return n;
+    }
+    llhttp_init(&c->parser, HTTP_REQUEST, settings());
+    c->parser.data = c;
+    set_deadline(c, s->limits.header_timeout);
+  }
+  llhttp_errno_t err = llhttp_execute(&c->parser, bytes, n);
+  size_t used = err == HPE_OK ? n : (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
+  gl_head *h = c->head;
+  int bad = err != HPE_OK && err != HPE_PAUSED;
+  if (!bad) bad = gl_head_raw(h, &s->limits.head, bytes, used);
+  if (!bad && err == HPE_PAUSED) bad = gl_head_complete(h, &c->parser);
+  if (bad) {
+    gl_head_refuse(h, &c->parser, bytes, n);
+    int status = h->status;
+    const char *reason = h->reason;
+    c->minor = 1;
+    c->answered = c->head_only = false;
+    c->body_done = true;
+    gl_conn_refuse(c, status, reason);
+    return n;
+  }
+  if (err == HPE_PAUSED) {
+    llhttp_resume(&c->parser);
+    begin(c, in_driver);
+  }
+  return used;
+}
+
+/* Tell a waiting reader what it wants to know, and hold the client back when nobody reads. */
+static void body_arrived(gl_conn *c) {
+  if (c->body_bad) wake(&c->reader, UV_EPROTO);
+  else if (c->reader) {
+    set_deadline(c, c->server->limits.body_timeout);
+    if (c->body_done || c->body.len > c->reader_wants) wake(&c->reader, 0);
+  }
+  if (c->stream && !c->reader && !c->body_done && c->body.len > BODY_HIGH) gl_stream_pause(c->stream);
+}
+
+static size_t feed_body(gl_conn *c, const char *bytes, size_t n) {
+  llhttp_errno_t err = llhttp_execute(&c->parser, bytes, n);
+  size_t used = n;
+  if (err == HPE_PAUSED) used = (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
+  else if (err != HPE_OK) c->body_bad = true;
+  if (c->state == GL_CONN_RUN) {
+    body_arrived(c);
+  } else if (c->body_bad) {
+    close_gently(c, true);
+  } else if (c->body_done) {
+    c->state = GL_CONN_HEAD;
+    set_deadline(c, c->server->limits.keepalive_timeout);
+  }
+  return used;
+}
+
+/* As many of the bytes as the state can take now. */
+static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver) {
+  size_t used = 0;
+  while (used < n) {
+    if (c->state == GL_CONN_HEAD) used += feed_head(c, bytes + used, n - used, in_driver);
+    else if (c->state == GL_CONN_LINGER) return n;
+    else if (!c->body_done && !c->body_bad) used += feed_body(c, bytes + used, n - used);
+    else break;
+  }
+  return used;
+}
+
+static void on_data(gl_stream *stream, const char *bytes, size_t n) {
+  gl_conn *c = stream->owner;
+  size_t used = c->in.len ? 0 : consume(c, bytes, n, false);
+  if (used == n) return;
+  if (!gl_buf_add(&c->in, bytes + used, n - used)) gl_conn_abort(c);
+  else if (c->in.len > IN_HIGH) gl_stream_pause(stream);
+}
+
+static void on_stream_end(gl_stream *stream, int status) {
+  gl_conn *c = stream->owner;
+  c->eof = true;
+  if (c->state != GL_CONN_RUN && status == UV_EOF) {
+    gl_stream_finish(stream, false); /* it may still be reading the last answer */
+    return;
+  }
+  if (c->state == GL_CONN_RUN && !c->body_done) c->body_bad = true;
+  wake(&c->reader, UV_ECONNRESET);
+  if (c->task && c->watch) gl_task_cancel(c->task);
+  if (status == UV_EOF) return; /* half closed: the answer is still wanted */
+  wake(&c->writer, UV_EPIPE);
+  gl_stream_close(stream);
+}
+
+static void on_drained(gl_stream *stream) {
+  gl_conn *c = stream->owner;
+  set_deadline(c, c->server->limits.write_timeout);
+  wake(&c->writer, stream->broken ? UV_EPIPE : 0);
+}
+
+const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_closed};
+
+void gl_conn_want_body(gl_conn *c) {
+  if (!c->stream) return;
+  if (c->wants_continue && !c->answered) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+  c->wants_continue = false;
+  set_deadline(c, c->server->limits.body_timeout);
+  gl_stream_read(c->stream);
+}
+
+/* ---- deadlines ---- */
+
+void gl_conn_watch_writer(gl_conn *c) {
+  c->pending = SIZE_MAX;
+  set_deadline(c, c->server->limits.write_timeout);
+}
+
+static void run_overdue(gl_conn *c) {
+  if (c->writer) { /* the client does not read its answer */
+    gl_conn_abort(c);
+  } else if (c->reader) {
+    c->body_bad = true;
+    c->close_after = true;
+    wake(&c->reader, UV_ETIMEDOUT);
+  } else if (!c->streaming && !c->timed_out) {
+    c->timed_out = true;
+    c->close_after = true;
+    gl_task_cancel(c->task);
+  }
+  set_deadline(c, c->server->limits.request_timeout);
+}
+
+void gl_conn_sweep(gl_conn *c, uint64_t now) {
+  if (now < c->deadline || !c->stream) return;
+  size_t pending = gl_stream_pending(c->stream);
+  bool moving = pending && pending < c->pending; /* a slow client, but it reads */
+  c->pending = pending;
+  if (moving) set_deadline(c, c->server->limits.write_timeout);
+  else if (c->state == GL_CONN_RUN) run_overdue(c);
+  else if (c->state == GL_CONN_HEAD && c->head) gl_conn_refuse(c, 408, "the request head took too long");
+  else gl_stream_close(c->stream);
+}

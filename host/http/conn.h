@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One client connection of the HTTP/1.1 server, and the one request it is busy with. Requests of a
+ * connection are answered one after the other, in order; what arrives early waits in `in`.
+ *
+ *     HEAD --head complete--> RUN --answered, body read--> HEAD ...
+ *                              |--answered, body unread--> DRAIN --> HEAD
+ *                              '--last answer, or refused--> LINGER --> closed
+ *
+ * Nothing here calls Lua, but for the task whose end is told to on_end.
+ */
+#ifndef GL_HTTP_CONN_H
+#define GL_HTTP_CONN_H
+
+#include "core/op.h"
+#include "http/head.h"
+#include "net/stream.h"
+
+typedef struct gl_server gl_server;
+typedef struct gl_conn gl_conn;
+typedef struct gl_req gl_req;
+
+typedef enum gl_conn_state { GL_CONN_HEAD, GL_CONN_RUN, GL_CONN_DRAIN, GL_CONN_LINGER } gl_conn_state;
+
+struct gl_conn {
+  gl_server *server;
+  gl_conn *next, **at; /* in the server's list */
+  gl_stream *stream;   /* NULL once it is gone or was taken over */
+  llhttp_t parser;
+  gl_head *head;       /* being read; then of the request in progress, until the request takes it */
+  gl_buf in;           /* received, not parsed yet */
+  gl_buf body;         /* received, not read by the handler yet */
+  gl_task *task;       /* answers the request in progress */
+  gl_req *req;         /* that request in Lua, once it was made */
+  gl_op *reader;       /* waits for the body */
+  size_t reader_wants; /* more than so many bytes of it, or its end */
+  gl_op *writer;       /* waits for room in the output */
+  uint64_t deadline;   /* loop time, ms: what the state waits for must have come by then */
+  uint64_t body_read;  /* bytes of the body that arrived */
+  uint64_t owed;       /* bytes a streamed answer of known length still has to write */
+  size_t pending;      /* output waiting when the deadline was last looked at */
+  void (*retire)(void *proto); /* after the stream was taken over: the server stops */
+  void *proto;
+  uint8_t state;       /* gl_conn_state */
+  uint8_t minor;       /* HTTP version of the request in progress */
+  bool head_only;      /* a HEAD request */
+  bool body_done;      /* the whole body arrived */
+  bool body_bad;       /* it was malformed, or the connection ended within it */
+  bool answered;       /* the answer's head is out */
+  bool streaming;      /* the answer's body is being written piece by piece */
+  bool chunked;        /* in chunks */
+  bool counted;        /* of a length that was announced: `owed` */
+  bool wants_continue; /* the client waits for 100 Continue */
+  bool close_after;    /* this answer is the last one */
+  bool eof;            /* the client will send nothing more */
+  bool timed_out;      /* the request's time is over: it is being cancelled */
+  bool watch;          /* cancel the request when the client goes away */
+};
+
+extern const gl_stream_user gl_conn_user;
+
+/* A connection for an accepted stream; it belongs to the server's list. False: out of memory. */
+bool gl_conn_open(gl_server *server, gl_stream *stream);
+
+/* The body was read, or `bytes` of it taken: let more come. Sends 100 Continue when that is waited for. */
+void gl_conn_want_body(gl_conn *c);
+
+/* A write waits for the client from now on. */
+void gl_conn_watch_writer(gl_conn *c);
+
+/* Answer with a plain error and close: for requests that never reached a handler, and for failed ones. */
+void gl_conn_refuse(gl_conn *c, int status, const char *reason);
+
+/* Hand the stream to another protocol. The bytes already received are moved to *rest. The connection
+ * lives on, without a stream, until its task ends. */
+gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest);
+
+/* Close it now, whatever it does; a request in progress is cancelled. */
+void gl_conn_abort(gl_conn *c);
+
+/* The server stops: close when idle, else after the answer in progress. */
+void gl_conn_retire(gl_conn *c);
+
+/* Called by the server now and then: act on a deadline that passed. */
+void gl_conn_sweep(gl_conn *c, uint64_t now);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/head.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static int refuse(gl_head *h, uint16_t status, const char *reason) {
+  if (!h->status) {
+    h->status = status;
+    h->reason = reason;
+  }
+  return -1;
+}
+
+void gl_head_clear(gl_head *h) {
+  gl_head kept = {.text = h->text, .cap = h->cap, .fields = h->fields, .fields_cap = h->fields_cap};
+  *h = kept;
+}
+
+void gl_head_free(gl_head *h) {
+  free(h->text);
+  free(h->fields);
+  free(h);
+}
+
+/* ---- collecting ---- */
+
+static char *room(gl_head *h, size_t n) {
+  if (n <= h->cap - h->len) return h->text + h->len;
+  uint32_t cap = h->cap ? h->cap : 512;
+  while (cap - h->len < n) cap *= 2; /* bounded: the limits are checked before */
+  char *text = realloc(h->text, cap);
+  if (!text) return NULL;
+  h->text = text;
+  h->cap = cap;
+  return text + h->len;
+}
+
+static int add(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  if (n > max->bytes || h->len + n > max->bytes) return refuse(h, 431, "request header fields too large");
+  char *to = room(h, n);
+  if (!to) return refuse(h, 503, "not enough memory");
+  memcpy(to, at, n);
+  h->len += (uint32_t)n;
+  return 0;
+}
+
+int gl_head_target(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  if (h->target_len + n > max->target) return refuse(h, 414, "request target too long");
+  h->target_len += (uint32_t)n;
+  return add(h, max, at, n);
+}
+
+static int new_field(gl_head *h, const gl_head_limits *max) {
+  if (h->nfields == max->fields) return refuse(h, 431, "too many request header fields");
+  if (h->nfields == h->fields_cap) {
+    uint32_t cap = h->fields_cap ? h->fields_cap * 2 : 16;
+    gl_field *fields = realloc(h->fields, cap * sizeof *fields);
+    if (!fields) return refuse(h, 503, "not enough memory");
+    h->fields = fields;
+    h->fields_cap = cap;
+  }
+  h->fields[h->nfields++] = (gl_field){.name = h->len};
+  h->in_value = false;
+  return 0;
+}
+
+int gl_head_name(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  if ((h->in_value || h->nfields == 0) && new_field(h, max) != 0) return -1;
+  uint32_t from = h->len;
+  if (add(h, max, at, n) != 0) return -1;
+  for (char *c = h->text + from, *end = c + n; c < end; c++)
+    if (*c >= 'A' && *c <= 'Z') *c = (char)(*c | 0x20);
+  h->fields[h->nfields - 1].name_len += (uint32_t)n;
+  return 0;
+}
+
+int gl_head_value(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  if (h->nfields == 0) return refuse(h, 400, "a header line without a name");
+  gl_field *f = &h->fields[h->nfields - 1];
+  if (!h->in_value) f->value = h->len;
+  h->in_value = true;
+  if (add(h, max, at, n) != 0) return -1;
+  f->value_len += (uint32_t)n;
+  return 0;
+}
+
+int gl_head_raw(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  const char *end = at + n, *p = at;
+  h->raw += (uint32_t)n;
+  if (h->raw > max->bytes + max->target) return refuse(h, 431, "request header fields too large");
+  if (h->last == '\n' && n && (*at == ' ' || *at == '\t') && h->len) return refuse(h, 400, "folded header line");
+  while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+    char before = p > at ? p[-1] : (char)h->last;
+    if (before != '\r') return refuse(h, 400, "a line ends in LF without CR");
+    if (++p < end && (*p == ' ' || *p == '\t')) return refuse(h, 400, "folded header line");
+  }
+  if (n) h->last = (uint8_t)end[-1];
+  return 0;
+}
+
+/* ---- checking the whole ---- */
+
+static void trim(gl_head *h) {
+  for (uint32_t i = 0; i < h->nfields; i++) {
+    gl_field *f = &h->fields[i];
+    while (f->value_len) {
+      char c = h->text[f->value + f->value_len - 1];
+      if (c != ' ' && c != '\t') break;
+      f->value_len--;
+    }
+  }
+}
+
+static bool same(const gl_head *h, const gl_field *f, const char *name, size_t len) {
+  return f->name_len == len && memcmp(h->text + f->name, name, len) == 0;
+}
+
+const gl_field *gl_head_find(const gl_head *h, const char *name) {
+  size_t len = strlen(name);
+  for (uint32_t i = 0; i < h->nfields; i++)
+    if (same(h, &h->fields[i], name, len)) return &h->fields[i];
+  return NULL;
+}
+
+bool gl_head_has(const gl_head *h, const char *name, const char *token) {
+  size_t len = strlen(name), want = strlen(token);
+  for (uint32_t i = 0; i < h->nfields; i++) {
+    const gl_field *f = &h->fields[i];
+    if (!same(h, f, name, len)) continue;
+    const char *p = h->text + f->value, *end = p + f->value_len;
+    while (p < end) {
+      while (p < end && (*p == ' ' || *p == '\t' || *p == ',')) p++;
+      const char *from = p;
+      while (p < end && *p != ',') p++;
+      const char *to = p;
+      while (to > from && (to[-1] == ' ' || to[-1] == '\t')) to--;
+      if ((size_t)(to - from) == want && strncasecmp(from, token, want) == 0) return true;
+    }
+  }
+  return false;
+}
+
+/* One walk over the lines, for what the names alone decide. */
+static int check_fields(gl_head *h) {
+  int hosts = 0;
+  for (uint32_t i = 0; i < h->nfields; i++) {
+    const gl_field *f = &h->fields[i];
+    const char *name = h->text + f->name;
+    if (memchr(name, '_', f->name_len)) return refuse(h, 400, "a header name contains an underscore");
+    if (f->name_len == 4 && memcmp(name, "host", 4) == 0) {
+      hosts++;
+      if (memchr(h->text + f->value, ',', f->value_len) || memchr(h->text + f->value, ' ', f->value_len))
+        return refuse(h, 400, "the Host header is not one host");
+    } else if (f->name_len == 6 && memcmp(name, "expect", 6) == 0) {
+      if (f->value_len != 12 || strncasecmp(h->text + f->value, "100-continue", 12) != 0) return refuse(h, 417, "unknown expectation");
+      h->expect_continue = h->minor >= 1;
+    } else if (f->name_len == 17 && memcmp(name, "transfer-encoding", 17) == 0) {
+      if (h->minor == 0) return refuse(h, 400, "Transfer-Encoding in an HTTP/1.0 request");
+      if (f->value_len != 7 || strncasecmp(h->text + f->value, "chunked", 7) != 0 || h->chunked)
+        return refuse(h, 501, "a transfer encoding other than chunked");
+      h->chunked = true;
+    }
+  }
+  if (hosts > 1) return refuse(h, 400, "more than one Host header");
+  if (hosts == 0 && h->minor >= 1) return refuse(h, 400, "no Host header");
+  return 0;
+}
+
+/* Origin form, asterisk form for OPTIONS, and absolute form, of which only the path is kept (RFC 9112, 3.2). */
+static int check_target(gl_head *h) {
+  char *t = h->text;
+  if (h->target_len && t[0] == '/') return 0;
+  if (h->target_len == 1 && t[0] == '*' && h->method == HTTP_OPTIONS) return 0;
+  uint32_t scheme = h->target_len > 7 && strncasecmp(t, "http://", 7) == 0 ? 7 : h->target_len > 8 && strncasecmp(t, "https://", 8) == 0 ? 8 : 0;
+  if (!scheme) return refuse(h, 400, "the request target is neither a path nor a URL");
+  uint32_t i = scheme;
+  while (i < h->target_len && t[i] != '/' && t[i] != '?') i++;
+  if (i == h->target_len || t[i] == '?') t[--i] = '/'; /* the last byte of the host makes room for it */
+  memmove(t, t + i, h->target_len - i);
+  h->target_len -= i;
+  return 0;
+}
+
+int gl_head_complete(gl_head *h, const llhttp_t *parser) {
+  h->method = parser->method;
+  h->minor = parser->http_minor;
+  if (parser->http_major == 0) return refuse(h, 400, "no HTTP version");
+  if (parser->http_major != 1 || parser->http_minor > 1) return refuse(h, 505, "HTTP version not supported");
+  if (h->method == HTTP_CONNECT || h->method == HTTP_TRACE || h->method == HTTP_PRI) return refuse(h, 501, "method not implemented");
+  trim(h);
+  if (check_fields(h) != 0 || check_target(h) != 0) return -1;
+  h->keep_alive = llhttp_should_keep_alive(parser) != 0;
+  h->upgrade = parser->upgrade != 0;
+  h->content_length = h->chunked ? 0 : parser->content_length;
+  h->has_body = h->chunked || h->content_length > 0;
+  return 0;
+}
+
+void gl_head_refuse(gl_head *h, const llhttp_t *parser, const char *bytes, size_t n) {
+  if (h->status) return;
+  switch (llhttp_get_errno(parser)) {
+    case HPE_INVALID_METHOD: { /* a token we do not know is 501, anything else is 400 */
+      size_t i = 0;
+      while (i < n && i < 32 && ((bytes[i] >= 'A' && bytes[i] <= 'Z') || bytes[i] == '-')) i++;
+      if (i > 0 && i < n && bytes[i] == ' ') refuse(h, 501, "method not implemented");
+      else refuse(h, 400, "malformed method");
+      break;
+    }
+    case HPE_INVALID_VERSION: {
+      const char *at = llhttp_get_error_pos(parser), *from = at;
+      while (from > bytes && from[-1] != ' ') from--;
+      if (at - from >= 5 && at - from <= 8 && memcmp(from, "HTTP/", 5) == 0 && at < bytes + n && *at >= '0' && *at <= '9')
+        refuse(h, 505, "HTTP version not supported");
+      else refuse(h, 400, "malformed HTTP version");
+      break;
+    }
+    default: refuse(h, 400, llhttp_get_error_reason(parser));
+  }
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/request.h"
+
+#include <string.h>
+
+#include "core/error.h"
+#include "http/answer.h"
+#include "http/server.h"
+
+#define META "green.request"
+enum { FIELDS = 1, BODY = 2 }; /* user values: what the script set on it; the body once it was read */
+
+static const char *text_of(const gl_req *r) { return (const char *)&r->fields[r->nfields]; }
+
+gl_req *gl_check_request(lua_State *L, int idx) { return luaL_checkudata(L, idx, META); }
+
+const char *gl_req_header(const gl_req *r, const char *name, size_t *len) {
+  size_t want = strlen(name);
+  for (uint32_t i = 0; i < r->nfields; i++) {
+    const gl_field *f = &r->fields[i];
+    if (f->name_len != want || memcmp(text_of(r) + f->name, name, want) != 0) continue;
+    *len = f->value_len;
+    return text_of(r) + f->value;
+  }
+  return NULL;
+}
+
+/* ---- making one ---- */
+
+static gl_req *make(lua_State *L, gl_conn *c) {
+  const gl_head *h = c->head;
+  gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len, 2);
+  r->conn = c;
+  r->number = c->server->requests;
+  r->nfields = h->nfields;
+  r->target_len = h->target_len;
+  r->text_len = h->len;
+  r->method = h->method;
+  r->minor = h->minor;
+  r->keep_alive = h->keep_alive;
+  r->upgrade = h->upgrade;
+  if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
+  memcpy((char *)&r->fields[r->nfields], h->text, h->len);
+  const char *query = memchr(h->text, '?', h->target_len);
+  r->path_len = query ? (uint32_t)(query - h->text) : h->target_len;
+  luaL_setmetatable(L, META);
+  c->req = r;
+  gl_server_drop_head(c->server, c->head);
+  c->head = NULL;
+  return r;
+}
+
+static int hex(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = (char)(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decodes the path into `out` (same size or smaller). -1: a bad escape or an escaped NUL. */
+static long decode(const char *p, size_t n, char *out) {
+  char *to = out;
+  for (size_t i = 0; i < n; i++) {
+    char c = p[i];
+    if (c == '%') {
+      if (n - i < 3) return -1;
+      int hi = hex(p[i + 1]), lo = hex(p[i + 2]);
+      if (hi < 0 || lo < 0 || (hi | lo) == 0) return -1;
+      c = (char)(hi << 4 | lo);
+      i += 2;
+    }
+    *to++ = c;
+  }
+  return to - out;
+}
+
+/* Do the dot segments of a path stay below its root? */
+static bool stays_below(const char *p, size_t n) {
+  long depth = 0;
+  for (size_t i = 0; i < n;) {
+    size_t from = ++i; /* past the slash */
+    while (i < n && p[i] != '/') i++;
+    size_t len = i - from;
+    if (len == 2 && p[from] == '.' && p[from + 1] == '.') depth--;
+    else if (len > 0 && !(len == 1 && p[from] == '.')) depth++;
+    if (depth < 0) return false;
+  }
+  return true;
+}
+
+static void push_path(lua_State *L, const gl_req *r) {
+  if (!memchr(text_of(r), '%', r->path_len)) {
+    lua_pushlstring(L, text_of(r), r->path_len);
+    return;
+  }
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, r->path_len);
+  long n = decode(text_of(r), r->path_len, out);
+  luaL_pushresultsize(&b, n < 0 ? 0 : (size_t)n);
+}
+
+/* Refuses paths that could mean something else to a file system. Leaves nothing on the stack. */
+static const char *wrong_path(lua_State *L, const gl_req *r) {
+  const char *p = text_of(r);
+  bool escaped = memchr(p, '%', r->path_len) != NULL;
+  if (!escaped && !memmem(p, r->path_len, "/.", 2)) return NULL;
+  if (escaped) {
+    luaL_Buffer b;
+    char *out = luaL_buffinitsize(L, &b, r->path_len);
+    long n = decode(p, r->path_len, out);
+    luaL_pushresultsize(&b, n < 0 ? 0 : (size_t)n);
+    bool below = n >= 0 && stays_below(lua_tostring(L, -1), (size_t)n);
+    lua_pop(L, 1);
+    if (n < 0) return "the path has an invalid escape";
+    return below ? NULL : "the path leaves its root";
+  }
+  return stays_below(p, r->path_len) ? NULL : "the path leaves its root";
+}
+
+/* ---- its task ---- */
+
+/* The handler: by exact path where that is enough, else the general one. HEAD is answered by GET. */
+static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
+  int method = r->method;
+  for (;;) {
+    int ref = method < GL_METHODS ? s->exact[method] : LUA_NOREF;
+    if (ref != LUA_NOREF) {
+      lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+      lua_pushlstring(L, text_of(r), r->path_len);
+      lua_rawget(L, -2);
+      lua_remove(L, -2);
+      if (!lua_isnil(L, -1)) return;
+      lua_pop(L, 1);
+    }
+    if (method != HTTP_HEAD) break;
+    method = HTTP_GET;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->fallback);
+}
+
+static int after_handler(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return gl_answer_send(L, (gl_conn *)ctx);
+}
+
+int gl_request_main(lua_State *L) {
+  gl_conn *c = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  gl_req *r = make(L, c); /* request: stays here, and so alive, until the task ends */
+  const char *wrong = wrong_path(L, r);
+  if (wrong) {
+    gl_answer_error(c, 400, wrong);
+    return 0;
+  }
+  push_handler(L, c->server, r);
+  lua_pushvalue(L, 1);
+  lua_callk(L, 1, 1, (lua_KContext)c, after_handler);
+  return gl_answer_send(L, c);
+}
+
+/* ---- reading it from Lua ---- */
+
+enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, ID, VERSION, KEEP_ALIVE };
+
+static const struct { const char *name; int id; } field_ids[] = {
+  {"method", METHOD}, {"target", TARGET}, {"path", PATH}, {"raw_path", RAW_PATH}, {"query_string", QUERY_STRING}, {"headers", HEADERS},
+  {"remote", REMOTE}, {"scheme", SCHEME}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
+};
+
+static void push_headers(lua_State *L, const gl_req *r) {
+  const char *text = text_of(r);
+  lua_createtable(L, 0, (int)r->nfields);
+  for (uint32_t i = 0; i < r->nfields; i++) {
+    const gl_field *f = &r->fields[i];
+    lua_pushlstring(L, text + f->name, f->name_len);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) == LUA_TSTRING) { /* again: join (RFC 9110, 5.3; cookies by RFC 6265, 5.4) */
+      bool cookie = f->name_len == 6 && memcmp(text + f->name, "cookie", 6) == 0;
+      lua_pushstring(L, cookie ? "; " : ", ");
+      lua_pushlstring(L, text + f->value, f->value_len);
+      lua_concat(L, 3);
+    } else {
+      lua_pop(L, 1);
+      lua_pushlstring(L, text + f->value, f->value_len);
+    }
+    lua_rawset(L, -3);
+  }
+}
+
+static void push_remote(lua_State *L, const gl_req *r) {
+  char text[GL_ADDRESS_MAX] = "unix";
+  struct sockaddr_storage sa;
+  int len = sizeof sa;
+  gl_stream *s = r->conn ? r->conn->stream : NULL;
+  if (!s) {
+    lua_pushnil(L);
+    return;
+  }
+  if (s->uv.handle.type == UV_TCP && uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&sa, &len) == 0)
+    gl_address_text((struct sockaddr *)&sa, text);
+  lua_pushstring(L, text);
+}
+
+static void push_field(lua_State *L, const gl_req *r, int id) {
+  uint32_t query = r->path_len < r->target_len ? r->path_len + 1 : r->target_len;
+  switch (id) {
+    case METHOD: lua_pushstring(L, llhttp_method_name((llhttp_method_t)r->method)); break;
+    case TARGET: lua_pushlstring(L, text_of(r), r->target_len); break;
+    case PATH: push_path(L, r); break;
+    case RAW_PATH: lua_pushlstring(L, text_of(r), r->path_len); break;
+    case QUERY_STRING: lua_pushlstring(L, text_of(r) + query, r->target_len - query); break;
+    case HEADERS: push_headers(L, r); break;
+    case REMOTE: push_remote(L, r); break;
+    case SCHEME: lua_pushliteral(L, "http"); break;
+    case ID: lua_pushfstring(L, "%p-%I", (void *)r, (lua_Integer)r->number); break;
+    case VERSION: lua_pushstring(L, r->minor ? "1.1" : "1.0"); break;
+    default: lua_pushboolean(L, r->keep_alive);
+  }
+}
+
+/* Keep what is on top under the key at index 2, so that it is built once; leaves it on top. */
+static void remember(lua_State *L) {
+  if (lua_getiuservalue(L, 1, FIELDS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, FIELDS);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static int got(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  if (!lua_isnil(L, -1)) remember(L);
+  return 1;
+}
+
+/* upvalues: names (field ids and methods), getters */
+static int req_index(lua_State *L) {
+  gl_req *r = gl_check_request(L, 1);
+  if (lua_getiuservalue(L, 1, FIELDS) == LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL) return 1;
+  }
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  int type = lua_rawget(L, lua_upvalueindex(1));
+  if (type == LUA_TNUMBER) {
+    int id = (int)lua_tointeger(L, -1);
+    push_field(L, r, id);
+    if (id == HEADERS || id == PATH || id == REMOTE) return got(L, LUA_OK, 0);
+    return 1;
+  }
+  if (type != LUA_TNIL) return 1;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL) return 1;
+  lua_pushvalue(L, 1);
+  lua_callk(L, 1, 1, 0, got);
+  return got(L, LUA_OK, 0);
+}
+
+static int req_newindex(lua_State *L) {
+  gl_check_request(L, 1);
+  lua_settop(L, 3);
+  remember(L);
+  return 0;
+}
+
+static int req_tostring(lua_State *L) {
+  const gl_req *r = gl_check_request(L, 1);
+  lua_pushstring(L, llhttp_method_name((llhttp_method_t)r->method));
+  lua_pushliteral(L, " ");
+  lua_pushlstring(L, text_of(r), r->target_len);
+  lua_concat(L, 3);
+  return 1;
+}
+
+static int req_header(lua_State *L) {
+  const gl_req *r = gl_check_request(L, 1);
+  size_t n;
+  const char *value = gl_req_header(r, luaL_checkstring(L, 2), &n);
+  if (value) lua_pushlstring(L, value, n);
+  else lua_pushnil(L);
+  return 1;
+}
+
+void gl_request_open(lua_State *L) {
+  lua_createtable(L, 0, 2); /* request */
+  lua_newtable(L);          /* request names */
+  for (size_t i = 0; i < sizeof field_ids / sizeof *field_ids; i++) {
+    lua_pushinteger(L, field_ids[i].id);
+    lua_setfield(L, -2, field_ids[i].name);
+  }
+  lua_pushcfunction(L, req_header);
+  lua_setfield(L, -2, "header");
+  gl_request_body_methods(L);
+  lua_newtable(L); /* request names getters */
+  luaL_newmetatable(L, META);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, req_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, req_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, req_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+  lua_setfield(L, -3, "getters");
+  lua_setfield(L, -2, "methods");
+}

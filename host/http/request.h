@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The request as scripts see it: a userdata that holds the bytes of its head and turns them into Lua values
+ * when they are asked for. It outlives the answer; its body does not.
+ */
+#ifndef GL_HTTP_REQUEST_H
+#define GL_HTTP_REQUEST_H
+
+#include "http/conn.h"
+
+struct gl_req {
+  gl_conn *conn;       /* NULL once the request was answered */
+  uint64_t number;     /* of the server's requests */
+  uint32_t nfields, target_len, text_len;
+  uint32_t path_len;   /* of the target before '?' */
+  uint8_t method, minor;
+  bool keep_alive, upgrade;
+  gl_field fields[];   /* then the text */
+};
+
+/* Main function of a request's task: makes the request, calls its handler, sends the answer. */
+int gl_request_main(lua_State *L);
+
+/* The request at a stack index. Raises on anything else. */
+gl_req *gl_check_request(lua_State *L, int idx);
+
+/* First header of that (lower-case) name: its value, or NULL. */
+const char *gl_req_header(const gl_req *r, const char *name, size_t *len);
+
+/* Registers the metatable; pushes the table { methods = {}, getters = {} } that Lua may add to. */
+void gl_request_open(lua_State *L);
+
+/* Adds body and chunks to the table of methods on top of the stack (http/body.c). */
+void gl_request_body_methods(lua_State *L);
+
+#endif

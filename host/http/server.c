@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/task.h"
+#include "http/answer.h"
+#include "http/request.h"
+
+#define HANDLE "green.server"
+#define MAX_SPARE_HEADS 64
+
+/* ---- memory ---- */
+
+gl_head *gl_server_head(gl_server *s) {
+  gl_head *h = s->spare_heads;
+  if (!h) return calloc(1, sizeof *h);
+  s->spare_heads = h->next;
+  s->spares--;
+  gl_head_clear(h);
+  return h;
+}
+
+void gl_server_drop_head(gl_server *s, gl_head *h) {
+  if (s->spares >= MAX_SPARE_HEADS) {
+    gl_head_free(h);
+    return;
+  }
+  s->spares++;
+  h->next = s->spare_heads;
+  s->spare_heads = h;
+}
+
+void gl_server_unref(gl_server *s) {
+  if (--s->refs > 0) return;
+  gl_timer_drop(&s->host->clock, &s->sweep);
+  while (s->spare_heads) {
+    gl_head *h = s->spare_heads;
+    s->spare_heads = h->next;
+    gl_head_free(h);
+  }
+  free(s);
+}
+
+/* ---- the loop side ---- */
+
+static double sweep_interval(const gl_server_limits *l) {
+  double least = 4.0;
+  const double all[] = {l->header_timeout, l->keepalive_timeout, l->body_timeout, l->write_timeout, l->request_timeout};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i] < least) least = all[i];
+  return least / 4;
+}
+
+static void on_sweep(gl_timer *timer) {
+  gl_server *s = GL_CONTAINER(timer, gl_server, sweep);
+  uint64_t now = uv_now(&s->host->loop);
+  for (gl_conn *c = s->conns, *next; c; c = next) {
+    next = c->next;
+    gl_conn_sweep(c, now);
+  }
+  if (s->listener || s->conns) gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits));
+}
+
+static void on_accepted(gl_listener *l, gl_stream *stream) {
+  gl_server *s = l->owner;
+  if (s->closing || s->nconns >= s->limits.max_connections || !gl_conn_open(s, stream)) gl_stream_close(stream);
+}
+
+static void on_listener_closed(gl_listener *l) { gl_server_unref(l->owner); }
+
+static const gl_listener_user listener_user = {&gl_conn_user, on_accepted, on_listener_closed};
+
+static void stop_listening(gl_server *s) {
+  if (!s->listener) return;
+  gl_listener_close(s->listener);
+  s->listener = NULL;
+  s->host->holds--;
+}
+
+static void abort_all(gl_server *s) {
+  for (gl_conn *c = s->conns, *next; c; c = next) {
+    next = c->next;
+    gl_conn_abort(c);
+  }
+}
+
+/* ---- options ---- */
+
+static double time_option(lua_State *L, int idx, const char *name, double def) {
+  lua_getfield(L, idx, name);
+  int ok;
+  double value = lua_isnil(L, -1) ? def : lua_tonumberx(L, -1, &ok);
+  if (!lua_isnil(L, -1) && (!ok || !(value > 0) || value > 1e6)) luaL_error(L, "option '%s' must be a number of seconds > 0", name);
+  lua_pop(L, 1);
+  return value;
+}
+
+static lua_Integer size_option(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer max) {
+  lua_getfield(L, idx, name);
+  int ok = 1;
+  lua_Integer value = lua_isnil(L, -1) ? def : lua_tointegerx(L, -1, &ok);
+  if (!ok || value < 1 || value > max) luaL_error(L, "option '%s' must be an integer from 1 to %d", name, (int)max);
+  lua_pop(L, 1);
+  return value;
+}
+
+static void read_options(lua_State *L, int idx, gl_server *s) {
+  gl_server_limits *l = &s->limits;
+  l->head.target = (uint32_t)size_option(L, idx, "max_target", 8192, 1 << 20);
+  l->head.bytes = (uint32_t)size_option(L, idx, "max_head", 16384, 1 << 20);
+  l->head.fields = (uint32_t)size_option(L, idx, "max_headers", 100, 10000);
+  l->max_body = (size_t)size_option(L, idx, "max_body", 1 << 20, 1 << 30);
+  l->max_connections = (uint32_t)size_option(L, idx, "max_connections", 100000, 10000000);
+  l->header_timeout = time_option(L, idx, "header_timeout", 10);
+  l->keepalive_timeout = time_option(L, idx, "keepalive_timeout", 65);
+  l->body_timeout = time_option(L, idx, "body_timeout", 30);
+  l->write_timeout = time_option(L, idx, "write_timeout", 30);
+  l->request_timeout = time_option(L, idx, "request_timeout", 60);
+  lua_getfield(L, idx, "cancel_on_disconnect");
+  s->watch = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+}
+
+/* dispatch: function(req), or { exact = { GET = { ["/path"] = handler } }, fallback = function(req) } */
+static void read_dispatch(lua_State *L, int idx, gl_server *s) {
+  if (lua_isfunction(L, idx)) {
+    lua_pushvalue(L, idx);
+    s->fallback = luaL_ref(L, LUA_REGISTRYINDEX);
+    return;
+  }
+  luaL_checktype(L, idx, LUA_TTABLE);
+  lua_getfield(L, idx, "fallback");
+  luaL_argcheck(L, lua_isfunction(L, -1), idx, "dispatch.fallback must be a function");
+  s->fallback = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_getfield(L, idx, "exact");
+  for (int m = 0; lua_istable(L, -1) && m < GL_METHODS; m++) {
+    const char *name = m <= HTTP_SOURCE ? llhttp_method_name((llhttp_method_t)m) : NULL;
+    if (!name) break;
+    if (lua_getfield(L, -1, name) == LUA_TTABLE) s->exact[m] = luaL_ref(L, LUA_REGISTRYINDEX);
+    else lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* ---- Lua ---- */
+
+static gl_server *check_server(lua_State *L) { return *(gl_server **)luaL_checkudata(L, 1, HANDLE); }
+
+/* native.listen(address, dispatch [, options]) -> server */
+static int http_listen(lua_State *L) {
+  const char *text = luaL_checkstring(L, 1);
+  gl_address address;
+  const char *wrong = gl_address_parse(text, &address);
+  if (wrong) return gl_error_raise(L, "http.listen", "EINVAL", "%s: %s", text, wrong);
+  lua_settop(L, 3);
+  if (lua_isnil(L, 3)) {
+    lua_newtable(L);
+    lua_replace(L, 3);
+  }
+  luaL_checktype(L, 3, LUA_TTABLE);
+  gl_server **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL;
+  luaL_setmetatable(L, HANDLE);
+  gl_server *s = calloc(1, sizeof *s);
+  if (!s) return luaL_error(L, "not enough memory");
+  *handle = s;
+  s->host = gl_host_of(L);
+  s->refs = 1;
+  s->sweep.fire = on_sweep;
+  s->self = s->fallback = LUA_NOREF;
+  for (int i = 0; i < GL_METHODS; i++) s->exact[i] = LUA_NOREF;
+  read_options(L, 3, s);
+  read_dispatch(L, 2, s);
+  lua_pushvalue(L, -1);
+  s->self = luaL_ref(L, LUA_REGISTRYINDEX); /* a listening server is not garbage */
+  int err = gl_listener_open(s->host, &address, &listener_user, s, &s->listener);
+  s->refs++; /* the listener's, which it gives back when it is closed, also after an error */
+  if (err) {
+    s->listener = NULL;
+    luaL_unref(L, LUA_REGISTRYINDEX, s->self);
+    s->self = LUA_NOREF;
+    return gl_error_status(L, "http.listen", err, text);
+  }
+  s->host->holds++;
+  memcpy(s->address, s->listener->text, sizeof s->address);
+  gl_timer_arm(&s->host->clock, &s->sweep, sweep_interval(&s->limits));
+  return 1;
+}
+
+static int server_address(lua_State *L) {
+  lua_pushstring(L, check_server(L)->address);
+  return 1;
+}
+
+static int server_connections(lua_State *L) {
+  lua_pushinteger(L, check_server(L)->nconns);
+  return 1;
+}
+
+typedef struct close_op {
+  gl_op op;
+  gl_server *server; /* referenced */
+} close_op;
+
+static int push_close(lua_State *L, gl_op *op) {
+  (void)L;
+  (void)op;
+  return 0;
+}
+
+static void cancel_close(gl_op *op) {
+  ((close_op *)op)->server->closing_op = NULL;
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static void free_close(gl_op *op) { gl_server_unref(((close_op *)op)->server); }
+
+static const gl_optype close_type = {"http.close", push_close, cancel_close, free_close};
+
+/* Stop accepting and let what runs come to its end. */
+static void begin_close(lua_State *L, gl_server *s) {
+  s->closing = true;
+  stop_listening(s);
+  luaL_unref(L, LUA_REGISTRYINDEX, s->self);
+  s->self = LUA_NOREF;
+  for (gl_conn *c = s->conns, *next; c; c = next) {
+    next = c->next;
+    gl_conn_retire(c);
+  }
+}
+
+/* server:finish([timeout]) waits until the last connection is gone; raises ETIMEDOUT. */
+static int server_finish(lua_State *L) {
+  gl_server *s = check_server(L);
+  double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  begin_close(L, s);
+  if (s->nconns == 0) return 0;
+  if (s->closing_op) return gl_error_raise(L, "http.close", "EBUSY", "another task is closing this server");
+  close_op *op = gl_op_new(L, &close_type, sizeof *op, 0);
+  op->server = s;
+  s->refs++;
+  s->closing_op = &op->op;
+  return gl_await(L, &op->op, timeout);
+}
+
+/* server:abort() cancels what still runs and closes all connections. */
+static int server_abort(lua_State *L) {
+  gl_server *s = check_server(L);
+  begin_close(L, s);
+  abort_all(s);
+  return 0;
+}
+
+static int server_gc(lua_State *L) {
+  gl_server **handle = luaL_checkudata(L, 1, HANDLE);
+  gl_server *s = *handle;
+  if (!s) return 0;
+  *handle = NULL;
+  s->closing = true;
+  stop_listening(s);
+  abort_all(s);
+  luaL_unref(L, LUA_REGISTRYINDEX, s->fallback);
+  for (int i = 0; i < GL_METHODS; i++) luaL_unref(L, LUA_REGISTRYINDEX, s->exact[i]);
+  gl_server_unref(s);
+  return 0;
+}
+
+static int server_tostring(lua_State *L) {
+  lua_pushfstring(L, "server: %s", check_server(L)->address);
+  return 1;
+}
+
+int gl_open_http(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"address", server_address}, {"connections", server_connections}, {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__tostring", server_tostring}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"listen", http_listen}, {NULL, NULL}};
+  luaL_newmetatable(L, HANDLE);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  gl_answer_open(L);
+  luaL_newlib(L, functions);
+  gl_request_open(L);
+  lua_setfield(L, -2, "request");
+  gl_answer_metatable(L);
+  lua_setfield(L, -2, "response");
+  return 1;
+}

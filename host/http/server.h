@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The HTTP/1.1 server: listening sockets, their connections, and what answers them.
+ */
+#ifndef GL_HTTP_SERVER_H
+#define GL_HTTP_SERVER_H
+
+#include <time.h>
+
+#include "http/conn.h"
+#include "net/listener.h"
+
+#define GL_METHODS 48 /* more than llhttp knows */
+
+/* Every one finite; times in seconds. */
+typedef struct gl_server_limits {
+  gl_head_limits head;
+  double header_timeout;    /* from the first byte of a head (or the connection) to its last: 408 */
+  double keepalive_timeout; /* between requests */
+  double body_timeout;      /* between two reads of a body that is waited for: 408 */
+  double write_timeout;     /* for a client that does not read its answer */
+  double request_timeout;   /* for the handler to answer: 503 */
+  size_t max_body;          /* bytes req:body() takes: 413 */
+  uint32_t max_connections; /* further ones wait in the kernel's queue or are closed */
+} gl_server_limits;
+
+struct gl_server {
+  gl_host *host;
+  gl_listener *listener;  /* NULL once closed */
+  gl_conn *conns;
+  uint32_t nconns;
+  uint32_t refs;          /* the Lua handle, the listener, each connection */
+  gl_server_limits limits;
+  gl_head *spare_heads;   /* to be used again */
+  int spares;             /* how many those are */
+  gl_timer sweep;
+  gl_op *closing_op;      /* waits for the last connection */
+  uint64_t requests;      /* so far: request ids */
+  time_t date_second;     /* `date` is the header of this second */
+  char date[40];
+  char address[GL_ADDRESS_MAX];
+  int exact[GL_METHODS];  /* registry: path -> handler, by method; LUA_NOREF = none */
+  int fallback;           /* registry: function(req) for everything else */
+  int self;               /* registry: the handle, while listening */
+  bool closing;
+  bool watch;             /* default of cancel_on_disconnect */
+};
+
+void gl_server_unref(gl_server *s);
+
+/* Heads are used again and again. NULL: out of memory. */
+gl_head *gl_server_head(gl_server *s);
+void gl_server_drop_head(gl_server *s, gl_head *h);
+
+/* green.http.native: listen, request, response. */
+int gl_open_http(lua_State *L);
+
+#endif

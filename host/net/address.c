@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+static const char *parse_port(const char *text, int *port) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  if (end == text || *end || n < 0 || n > 65535 || text[0] == '+' || text[0] == '-' || text[0] == ' ')
+    return "the port must be a number from 0 to 65535";
+  *port = (int)n;
+  return NULL;
+}
+
+static const char *parse_unix(const char *path, gl_address *out) {
+  if (!*path) return "the path of the unix socket is empty";
+  if (strlen(path) >= sizeof out->path) return "the path of the unix socket is too long (107 bytes at most)";
+  out->family = AF_UNIX;
+  strcpy(out->path, path);
+  return NULL;
+}
+
+const char *gl_address_parse(const char *text, gl_address *out) {
+  *out = (gl_address){0};
+  if (strncmp(text, "unix:", 5) == 0) return parse_unix(text + 5, out);
+  char host[64];
+  const char *from = text, *colon = strrchr(text, ':'), *to = colon;
+  if (!colon) return "expected host:port, [v6]:port or unix:path";
+  bool v6 = *text == '[';
+  if (v6) {
+    from = text + 1;
+    to = colon - 1;
+    if (to < from || *to != ']') return "expected [v6]:port";
+  }
+  size_t len = (size_t)(to - from);
+  if (len == 0 || len >= sizeof host) return "the host is empty or too long";
+  memcpy(host, from, len);
+  host[len] = 0;
+  int port = 0;
+  const char *wrong = parse_port(colon + 1, &port);
+  if (wrong) return wrong;
+  if (v6) {
+    out->family = AF_INET6;
+    return uv_ip6_addr(host, port, (struct sockaddr_in6 *)&out->ip) ? "not an IPv6 address" : NULL;
+  }
+  const char *ip = strcmp(host, "localhost") == 0 ? "127.0.0.1" : strcmp(host, "*") == 0 ? "0.0.0.0" : host;
+  out->family = AF_INET;
+  return uv_ip4_addr(ip, port, (struct sockaddr_in *)&out->ip) ? "not an IP address (names are not looked up here)" : NULL;
+}
+
+void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]) {
+  char ip[INET6_ADDRSTRLEN] = "?";
+  if (sa->sa_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+    uv_ip4_name(in, ip, sizeof ip);
+    snprintf(out, GL_ADDRESS_MAX, "%s:%d", ip, ntohs(in->sin_port));
+  } else if (sa->sa_family == AF_INET6) {
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)sa;
+    uv_ip6_name(in, ip, sizeof ip);
+    snprintf(out, GL_ADDRESS_MAX, "[%s]:%d", ip, ntohs(in->sin6_port));
+  } else {
+    snprintf(out, GL_ADDRESS_MAX, "unix");
+  }
+}

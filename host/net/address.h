@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Addresses as people write them: "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "unix:/run/app.sock".
+ */
+#ifndef GL_NET_ADDRESS_H
+#define GL_NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define GL_ADDRESS_MAX 160 /* bytes of text, with the final 0 */
+
+typedef struct gl_address {
+  int family;                   /* AF_INET, AF_INET6 or AF_UNIX */
+  struct sockaddr_storage ip;   /* for the first two */
+  char path[108];               /* for the third (sun_path) */
+} gl_address;
+
+/* Reads one. `*` is every IPv4 address. NULL, or what is wrong with it. */
+const char *gl_address_parse(const char *text, gl_address *out);
+
+/* Writes the text form of a socket address. */
+void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]);
+
+#endif

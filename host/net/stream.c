@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/stream.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "core/check.h"
+
+/* Bytes libuv holds on to because the kernel took only a part. */
+struct gl_flight {
+  uv_write_t req;
+  gl_buf bytes;
+};
+
+static void flush(gl_stream *s);
+
+static void stream_free(gl_stream *s) {
+  gl_buf_free(&s->out);
+  free(s);
+}
+
+static void on_turn(gl_turn *turn) {
+  gl_stream *s = GL_CONTAINER(turn, gl_stream, turn);
+  if (s->gone) stream_free(s);
+  else flush(s);
+}
+
+gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, void *owner) {
+  gl_stream *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->host = h;
+  s->user = user;
+  s->owner = owner;
+  s->turn.run = on_turn;
+  if (family == AF_UNIX) uv_pipe_init(&h->loop, &s->uv.pipe, 0);
+  else uv_tcp_init(&h->loop, &s->uv.tcp);
+  s->uv.handle.data = s;
+  h->census.handles++;
+  return s;
+}
+
+/* ---- closing ---- */
+
+static void on_closed(uv_handle_t *handle) {
+  gl_stream *s = handle->data;
+  s->user->closed(s);
+  s->host->census.handles--;
+  GL_CHECK(!s->flight); /* libuv ends every write before it closes the handle */
+  s->gone = true;
+  if (!s->turn.queued) stream_free(s); /* else when its turn comes */
+}
+
+void gl_stream_close(gl_stream *s) {
+  if (s->closing) return;
+  s->closing = true;
+  gl_buf_free(&s->out);
+  uv_close(&s->uv.handle, on_closed);
+}
+
+static void end(gl_stream *s, int status) {
+  if (s->ended) return;
+  s->ended = true;
+  s->reading = false;
+  s->user->end(s, status);
+}
+
+/* ---- reading ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
+  (void)hint;
+  gl_stream *s = handle->data;
+  *buf = uv_buf_init(s->host->scratch, GL_SCRATCH);
+}
+
+static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
+  gl_stream *s = handle->data;
+  if (n > 0) {
+    s->user->data(s, buf->base, (size_t)n);
+  } else if (n < 0) {
+    uv_read_stop(handle);
+    end(s, (int)n);
+  }
+}
+
+int gl_stream_read(gl_stream *s) {
+  if (s->reading || s->ended || s->closing) return 0;
+  int err = uv_read_start(&s->uv.stream, on_alloc, on_read);
+  s->reading = err == 0;
+  return err;
+}
+
+void gl_stream_pause(gl_stream *s) {
+  if (!s->reading) return;
+  uv_read_stop(&s->uv.stream);
+  s->reading = false;
+}
+
+/* ---- writing ---- */
+
+static void break_off(gl_stream *s, int status) {
+  s->broken = true;
+  gl_buf_free(&s->out);
+  gl_stream_pause(s);
+  end(s, status);
+}
+
+static void on_shutdown(uv_shutdown_t *req, int status) {
+  (void)status;
+  free(req);
+}
+
+static void finish_now(gl_stream *s) {
+  s->finish = false;
+  if (!s->half || s->broken) {
+    gl_stream_close(s);
+    return;
+  }
+  uv_shutdown_t *req = malloc(sizeof *req);
+  if (!req || uv_shutdown(req, &s->uv.stream, on_shutdown) != 0) {
+    free(req);
+    gl_stream_close(s);
+  }
+}
+
+static void on_write(uv_write_t *req, int status) {
+  gl_flight *f = req->data;
+  gl_stream *s = req->handle->data;
+  s->flight = NULL;
+  gl_buf_free(&f->bytes);
+  free(f);
+  if (s->closing) return;
+  if (status < 0) break_off(s, status);
+  else flush(s);
+  if (s->closing) return;
+  if (s->full && (s->broken || (!s->flight && !s->out.len))) {
+    s->full = false;
+    s->user->drained(s);
+  }
+}
+
+/* Hand what the kernel did not take to libuv, which waits for the socket. */
+static void take_off(gl_stream *s) {
+  gl_flight *f = calloc(1, sizeof *f);
+  if (!f) {
+    break_off(s, UV_ENOMEM);
+    return;
+  }
+  f->bytes = s->out;
+  s->out = (gl_buf){0};
+  f->req.data = f;
+  s->flight = f;
+  uv_buf_t buf = uv_buf_init(gl_buf_at(&f->bytes), (unsigned)f->bytes.len);
+  int err = uv_write(&f->req, &s->uv.stream, &buf, 1, on_write);
+  if (err) {
+    s->flight = NULL;
+    gl_buf_free(&f->bytes);
+    free(f);
+    break_off(s, err);
+  }
+}
+
+static void flush(gl_stream *s) {
+  if (s->closing || s->flight) return;
+  if (s->out.len && !s->broken) {
+    uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
+    int n = uv_try_write(&s->uv.stream, &buf, 1);
+    if (n >= 0) gl_buf_eat(&s->out, (size_t)n);
+    if (n < 0 && n != UV_EAGAIN) break_off(s, n);
+    else if (s->out.len) take_off(s);
+    else gl_buf_free(&s->out); /* an idle connection holds no buffer */
+  }
+  if (s->finish && !s->flight) finish_now(s);
+}
+
+char *gl_stream_room(gl_stream *s, size_t n) {
+  if (s->out.len > UINT32_MAX / 2 || n > UINT32_MAX / 2) return NULL; /* what uv_buf_init can say */
+  return gl_buf_room(&s->out, n);
+}
+
+void gl_stream_wrote(gl_stream *s, size_t n) {
+  if (s->broken || s->closing) {
+    gl_buf_free(&s->out);
+    return;
+  }
+  gl_buf_grew(&s->out, n);
+  gl_host_at_turn_end(s->host, &s->turn);
+}
+
+bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
+  if (s->broken || s->closing) return true; /* thrown away: the end was or will be told */
+  if (n > UINT32_MAX / 2 - s->out.len || !gl_buf_add(&s->out, bytes, n)) {
+    break_off(s, UV_ENOMEM);
+    return false;
+  }
+  gl_host_at_turn_end(s->host, &s->turn);
+  return true;
+}
+
+size_t gl_stream_pending(const gl_stream *s) { return s->out.len + uv_stream_get_write_queue_size(&s->uv.stream); }
+
+bool gl_stream_full(gl_stream *s) {
+  if (s->broken || s->closing || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;
+  flush(s); /* the kernel may well take it now */
+  s->full = !s->broken && !s->closing && gl_stream_pending(s) > 0;
+  return s->full;
+}
+
+void gl_stream_finish(gl_stream *s, bool half) {
+  if (s->closing) return;
+  s->finish = true;
+  s->half = half;
+  gl_host_at_turn_end(s->host, &s->turn);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A connected byte stream (TCP or a unix socket). Reads land in the host's scratch buffer and are handed
+ * to the user of the stream at once; writes are gathered and leave in one system call at the end of the
+ * turn. No function here calls Lua or waits, and all may be used from loop callbacks.
+ *
+ *     user: data* -> end -> closed          write* -> (full) -> drained
+ */
+#ifndef GL_NET_STREAM_H
+#define GL_NET_STREAM_H
+
+#include "core/buf.h"
+#include "core/host.h"
+
+typedef struct gl_stream gl_stream;
+
+/* What the owner of a stream is told, from the loop. */
+typedef struct gl_stream_user {
+  void (*data)(gl_stream *s, const char *bytes, size_t n); /* bytes are valid during the call */
+  void (*end)(gl_stream *s, int status); /* once: UV_EOF or an error; no data comes after it */
+  void (*drained)(gl_stream *s);         /* after gl_stream_full() was true: there is room again */
+  void (*closed)(gl_stream *s);          /* the handle is gone; the stream is freed when this returns */
+} gl_stream_user;
+
+typedef struct gl_flight gl_flight;
+
+struct gl_stream {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } uv;
+  gl_host *host;
+  const gl_stream_user *user;
+  void *owner;
+  gl_buf out;        /* to be written at the end of the turn */
+  gl_flight *flight; /* what the kernel did not take at once */
+  gl_turn turn;
+  bool reading;
+  bool ended;   /* end was told */
+  bool broken;  /* a write failed: output is thrown away */
+  bool full;    /* the user was told to wait for drained */
+  bool finish;  /* close when everything is written */
+  bool half;    /* with finish: only the writing side */
+  bool closing;
+  bool gone;    /* closed was told */
+};
+
+#define GL_STREAM_HIGH ((size_t)256 * 1024) /* output waiting beyond this: full */
+
+/* A stream with an unconnected handle for the given address family (AF_INET, AF_INET6, AF_UNIX). Counted in
+ * census.handles until it is closed. NULL: out of memory. */
+gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, void *owner);
+
+/* Begin or stop reading. 0 or UV_E*. Idempotent. */
+int gl_stream_read(gl_stream *s);
+void gl_stream_pause(gl_stream *s);
+
+/* Queue bytes (copied). False: out of memory, the stream is broken. */
+bool gl_stream_write(gl_stream *s, const void *bytes, size_t n);
+
+/* Room in the output to build bytes in place: at least `n`; say how many were used with gl_stream_wrote. NULL:
+ * out of memory. */
+char *gl_stream_room(gl_stream *s, size_t n);
+void gl_stream_wrote(gl_stream *s, size_t n);
+
+/* True while so much output waits that the user should wait for `drained`. */
+bool gl_stream_full(gl_stream *s);
+
+/* Bytes written that the kernel has not taken. */
+size_t gl_stream_pending(const gl_stream *s);
+
+/* Close once the output is written; `half` only shuts down writing, so that the peer can read it all. */
+void gl_stream_finish(gl_stream *s, bool half);
+
+/* Close now, dropping output. `closed` follows later. Idempotent. */
+void gl_stream_close(gl_stream *s);
+
+#endif
