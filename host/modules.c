@@ -17,6 +17,8 @@
 #include "core/inspect.h"
 #include "embedded.h"
 #include "http/server.h"
+#include "http/websocket.h"
+#include "net/socket.h"
 #include "sys/task.h"
 #include "sys/timer.h"
 
@@ -24,8 +26,10 @@ static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
   {"green.debug", gl_open_debug},
   {"green.http.native", gl_open_http},
+  {"green.net", gl_open_net},
   {"green.task.native", gl_open_task},
   {"green.timer", gl_open_timer},
+  {"green.ws.native", gl_open_ws},
   {NULL, NULL},
 };
 

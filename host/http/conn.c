@@ -87,21 +87,24 @@ void gl_conn_abort(gl_conn *c) {
   wake(&c->reader, UV_ECONNABORTED);
   wake(&c->writer, UV_ECONNABORTED);
   if (c->task) gl_task_cancel(c->task);
+  if (c->takeover) c->takeover->abort(c->proto);
   if (c->stream) gl_stream_close(c->stream);
 }
 
 void gl_conn_retire(gl_conn *c) {
   c->close_after = true;
-  if (c->retire) c->retire(c->proto);
+  if (c->takeover) c->takeover->retire(c->proto);
   if (c->state == GL_CONN_HEAD && !c->head && c->stream) gl_stream_finish(c->stream, false);
 }
 
-gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest) {
+gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, void *proto) {
   gl_stream *stream = c->stream;
   *rest = c->in;
   c->in = (gl_buf){0};
   c->stream = NULL;
   c->answered = true;
+  c->takeover = takeover;
+  c->proto = proto;
   return stream;
 }
 
@@ -190,6 +193,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   (void)nresults;
   gl_conn *c = t->owner;
   if (status != LUA_OK) fail(c, t);
+  if (c->takeover) c->takeover->over(c->proto, status != LUA_OK);
   if (c->req) c->req->conn = NULL;
   c->req = NULL;
   c->task = NULL;

@@ -22,6 +22,13 @@ typedef struct gl_req gl_req;
 
 typedef enum gl_conn_state { GL_CONN_HEAD, GL_CONN_RUN, GL_CONN_DRAIN, GL_CONN_LINGER } gl_conn_state;
 
+/* What the protocol that took a connection's stream over is told. */
+typedef struct gl_takeover {
+  void (*retire)(void *proto);            /* the server stops: say goodbye */
+  void (*abort)(void *proto);             /* close now */
+  void (*over)(void *proto, bool failed); /* the request's task ended; the last call */
+} gl_takeover;
+
 struct gl_conn {
   gl_server *server;
   gl_conn *next, **at; /* in the server's list */
@@ -39,7 +46,7 @@ struct gl_conn {
   uint64_t body_read;  /* bytes of the body that arrived */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   size_t pending;      /* output waiting when the deadline was last looked at */
-  void (*retire)(void *proto); /* after the stream was taken over: the server stops */
+  const struct gl_takeover *takeover; /* who took the stream over */
   void *proto;
   uint8_t state;       /* gl_conn_state */
   uint8_t minor;       /* HTTP version of the request in progress */
@@ -73,7 +80,7 @@ void gl_conn_refuse(gl_conn *c, int status, const char *reason);
 
 /* Hand the stream to another protocol. The bytes already received are moved to *rest. The connection
  * lives on, without a stream, until its task ends. */
-gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest);
+gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, void *proto);
 
 /* Close it now, whatever it does; a request in progress is cancelled. */
 void gl_conn_abort(gl_conn *c);
