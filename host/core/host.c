@@ -140,6 +140,7 @@ void gl_host_close(gl_host *h) {
   gl_stack_free_idle(h);
   gl_clock_free(&h->clock);
   free(h->home);
+  for (gl_task *t; (t = h->spare_task) != NULL; free(t)) h->spare_task = t->next;
   free(h->spare);
   free(h->scratch);
   free(h);

@@ -79,6 +79,8 @@ struct gl_host {
   int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
   gl_spare *spare;      /* finished coroutines to be used again */
   int spares;           /* how many those are, at most GL_SPARES */
+  gl_task *spare_task;  /* memory of ended tasks, by gl_task.next */
+  int spare_tasks;      /* how many those are, at most GL_SPARES */
   char *scratch;        /* GL_SCRATCH bytes any loop callback may use until it returns: what reads land in */
 };
 

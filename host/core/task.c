@@ -55,9 +55,26 @@ static void release_coroutine(gl_task *t) {
 
 /* ---- life ---- */
 
+static void task_free(gl_task *t) {
+  gl_host *h = t->host;
+  if (h->spare_tasks >= GL_SPARES) {
+    free(t);
+    return;
+  }
+  t->next = h->spare_task;
+  h->spare_task = t;
+  h->spare_tasks++;
+}
+
 static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
-  gl_task *t = calloc(1, sizeof *t);
-  if (!t) return NULL;
+  gl_task *t = h->spare_task;
+  if (t) {
+    h->spare_task = t->next;
+    h->spare_tasks--;
+    memset(t, 0, sizeof *t);
+  } else if (!(t = calloc(1, sizeof *t))) {
+    return NULL;
+  }
   t->host = h;
   t->owner = owner;
   t->on_end = on_end;
@@ -93,7 +110,7 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
     if (t) {
       unlink_live(t);
       release_coroutine(t);
-      free(t);
+      task_free(t);
     }
     return NULL;
   }
@@ -108,7 +125,7 @@ void gl_task_unref(gl_task *t) {
   if (--t->refs > 0) return;
   GL_CHECK(t->state == GL_TASK_ENDED);
   release_coroutine(t);
-  free(t);
+  task_free(t);
 }
 
 static void wake_joiners(gl_task *t) {

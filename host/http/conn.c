@@ -121,6 +121,7 @@ static void next_request(gl_conn *c) {
   if (c->state != GL_CONN_HEAD) return;
   if (c->eof || c->server->closing) close_gently(c, false);
   else gl_stream_read(c->stream);
+  if (c->stream) gl_stream_flush(c->stream); /* nothing more to gather */
 }
 
 /* The answer is out: what becomes of the connection. */

@@ -12,8 +12,6 @@ struct gl_flight {
   gl_buf bytes;
 };
 
-static void flush(gl_stream *s);
-
 static void stream_free(gl_stream *s) {
   gl_buf_free(&s->out);
   free(s);
@@ -22,7 +20,7 @@ static void stream_free(gl_stream *s) {
 static void on_turn(gl_turn *turn) {
   gl_stream *s = GL_CONTAINER(turn, gl_stream, turn);
   if (s->gone) stream_free(s);
-  else flush(s);
+  else gl_stream_flush(s);
 }
 
 gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, void *owner) {
@@ -130,7 +128,7 @@ static void on_write(uv_write_t *req, int status) {
   free(f);
   if (s->closing) return;
   if (status < 0) break_off(s, status);
-  else flush(s);
+  else gl_stream_flush(s);
   if (s->closing) return;
   if (s->full && (s->broken || (!s->flight && !s->out.len))) {
     s->full = false;
@@ -159,7 +157,7 @@ static void take_off(gl_stream *s) {
   }
 }
 
-static void flush(gl_stream *s) {
+void gl_stream_flush(gl_stream *s) {
   if (s->closing || s->flight) return;
   if (s->out.len && !s->broken) {
     uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
@@ -200,7 +198,7 @@ size_t gl_stream_pending(const gl_stream *s) { return s->out.len + uv_stream_get
 
 bool gl_stream_full(gl_stream *s) {
   if (s->broken || s->closing || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;
-  flush(s); /* the kernel may well take it now */
+  gl_stream_flush(s); /* the kernel may well take it now */
   s->full = !s->broken && !s->closing && gl_stream_pending(s) > 0;
   return s->full;
 }

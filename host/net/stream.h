@@ -65,6 +65,9 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n);
 char *gl_stream_room(gl_stream *s, size_t n);
 void gl_stream_wrote(gl_stream *s, size_t n);
 
+/* Write what is queued now instead of at the end of the turn. */
+void gl_stream_flush(gl_stream *s);
+
 /* True while so much output waits that the user should wait for `drained`. */
 bool gl_stream_full(gl_stream *s);
 
