@@ -9,6 +9,7 @@
 #include "core/stack.h"
 #include "core/task.h"
 
+#define NEVER UINT64_MAX
 #define MAX_PARKED 16000 /* two mappings each; vm.max_map_count is 65530 by default */
 
 static void on_alarm(uv_timer_t *alarm) { ((gl_host *)alarm->data)->alarm_due = 0; }
@@ -40,7 +41,6 @@ gl_host *gl_host_new(void) {
   h->scratch = malloc(GL_SCRATCH);
   h->L = lua_newstate(allocate, h);
   uv_timer_init(&h->loop, &h->alarm);
-  uv_unref((uv_handle_t *)&h->alarm);
   h->alarm.data = h;
   if (!h->L || !h->spare || !h->scratch || !gl_stack_init(h)) {
     gl_host_close(h);
@@ -90,15 +90,14 @@ static void end_turn(gl_host *h) {
 
 static bool over(const gl_host *h) { return h->stop || (h->census.tasks == 0 && h->holds == 0); }
 
-/* One uv_timer stands for the whole heap; it is touched only when the earliest entry changed. */
+/* One uv_timer stands for the whole heap; it is touched only when the earliest entry changed. With an
+ * empty heap it is set to never, not stopped: uv_run does not block on a loop without an active handle,
+ * and tasks may wait for what is none (a task on another, a pool job that was cancelled). */
 static void set_alarm(gl_host *h) {
   uint64_t due = gl_clock_next(&h->clock);
+  if (!due) due = NEVER;
   if (due == h->alarm_due) return;
   h->alarm_due = due;
-  if (!due) {
-    uv_timer_stop(&h->alarm);
-    return;
-  }
   uint64_t now = uv_hrtime();
   uv_update_time(&h->loop);
   uv_timer_start(&h->alarm, on_alarm, due > now ? (due - now + 999999) / 1000000 : 0, 0);

@@ -71,7 +71,7 @@ struct gl_host {
   gl_census census;
   gl_clock clock;
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
-  uint64_t alarm_due;   /* what it is set to, ns; 0 = not set */
+  uint64_t alarm_due;   /* what it is set to, ns; 0 = it has to be set */
   gl_stack *stack;      /* the C stack we stand on */
   gl_stack *home;       /* the caller's own stack: gl_host_run returns on it */
   gl_stack *idle;       /* stacks whose driver waits for its turn */
