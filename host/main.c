@@ -1,13 +1,44 @@
 /* SPDX-License-Identifier: MIT */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "core/host.h"
 #include "modules.h"
+#include "options.h"
 #include "script.h"
 
+/* A peer that went away is an error of that write, not the end of the process; unless it was the reader
+ * of our stdout: `greenlua gen.lua | head` ends as it does with lua. A handler, since children inherit
+ * an ignored signal. */
+static void on_sigpipe(int signal_number) {
+  struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  if (poll(&out, 1, 0) != 1 || !(out.revents & POLLERR)) return;
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+static void set_sigpipe(void) {
+  struct sigaction now;
+  if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN) return; /* as our parent wants it */
+  now = (struct sigaction){.sa_handler = on_sigpipe, .sa_flags = SA_RESTART};
+  sigaction(SIGPIPE, &now, NULL);
+}
+
 int main(int argc, char **argv) {
+  gl_options options;
+  if (!gl_options_parse(&options, argc, argv)) return EXIT_FAILURE;
+  if (options.quit) return EXIT_SUCCESS;
+  set_sigpipe();
   gl_host *h = gl_host_new();
-  gl_modules_open(h->L);
-  gl_script s = {argc, argv, 1, 0};
-  gl_script_run(h, &s);
+  if (!h) {
+    fputs("greenlua: cannot create the event loop: out of memory or file descriptors\n", stderr);
+    return EXIT_FAILURE;
+  }
+  gl_modules_open(h->L, options.noenv);
+  int code = gl_script_run(h, &options);
   gl_host_close(h);
-  return s.exit;
+  return code;
 }

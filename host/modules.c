@@ -19,14 +19,20 @@
 #include "http/server.h"
 #include "http/websocket.h"
 #include "net/socket.h"
+#include "sys/exit.h"
+#include "sys/line.h"
+#include "sys/signal.h"
 #include "sys/task.h"
 #include "sys/timer.h"
+#include "sys/warn.h"
 
 static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
   {"green.debug", gl_open_debug},
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
+  {"green.repl.native", gl_open_line},
+  {"green.signal", gl_open_signal},
   {"green.task.native", gl_open_task},
   {"green.timer", gl_open_timer},
   {"green.ws.native", gl_open_ws},
@@ -66,10 +72,16 @@ static void add_searcher(lua_State *L) {
   lua_pop(L, 2);
 }
 
-void gl_modules_open(lua_State *L) {
+void gl_modules_open(lua_State *L, bool noenv) {
+  if (noenv) { /* what -E tells package.path */
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
   luaL_openlibs(L);
   gl_error_open(L);
   gl_open_coroutine(L);
+  gl_open_exit(L);
+  gl_open_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, c_modules, 0);
   lua_pop(L, 1);

@@ -2,9 +2,12 @@
 #ifndef GL_MODULES_H
 #define GL_MODULES_H
 
+#include <stdbool.h>
+
 #include <lua.h>
 
-/* Opens the standard libraries, the host's own versions of them, and the searcher for green.*. Raises. */
-void gl_modules_open(lua_State *L);
+/* Opens the standard libraries, the host's own versions of them, and the searcher for green.*. `noenv`:
+ * LUA_PATH and LUA_CPATH do not count. Raises. */
+void gl_modules_open(lua_State *L, bool noenv);
 
 #endif

@@ -1,26 +1,246 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * The steps are chunks called one after the other by `proceed`, which is its own continuation: each may
+ * wait anywhere in its main chunk without leaving a C stack standing.
+ */
 #include "script.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "core/task.h"
 
-static int script_main(lua_State *L) {
-  gl_script *s = lua_touserdata(L, 1);
-  if (luaL_loadfile(L, s->argv[s->first]) != LUA_OK) return lua_error(L);
-  lua_callk(L, 0, 0, 0, NULL);
+typedef struct script {
+  const gl_options *options;
+  const char *library; /* the -l that is being required */
+  int step;            /* the next of `steps` */
+  int at;              /* the next option in argv */
+  bool ran;            /* the results on the stack are the script's */
+  bool served;         /* ... are those of green.serve */
+  int exit;
+} script;
+
+#define NOTHING (-1) /* this step has no (more) chunks */
+
+/* ---- messages ---- */
+
+static bool is_green_error(lua_State *L, int idx) {
+  if (!lua_getmetatable(L, idx)) return false;
+  luaL_getmetatable(L, "green.error");
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+/* As in lua, an error object that can describe itself is shown without a traceback; ours with one. */
+static int message_handler(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (!message) {
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
+      if (!is_green_error(L, 1)) return 1;
+      message = lua_tostring(L, -1);
+    } else {
+      message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    }
+  }
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+static void report(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  fflush(stdout);
+  fprintf(stderr, "greenlua: %s\n", message ? message : "(error object is not a string)");
+  fflush(stderr);
+}
+
+/* ---- the steps: each pushes one chunk and its arguments; the status of the load, or NOTHING ---- */
+
+static int load_init(lua_State *L, script *s) {
+  s->step++;
+  if (s->options->noenv) return NOTHING;
+  const char *name = "=LUA_INIT_" LUA_VERSION_MAJOR "_" LUA_VERSION_MINOR;
+  const char *init = getenv(name + 1);
+  if (!init) init = getenv((name = "=LUA_INIT") + 1);
+  if (!init) return NOTHING;
+  if (*init == '@') return luaL_loadfile(L, init + 1);
+  return luaL_loadbuffer(L, init, strlen(init), name);
+}
+
+static int load_option(lua_State *L, script *s) {
+  const char *value = NULL;
+  switch (gl_options_next(s->options->argv, &s->at, &value)) {
+    case 'e': return luaL_loadbuffer(L, value, strlen(value), "=(command line)");
+    case 'l': {
+      const char *equals = strchr(value, '=');
+      s->library = value;
+      lua_getglobal(L, "require");
+      lua_pushstring(L, equals ? equals + 1 : value);
+      return LUA_OK;
+    }
+    case 'W': lua_warning(L, "@on", 0); return NOTHING;
+    case GL_OPT_END: s->step++; return NOTHING;
+    default: return NOTHING;
+  }
+}
+
+static int push_args(lua_State *L) {
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) return luaL_error(L, "'arg' is not a table");
+  int table = lua_gettop(L), n = (int)luaL_len(L, table);
+  luaL_checkstack(L, n + 3, "too many arguments to script");
+  for (int i = 1; i <= n; i++) lua_rawgeti(L, table, i);
+  lua_remove(L, table);
+  return n;
+}
+
+static int load_script(lua_State *L, script *s) {
+  const gl_options *o = s->options;
+  s->step++;
+  bool given = o->script < o->argc;
+  if (!given && (o->interactive || o->chunks || o->version || isatty(STDIN_FILENO))) return NOTHING;
+  const char *name = given ? o->argv[o->script] : NULL;
+  if (given && strcmp(name, "-") == 0 && strcmp(o->argv[o->script - 1], "--") != 0) name = NULL;
+  int status = luaL_loadfile(L, name);
+  if (status == LUA_OK && given) push_args(L);
+  s->ran = true;
+  return status;
+}
+
+static bool can_serve(lua_State *L, int idx) {
+  if (lua_isfunction(L, idx)) return true;
+  if (!lua_istable(L, idx) || luaL_getmetafield(L, idx, "__name") == LUA_TNIL) return false;
+  bool app = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "green.app") == 0;
+  lua_pop(L, 1);
+  return app;
+}
+
+/* { listen = {...}, grace = seconds, name = "app.lua" } */
+static void push_serve_options(lua_State *L, const gl_options *o) {
+  const char *value = NULL;
+  int code, at = 1, n = 0;
+  lua_createtable(L, 0, 3);
+  lua_createtable(L, o->listens, 0);
+  while ((code = gl_options_next(o->argv, &at, &value)) != GL_OPT_END) {
+    if (code != GL_OPT_LISTEN) continue;
+    lua_pushstring(L, value);
+    lua_rawseti(L, -2, ++n);
+  }
+  lua_setfield(L, -2, "listen");
+  lua_pushnumber(L, o->grace);
+  lua_setfield(L, -2, "grace");
+  lua_pushstring(L, o->script < o->argc ? o->argv[o->script] : "-");
+  lua_setfield(L, -2, "name");
+}
+
+static int load_embedded(lua_State *L, const char *chunk) { return luaL_loadbuffer(L, chunk, strlen(chunk), "=greenlua"); }
+
+static int load_serve(lua_State *L, script *s) {
+  const gl_options *o = s->options;
+  s->step++;
+  if (s->ran && lua_gettop(L) >= 2 && can_serve(L, 2) && !o->interactive) {
+    lua_settop(L, 2);
+    load_embedded(L, "return require 'green.serve'(...)");
+    lua_insert(L, 2);
+    push_serve_options(L, o);
+    s->served = true;
+    return LUA_OK;
+  }
+  if (o->listens == 0 || o->interactive) return NOTHING;
+  lua_pushliteral(L, "--listen: nothing to serve: the script must return an app (green.app) or a function");
+  return LUA_ERRRUN;
+}
+
+static int load_repl(lua_State *L, script *s) {
+  const gl_options *o = s->options;
+  s->step++;
+  bool given = o->script < o->argc;
+  if (!o->interactive && (given || s->ran || o->chunks || o->version)) return NOTHING;
+  if (!o->version) gl_options_version();
+  lua_settop(L, 1);
+  int status = load_embedded(L, "return require 'green.repl'(...)");
+  lua_pushcfunction(L, message_handler);
+  return status;
+}
+
+static int (*const steps[])(lua_State *L, script *s) = {load_init, load_option, load_script, load_serve, load_repl, NULL};
+
+/* ---- the task ---- */
+
+/* What the chunk that has just ended leaves to do. */
+static void settle(lua_State *L, script *s) {
+  if (s->library) {
+    size_t len = strcspn(s->library, "=");
+    lua_settop(L, 2);
+    lua_pushglobaltable(L);
+    lua_pushlstring(L, s->library, len);
+    lua_rotate(L, 2, -1); /* handler, globals, name, module */
+    lua_settable(L, 2);
+    s->library = NULL;
+  }
+  if (s->served) s->exit = (int)lua_tointeger(L, 2);
+  if (steps[s->step] != load_serve) lua_settop(L, 1);
+}
+
+static int fail(lua_State *L, script *s) {
+  report(L);
+  s->exit = EXIT_FAILURE;
   return 0;
+}
+
+static int proceed(lua_State *L, int status, lua_KContext ctx) {
+  script *s = (script *)ctx;
+  for (;;) {
+    if (status != LUA_OK && status != LUA_YIELD) return fail(L, s);
+    settle(L, s);
+    do {
+      if (!steps[s->step]) return 0;
+      status = steps[s->step](L, s);
+    } while (status == NOTHING);
+    if (status != LUA_OK) return fail(L, s);
+    status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, ctx, proceed);
+  }
+}
+
+static void create_arg(lua_State *L, const gl_options *o) {
+  int zero = o->script < o->argc ? o->script : 0;
+  lua_createtable(L, o->argc, zero + 1);
+  for (int i = 0; i < o->argc; i++) {
+    lua_pushstring(L, o->argv[i]);
+    lua_rawseti(L, -2, i - zero);
+  }
+  lua_setglobal(L, "arg");
+}
+
+static int script_main(lua_State *L) {
+  script *s = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  create_arg(L, s->options);
+  lua_pushcfunction(L, message_handler);
+  return proceed(L, LUA_OK, (lua_KContext)s);
 }
 
 static void on_end(gl_task *t, int status, int nresults) {
   (void)nresults;
-  gl_script *s = t->owner;
-  s->exit = status == LUA_OK ? 0 : 1;
-  if (status != LUA_OK) gl_task_log_error(t, "script");
+  script *s = t->owner;
+  if (status != LUA_OK) {
+    gl_task_log_error(t, "script");
+    s->exit = EXIT_FAILURE;
+  }
+  if (s->exit == EXIT_SUCCESS && !s->served) return;
+  for (gl_task *other = t->host->live; other; other = other->next_live) gl_task_cancel(other);
 }
 
-void gl_script_run(gl_host *h, gl_script *s) {
-  gl_task_start(h, script_main, s, on_end, false);
+int gl_script_run(gl_host *h, const gl_options *options) {
+  script s = {.options = options, .at = 1};
+  if (!gl_task_start(h, script_main, &s, on_end, false)) {
+    fputs("greenlua: not enough memory\n", stderr);
+    return EXIT_FAILURE;
+  }
   gl_host_run(h);
+  return s.exit;
 }

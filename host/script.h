@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Running a script the way lua does, but in a task.
+ * Running what the command line asks for, in the order and with the messages of lua, but in a task:
+ *
+ *     LUA_INIT -> -e and -l -> the script (or stdin) -> serve what it returned -> the REPL
  */
 #ifndef GL_SCRIPT_H
 #define GL_SCRIPT_H
 
 #include "core/host.h"
+#include "options.h"
 
-typedef struct gl_script {
-  int argc;
-  char **argv;
-  int first;   /* index of the script in argv; argc = there is none */
-  int exit;    /* the exit code, once run */
-} gl_script;
-
-/* Runs it to its end, and every task it started. */
-void gl_script_run(gl_host *h, gl_script *s);
+/* Runs it all to its end, and every task it started; returns the exit code. A failure cancels the tasks
+ * that are left, and so does the end of serving. */
+int gl_script_run(gl_host *h, const gl_options *options);
 
 #endif

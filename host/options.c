@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lua.h>
+
+#define GRACE 10.0
+
+static const char options_text[] =
+  "  -e stat          execute string 'stat'\n"
+  "  -i               enter interactive mode after executing 'script'\n"
+  "  -l mod           require library 'mod' into global 'mod'\n"
+  "  -l g=mod         require library 'mod' into global 'g'\n"
+  "  -v, --version    show version information\n"
+  "  -E               ignore environment variables\n"
+  "  -W               turn warnings on\n"
+  "  --listen ADDR    serve on host:port, [ipv6]:port or unix:/path instead of\n"
+  "                   127.0.0.1:8080; may be given several times\n"
+  "  --grace SECONDS  when stopped, let requests finish for so long (default 10)\n"
+  "  --help           show this help\n"
+  "  --               stop handling options\n"
+  "  -                stop handling options and execute stdin\n";
+
+void gl_options_version(void) {
+  puts("greenlua " GREENLUA_VERSION ", " LUA_COPYRIGHT);
+  fflush(stdout);
+}
+
+static void print_help(void) {
+  printf("usage: greenlua [options] [script [args]]\n\n"
+         "Runs a Lua script as lua does, but as a task: what waits holds up nobody else.\n"
+         "A script that returns an app, or one function, is served over HTTP.\n\n%s",
+         options_text);
+}
+
+static const struct {
+  const char *name;
+  int code;
+  bool argument;
+} long_options[] = {
+  {"listen", GL_OPT_LISTEN, true}, {"grace", GL_OPT_GRACE, true}, {"version", GL_OPT_VERSION, false}, {"help", GL_OPT_HELP, false},
+};
+
+static int next_long(char **argv, int *at, const char **value) {
+  const char *text = argv[*at] + 2;
+  size_t len = strcspn(text, "=");
+  for (size_t i = 0; i < sizeof long_options / sizeof *long_options; i++) {
+    if (strncmp(text, long_options[i].name, len) != 0 || long_options[i].name[len]) continue;
+    bool inline_value = text[len] == '=';
+    if (inline_value != long_options[i].argument && (inline_value || !argv[*at + 1])) return GL_OPT_BAD;
+    if (inline_value) *value = text + len + 1;
+    else if (long_options[i].argument) *value = argv[++*at];
+    ++*at;
+    return long_options[i].code;
+  }
+  return GL_OPT_BAD;
+}
+
+int gl_options_next(char **argv, int *at, const char **value) {
+  const char *text = argv[*at];
+  if (!text || text[0] != '-' || !text[1]) return GL_OPT_END;
+  if (text[1] == '-' && text[2]) return next_long(argv, at, value);
+  if (text[1] == '-') {
+    ++*at;
+    return GL_OPT_END;
+  }
+  if (text[1] == 'e' || text[1] == 'l') {
+    *value = text + 2;
+    if (!text[2]) {
+      const char *next = argv[*at + 1];
+      if (!next || *next == '-') return GL_OPT_BAD;
+      *value = next;
+      ++*at;
+    }
+  } else if (!strchr("iEvW", text[1]) || text[2]) {
+    return GL_OPT_BAD;
+  }
+  ++*at;
+  return (unsigned char)text[1];
+}
+
+static bool usage(const char *bad) {
+  bool lacks = strcmp(bad, "-e") == 0 || strcmp(bad, "-l") == 0 || strcmp(bad, "--listen") == 0 || strcmp(bad, "--grace") == 0;
+  fprintf(stderr, lacks ? "greenlua: '%s' needs argument\n" : "greenlua: unrecognized option '%s'\n", bad);
+  fprintf(stderr, "usage: greenlua [options] [script [args]]\nAvailable options are:\n%s", options_text);
+  return false;
+}
+
+static bool parse_grace(gl_options *o, const char *text) {
+  char *end;
+  o->grace = strtod(text, &end);
+  if (end != text && !*end && o->grace >= 0 && o->grace <= 1e9) return true;
+  fprintf(stderr, "greenlua: --grace: '%s' is not a number of seconds\n", text);
+  return false;
+}
+
+bool gl_options_parse(gl_options *o, int argc, char **argv) {
+  *o = (gl_options){.argc = argc, .argv = argv, .grace = GRACE};
+  bool help = false;
+  int code, at = argc > 0 ? 1 : 0;
+  const char *value = NULL;
+  while ((code = gl_options_next(argv, &at, &value)) != GL_OPT_END) {
+    switch (code) {
+      case GL_OPT_BAD: return usage(argv[at]);
+      case GL_OPT_LISTEN: o->listens++; break;
+      case GL_OPT_GRACE:
+        if (!parse_grace(o, value)) return false;
+        break;
+      case GL_OPT_HELP: help = true; break;
+      case GL_OPT_VERSION: o->version = o->quit = true; break;
+      case 'e': o->chunks = true; break;
+      case 'E': o->noenv = true; break;
+      case 'i': o->interactive = true; /* and, as in lua, the version */ /* fall through */
+      case 'v': o->version = true; break;
+      default: break;
+    }
+  }
+  o->script = at;
+  if (help) {
+    print_help();
+    o->quit = true;
+  } else if (o->version) {
+    gl_options_version();
+  }
+  return true;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GL_SYS_SIGNAL_H
+#define GL_SYS_SIGNAL_H
+
+#include <lua.h>
+
+/* green.signal: wait(name..., [timeout]) -> name; ignore(name). */
+int gl_open_signal(lua_State *L);
+
+#endif

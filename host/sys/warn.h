@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GL_SYS_WARN_H
+#define GL_SYS_WARN_H
+
+#include <lua.h>
+
+/* Gives the state the warning function that luaL_newstate gives: off until warn("@on") or -W. */
+void gl_open_warn(lua_State *L);
+
+#endif

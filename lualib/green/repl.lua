@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+-- The interactive mode, line by line as lua has it. Each chunk runs in the task of the prompt and may wait;
+-- other tasks go on while it does, and while a person types.
+local native = require "green.repl.native"
+
+local function prompt(name, default)
+  local value = _G[name]
+  return value == nil and default or tostring(value)
+end
+
+local function is_incomplete(message)
+  return type(message) == "string" and message:sub(-5) == "<eof>"
+end
+
+-- A statement may take several lines; an expression is worth its values. Returns nil at the end of input.
+local function read_chunk()
+  local text = native.read(prompt("_PROMPT", "> "))
+  if not text then return nil end
+  if text:sub(1, 1) == "=" then text = "return " .. text:sub(2) end
+  local chunk = load("return " .. text, "=stdin", "t")
+  if chunk then return chunk end
+  while true do
+    local message
+    chunk, message = load(text, "=stdin", "t")
+    if chunk or not is_incomplete(message) then return chunk or false, message end
+    local more = native.read(prompt("_PROMPT2", ">> "))
+    if not more then return false, message end
+    text = text .. "\n" .. more
+  end
+end
+
+local function report(message)
+  io.stdout:flush()
+  io.stderr:write(message, "\n")
+end
+
+-- What lies below the chunk in a traceback is this file, which nobody asked for.
+local function trim(message)
+  return (message:gsub("\n\t%[C%]: in function 'xpcall'\n\tgreen:green/repl%.lua:.*", "\n\t[C]: in ?"))
+end
+
+local function show(ok, ...)
+  if not ok then return report(trim(...)) end
+  if select("#", ...) == 0 then return end
+  local printed, message = pcall(print, ...)
+  if not printed then report(("error calling 'print' (%s)"):format(message)) end
+end
+
+-- handler: what turns an error into the text that is shown, as in scripts.
+return function(handler)
+  while true do
+    local chunk, message = read_chunk()
+    if chunk == nil then break end
+    if chunk then show(xpcall(chunk, handler))
+    else report(message) end
+  end
+  print()
+end

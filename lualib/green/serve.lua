@@ -1,0 +1,69 @@
+-- SPDX-License-Identifier: MIT
+-- Serving what a script returned: open the addresses, wait to be told to stop, let requests finish.
+-- Returns the exit code of the process.
+local native = require "green.http.native"
+local signal = require "green.signal"
+local task = require "green.task"
+
+local DEFAULT = "127.0.0.1:8080"
+local NUMBER = { INT = 2, TERM = 15 }
+
+local function say(...)
+  io.stderr:write("greenlua: ", string.format(...), "\n")
+end
+
+-- "http.listen: 127.0.0.1:80: permission denied" without what the caller says anyway.
+local function reason(err, address)
+  if type(err) ~= "table" or not err.message then return tostring(err) end
+  local text = err.message
+  for _, prefix in ipairs { (err.op or "") .. ": ", address .. ": " } do
+    if text:sub(1, #prefix) == prefix then text = text:sub(#prefix + 1) end
+  end
+  return text
+end
+
+local function close_all(servers, grace)
+  local closing = {}
+  for i, server in ipairs(servers) do closing[i] = task.spawn(server.close, server, grace) end
+  for _, one in ipairs(closing) do one:join() end
+end
+
+local function listen_all(addresses, dispatch, options)
+  local servers = {}
+  for i, address in ipairs(addresses) do
+    local ok, server = pcall(native.listen, address, dispatch, options)
+    if not ok then
+      say("cannot listen on %s: %s", address, reason(server, address))
+      close_all(servers, 0)
+      return nil
+    end
+    servers[i] = server
+  end
+  return servers
+end
+
+local function url(address)
+  return address:match "^unix:" and address or "http://" .. address
+end
+
+-- Whoever asks a second time does not want to wait.
+local function exit_on_second_signal()
+  local name = signal.wait("INT", "TERM")
+  os.exit(128 + NUMBER[name])
+end
+
+return function(value, options)
+  local is_app = type(value) == "table"
+  local dispatch = is_app and value:dispatcher() or value
+  local addresses = #options.listen > 0 and options.listen or { DEFAULT }
+  signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
+  local servers = listen_all(addresses, dispatch, is_app and value.options or nil)
+  if not servers then return 1 end
+  for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
+  local name = signal.wait("INT", "TERM")
+  say("stopping (SIG%s)", name)
+  local impatient = task.spawn(exit_on_second_signal)
+  close_all(servers, options.grace)
+  impatient:cancel()
+  return 0
+end
