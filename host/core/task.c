@@ -125,6 +125,7 @@ void gl_task_unref(gl_task *t) {
   if (--t->refs > 0) return;
   GL_CHECK(t->state == GL_TASK_ENDED);
   release_coroutine(t);
+  free(t->trace);
   task_free(t);
 }
 
@@ -134,6 +135,23 @@ static void wake_joiners(gl_task *t) {
     gl_op_done(op, 0);
   }
   t->joiners = NULL;
+}
+
+static int take_trace(lua_State *L) {
+  gl_task *t = lua_touserdata(L, 1);
+  luaL_traceback(L, t->co, NULL, 0);
+  t->trace = strdup(lua_tostring(L, -1));
+  return 0;
+}
+
+/* A coroutine that failed stands as it fell: its frames tell where, and its to-be-closed variables are
+ * open. They may wait (that parks: we are on the driver's own frames). The error is then alone on it. */
+static int close_variables(gl_task *t) {
+  lua_State *L = t->host->L;
+  lua_pushcfunction(L, take_trace);
+  lua_pushlightuserdata(L, t);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* out of memory: no trace */
+  return lua_resetthread(t->co);
 }
 
 static void finish(gl_task *t, int status, int nresults) {
@@ -171,18 +189,23 @@ void gl_task_step(gl_host *h, gl_task *t) {
   t->nargs = 0;
   h->running = t->co;
   int status = lua_resume(t->co, NULL, nargs, &nresults); /* may park: other tasks then run before it returns */
-  h->task = NULL;
-  h->running = NULL;
   if (status == LUA_YIELD && h->awaiting) {
     h->awaiting = false;
+    h->task = NULL;
+    h->running = NULL;
     return;
   }
-  if (status == LUA_YIELD) { /* a C module yielded by itself, to nobody */
-    lua_pop(t->co, nresults);
-    lua_pushliteral(t->co, "attempt to yield from outside a coroutine");
-    status = LUA_ERRRUN;
+  if (status != LUA_OK) {
+    bool yielded = status == LUA_YIELD; /* a C module yielded by itself, to nobody */
+    status = close_variables(t);
     nresults = 1;
+    if (yielded && status == LUA_OK) {
+      lua_pushliteral(t->co, "attempt to yield from outside a coroutine");
+      status = LUA_ERRRUN;
+    }
   }
+  h->task = NULL;
+  h->running = NULL;
   finish(t, status, nresults);
 }
 
@@ -207,10 +230,12 @@ void gl_task_traceback(lua_State *L, gl_task *t) {
   }
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, L, 1);
-  const char *message = luaL_tolstring(L, -1, NULL); /* ... error message */
-  luaL_traceback(L, t->co, message, 0);              /* ... error message traceback */
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  luaL_tolstring(L, -1, NULL); /* ... error message */
+  if (t->trace) {
+    lua_pushfstring(L, "\n%s", t->trace);
+    lua_concat(L, 2);
+  }
+  lua_remove(L, -2); /* ... message */
 }
 
 static int log_error(lua_State *L) {

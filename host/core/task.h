@@ -19,7 +19,7 @@ typedef enum gl_task_state { GL_TASK_NEW, GL_TASK_READY, GL_TASK_RUNNING, GL_TAS
 typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_NO_STACK } gl_outcome;
 
 /* Told once when a task ends, by the driver: `status` is that of lua_resume, the `nresults` results
- * (or the error) are on top of t->co, whose dead frames still stand for a traceback. Must not raise. */
+ * (or the error) are on top of t->co; its to-be-closed variables are closed. Must not raise. */
 typedef void (*gl_task_end)(gl_task *t, int status, int nresults);
 
 struct gl_task {
@@ -27,6 +27,7 @@ struct gl_task {
   lua_State *co;          /* base coroutine; NULL before the first step of a C task */
   gl_op *op;              /* what it waits for */
   gl_op *spent;           /* an op whose push raised; freed with the next op or the task */
+  char *trace;            /* once failed: where, taken before its frames went; NULL = out of memory */
   const char *waited;     /* name of the op it was detached from, for the error */
   gl_stack *stack;        /* the C stack it left standing; NULL = it yielded */
   gl_task *next;          /* in a ready list */
@@ -68,8 +69,7 @@ void gl_task_wake(gl_task *t, gl_outcome outcome);
 /* Drop a reference. May call Lua (luaL_unref), never raises. */
 void gl_task_unref(gl_task *t);
 
-/* Push "message\nstack traceback: ..." for a task that has just ended with an error, from its dead
- * frames. On `L`; may raise (memory). */
+/* Push "message\nstack traceback: ..." for a task that ended with an error. On `L`; may raise (memory). */
 void gl_task_traceback(lua_State *L, gl_task *t);
 
 /* Log that error to stderr, one record, prefixed with `what` ("GET /orders"). Never raises. */
