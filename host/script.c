@@ -89,13 +89,20 @@ static int load_option(lua_State *L, script *s) {
   }
 }
 
+/* The script's arguments are what `arg` holds by then: -e may have changed it. */
 static int push_args(lua_State *L) {
-  if (lua_getglobal(L, "arg") != LUA_TTABLE) return luaL_error(L, "'arg' is not a table");
-  int table = lua_gettop(L), n = (int)luaL_len(L, table);
-  luaL_checkstack(L, n + 3, "too many arguments to script");
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) {
+    lua_pushliteral(L, "'arg' is not a table");
+    return LUA_ERRRUN;
+  }
+  int table = lua_gettop(L), n = (int)lua_rawlen(L, table);
+  if (!lua_checkstack(L, n + 3)) {
+    lua_pushliteral(L, "too many arguments to script");
+    return LUA_ERRRUN;
+  }
   for (int i = 1; i <= n; i++) lua_rawgeti(L, table, i);
   lua_remove(L, table);
-  return n;
+  return LUA_OK;
 }
 
 static int load_script(lua_State *L, script *s) {
@@ -106,7 +113,7 @@ static int load_script(lua_State *L, script *s) {
   const char *name = given ? o->argv[o->script] : NULL;
   if (given && strcmp(name, "-") == 0 && strcmp(o->argv[o->script - 1], "--") != 0) name = NULL;
   int status = luaL_loadfile(L, name);
-  if (status == LUA_OK && given) push_args(L);
+  if (status == LUA_OK && given) status = push_args(L);
   s->ran = true;
   return status;
 }
