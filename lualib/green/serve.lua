@@ -6,6 +6,7 @@ local signal = require "green.signal"
 local task = require "green.task"
 
 local DEFAULT = "127.0.0.1:8080"
+local CLEAN_UP = 1 -- seconds
 local NUMBER = { INT = 2, TERM = 15 }
 
 local function say(...)
@@ -22,9 +23,18 @@ local function reason(err, address)
   return text
 end
 
+-- Requests may finish within `grace` seconds; what runs then is cancelled, and gets a moment to clean up.
+local function close(server, grace)
+  local ok, err = pcall(server.finish, server, grace)
+  if ok then return end
+  server:abort()
+  if err.code ~= "ETIMEDOUT" then error(err, 0) end
+  pcall(server.finish, server, CLEAN_UP)
+end
+
 local function close_all(servers, grace)
   local closing = {}
-  for i, server in ipairs(servers) do closing[i] = task.spawn(server.close, server, grace) end
+  for i, server in ipairs(servers) do closing[i] = task.spawn(close, server, grace) end
   for _, one in ipairs(closing) do one:join() end
 end
 

@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: MIT
+-- The interpreter under test, driven through a shell; for specs about the command line.
+local interpreter = os.getenv "GREENLUA"
+if not interpreter then
+  local first = 0
+  while arg[first - 1] do first = first - 1 end
+  interpreter = arg[first]
+end
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+-- Runs a shell command line with $lua for the interpreter, in a folder of its own that holds `files`.
+-- Returns what it printed on stdout, on stderr, and the exit code.
+return function(command, files)
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+  for name, text in pairs(files or {}) do
+    local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+    file:write(text)
+  end
+  local path = interpreter:match "^/" and interpreter or os.getenv "PWD" .. "/" .. interpreter
+  local script = ("cd %s && unset LUA_INIT LUA_INIT_5_4 LUA_PATH LUA_PATH_5_4; lua=%s; (%s) 2>.err")
+    :format(folder, quote(path), command)
+  local pipe = assert(io.popen(script))
+  local out = pipe:read "a"
+  local _, _, code = pipe:close()
+  local file = assert(io.open(folder .. "/.err"))
+  local err = file:read "a"
+  file:close()
+  os.execute("rm -r " .. folder)
+  return out, err, code
+end
