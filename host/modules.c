@@ -22,6 +22,7 @@
 #include "sys/exit.h"
 #include "sys/line.h"
 #include "sys/signal.h"
+#include "sys/fs.h"
 #include "sys/task.h"
 #include "sys/timer.h"
 #include "sys/warn.h"
@@ -29,6 +30,7 @@
 static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
   {"green.debug", gl_open_debug},
+  {"green.fs.native", gl_open_fs},
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
   {"green.repl.native", gl_open_line},
