@@ -1,0 +1,202 @@
+-- SPDX-License-Identifier: MIT
+-- An application: routes, middleware, files and scripts, made into the dispatcher that the server calls. Routes
+-- without parameters are found by C in a table; the others by the router.
+local native = require "green.http.native"
+local fault = require "green.error"
+local request = require "green.request"
+local response = require "green.response"
+local router = require "green.router"
+local script = require "green.script"
+local static = require "green.static"
+
+request.install(native.request)
+
+local App = { __name = "green.app" }
+App.__index = App
+
+local EXACT_ANY = { "DELETE", "GET", "HEAD", "PATCH", "POST", "PUT" }
+local ROUTE_OPTIONS = { cancel_on_disconnect = true }
+
+-- ---- registration ----
+
+local function check_options(opts)
+  for name in pairs(opts or {}) do
+    if not ROUTE_OPTIONS[name] then error(("unknown route option '%s'"):format(tostring(name)), 0) end
+  end
+end
+
+local function add(app, method, path, handler, opts)
+  if type(handler) ~= "function" then error(("route %s %s: a handler function expected, got %s"):format(method, tostring(path), type(handler)), 0) end
+  check_options(opts)
+  if type(path) == "string" and app.prefix ~= "" then path = path == "" and app.prefix or app.prefix .. path end
+  app.router:add(method, path, handler, { scope = app, opts = opts or {} })
+  app.shared.dispatcher = nil
+end
+
+-- What `add` raises is the caller's mistake, two levels up.
+local function register(app, ...)
+  local ok, err = pcall(add, app, ...)
+  if not ok then error(err, 3) end
+  return app
+end
+
+function App:get(path, handler, opts) register(self, "GET", path, handler, opts) return self end
+function App:post(path, handler, opts) register(self, "POST", path, handler, opts) return self end
+function App:put(path, handler, opts) register(self, "PUT", path, handler, opts) return self end
+function App:patch(path, handler, opts) register(self, "PATCH", path, handler, opts) return self end
+function App:delete(path, handler, opts) register(self, "DELETE", path, handler, opts) return self end
+function App:any(path, handler, opts) register(self, "ANY", path, handler, opts) return self end
+
+function App:ws(path, handler, opts)
+  local ws = require "green.ws"
+  register(self, "GET", path, function(req) return handler(ws.accept(req, opts), req) end)
+  return self
+end
+
+function App:static(prefix, dir, opts)
+  register(self, "GET", (prefix:gsub("/+$", "")) .. "/*path", static.handler(dir, opts))
+  return self
+end
+
+function App:script(path, file)
+  register(self, "ANY", path, script.handler(file))
+  return self
+end
+
+function App:scripts(prefix, dir)
+  register(self, "ANY", (prefix:gsub("/+$", "")) .. "/*script", script.directory(dir))
+  return self
+end
+
+function App:use(middleware)
+  if type(middleware) ~= "function" then error("middleware is a function(req, next), not a " .. type(middleware), 2) end
+  self.middleware[#self.middleware + 1] = middleware
+  self.shared.dispatcher = nil
+  return self
+end
+
+-- Routes under a common prefix, with middleware of their own inside the app's.
+function App:group(prefix, define)
+  local group = setmetatable({
+    prefix = self.prefix .. prefix, router = self.router, shared = self.shared, middleware = {}, parent = self,
+  }, App)
+  define(group)
+  return self
+end
+
+function App:routes() return self.router:routes() end
+
+-- ---- dispatching ----
+
+local function step(middleware, after)
+  local function next(req)
+    if req == nil then error("next(req): the request is missing", 2) end
+    return after(req)
+  end
+  return function(req) return middleware(req, next) end
+end
+
+local function compose(scope, handler)
+  while scope do
+    for i = #scope.middleware, 1, -1 do handler = step(scope.middleware[i], handler) end
+    scope = scope.parent
+  end
+  return handler
+end
+
+local function with_options(handler, opts)
+  if not opts.cancel_on_disconnect then return handler end
+  return function(req)
+    req.cancel_on_disconnect = true
+    return handler(req)
+  end
+end
+
+-- A file is answered according to the request's headers, so it is settled last, outside all middleware.
+local function settling(handler)
+  return function(req)
+    local answer = handler(req)
+    if getmetatable(answer) == native.response and answer.file then return static.settle(answer, req) end
+    return answer
+  end
+end
+
+-- What no route answers: 404, or 405 and OPTIONS by the methods that would do.
+local function refuse(req)
+  local allow = req.allow
+  if not allow then return response.json({ error = "not found" }, 404) end
+  if req.method == "OPTIONS" then return response.status(204):header("allow", allow) end
+  return response.json({ error = "method not allowed" }, 405, { allow = allow })
+end
+
+local function fallback_of(app)
+  local refusal = settling(compose(app.shared.root, refuse))
+  return function(req)
+    local route, found = app.router:find(req.method, req.raw_path)
+    if route then
+      req.params = found
+      return route.run(req)
+    end
+    req.allow = req.raw_path == "*" and "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT" or found
+    return refusal(req)
+  end
+end
+
+local function put_exact(exact, method, route, over)
+  local paths = exact[method] or {}
+  exact[method] = paths
+  if over or not paths[route.path] then paths[route.path] = route.run end
+end
+
+-- Explicit methods first, then HEAD by GET, then what `any` answers where nothing else does.
+local function exact_of(routes)
+  local exact = {}
+  for _, route in ipairs(routes) do
+    if route.method ~= "ANY" then put_exact(exact, route.method, route, true) end
+  end
+  for _, route in ipairs(routes) do
+    if route.method == "GET" then put_exact(exact, "HEAD", route) end
+  end
+  for _, route in ipairs(routes) do
+    for _, method in ipairs(route.method == "ANY" and EXACT_ANY or {}) do put_exact(exact, method, route) end
+  end
+  return exact
+end
+
+-- What native.listen takes. Built at first use, again after a change; a server keeps the one it was given.
+function App:dispatcher()
+  local shared = self.shared
+  if shared.dispatcher then return shared.dispatcher end
+  local plain = {}
+  for _, route in ipairs(self.router.list) do
+    local extra = route.extra
+    route.run = settling(compose(extra.scope, with_options(route.handler, extra.opts)))
+    if router.is_exact(route) then plain[#plain + 1] = route end
+  end
+  shared.dispatcher = { exact = exact_of(plain), fallback = fallback_of(self) }
+  return shared.dispatcher
+end
+
+-- The answer to a request, as the server would ask for it.
+function App:handle(req)
+  local dispatcher = self:dispatcher()
+  local paths = dispatcher.exact[req.method]
+  local handler = paths and paths[req.raw_path] or dispatcher.fallback
+  return handler(req)
+end
+
+function App:listen(address, opts) return native.listen(address, self:dispatcher(), opts) end
+
+-- Runs a request through the app without a socket: { method=, path=, headers=, body= } -> { status, headers, body }.
+function App:inject(spec) return require("green.test").inject(self, spec) end
+
+local M = { is = function(value) return getmetatable(value) == App end }
+
+function M.new(...)
+  if select("#", ...) > 0 and (...) ~= nil then fault.raise("app.new", "EINVAL", "takes no arguments") end
+  local app = setmetatable({ prefix = "", router = router.new(), shared = {}, middleware = {} }, App)
+  app.shared.root = app
+  return app
+end
+
+return M

@@ -1,0 +1,127 @@
+-- SPDX-License-Identifier: MIT
+-- What Lua adds to a request: query, cookies, and the body as JSON, a form or parts. What the client got wrong
+-- raises an error with a status, which the server answers by itself.
+local fault = require "green.error"
+local json = require "green.json"
+local multipart = require "green.multipart"
+local url = require "green.url"
+
+local MAX_FIELDS = 1000
+local MAX_BODY = 1024 * 1024
+
+-- ---- urlencoded ----
+
+local function decode(op, text)
+  if not text:find("[%%+]") then return text end
+  text = text:gsub("%+", " ")
+  if text:gsub("%%%x%x", ""):find("%", 1, true) then fault.status(400, op, "EINVAL", "invalid percent escape in '" .. text:sub(1, 40) .. "'") end
+  return url.decode_component(text)
+end
+
+-- "a=1&b" -> { { "a", "1" }, { "b", "" } }
+local function pairs_of(op, text)
+  local list = {}
+  for field in text:gmatch("[^&]+") do
+    if #list == MAX_FIELDS then fault.status(413, op, "EMSGSIZE", ("more than %d fields"):format(MAX_FIELDS)) end
+    local name, value = field:match("^([^=]*)=(.*)$")
+    list[#list + 1] = { decode(op, name or field), decode(op, value or "") }
+  end
+  return list
+end
+
+-- The first value of each name.
+local function first_of(list)
+  local out = {}
+  for _, pair in ipairs(list) do
+    if out[pair[1]] == nil then out[pair[1]] = pair[2] end
+  end
+  return out
+end
+
+-- ---- body ----
+
+local methods, getters = {}, {}
+
+local function media_type(req)
+  local value = req:header("content-type") or ""
+  return value:match("^%s*([^;%s]*)"):lower(), value
+end
+
+function methods.json(req, max)
+  local body = req:body(max)
+  if body == "" then fault.status(400, "request.json", "EINVAL", "invalid JSON: the body is empty") end
+  local ok, value = pcall(json.decode, body)
+  if ok then return value end
+  fault.status(400, "request.json", "EINVAL", "invalid JSON: " .. tostring(type(value) == "table" and value.message or value))
+end
+
+function methods.parts(req)
+  local kind, value = media_type(req)
+  if kind ~= "multipart/form-data" then fault.status(415, "request.parts", "EINVAL", "the body is not multipart/form-data") end
+  return multipart.parts(req:chunks(), value)
+end
+
+-- Fields as strings, files as { filename=, type=, body= }; `max` bounds all of them together.
+local function multipart_pairs(req, max)
+  local list, left = {}, max
+  for part in methods.parts(req) do
+    local body = part:body(left)
+    left = left - #body
+    list[#list + 1] = { part.name, part.filename and { filename = part.filename, type = part.headers["content-type"], body = body } or body }
+  end
+  return list
+end
+
+function methods.form(req, max)
+  local cached = req.parsed_form
+  if not cached then
+    local kind = media_type(req)
+    if kind == "application/x-www-form-urlencoded" then
+      cached = pairs_of("request.form", req:body(max))
+    elseif kind == "multipart/form-data" then
+      cached = multipart_pairs(req, max or MAX_BODY)
+    else
+      fault.status(415, "request.form", "EINVAL", "the body is not a form")
+    end
+    req.parsed_form = cached
+  end
+  return first_of(cached), cached
+end
+
+-- ---- query and cookies ----
+
+function getters.query_pairs(req) return pairs_of("request.query", req.query_string) end
+
+function getters.query(req) return first_of(req.query_pairs) end
+
+function methods.query_all(req, name)
+  local out = {}
+  for _, pair in ipairs(req.query_pairs) do
+    if pair[1] == name then out[#out + 1] = pair[2] end
+  end
+  return out
+end
+
+function getters.cookies(req)
+  local out = {}
+  for name, value in (req:header("cookie") or ""):gmatch("([^=;%s]+)%s*=%s*([^;]*)") do
+    value = value:match("^(.-)%s*$")
+    if out[name] == nil then out[name] = value:match('^"(.*)"$') or value end
+  end
+  return out
+end
+
+function getters.ctx() return {} end
+function getters.params() return {} end
+
+-- ----
+
+local M = { methods = methods, getters = getters }
+
+-- Into the tables that the server's requests look things up in.
+function M.install(target)
+  for name, f in pairs(methods) do target.methods[name] = f end
+  for name, f in pairs(getters) do target.getters[name] = f end
+end
+
+return M

@@ -1,0 +1,197 @@
+-- SPDX-License-Identifier: MIT
+-- Answers that say more than a string or a table does. A response is a plain table with the metatable that the
+-- server knows: status, headers (lower-case name -> string or list), and one of body, json, stream, file.
+local native = require "green.http.native"
+local json = require "green.json"
+
+local Response = native.response
+local methods = {}
+Response.__name = "green.response"
+Response.__index = methods
+
+local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
+local SAME_SITE = { lax = "Lax", strict = "Strict", none = "None" }
+
+local function misuse(condition, message, level)
+  if not condition then error(message, (level or 1) + 2) end
+end
+
+local function new(status, headers)
+  misuse(math.type(status) == "integer" and status >= 100 and status <= 599, "status: an integer from 100 to 599 expected", 2)
+  local res = setmetatable({ status = status, headers = {} }, Response)
+  for name, value in pairs(headers or {}) do res:header(name, value) end
+  return res
+end
+
+-- ---- headers and cookies ----
+
+local function check_value(value)
+  local kind = type(value)
+  misuse(kind == "string" or kind == "number", "header value: a string or a list of strings expected, got " .. kind, 2)
+  value = tostring(value)
+  misuse(not value:find("[\r\n\0]"), "header value: line breaks and NUL are not allowed", 2)
+  return value
+end
+
+-- Sets a header, replacing what it was; a list is sent as several lines; nil removes it.
+function methods:header(name, value)
+  misuse(type(name) == "string" and name:find(TOKEN), "header name: a token expected")
+  if type(value) == "table" then
+    local list = {}
+    for i, v in ipairs(value) do list[i] = check_value(v) end
+    value = list
+  elseif value ~= nil then
+    value = check_value(value)
+  end
+  self.headers[name:lower()] = value
+  return self
+end
+
+local function attribute(name, value)
+  misuse(not value:find("[%c;]"), ("cookie %s: control characters and ';' are not allowed"):format(name), 3)
+  return "; " .. name .. "=" .. value
+end
+
+local function check_prefix(name, o)
+  if name:find("^__[Ss]ecure%-") then misuse(o.secure, "a __Secure- cookie must be secure", 3) end
+  if name:find("^__[Hh]ost%-") then
+    misuse(o.secure and not o.domain and (o.path or "/") == "/", "a __Host- cookie must be secure, for path '/' and no domain", 3)
+  end
+end
+
+local function cookie_attributes(name, o)
+  local same_site = SAME_SITE[tostring(o.same_site or "Lax"):lower()]
+  misuse(same_site, "cookie same_site: 'Lax', 'Strict' or 'None' expected", 2)
+  misuse(same_site ~= "None" or o.secure, "a cookie with same_site 'None' must be secure", 2)
+  check_prefix(name, o)
+  local out = attribute("Path", o.path or "/")
+  if o.domain then out = out .. attribute("Domain", o.domain) end
+  if o.max_age then out = out .. attribute("Max-Age", ("%d"):format(math.floor(o.max_age))) end
+  if o.secure then out = out .. "; Secure" end
+  if o.http_only ~= false then out = out .. "; HttpOnly" end
+  return out .. "; SameSite=" .. same_site
+end
+
+-- Adds a cookie. opts: path, domain, max_age (seconds; 0 deletes it), secure, http_only, same_site.
+function methods:cookie(name, value, opts)
+  misuse(type(name) == "string" and name:find(TOKEN), "cookie name: a token expected")
+  misuse(type(value) == "string" and not value:find("[^\33\35-\43\45-\58\60-\91\93-\126]"),
+    "cookie value: a string without spaces, quotes, commas, semicolons, backslashes and non-ASCII bytes expected; encode it first")
+  local list = self.headers["set-cookie"] or {}
+  if type(list) == "string" then list = { list } end
+  list[#list + 1] = name .. "=" .. value .. cookie_attributes(name, opts or {})
+  self.headers["set-cookie"] = list
+  return self
+end
+
+-- ---- kinds ----
+
+local M = {}
+
+local function with_body(body, status, kind)
+  misuse(type(body) == "string" or type(body) == "number", "body: a string expected, got " .. type(body), 2)
+  local res = new(status or 200)
+  res.headers["content-type"] = kind
+  res.body = tostring(body)
+  return res
+end
+
+function M.text(s, status) return (with_body(s, status, "text/plain; charset=utf-8")) end
+function M.html(s, status) return (with_body(s, status, "text/html; charset=utf-8")) end
+
+function M.json(value, status, headers)
+  local res = new(status or 200, headers)
+  res.headers["content-type"] = res.headers["content-type"] or "application/json"
+  if value == nil then value = json.null end
+  res.json = value
+  return res
+end
+
+-- No content, just this status.
+function M.status(status, headers) return (new(status, headers)) end
+
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+function M.redirect(location, status)
+  misuse(type(location) == "string" and not location:find("%c"), "redirect: a URL without control characters expected")
+  misuse(REDIRECTS[status or 303], "redirect: status 301, 302, 303, 307 or 308 expected")
+  location = location:gsub("[^\33-\126]", function(c) return ("%%%02X"):format(c:byte()) end)
+  return new(status or 303, { location = location })
+end
+
+-- A file, with everything its request asks for: conditions, a range, gzip. Settled after the middleware ran.
+function M.file(path, opts)
+  misuse(type(path) == "string", "file: a path expected, got " .. type(path))
+  opts = opts or {}
+  local ok, err = pcall(require("green.static").check_options, opts)
+  misuse(ok, err)
+  local res = new(opts.status or 200, opts.headers)
+  if opts.download then
+    local name = opts.download == true and path:match("[^/]*$") or opts.download
+    local quoted = name:gsub('[%c"\\]', "_")
+    local encoded = name:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)
+    res:header("content-disposition", ("attachment; filename=\"%s\"; filename*=UTF-8''%s"):format(quoted, encoded))
+  end
+  res.file = { path = path, opts = opts }
+  return res
+end
+
+-- The body is what fn writes: out:write(bytes) waits while the client is slow. opts: status, type, headers.
+function M.stream(fn, opts)
+  misuse(type(fn) == "function", "stream: a function(out) expected, got " .. type(fn))
+  opts = opts or {}
+  local res = new(opts.status or 200, opts.headers)
+  res.headers["content-type"] = opts.type or res.headers["content-type"] or "application/octet-stream"
+  res.stream = fn
+  return res
+end
+
+-- ---- server-sent events ----
+
+local Events = { __name = "green.events" }
+Events.__index = Events
+
+local function field(name, value)
+  value = tostring(value)
+  misuse(not value:find("[\r\n\0]"), ("event %s: line breaks are not allowed"):format(name), 2)
+  return name .. ": " .. value .. "\n"
+end
+
+local function lines(prefix, text)
+  text = text:gsub("\r\n", "\n"):gsub("\r", "\n")
+  return prefix .. text:gsub("\n", "\n" .. prefix) .. "\n"
+end
+
+-- A string, or { data = (a table goes as JSON), event =, id =, retry = seconds }.
+function Events:send(event)
+  if type(event) ~= "table" then event = { data = event } end
+  local data, out = event.data, ""
+  if type(data) == "table" then data = json.encode(data) end
+  if event.event ~= nil then out = out .. field("event", event.event) end
+  if event.id ~= nil then out = out .. field("id", event.id) end
+  if event.retry ~= nil then out = out .. field("retry", ("%d"):format(math.floor(event.retry * 1000))) end
+  if data ~= nil then out = out .. lines("data: ", tostring(data)) end
+  self.out:write(out .. "\n")
+end
+
+-- A line clients ignore: keeps proxies from closing a quiet connection, and notices a client that is gone.
+function Events:comment(text) self.out:write(lines(": ", text or "") .. "\n") end
+
+function M.events(fn)
+  misuse(type(fn) == "function", "events: a function(events) expected, got " .. type(fn))
+  return M.stream(function(out) return fn(setmetatable({ out = out }, Events)) end, {
+    type = "text/event-stream", headers = { ["cache-control"] = "no-cache", ["x-accel-buffering"] = "no" },
+  })
+end
+
+-- ---- for middleware ----
+
+-- Any answer of a handler as a response, to be changed: response.of(next(req)):header("x-a", "b").
+function M.of(answer)
+  if getmetatable(answer) == Response then return answer end
+  if answer == nil then return new(204) end
+  if type(answer) == "table" then return M.json(answer) end
+  return M.text(answer)
+end
+
+return M

@@ -1,0 +1,79 @@
+-- SPDX-License-Identifier: MIT
+-- Request scripts: a file run top to bottom for each request, `local req = ...`. Compiled once, again when the
+-- file changed. Its globals are a table of the one run, over the real ones.
+local fault = require "green.error"
+local fs = require "green.fs.native"
+local response = require "green.response"
+local timer = require "green.timer"
+
+local CHECK_EVERY = 1 -- seconds between two looks at a file
+local globals = { __index = _G }
+
+-- The file as a function(_ENV, ...): the environment is an argument, so a run costs a call and not a load. The
+-- text is compiled as it stands first, for messages that are about it and for no other text to pass.
+local function compile(path)
+  local source, name = fs.read(path):gsub("^#[^\n]*", "--"), "@" .. path
+  local checked, err = load(source, name, "t")
+  if not checked then fault.raise("app.script", "EINVAL", err) end
+  return assert(load("return function(_ENV, ...) " .. source .. "\nend", name, "t"))()
+end
+
+-- Is the entry what the file says now? Looks at most once per CHECK_EVERY.
+local function is_current(entry)
+  local now = timer.now()
+  if now < entry.next_look then return true end
+  entry.next_look = now + CHECK_EVERY
+  local stat = fs.stat(entry.path)
+  return stat and stat.size == entry.size and stat.mtime == entry.mtime
+end
+
+local function load_entry(path)
+  local stat = fs.stat(path)
+  if not stat or stat.type ~= "file" then return nil end
+  return { path = path, size = stat.size, mtime = stat.mtime, next_look = timer.now() + CHECK_EVERY, main = compile(path) }
+end
+
+local function run(entry, req)
+  local env = setmetatable({}, globals)
+  env._G = env
+  return entry.main(env, req)
+end
+
+local function gone() return response.json({ error = "not found" }, 404) end
+
+local M = {}
+
+-- cache: path -> entry.
+local function answer(cache, path, req)
+  local entry = cache[path]
+  if not entry or not is_current(entry) then
+    cache[path] = nil
+    entry = load_entry(path)
+    cache[path] = entry
+  end
+  if not entry then return gone() end
+  return run(entry, req)
+end
+
+-- One script; it must be there, and compile, when the app starts.
+function M.handler(path)
+  local entry = load_entry(path)
+  if not entry then fault.raise("app.script", "ENOENT", path .. ": no such script") end
+  local cache = { [path] = entry }
+  return function(req) return answer(cache, path, req) end
+end
+
+-- dir/NAME.lua for the route's parameter `script`; "" and names that end in "/" mean index.
+function M.directory(dir)
+  local stat = fs.stat(dir)
+  if not stat or stat.type ~= "directory" then fault.raise("app.scripts", "ENOTDIR", dir .. ": not a directory") end
+  local cache = {}
+  return function(req)
+    local name = req.params.script
+    if name:find("[^%w_/-]") or name:find("^/") or name:find("//", 1, true) then return gone() end
+    if name == "" or name:sub(-1) == "/" then name = name .. "index" end
+    return answer(cache, dir .. "/" .. name .. ".lua", req)
+  end
+end
+
+return M
