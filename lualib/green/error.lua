@@ -16,6 +16,17 @@ function M.status(status, op, code, message)
   error(setmetatable({ code = code, message = message, op = op, status = status }, meta))
 end
 
+-- Raises a plain message at the first caller outside the module that checks.
+function M.misuse(message)
+  local level, inside = 3, debug.getinfo(2, "S").source
+  local caller = debug.getinfo(level, "S")
+  while caller and caller.source == inside do
+    level = level + 1
+    caller = debug.getinfo(level, "S")
+  end
+  error(message, level)
+end
+
 function M.is(e, code)
   return type(e) == "table" and getmetatable(e) == meta and (code == nil or e.code == code)
 end

@@ -2,6 +2,7 @@
 -- Answers that say more than a string or a table does. A response is a plain table with the metatable that the
 -- server knows: status, headers (lower-case name -> string or list), and one of body, json, stream, file.
 local native = require "green.http.native"
+local fault = require "green.error"
 local json = require "green.json"
 
 local Response = native.response
@@ -12,12 +13,12 @@ Response.__index = methods
 local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 local SAME_SITE = { lax = "Lax", strict = "Strict", none = "None" }
 
-local function misuse(condition, message, level)
-  if not condition then error(message, (level or 1) + 2) end
+local function check(condition, message)
+  if not condition then fault.misuse(message) end
 end
 
 local function new(status, headers)
-  misuse(math.type(status) == "integer" and status >= 100 and status <= 599, "status: an integer from 100 to 599 expected", 2)
+  check(math.type(status) == "integer" and status >= 100 and status <= 599, "status: an integer from 100 to 599 expected")
   local res = setmetatable({ status = status, headers = {} }, Response)
   for name, value in pairs(headers or {}) do res:header(name, value) end
   return res
@@ -27,15 +28,15 @@ end
 
 local function check_value(value)
   local kind = type(value)
-  misuse(kind == "string" or kind == "number", "header value: a string or a list of strings expected, got " .. kind, 2)
+  check(kind == "string" or kind == "number", "header value: a string or a list of strings expected, got " .. kind)
   value = tostring(value)
-  misuse(not value:find("[\r\n\0]"), "header value: line breaks and NUL are not allowed", 2)
+  check(not value:find("[\r\n\0]"), "header value: line breaks and NUL are not allowed")
   return value
 end
 
 -- Sets a header, replacing what it was; a list is sent as several lines; nil removes it.
 function methods:header(name, value)
-  misuse(type(name) == "string" and name:find(TOKEN), "header name: a token expected")
+  check(type(name) == "string" and name:find(TOKEN), "header name: a token expected")
   if type(value) == "table" then
     local list = {}
     for i, v in ipairs(value) do list[i] = check_value(v) end
@@ -48,21 +49,21 @@ function methods:header(name, value)
 end
 
 local function attribute(name, value)
-  misuse(not value:find("[%c;]"), ("cookie %s: control characters and ';' are not allowed"):format(name), 3)
+  check(not value:find("[%c;]"), ("cookie %s: control characters and ';' are not allowed"):format(name))
   return "; " .. name .. "=" .. value
 end
 
 local function check_prefix(name, o)
-  if name:find("^__[Ss]ecure%-") then misuse(o.secure, "a __Secure- cookie must be secure", 3) end
+  if name:find("^__[Ss]ecure%-") then check(o.secure, "a __Secure- cookie must be secure") end
   if name:find("^__[Hh]ost%-") then
-    misuse(o.secure and not o.domain and (o.path or "/") == "/", "a __Host- cookie must be secure, for path '/' and no domain", 3)
+    check(o.secure and not o.domain and (o.path or "/") == "/", "a __Host- cookie must be secure, for path '/' and no domain")
   end
 end
 
 local function cookie_attributes(name, o)
   local same_site = SAME_SITE[tostring(o.same_site or "Lax"):lower()]
-  misuse(same_site, "cookie same_site: 'Lax', 'Strict' or 'None' expected", 2)
-  misuse(same_site ~= "None" or o.secure, "a cookie with same_site 'None' must be secure", 2)
+  check(same_site, "cookie same_site: 'Lax', 'Strict' or 'None' expected")
+  check(same_site ~= "None" or o.secure, "a cookie with same_site 'None' must be secure")
   check_prefix(name, o)
   local out = attribute("Path", o.path or "/")
   if o.domain then out = out .. attribute("Domain", o.domain) end
@@ -74,8 +75,8 @@ end
 
 -- Adds a cookie. opts: path, domain, max_age (seconds; 0 deletes it), secure, http_only, same_site.
 function methods:cookie(name, value, opts)
-  misuse(type(name) == "string" and name:find(TOKEN), "cookie name: a token expected")
-  misuse(type(value) == "string" and not value:find("[^\33\35-\43\45-\58\60-\91\93-\126]"),
+  check(type(name) == "string" and name:find(TOKEN), "cookie name: a token expected")
+  check(type(value) == "string" and not value:find('[\0-\32",;\\\127-\255]'),
     "cookie value: a string without spaces, quotes, commas, semicolons, backslashes and non-ASCII bytes expected; encode it first")
   local list = self.headers["set-cookie"] or {}
   if type(list) == "string" then list = { list } end
@@ -89,7 +90,7 @@ end
 local M = {}
 
 local function with_body(body, status, kind)
-  misuse(type(body) == "string" or type(body) == "number", "body: a string expected, got " .. type(body), 2)
+  check(type(body) == "string" or type(body) == "number", "body: a string expected, got " .. type(body))
   local res = new(status or 200)
   res.headers["content-type"] = kind
   res.body = tostring(body)
@@ -113,18 +114,18 @@ function M.status(status, headers) return (new(status, headers)) end
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
 function M.redirect(location, status)
-  misuse(type(location) == "string" and not location:find("%c"), "redirect: a URL without control characters expected")
-  misuse(REDIRECTS[status or 303], "redirect: status 301, 302, 303, 307 or 308 expected")
+  check(type(location) == "string" and not location:find("%c"), "redirect: a URL without control characters expected")
+  check(REDIRECTS[status or 303], "redirect: status 301, 302, 303, 307 or 308 expected")
   location = location:gsub("[^\33-\126]", function(c) return ("%%%02X"):format(c:byte()) end)
   return new(status or 303, { location = location })
 end
 
 -- A file, with everything its request asks for: conditions, a range, gzip. Settled after the middleware ran.
 function M.file(path, opts)
-  misuse(type(path) == "string", "file: a path expected, got " .. type(path))
+  check(type(path) == "string", "file: a path expected, got " .. type(path))
   opts = opts or {}
   local ok, err = pcall(require("green.static").check_options, opts)
-  misuse(ok, err)
+  check(ok, err)
   local res = new(opts.status or 200, opts.headers)
   if opts.download then
     local name = opts.download == true and path:match("[^/]*$") or opts.download
@@ -138,7 +139,7 @@ end
 
 -- The body is what fn writes: out:write(bytes) waits while the client is slow. opts: status, type, headers.
 function M.stream(fn, opts)
-  misuse(type(fn) == "function", "stream: a function(out) expected, got " .. type(fn))
+  check(type(fn) == "function", "stream: a function(out) expected, got " .. type(fn))
   opts = opts or {}
   local res = new(opts.status or 200, opts.headers)
   res.headers["content-type"] = opts.type or res.headers["content-type"] or "application/octet-stream"
@@ -153,7 +154,7 @@ Events.__index = Events
 
 local function field(name, value)
   value = tostring(value)
-  misuse(not value:find("[\r\n\0]"), ("event %s: line breaks are not allowed"):format(name), 2)
+  check(not value:find("[\r\n\0]"), ("event %s: line breaks are not allowed"):format(name))
   return name .. ": " .. value .. "\n"
 end
 
@@ -178,7 +179,7 @@ end
 function Events:comment(text) self.out:write(lines(": ", text or "") .. "\n") end
 
 function M.events(fn)
-  misuse(type(fn) == "function", "events: a function(events) expected, got " .. type(fn))
+  check(type(fn) == "function", "events: a function(events) expected, got " .. type(fn))
   return M.stream(function(out) return fn(setmetatable({ out = out }, Events)) end, {
     type = "text/event-stream", headers = { ["cache-control"] = "no-cache", ["x-accel-buffering"] = "no" },
   })
