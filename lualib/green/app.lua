@@ -14,7 +14,7 @@ request.install(native.request)
 local App = { __name = "green.app" }
 App.__index = App
 
-local EXACT_ANY = { "DELETE", "GET", "HEAD", "PATCH", "POST", "PUT" }
+local EXACT_ANY = { "DELETE", "GET", "PATCH", "POST", "PUT" }
 local ROUTE_OPTIONS = { cancel_on_disconnect = true }
 
 -- ---- registration ----
@@ -148,14 +148,11 @@ local function put_exact(exact, method, route, over)
   if over or not paths[route.path] then paths[route.path] = route.run end
 end
 
--- Explicit methods first, then HEAD by GET, then what `any` answers where nothing else does.
+-- Explicit methods first, then what `any` answers where nothing else does. C answers HEAD by GET.
 local function exact_of(routes)
   local exact = {}
   for _, route in ipairs(routes) do
     if route.method ~= "ANY" then put_exact(exact, route.method, route, true) end
-  end
-  for _, route in ipairs(routes) do
-    if route.method == "GET" then put_exact(exact, "HEAD", route) end
   end
   for _, route in ipairs(routes) do
     for _, method in ipairs(route.method == "ANY" and EXACT_ANY or {}) do put_exact(exact, method, route) end

@@ -1,34 +1,36 @@
 -- SPDX-License-Identifier: MIT
--- Error objects from Lua: the same kind that the C half raises, { code=, message=, op= }.
+-- Errors raised from Lua. Error objects are the same kind as those of the C modules (host/core/error.c); misuse is a
+-- plain message that points at the line outside of the module.
 local meta = debug.getregistry()["green.error"]
 
 local M = {}
 
--- Raises; `fields` may add to the object. The message is "op: message".
-function M.raise(op, code, message, fields)
-  local e = { code = code, message = op .. ": " .. message, op = op }
-  for k, v in pairs(fields or {}) do e[k] = v end
-  error(setmetatable(e, meta))
+function M.new(op, code, format, ...)
+  return setmetatable({ code = code, message = op .. ": " .. format:format(...), op = op }, meta)
 end
 
--- Raises what the server answers with this HTTP status. The message goes to the client as it is.
-function M.status(status, op, code, message)
-  error(setmetatable({ code = code, message = message, op = op, status = status }, meta))
+function M.raise(op, code, format, ...)
+  error(M.new(op, code, format, ...))
 end
 
--- Raises a plain message at the first caller outside the module that checks.
-function M.misuse(message)
-  local level, inside = 3, debug.getinfo(2, "S").source
-  local caller = debug.getinfo(level, "S")
-  while caller and caller.source == inside do
+-- Raises what the server answers by itself, with this HTTP status; the message goes to the client as it is.
+function M.status(status, op, code, format, ...)
+  error(setmetatable({ code = code, message = format:format(...), op = op, status = status }, meta))
+end
+
+-- Is the value an error object (with this code)?
+function M.is(value, code)
+  return type(value) == "table" and getmetatable(value) == meta and (code == nil or value.code == code)
+end
+
+function M.misuse(format, ...)
+  local level = 2
+  local inside = debug.getinfo(level, "S").source
+  repeat
     level = level + 1
-    caller = debug.getinfo(level, "S")
-  end
-  error(message, level)
-end
-
-function M.is(e, code)
-  return type(e) == "table" and getmetatable(e) == meta and (code == nil or e.code == code)
+    local frame = debug.getinfo(level, "S")
+  until not frame or (frame.source ~= inside and frame.what ~= "C")
+  error(format:format(...), level)
 end
 
 return M

@@ -8,7 +8,7 @@ local MAX_PARTS = 100
 local MAX_HEAD = 16 * 1024
 local MAX_BODY = 1024 * 1024
 
-local function bad(message) fault.status(400, "request.parts", "EINVAL", "malformed multipart body: " .. message) end
+local function bad(why) fault.status(400, "request.parts", "EINVAL", "malformed multipart body: %s", why) end
 
 local function boundary_of(content_type)
   local boundary = content_type:match('[;%s][Bb][Oo][Uu][Nn][Dd][Aa][Rr][Yy]="([^"]*)"')
@@ -103,7 +103,7 @@ end
 local function filename_of(disposition)
   local extended = disposition:match("[;%s]filename%*=[Uu][Tt][Ff]%-8'[^']*'([^;%s]+)")
   if extended and extended:gsub("%%%x%x", ""):find("%", 1, true) then bad("an invalid filename") end
-  local name = extended and url.decode_component(extended) or parameter(disposition, "filename")
+  local name = extended and url.decode(extended) or parameter(disposition, "filename")
   return name and name:match("[^/\\]*$"):gsub("\0", "") or nil
 end
 
@@ -127,7 +127,7 @@ function Part:body(max)
   local bytes, size = {}, 0
   for chunk in self:chunks() do
     size = size + #chunk
-    if size > max then fault.status(413, "part.body", "EMSGSIZE", ("part '%s' is larger than %d bytes"):format(self.name, max)) end
+    if size > max then fault.status(413, "part.body", "EMSGSIZE", "part '%s' is larger than %d bytes", self.name, max) end
     bytes[#bytes + 1] = chunk
   end
   self.text = table.concat(bytes)
@@ -146,9 +146,9 @@ end
 
 local M = {}
 
--- An iterator of parts over an iterator of chunks.
-function M.parts(chunks, content_type)
-  local source = setmetatable({ next = chunks, buffer = "\r\n", delimiter = "\r\n--" .. boundary_of(content_type) }, Source)
+-- An iterator of parts over an iterator of chunks (a function and its state).
+function M.parts(content_type, chunks, state)
+  local source = setmetatable({ next = function() return chunks(state) end, buffer = "\r\n", delimiter = "\r\n--" .. boundary_of(content_type) }, Source)
   local count = 0
   return function()
     if source.ended then return nil end
@@ -156,11 +156,11 @@ function M.parts(chunks, content_type)
     if source.part then source.part.over = true end
     if not source:part_follows() then
       source.ended = true
-      for _ in chunks do end -- the epilogue means nothing
+      for _ in source.next do end -- the epilogue means nothing
       return nil
     end
     count = count + 1
-    if count > MAX_PARTS then fault.status(413, "request.parts", "EMSGSIZE", ("more than %d parts"):format(MAX_PARTS)) end
+    if count > MAX_PARTS then fault.status(413, "request.parts", "EMSGSIZE", "more than %d parts", MAX_PARTS) end
     return read_part(source)
   end
 end

@@ -14,15 +14,15 @@ local MAX_BODY = 1024 * 1024
 local function decode(op, text)
   if not text:find("[%%+]") then return text end
   text = text:gsub("%+", " ")
-  if text:gsub("%%%x%x", ""):find("%", 1, true) then fault.status(400, op, "EINVAL", "invalid percent escape in '" .. text:sub(1, 40) .. "'") end
-  return url.decode_component(text)
+  if text:gsub("%%%x%x", ""):find("%", 1, true) then fault.status(400, op, "EINVAL", "invalid percent escape in '%s'", text:sub(1, 40)) end
+  return url.decode(text)
 end
 
 -- "a=1&b" -> { { "a", "1" }, { "b", "" } }
 local function pairs_of(op, text)
   local list = {}
   for field in text:gmatch("[^&]+") do
-    if #list == MAX_FIELDS then fault.status(413, op, "EMSGSIZE", ("more than %d fields"):format(MAX_FIELDS)) end
+    if #list == MAX_FIELDS then fault.status(413, op, "EMSGSIZE", "more than %d fields", MAX_FIELDS) end
     local name, value = field:match("^([^=]*)=(.*)$")
     list[#list + 1] = { decode(op, name or field), decode(op, value or "") }
   end
@@ -52,13 +52,13 @@ function methods.json(req, max)
   if body == "" then fault.status(400, "request.json", "EINVAL", "invalid JSON: the body is empty") end
   local ok, value = pcall(json.decode, body)
   if ok then return value end
-  fault.status(400, "request.json", "EINVAL", "invalid JSON: " .. tostring(type(value) == "table" and value.message or value))
+  fault.status(400, "request.json", "EINVAL", "invalid JSON: %s", (tostring(value):gsub("^json%.decode: ", "")))
 end
 
 function methods.parts(req)
   local kind, value = media_type(req)
   if kind ~= "multipart/form-data" then fault.status(415, "request.parts", "EINVAL", "the body is not multipart/form-data") end
-  return multipart.parts(req:chunks(), value)
+  return multipart.parts(value, req:chunks())
 end
 
 -- Fields as strings, files as { filename=, type=, body= }; `max` bounds all of them together.
@@ -104,7 +104,7 @@ end
 
 function getters.cookies(req)
   local out = {}
-  for name, value in (req:header("cookie") or ""):gmatch("([^=;%s]+)%s*=%s*([^;]*)") do
+  for name, value in (req.headers.cookie or ""):gmatch("([^=;%s]+)%s*=%s*([^;]*)") do
     value = value:match("^(.-)%s*$")
     if out[name] == nil then out[name] = value:match('^"(.*)"$') or value end
   end

@@ -14,11 +14,11 @@ local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 local SAME_SITE = { lax = "Lax", strict = "Strict", none = "None" }
 
 local function check(condition, message)
-  if not condition then fault.misuse(message) end
+  if not condition then fault.misuse("%s", message) end
 end
 
 local function new(status, headers)
-  check(math.type(status) == "integer" and status >= 100 and status <= 599, "status: an integer from 100 to 599 expected")
+  check(math.type(status) == "integer" and status >= 200 and status <= 599, "status: an integer from 200 to 599 expected")
   local res = setmetatable({ status = status, headers = {} }, Response)
   for name, value in pairs(headers or {}) do res:header(name, value) end
   return res

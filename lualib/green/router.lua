@@ -111,7 +111,7 @@ end
 -- a client resolves before it asks, never match: a parameter cannot be "..".
 local function segments_of(raw_path, search)
   for segment in raw_path:gmatch("/([^/]*)") do
-    if segment:find("%", 1, true) then segment = url.decode_component(segment) end
+    if segment:find("%", 1, true) then segment = url.decode(segment) end
     if segment == "." or segment == ".." then return nil end
     search[#search + 1] = segment
   end

@@ -14,7 +14,7 @@ local globals = { __index = _G }
 local function compile(path)
   local source, name = fs.read(path):gsub("^#[^\n]*", "--"), "@" .. path
   local checked, err = load(source, name, "t")
-  if not checked then fault.raise("app.script", "EINVAL", err) end
+  if not checked then fault.raise("app.script", "EINVAL", "%s", err) end
   return assert(load("return function(_ENV, ...) " .. source .. "\nend", name, "t"))()
 end
 
@@ -58,7 +58,7 @@ end
 -- One script; it must be there, and compile, when the app starts.
 function M.handler(path)
   local entry = load_entry(path)
-  if not entry then fault.raise("app.script", "ENOENT", path .. ": no such script") end
+  if not entry then fault.raise("app.script", "ENOENT", "%s: no such script", path) end
   local cache = { [path] = entry }
   return function(req) return answer(cache, path, req) end
 end
@@ -66,7 +66,7 @@ end
 -- dir/NAME.lua for the route's parameter `script`; "" and names that end in "/" mean index.
 function M.directory(dir)
   local stat = fs.stat(dir)
-  if not stat or stat.type ~= "directory" then fault.raise("app.scripts", "ENOTDIR", dir .. ": not a directory") end
+  if not stat or stat.type ~= "directory" then fault.raise("app.scripts", "ENOTDIR", "%s: not a directory", dir) end
   local cache = {}
   return function(req)
     local name = req.params.script

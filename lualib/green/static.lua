@@ -223,7 +223,7 @@ function M.handler(dir, opts)
   local own = { root = dir, index = "index.html" }
   for name, value in pairs(check_options(opts or {})) do own[name] = value end
   local stat = fs.stat(dir)
-  if not stat or stat.type ~= "directory" then fault.raise("app.static", "ENOTDIR", dir .. ": not a directory") end
+  if not stat or stat.type ~= "directory" then fault.raise("app.static", "ENOTDIR", "%s: not a directory", dir) end
   return function(req) return serve(req, dir, req.params.path, own) end
 end
 

@@ -42,7 +42,7 @@ function own.body(req, max)
   for chunk in req:chunks() do text[#text + 1] = chunk end
   text = table.concat(text)
   max = max or 1024 * 1024
-  if #text > max then fault.status(413, "request.body", "EMSGSIZE", ("the body is larger than %d bytes"):format(max)) end
+  if #text > max then fault.status(413, "request.body", "EMSGSIZE", "the body is larger than %d bytes", max) end
   req.text = text
   return text
 end
@@ -82,7 +82,7 @@ function M.request(spec)
   req.headers.host = req.headers.host or "localhost"
   add_body(req, spec)
   if raw_path:gsub("%%%x%x", ""):find("%", 1, true) then fault.status(400, "request", "EINVAL", "invalid escape in the path") end
-  req.path = url.decode_component(raw_path)
+  req.path = url.decode(raw_path)
   if req.path:find("\0", 1, true) then fault.status(400, "request", "EINVAL", "NUL in the path") end
   return req
 end
