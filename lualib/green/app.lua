@@ -90,7 +90,7 @@ function App:routes() return self.router:routes() end
 
 local function step(middleware, after)
   local function next(req)
-    if req == nil then error("next(req): the request is missing", 2) end
+    if req == nil then error("middleware called next() without the request: next(req)", 0) end
     return after(req)
   end
   return function(req) return middleware(req, next) end
