@@ -249,9 +249,25 @@ static void push_json(lua_State *L) { /* value -> its JSON */
   lua_call(L, 1, 1);
 }
 
+static int settled(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return gl_answer_send(L, (gl_conn *)ctx);
+}
+
+/* An answer that depends on what its request asked for (a file: conditions, ranges) is made by its own
+ * function settle(response, request) -> answer, when all middleware has run. It may wait. */
+static int settle(lua_State *L, gl_conn *c) { /* response settle -> */
+  lua_insert(L, -2);
+  lua_pushvalue(L, 1);
+  lua_callk(L, 2, 1, (lua_KContext)c, settled);
+  return settled(L, LUA_OK, (lua_KContext)c);
+}
+
 static int send_response(lua_State *L, gl_conn *c) {
   plan p = {0};
   int idx = lua_gettop(L);
+  if (lua_getfield(L, idx, "settle") == LUA_TFUNCTION) return settle(L, c);
+  lua_pop(L, 1);
   lua_getfield(L, idx, "headers"); /* at idx + 1 */
   if (!lua_isnil(L, -1)) {
     luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers");
