@@ -112,15 +112,6 @@ local function with_options(handler, opts)
   end
 end
 
--- A file is answered according to the request's headers, so it is settled last, outside all middleware.
-local function settling(handler)
-  return function(req)
-    local answer = handler(req)
-    if getmetatable(answer) == native.response and answer.file then return static.settle(answer, req) end
-    return answer
-  end
-end
-
 -- What no route answers: 404, or 405 and OPTIONS by the methods that would do.
 local function refuse(req)
   local allow = req.allow
@@ -130,7 +121,7 @@ local function refuse(req)
 end
 
 local function fallback_of(app)
-  local refusal = settling(compose(app.shared.root, refuse))
+  local refusal = compose(app.shared.root, refuse)
   return function(req)
     local route, found = app.router:find(req.method, req.raw_path)
     if route then
@@ -167,14 +158,14 @@ function App:dispatcher()
   local plain = {}
   for _, route in ipairs(self.router.list) do
     local extra = route.extra
-    route.run = settling(compose(extra.scope, with_options(route.handler, extra.opts)))
+    route.run = compose(extra.scope, with_options(route.handler, extra.opts))
     if router.is_exact(route) then plain[#plain + 1] = route end
   end
   shared.dispatcher = { exact = exact_of(plain), fallback = fallback_of(self) }
   return shared.dispatcher
 end
 
--- The answer to a request, as the server would ask for it.
+-- The handler's answer to a request, as the server would ask for it.
 function App:handle(req)
   local dispatcher = self:dispatcher()
   local paths = dispatcher.exact[req.method]

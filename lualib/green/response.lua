@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Answers that say more than a string or a table does. A response is a plain table with the metatable that the
--- server knows: status, headers (lower-case name -> string or list), and one of body, json, stream, file.
+-- server knows: status, headers (lower-case name -> string or list), and one of body, json, stream. One with a function
+-- settle(response, req) is replaced, last of all, by what that returns.
 local native = require "green.http.native"
 local fault = require "green.error"
 local json = require "green.json"
@@ -124,7 +125,8 @@ end
 function M.file(path, opts)
   check(type(path) == "string", "file: a path expected, got " .. type(path))
   opts = opts or {}
-  local ok, err = pcall(require("green.static").check_options, opts)
+  local static = require "green.static"
+  local ok, err = pcall(static.check_options, opts)
   check(ok, err)
   local res = new(opts.status or 200, opts.headers)
   if opts.download then
@@ -133,6 +135,7 @@ function M.file(path, opts)
     local encoded = name:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)
     res:header("content-disposition", ("attachment; filename=\"%s\"; filename*=UTF-8''%s"):format(quoted, encoded))
   end
+  res.settle = static.settle
   res.file = { path = path, opts = opts }
   return res
 end

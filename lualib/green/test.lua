@@ -136,7 +136,10 @@ function M.inject(app, spec)
   if type(spec) == "string" then spec = { path = spec } end
   local answer = setmetatable({ status = 200, headers = {}, body = "" }, Answer)
   local ok, err = xpcall(function()
-    fill(answer, app:handle(M.request(spec)), spec.method == "HEAD")
+    local req = M.request(spec)
+    local value = app:handle(req)
+    if getmetatable(value) == native.response and value.settle then value = value:settle(req) end
+    fill(answer, value, spec.method == "HEAD")
   end, function(err)
     answer.traceback = debug.traceback(tostring(err), 2)
     return err
