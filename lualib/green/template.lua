@@ -1,0 +1,82 @@
+-- SPDX-License-Identifier: MIT
+-- HTML with Lua in it: {{ expression }} escaped, {- expression -} as it is, {% code %}. Compiled to a Lua function
+-- whose lines are those of the template, so every error names the template and its line.
+local fault = require "green.error"
+local fs = require "green.fs.native"
+
+local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+local CLOSE = { ["{{"] = "}}", ["{-"] = "-}", ["{%"] = "%}" }
+
+local M = {}
+
+-- nil is nothing; everything else as tostring has it.
+function M.escape(value)
+  if value == nil then return "" end
+  return (tostring(value):gsub("[&<>\"']", ESCAPES))
+end
+
+local function raw(value) return value == nil and "" or tostring(value) end
+
+local function line_of(text, at) return 1 + select(2, text:sub(1, at - 1):gsub("\n", "")) end
+
+-- The next tag at or after `from`. "{-" needs a space after it: without one it is CSS.
+local function next_tag(text, from)
+  while true do
+    local at = text:find("{[{%%-]", from)
+    if not at then return nil end
+    local open = text:sub(at, at + 1)
+    if open ~= "{-" or text:find("^%s", at + 2) then return at, open end
+    from = at + 1
+  end
+end
+
+local function code_for(open, inside)
+  if open == "{{" then return " __out(__escape(" .. inside .. ")) " end
+  if open == "{-" then return " __out(__raw(" .. inside .. ")) " end
+  return " " .. inside .. " "
+end
+
+-- %q keeps line breaks as line breaks, and one that ends a {% %} line is kept in the code only.
+local function translate(text, name)
+  local out, from = { "local _ENV, __out, __escape, __raw = ..." }, 1
+  while true do
+    local at, open = next_tag(text, from)
+    if (at or #text + 1) > from then out[#out + 1] = (" __out(%q) "):format(text:sub(from, (at or 0) - 1)) end
+    if not at then return table.concat(out) end
+    local first, last = text:find(CLOSE[open], at + 2, true)
+    if not first then fault.raise("template", "EINVAL", "%s:%d: '%s' without '%s'", name, line_of(text, at), open, CLOSE[open]) end
+    out[#out + 1] = code_for(open, text:sub(at + 2, first - 1))
+    from = last + 1
+    if open == "{%" and text:sub(from, from) == "\n" then
+      out[#out + 1] = "\n"
+      from = from + 1
+    end
+  end
+end
+
+local function environment(values)
+  return setmetatable({}, {
+    __index = function(_, name)
+      local value = values[name]
+      if value == nil then value = _G[name] end
+      return value
+    end,
+  })
+end
+
+-- A function(values) -> string.
+function M.compile(text, name)
+  name = name or "template"
+  local main, err = load(translate(text, name), "=" .. name, "t")
+  if not main then fault.raise("template", "EINVAL", "%s", err) end
+  return function(values)
+    local pieces = {}
+    main(environment(values or {}), function(piece) pieces[#pieces + 1] = piece end, M.escape, raw)
+    return table.concat(pieces)
+  end
+end
+
+-- The same from a file; waits.
+function M.load(path) return M.compile(fs.read(path), path) end
+
+return M
