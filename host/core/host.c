@@ -12,7 +12,11 @@
 #define NEVER UINT64_MAX
 #define MAX_PARKED 16000 /* two mappings each; vm.max_map_count is 65530 by default */
 
-static void on_alarm(uv_timer_t *alarm) { ((gl_host *)alarm->data)->alarm_due = 0; }
+/* uv_run fires its timers before it polls, and after this one nothing might end the poll. */
+static void on_alarm(uv_timer_t *alarm) {
+  ((gl_host *)alarm->data)->alarm_due = 0;
+  uv_stop(alarm->loop);
+}
 
 static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize) {
   (void)ud;
