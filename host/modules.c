@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/inspect.h"
 #include "embedded.h"
+#include "http/client.h"
 #include "http/server.h"
 #include "http/websocket.h"
 #include "net/socket.h"
@@ -31,6 +32,7 @@ static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
   {"green.debug", gl_open_debug},
   {"green.fs.native", gl_open_fs},
+  {"green.http.client.native", gl_open_http_client},
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
   {"green.repl.native", gl_open_line},

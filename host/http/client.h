@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GL_HTTP_CLIENT_H
+#define GL_HTTP_CLIENT_H
+
+#include <lua.h>
+
+/* green.http.client: request(spec) and the stream of a response body. lualib/green/http.lua is its only user. */
+int gl_open_http_client(lua_State *L);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/check.h"
+
+#define HEAD_MAX (256u * 1024) /* bytes of a response head */
+#define WINDOW (256u * 1024)   /* bytes of a streamed body nobody has taken yet */
+
+/* ---- news for the waiter ---- */
+
+void gl_exchange_leave(gl_exchange *x) {
+  if (x->waiter) gl_timer_drop(&x->waiter->host->clock, &x->limit);
+  x->waiter = NULL;
+}
+
+static void tell(gl_exchange *x) {
+  gl_op *op = x->waiter;
+  gl_exchange_leave(x);
+  if (op) gl_op_done(op, 0);
+}
+
+static void end(gl_exchange *x, CURLcode code) {
+  x->over = true;
+  x->code = code;
+  tell(x);
+}
+
+static void note_url(gl_exchange *x) {
+  long hops = 0;
+  const char *url = NULL;
+  curl_easy_getinfo(x->transfer.easy, CURLINFO_REDIRECT_COUNT, &hops);
+  if (!hops || x->url) return;
+  curl_easy_getinfo(x->transfer.easy, CURLINFO_EFFECTIVE_URL, &url);
+  if (url) x->url = strdup(url);
+}
+
+static void on_transfer(gl_transfer *t, CURLcode code) {
+  gl_exchange *x = GL_CONTAINER(t, gl_exchange, transfer);
+  long os_error = 0;
+  note_url(x);
+  if (code == CURLE_COULDNT_CONNECT) curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+  x->os_error = (int)os_error;
+  end(x, code);
+}
+
+static void on_limit(gl_timer *timer) {
+  gl_exchange *x = GL_CONTAINER(timer, gl_exchange, limit);
+  gl_curl_stop(&x->transfer);
+  x->timed_out = true;
+  end(x, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* ---- the response, as curl hands it over ---- */
+
+static bool head_has(const gl_buf *head, const char *name) {
+  size_t n = strlen(name);
+  const char *at = gl_buf_at(head), *stop = at + head->len;
+  while (at < stop) {
+    const char *eol = memchr(at, '\n', (size_t)(stop - at));
+    if (!eol) return false;
+    if ((size_t)(eol - at) > n && at[n] == ':' && strncasecmp(at, name, n) == 0) return true;
+    at = eol + 1;
+  }
+  return false;
+}
+
+static bool leads_on(const gl_exchange *x) {
+  switch (x->status) {
+    case 301: case 302: case 303: case 307: case 308: return x->redirects > 0 && head_has(&x->head, "location");
+    default: return x->status < 200 && x->status != 101;
+  }
+}
+
+static void begin_head(gl_exchange *x, const char *line, size_t n) {
+  const char *space = memchr(line, ' ', n);
+  x->head.off = x->head.len = 0;
+  x->headed = false;
+  x->status = 0;
+  for (const char *at = space ? space + 1 : line + n; at < line + n && *at >= '0' && *at <= '9' && x->status < 1000; at++)
+    x->status = x->status * 10 + (*at - '0');
+  /* 303 turns every method into GET, but curl would keep one it was given by name. */
+  if (x->status == 303 && x->custom) curl_easy_setopt(x->transfer.easy, CURLOPT_CUSTOMREQUEST, NULL);
+}
+
+static void end_head(gl_exchange *x) {
+  x->headed = !leads_on(x);
+  if (!x->headed || !x->streams) return;
+  note_url(x);
+  tell(x);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *data) {
+  gl_exchange *x = data;
+  n *= size;
+  if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+    begin_head(x, line, n);
+    return n;
+  }
+  if (x->headed) return n; /* trailers */
+  if (n <= 2 && (line[0] == '\r' || line[0] == '\n')) {
+    end_head(x);
+    return n;
+  }
+  if (x->head.len + n > HEAD_MAX) {
+    x->too_big = true;
+    return 0;
+  }
+  return gl_buf_add(&x->head, line, n) ? n : 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *data) {
+  gl_exchange *x = data;
+  n *= size;
+  if (x->streams && x->body.len >= WINDOW) {
+    x->paused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  if (n > x->max_body - x->body.len) {
+    x->too_big = true;
+    return 0;
+  }
+  if (!gl_buf_add(&x->body, bytes, n)) return 0;
+  if (x->streams) tell(x);
+  return n;
+}
+
+/* ---- the request ---- */
+
+/* GET, HEAD and POST are known to libcurl and change as HTTP says on redirects; all others go by name. */
+static void set_method(gl_exchange *x, const gl_request *rq) {
+  CURL *easy = x->transfer.easy;
+  bool get = strcmp(rq->method, "GET") == 0, post = strcmp(rq->method, "POST") == 0;
+  bool has_body = rq->body || x->mime;
+  if (x->mime) {
+    curl_easy_setopt(easy, CURLOPT_MIMEPOST, x->mime);
+  } else if (has_body || post) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
+    curl_easy_setopt(easy, rq->stream ? CURLOPT_COPYPOSTFIELDS : CURLOPT_POSTFIELDS, rq->body ? rq->body : "");
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  } else {
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+  }
+  if (x->mime || rq->stream) x->transfer.special = true;
+  if (post || (get && !has_body)) return;
+  x->transfer.special = true;
+  if (strcmp(rq->method, "HEAD") == 0) {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    return;
+  }
+  x->custom = true;
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, rq->method);
+  curl_easy_setopt(easy, CURLOPT_POSTREDIR, CURL_REDIR_POST_301 | CURL_REDIR_POST_302); /* PUT stays PUT, with its body */
+}
+
+static void set_identity(gl_exchange *x, const gl_request *rq) {
+  CURL *easy = x->transfer.easy;
+  if (!rq->verify) {
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (rq->ca) curl_easy_setopt(easy, CURLOPT_CAINFO, rq->ca);
+  if (rq->user) curl_easy_setopt(easy, CURLOPT_USERNAME, rq->user);
+  if (rq->password) curl_easy_setopt(easy, CURLOPT_PASSWORD, rq->password);
+  if (!rq->verify || rq->ca || rq->user || rq->password) x->transfer.special = true;
+}
+
+static long milliseconds(double seconds) {
+  double ms = seconds * 1e3;
+  return ms < 1 ? 1 : ms > 1e9 ? 1000000000L : (long)ms;
+}
+
+static CURLcode set_options(gl_exchange *x, const gl_request *rq) {
+  CURL *easy = x->transfer.easy;
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(rq->connect_timeout));
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, rq->redirects > 0 ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, rq->redirects);
+  set_method(x, rq);
+  set_identity(x, rq);
+  return curl_easy_setopt(easy, CURLOPT_URL, rq->url);
+}
+
+gl_exchange *gl_exchange_new(gl_curl *c) {
+  gl_exchange *x = calloc(1, sizeof *x);
+  if (!x) return NULL;
+  x->transfer.done = on_transfer;
+  x->limit.fire = on_limit;
+  x->refs = 1;
+  if (gl_curl_prepare(c, &x->transfer)) return x;
+  free(x);
+  return NULL;
+}
+
+void gl_exchange_start(gl_exchange *x, const gl_request *rq) {
+  x->max_body = rq->stream ? SIZE_MAX : rq->max_body;
+  x->timeout = rq->timeout;
+  x->redirects = rq->redirects;
+  x->streams = rq->stream;
+  bool ok = set_options(x, rq) == CURLE_OK && gl_timer_arm(&x->waiter->host->clock, &x->limit, rq->timeout);
+  if (ok && gl_curl_start(&x->transfer)) return;
+  gl_curl_stop(&x->transfer);
+  end(x, CURLE_OUT_OF_MEMORY);
+}
+
+/* ---- a streamed body ---- */
+
+void gl_exchange_next(gl_exchange *x, gl_op *waiter) {
+  x->waiter = waiter;
+  if (x->over || x->body.len) tell(x);
+  else if (!gl_timer_arm(&waiter->host->clock, &x->limit, x->timeout)) gl_exchange_close(x);
+}
+
+void gl_exchange_eat(gl_exchange *x) {
+  gl_buf_eat(&x->body, x->body.len);
+  if (!x->paused) return;
+  x->paused = false;
+  gl_curl_resume(&x->transfer);
+}
+
+void gl_exchange_close(gl_exchange *x) {
+  if (x->over) return;
+  gl_curl_stop(&x->transfer);
+  x->closed = true;
+  end(x, CURLE_ABORTED_BY_CALLBACK);
+}
+
+void gl_exchange_unref(gl_exchange *x) {
+  if (--x->refs > 0) return;
+  gl_curl_stop(&x->transfer);
+  curl_slist_free_all(x->headers);
+  curl_mime_free(x->mime);
+  gl_buf_free(&x->head);
+  gl_buf_free(&x->body);
+  free(x->url);
+  free(x);
+}
+
+/* ---- what went wrong ---- */
+
+static const char *code_of(const gl_exchange *x) {
+  if (x->too_big) return "EMSGSIZE";
+  if (x->closed) return "ECONNABORTED";
+  switch (x->code) {
+    case CURLE_OPERATION_TIMEDOUT: return "ETIMEDOUT";
+    case CURLE_URL_MALFORMAT: return "EINVAL";
+    case CURLE_UNSUPPORTED_PROTOCOL: return x->status ? "EINVAL" : "EPROTO"; /* a redirect to it; or not HTTP at all */
+    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: return "ENOTFOUND";
+    case CURLE_COULDNT_CONNECT: return x->os_error ? uv_err_name(uv_translate_sys_error(x->os_error)) : "ECONNREFUSED";
+    case CURLE_GOT_NOTHING: case CURLE_PARTIAL_FILE: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: return "ECONNRESET";
+    case CURLE_TOO_MANY_REDIRECTS: return "ELOOP";
+    case CURLE_OUT_OF_MEMORY: case CURLE_WRITE_ERROR: return "ENOMEM";
+    case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CIPHER: case CURLE_SSL_ISSUER_ERROR: case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_ENGINE_INITFAILED: return "ETLS";
+    default: return "EPROTO";
+  }
+}
+
+const char *gl_exchange_error(const gl_exchange *x, const char **why) {
+  if (x->code == CURLE_OK) return NULL;
+  *why = x->why[0] ? x->why : curl_easy_strerror(x->code);
+  if (x->timed_out) *why = x->headed ? "timed out within the body" : "timed out";
+  else if (x->too_big) *why = x->headed ? "the body is larger than max_body" : "the response head is larger than 256 KiB";
+  else if (x->closed) *why = "the response was closed";
+  else if (x->code == CURLE_WRITE_ERROR) *why = "not enough memory";
+  else if (x->os_error) *why = uv_strerror(uv_translate_sys_error(x->os_error));
+  return code_of(x);
+}

@@ -1,0 +1,285 @@
+-- SPDX-License-Identifier: MIT
+-- The HTTP client. Checks and completes what the caller asked for; the C half (host/http/client.c) does it.
+local native = require "green.http.client.native"
+local err = require "green.error"
+local json = require "green.json"
+local url = require "green.url"
+
+local METHODS = { "get", "post", "put", "patch", "delete", "head" }
+local MAX_BODY = 64 * 1024 * 1024
+local NO_HEADERS = {}
+local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
+
+-- What opts may say, with the type wanted. Those in SETTINGS a client may say as well.
+local SETTINGS = {
+  headers = "table", timeout = "number", connect_timeout = "number", verify = "boolean", ca = "string",
+  redirects = "number", max_body = "number", auth = "table",
+}
+local OPTIONS = { query = "table", form = "table", body = "string", multipart = "table", stream = "boolean" }
+
+local function op_of(method)
+  local name = method:lower()
+  for _, known in ipairs(METHODS) do
+    if name == known then return "http." .. name end
+  end
+  return "http.request"
+end
+
+-- ---- the response ----
+
+-- Header names are stored in lower case; any case finds them. Names that came more than once are remembered aside.
+local repeated_of = setmetatable({}, { __mode = "k" })
+local Headers = {}
+
+local function header_values(headers, name)
+  name = name:lower()
+  local repeated = repeated_of[headers]
+  if repeated and repeated[name] then return { table.unpack(repeated[name]) } end
+  return { rawget(headers, name) }
+end
+
+function Headers.__index(headers, name)
+  if name == "all" then return header_values end
+  return type(name) == "string" and rawget(headers, name:lower()) or nil
+end
+
+local function finish_headers(headers, repeated)
+  for name, values in pairs(repeated or NO_HEADERS) do
+    headers[name] = name == "set-cookie" and values[1] or table.concat(values, ", ")
+  end
+  if headers.all then -- a server does not take the method away
+    repeated = repeated or {}
+    repeated.all = repeated.all or { headers.all }
+    headers.all = nil
+  end
+  repeated_of[headers] = repeated
+  return setmetatable(headers, Headers)
+end
+
+local Response = { __name = "green.http.response" }
+Response.__index = Response
+
+function Response:json()
+  if not self.body then err.misuse("http: a streamed response has no body to decode; read its chunks()") end
+  local ok, value = pcall(json.decode, self.body)
+  if ok then return value end
+  local failure = err.new("http.json", "EJSON", "%s: status %d: %s", self.url, self.status, value.message)
+  failure.url, failure.status, failure.position = self.url, self.status, value.position
+  error(failure)
+end
+
+function Response:raise_for_status()
+  if self.status < 400 then return self end
+  local failure = err.new("http.status", "EHTTP", "%s: status %d", self.url, self.status)
+  failure.url, failure.status, failure.response = self.url, self.status, self
+  error(failure)
+end
+
+local streams = setmetatable({}, { __mode = "k" })
+
+local function read(stream) return stream:read() end
+
+function Response:chunks()
+  local stream = streams[self]
+  if not stream then err.misuse("http: chunks() is for responses asked for with { stream = true }") end
+  return read, stream, nil, stream
+end
+
+function Response:close()
+  local stream = streams[self]
+  if stream then stream:close() end
+end
+
+Response.__close = Response.close
+
+-- ---- the request ----
+
+local function check_options(opts, more)
+  for name, value in pairs(opts) do
+    local want = SETTINGS[name] or more[name]
+    if not want and not (name == "json" and more == OPTIONS) then err.misuse("http: unknown option '%s'", tostring(name)) end
+    if want and type(value) ~= want then err.misuse("http: option '%s': a %s expected, got %s", name, want, type(value)) end
+    if want == "number" and not (value >= 0) then err.misuse("http: option '%s': a number >= 0 expected", name) end
+  end
+end
+
+-- `redirects = false` reads well, and is 0.
+local function normal(opts)
+  if opts.redirects ~= false then return opts end
+  local copy = {}
+  for name, value in pairs(opts) do copy[name] = value end
+  copy.redirects = 0
+  return copy
+end
+
+local function add_header(lines, op, name, value)
+  if type(name) ~= "string" or not name:find(TOKEN) then err.raise(op, "EINVAL", "bad header name '%s'", tostring(name)) end
+  value = tostring(value)
+  if value:find("[\r\n%z]") then err.raise(op, "EINVAL", "header '%s': a value holds no CR, LF or NUL", name) end
+  lines[#lines + 1] = value == "" and name .. ";" or name .. ": " .. value -- libcurl's way to say empty
+end
+
+local function add_headers(lines, said, op, headers)
+  local here = {}
+  for name, value in pairs(headers) do
+    local lower = tostring(name):lower()
+    if not said[lower] then
+      here[lower] = true
+      for _, each in ipairs(type(value) == "table" and value or { value }) do add_header(lines, op, name, each) end
+    end
+  end
+  for name in pairs(here) do said[name] = true end
+end
+
+local function header_lines(client, op, opts, content_type, has_body)
+  if not (opts.headers or client.headers or has_body) then return NO_HEADERS end
+  local lines, said = {}, {}
+  if opts.headers then add_headers(lines, said, op, opts.headers) end
+  if client.headers then add_headers(lines, said, op, client.headers) end
+  if has_body then
+    if content_type and not said["content-type"] then lines[#lines + 1] = content_type end
+    if not said.expect then lines[#lines + 1] = "Expect:" end -- no 100-continue: it costs a second with servers that ignore it
+  end
+  return lines
+end
+
+local function part_strings(op, list)
+  local out = {}
+  for i, part in ipairs(list) do
+    local content = part.value or part.contents
+    if type(part.name) ~= "string" or content == nil then err.misuse("http: multipart[%d]: name and value (or contents) expected", i) end
+    for _, text in ipairs { part.name, part.filename or "", part.type or "" } do
+      if text:find("[\r\n%z]") then err.raise(op, "EINVAL", "multipart '%s': CR, LF or NUL in its head", part.name) end
+    end
+    table.move({ part.name, tostring(content), part.filename or false, part.type or false }, 1, 4, #out + 1, out)
+  end
+  return out
+end
+
+-- The body: its bytes or its parts, and the content type line if libcurl would send another.
+local function encode_body(op, opts)
+  local given = (opts.json ~= nil and 1 or 0) + (opts.form and 1 or 0) + (opts.body and 1 or 0) + (opts.multipart and 1 or 0)
+  if given == 0 then return end
+  if given > 1 then err.misuse("http: only one of json, form, body and multipart makes a request body") end
+  if opts.json ~= nil then return json.encode(opts.json), nil, "Content-Type: application/json" end
+  if opts.form then return url.encode_query(opts.form), nil, "Content-Type: application/x-www-form-urlencoded" end
+  if opts.body then return opts.body, nil, "Content-Type:" end
+  return nil, part_strings(op, opts.multipart), nil
+end
+
+local function add_query(target, query)
+  local text = url.encode_query(query)
+  if text == "" then return target end
+  local front, fragment = target:match("^([^#]*)(.*)$")
+  return front .. (front:find("?", 1, true) and "&" or "?") .. text .. fragment
+end
+
+local function origin(target)
+  local parts = url.parse(target)
+  return (parts.scheme or "") .. "://" .. (parts.host or "") .. ":" .. (parts.port or (parts.scheme == "https" and 443 or 80))
+end
+
+-- Absolute URLs stay with the client's own server: its headers may be secrets.
+local function on_base(client, op, target)
+  local base = client.base_url
+  if not base then return target end
+  if not target:find("^%a[%w+.-]*://") then
+    if target == "" or target:find("^[?#]") then return base .. target end
+    return (base:gsub("/$", "")) .. "/" .. (target:gsub("^/", ""))
+  end
+  if origin(target) ~= origin(base) then
+    err.raise(op, "EINVAL", "%s is on another server than this client's base_url", target)
+  end
+  return target
+end
+
+-- Refuses what is no HTTP URL; takes the credentials out.
+local function check_url(op, target)
+  local bad = target:find("[%c ]")
+  if bad then err.raise(op, "EINVAL", "a space or control character at position %d of the URL", bad) end
+  local scheme = target:match("^(%a[%w+.-]*)://")
+  if not scheme then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
+  scheme = scheme:lower()
+  if scheme ~= "http" and scheme ~= "https" then err.raise(op, "EINVAL", "unsupported scheme '%s': only http and https", scheme) end
+  if not target:find("@", 1, true) then return target end
+  local parts = url.parse(target)
+  if not parts.user then return target end
+  local clean = target:gsub("^([^/]*//)[^/?#]*@", "%1")
+  return clean, { parts.user, parts.password or "" }
+end
+
+local function choose(opts, client, name, default)
+  local value = opts[name]
+  if value == nil then value = client[name] end
+  if value == nil then return default end
+  return value
+end
+
+local function request(client, method, target, opts)
+  local op = op_of(method)
+  if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
+  opts = normal(opts or NO_HEADERS)
+  check_options(opts, OPTIONS)
+  local credentials
+  target, credentials = check_url(op, on_base(client, op, target))
+  if opts.query then target = add_query(target, opts.query) end
+  local body, parts, content_type = encode_body(op, opts)
+  if method == "HEAD" and (body or parts) then err.misuse("http.head: a HEAD request has no body") end
+  local auth = choose(opts, client, "auth", credentials) or NO_HEADERS
+  local response, repeated, stream = native.request {
+    method = method,
+    url = target,
+    headers = header_lines(client, op, opts, content_type, body or parts),
+    body = body,
+    parts = parts,
+    timeout = choose(opts, client, "timeout", 30),
+    connect_timeout = choose(opts, client, "connect_timeout", 5),
+    redirects = choose(opts, client, "redirects", 10),
+    max_body = choose(opts, client, "max_body", MAX_BODY),
+    verify = choose(opts, client, "verify", true),
+    ca = choose(opts, client, "ca"),
+    user = auth[1],
+    password = auth[2],
+    stream = opts.stream,
+  }
+  finish_headers(response.headers, repeated)
+  if stream then streams[response] = stream end
+  return setmetatable(response, Response)
+end
+
+local function check_method(method)
+  if type(method) ~= "string" or not method:find(TOKEN) then err.misuse("http.request: method: a method name expected") end
+  if method:upper() == "CONNECT" then err.misuse("http.request: CONNECT makes a tunnel, not a request") end
+  return method
+end
+
+-- ---- what is public ----
+
+local DEFAULT = {}
+local Client = { __name = "green.http.client" }
+Client.__index = Client
+local M = {}
+
+function M.request(method, target, opts) return request(DEFAULT, check_method(method), target, opts) end
+function Client:request(method, target, opts) return request(self.settings, check_method(method), target, opts) end
+
+for _, name in ipairs(METHODS) do
+  local method = name:upper()
+  M[name] = function(target, opts) return request(DEFAULT, method, target, opts) end
+  Client[name] = function(self, target, opts) return request(self.settings, method, target, opts) end
+end
+
+function M.client(settings)
+  settings = normal(settings or {})
+  check_options(settings, { base_url = "string" })
+  local copy = {}
+  for name, value in pairs(settings) do copy[name] = value end
+  if copy.base_url then
+    local credentials
+    copy.base_url, credentials = check_url("http.client", copy.base_url)
+    copy.auth = copy.auth or credentials
+  end
+  return setmetatable({ settings = copy }, Client)
+end
+
+return M
