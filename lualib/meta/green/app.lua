@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta
 
 ---An application: routes, middleware, files and scripts. A script that returns one is served.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta
 
 ---Files. Every function waits, on the thread pool; failures raise error objects (`code` "ENOENT", "EACCES" ...).

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta
 
 ---The request as handlers see it. What the client got wrong raises an error object with a `status`, answered by the server.

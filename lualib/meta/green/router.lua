@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta
 
 ---Routes as a trie of path segments; `green.app` is the way to use it.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta
 
 ---HTML with Lua in it: `{{ expr }}` escaped, `{- expr -}` as it is, `{% code %}`. A tag ends at the first `}}`, so write
