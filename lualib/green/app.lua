@@ -49,7 +49,11 @@ function App:any(path, handler, opts) register(self, "ANY", path, handler, opts)
 
 function App:ws(path, handler, opts)
   local ws = require "green.ws"
-  register(self, "GET", path, function(req) return handler(ws.accept(req, opts), req) end)
+  if type(handler) ~= "function" then error("app:ws: a handler function(ws, req) expected", 2) end
+  register(self, "GET", path, function(req)
+    local socket <close> = ws.accept(req, opts)
+    handler(socket, req)
+  end)
   return self
 end
 
