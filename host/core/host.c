@@ -136,6 +136,7 @@ void gl_host_stop(gl_host *h) { h->stop = true; }
 void gl_host_close(gl_host *h) {
   GL_CHECK(h->census.parked == 0);
   if (h->L) lua_close(h->L);
+  h->L = NULL; /* ops that are done from here on have nothing left to unpin */
   uv_close((uv_handle_t *)&h->alarm, NULL);
   do uv_run(&h->loop, UV_RUN_NOWAIT); /* what the finalizers began to close */
   while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);

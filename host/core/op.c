@@ -57,7 +57,7 @@ void gl_op_free(gl_op *op) {
   gl_host *h = op->host;
   if (op->type->free) op->type->free(op);
   if (op->pin != LUA_NOREF) {
-    luaL_unref(h->L, LUA_REGISTRYINDEX, op->pin);
+    if (h->L) luaL_unref(h->L, LUA_REGISTRYINDEX, op->pin);
     h->census.pins--;
   }
   h->census.ops--;
