@@ -67,6 +67,7 @@ struct gl_host {
   gl_turn *turns;       /* to run at the end of this turn */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_task *live;        /* every task not ended, newest first */
+  uint64_t task_ids;    /* tasks made so far */
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */
   gl_census census;
   gl_clock clock;

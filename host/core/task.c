@@ -76,6 +76,7 @@ static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
     return NULL;
   }
   t->host = h;
+  t->id = ++h->task_ids;
   t->owner = owner;
   t->on_end = on_end;
   t->co_ref = LUA_NOREF;

@@ -36,6 +36,7 @@ struct gl_task {
   void *owner;            /* for on_end */
   lua_CFunction main;     /* C task: what to call, with `owner` as light userdata */
   gl_op *joiners;         /* ops of tasks that join this one, by gl_op.next */
+  uint64_t id;            /* serial number, never used twice */
   int co_ref;             /* registry reference of co */
   int nargs;              /* for the first resume */
   int nresults;           /* once ended: how many lie on co */

@@ -190,10 +190,17 @@ static int task_spawn(lua_State *L) {
   return 1;
 }
 
+static int task_current(lua_State *L) {
+  gl_task *t = gl_host_of(L)->task;
+  if (t) lua_pushinteger(L, (lua_Integer)t->id);
+  else lua_pushnil(L);
+  return 1;
+}
+
 int gl_open_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", handle_gc}, {"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"spawn", task_spawn}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"current", task_current}, {"spawn", task_spawn}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);
