@@ -24,6 +24,7 @@
 #include "sys/line.h"
 #include "sys/signal.h"
 #include "sys/fs.h"
+#include "sys/semaphore.h"
 #include "sys/task.h"
 #include "sys/timer.h"
 #include "sys/warn.h"
@@ -37,6 +38,7 @@ static const luaL_Reg c_modules[] = {
   {"green.net", gl_open_net},
   {"green.repl.native", gl_open_line},
   {"green.signal", gl_open_signal},
+  {"green.semaphore", gl_open_semaphore},
   {"green.task.native", gl_open_task},
   {"green.timer", gl_open_timer},
   {"green.ws.native", gl_open_ws},

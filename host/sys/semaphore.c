@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Semaphores between tasks. A permit given back goes straight to the task that waited longest, so there is
+ * no race to win and no wake-up in vain: whoever wakes owns its permit, whoever gave up is no longer in the
+ * queue. The op pins its semaphore, which therefore outlives those who wait for it.
+ */
+#include "sys/semaphore.h"
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/op.h"
+
+#define SEMAPHORE "green.semaphore"
+#define ACQUIRE "semaphore.acquire"
+#define MAX_WAIT 60.0 /* seconds, unless the caller says otherwise: no default waits for ever */
+
+typedef struct semaphore {
+  lua_Integer size;
+  lua_Integer available;
+  gl_op *head, *tail; /* who waits, longest first */
+  bool closed;
+} semaphore;
+
+typedef struct acquire_op {
+  gl_op op;
+  semaphore *s;  /* pinned by the op */
+  bool granted;  /* a permit is on its way to the task */
+} acquire_op;
+
+static semaphore *check_semaphore(lua_State *L) { return luaL_checkudata(L, 1, SEMAPHORE); }
+
+static gl_op *take_first(semaphore *s) {
+  gl_op *op = s->head;
+  if (op && !(s->head = op->next)) s->tail = NULL;
+  return op;
+}
+
+static void give(semaphore *s) {
+  gl_op *op = take_first(s);
+  if (!op) {
+    s->available++;
+    return;
+  }
+  ((acquire_op *)op)->granted = true;
+  gl_op_done(op, 0);
+}
+
+/* ---- acquire ---- */
+
+static int fail_closed(lua_State *L) { return gl_error_raise(L, ACQUIRE, "ECLOSED", "the semaphore is closed"); }
+
+static int push_acquire(lua_State *L, gl_op *op) {
+  acquire_op *a = (acquire_op *)op;
+  if (!a->granted) return fail_closed(L);
+  a->granted = false; /* the task's now */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
+  return 1;
+}
+
+static void cancel_acquire(gl_op *op) {
+  semaphore *s = ((acquire_op *)op)->s;
+  gl_op *before = NULL;
+  for (gl_op *at = s->head; at != op; at = at->next) before = at;
+  if (before) before->next = op->next;
+  else s->head = op->next;
+  if (s->tail == op) s->tail = before;
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static void free_acquire(gl_op *op) {
+  acquire_op *a = (acquire_op *)op;
+  if (a->granted) give(a->s);
+}
+
+static const gl_optype acquire_type = {ACQUIRE, push_acquire, cancel_acquire, free_acquire};
+
+static int semaphore_acquire(lua_State *L) {
+  semaphore *s = check_semaphore(L);
+  double timeout = gl_check_timeout(L, 2, MAX_WAIT);
+  lua_settop(L, 1);
+  if (s->closed) return fail_closed(L);
+  if (s->available > 0) {
+    s->available--;
+    return 1;
+  }
+  acquire_op *a = gl_op_new(L, &acquire_type, sizeof *a, 1);
+  a->s = s;
+  if (s->tail) s->tail->next = &a->op;
+  else s->head = &a->op;
+  s->tail = &a->op;
+  return gl_await(L, &a->op, timeout);
+}
+
+/* ---- the rest never waits ---- */
+
+static int semaphore_try(lua_State *L) {
+  semaphore *s = check_semaphore(L);
+  bool got = !s->closed && s->available > 0;
+  if (got) s->available--;
+  lua_pushboolean(L, got);
+  return 1;
+}
+
+static int semaphore_release(lua_State *L) {
+  semaphore *s = check_semaphore(L);
+  if (s->available >= s->size) return luaL_error(L, "semaphore released more often than acquired");
+  give(s);
+  return 0;
+}
+
+static int semaphore_available(lua_State *L) {
+  lua_pushinteger(L, check_semaphore(L)->available);
+  return 1;
+}
+
+static int semaphore_close(lua_State *L) {
+  semaphore *s = check_semaphore(L);
+  s->closed = true;
+  for (gl_op *op; (op = take_first(s)) != NULL;) gl_op_done(op, 0);
+  return 0;
+}
+
+static int semaphore_new(lua_State *L) {
+  lua_Integer size = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, size >= 1, 1, "a number of permits >= 1 expected");
+  semaphore *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (semaphore){.size = size, .available = size};
+  luaL_setmetatable(L, SEMAPHORE);
+  return 1;
+}
+
+int gl_open_semaphore(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"acquire", semaphore_acquire},     {"try", semaphore_try},     {"release", semaphore_release},
+    {"available", semaphore_available}, {"close", semaphore_close}, {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {{"new", semaphore_new}, {NULL, NULL}};
+  luaL_newmetatable(L, SEMAPHORE);
+  lua_pushcfunction(L, semaphore_release); /* local permit <close> = s:acquire() */
+  lua_setfield(L, -2, "__close");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  luaL_newlib(L, functions);
+  return 1;
+}
