@@ -138,9 +138,10 @@ void gl_host_close(gl_host *h) {
   if (h->L) lua_close(h->L);
   h->L = NULL; /* ops that are done from here on have nothing left to unpin */
   uv_close((uv_handle_t *)&h->alarm, NULL);
-  do uv_run(&h->loop, UV_RUN_NOWAIT); /* what the finalizers began to close */
-  while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);
-  gl_op_reap(h);
+  do { /* what the finalizers began to close, and what the last ops let go of */
+    uv_run(&h->loop, UV_RUN_NOWAIT);
+    gl_op_reap(h);
+  } while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);
   gl_stack_free_idle(h);
   gl_clock_free(&h->clock);
   free(h->home);
