@@ -15,6 +15,7 @@
 #include "core/coro.h"
 #include "core/error.h"
 #include "core/inspect.h"
+#include "db/sqlite.h"
 #include "embedded.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -31,6 +32,7 @@
 
 static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
+  {"green.db.sqlite", gl_open_sqlite},
   {"green.debug", gl_open_debug},
   {"green.fs.native", gl_open_fs},
   {"green.http.client.native", gl_open_http_client},

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * SQLite connections: open, query, exec, transactions, reset, close, each one job on the pool.
+ */
+#include "db/sqlite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "db/sqlite_cursor.h"
+#include "db/sqlite_job.h"
+#include "db/sqlite_rows.h"
+
+#define CONNECTION "green.db.sqlite.connection"
+#define TIMEOUT 30.0                     /* seconds a job may take, unless the caller says otherwise */
+#define MAX_RESULT ((size_t)64 << 20)    /* bytes of rows one query may gather */
+
+static gl_sqlite_conn *check_conn(lua_State *L) {
+  gl_sqlite_conn **at = luaL_checkudata(L, 1, CONNECTION);
+  luaL_argcheck(L, *at, 1, "the connection was collected"); /* a finalizer came later than ours */
+  return *at;
+}
+
+/* ---- open ---- */
+
+typedef struct open_op {
+  gl_sqlite_job job;
+  bool reads;
+  char *path;
+} open_op;
+
+static int run_open(gl_sqlite_job *job) {
+  open_op *o = (open_op *)job;
+  return gl_sqlite_open(&job->conn->engine, o->path, o->reads, &job->fault);
+}
+
+static int push_open(lua_State *L, gl_op *op) {
+  open_op *o = (open_op *)op;
+  gl_sqlite_fault *f = &o->job.fault;
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, o->path);
+  if (f->code)
+    return gl_error_raise(L, op->type->name, gl_sqlite_code_name(f->code), "%s: %s", o->path, f->message ? f->message : sqlite3_errstr(f->code));
+  gl_sqlite_conn **at = lua_newuserdatauv(L, sizeof *at, 0);
+  *at = o->job.conn;
+  (*at)->refs++;
+  luaL_setmetatable(L, CONNECTION);
+  return 1;
+}
+
+static void free_open(gl_op *op) {
+  free(((open_op *)op)->path);
+  gl_sqlite_job_free((gl_sqlite_job *)op);
+}
+
+static const gl_optype open_type = {"db.connect", push_open, gl_sqlite_job_cancel, free_open};
+
+static int sqlite_open(lua_State *L) {
+  size_t len;
+  const char *path = luaL_checklstring(L, 1, &len);
+  bool reads = lua_toboolean(L, 2);
+  double timeout = gl_check_timeout(L, 3, TIMEOUT);
+  luaL_argcheck(L, len > 0 && strlen(path) == len, 1, "a file name or :memory: expected");
+  open_op *o = gl_op_new(L, &open_type, sizeof *o, 0);
+  o->path = strdup(path);
+  o->reads = reads;
+  o->job.run = run_open;
+  gl_sqlite_conn *c = o->path ? gl_sqlite_conn_new(o->job.work.op.host) : NULL;
+  if (!c) return gl_sqlite_job_no_memory(L, &o->job);
+  c->refs--; /* the job's */
+  return gl_sqlite_job_await(L, &o->job, c, timeout);
+}
+
+/* ---- query, exec ---- */
+
+typedef struct query_op {
+  gl_sqlite_job job;
+  gl_sqlite_call *call;
+  gl_sqlite_rows rows;
+  const char *at;    /* of a script: what comes next */
+  size_t max_bytes;
+  int64_t affected;
+  int64_t last_id;
+} query_op;
+
+static int too_big(query_op *q) {
+  q->job.fault.code = SQLITE_TOOBIG;
+  q->job.fault.message = sqlite3_mprintf("the result is larger than %lld bytes; read it with rows(), or limit it",
+                                         (long long)q->max_bytes);
+  return SQLITE_TOOBIG;
+}
+
+static int run_query(gl_sqlite_job *job) {
+  query_op *q = (query_op *)job;
+  gl_sqlite *e = &job->conn->engine;
+  gl_sqlite_stmt *stmt;
+  gl_sqlite_rows_free(&q->rows); /* of a try that found the database locked */
+  q->rows = (gl_sqlite_rows){0};
+  int rc = gl_sqlite_take(e, q->call, &stmt, &job->fault);
+  if (rc != SQLITE_OK) return rc;
+  int64_t total = sqlite3_total_changes64(e->db);
+  rc = gl_sqlite_step(e, stmt, &q->rows, INT32_MAX, q->max_bytes, &job->fault);
+  gl_sqlite_put(e, stmt);
+  if (rc == SQLITE_ROW) return too_big(q);
+  q->affected = gl_sqlite_affected(e, total);
+  q->last_id = sqlite3_last_insert_rowid(e->db);
+  return rc;
+}
+
+static int run_script(gl_sqlite_job *job) {
+  query_op *q = (query_op *)job;
+  gl_sqlite *e = &job->conn->engine;
+  int rc = gl_sqlite_script(e, &q->at, &q->affected, &job->fault);
+  if (rc == SQLITE_OK) q->last_id = sqlite3_last_insert_rowid(e->db);
+  return rc;
+}
+
+static void push_changes(lua_State *L, const query_op *q) {
+  lua_pushinteger(L, q->affected);
+  if (q->affected) lua_pushinteger(L, q->last_id);
+  else lua_pushnil(L);
+}
+
+/* The error of a query that failed; of one that only reached the wrong connection, false. */
+static int push_failure(lua_State *L, query_op *q) {
+  gl_op *op = &q->job.work.op;
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, NULL);
+  if (q->job.fault.code != GL_SQLITE_WRITES) return gl_sqlite_job_raise(L, &q->job, q->at ? q->at : q->call->sql);
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+static int push_query(lua_State *L, gl_op *op) {
+  query_op *q = (query_op *)op;
+  if (op->status < 0 || q->job.fault.code) return push_failure(L, q);
+  gl_sqlite_push_rows(L, &q->rows);
+  gl_sqlite_push_columns(L, &q->rows);
+  lua_setfield(L, -2, "columns");
+  push_changes(L, q);
+  lua_setfield(L, -3, "last_id");
+  lua_setfield(L, -2, "affected");
+  return 1;
+}
+
+static int push_exec(lua_State *L, gl_op *op) {
+  query_op *q = (query_op *)op;
+  if (op->status < 0 || q->job.fault.code) return push_failure(L, q);
+  push_changes(L, q);
+  return 2;
+}
+
+static void free_query(gl_op *op) {
+  query_op *q = (query_op *)op;
+  gl_sqlite_rows_free(&q->rows);
+  free(q->call);
+  gl_sqlite_job_free(&q->job);
+}
+
+static const gl_optype query_type = {"db.query", push_query, gl_sqlite_job_cancel, free_query};
+static const gl_optype exec_type = {"db.exec", push_exec, gl_sqlite_job_cancel, free_query};
+
+static int query_await(lua_State *L, const gl_optype *type, size_t max_bytes, int sql, double timeout) {
+  gl_sqlite_conn *c = check_conn(L);
+  size_t size = gl_sqlite_call_check(L, sql, sql + 1);
+  query_op *q = gl_op_new(L, type, sizeof *q, 0);
+  q->call = gl_sqlite_call_new(L, sql, sql + 1, size);
+  q->max_bytes = max_bytes;
+  q->job.run = run_query;
+  q->job.interruptible = true;
+  if (!q->call) return gl_sqlite_job_no_memory(L, &q->job);
+  if (type == &exec_type && q->call->n == 0) {
+    q->at = q->call->sql;
+    q->job.run = run_script;
+  }
+  return gl_sqlite_job_await(L, &q->job, c, timeout);
+}
+
+static int conn_query(lua_State *L) { /* conn timeout max_bytes sql parameters... */
+  lua_Integer max = luaL_optinteger(L, 3, (lua_Integer)MAX_RESULT);
+  luaL_argcheck(L, max > 0, 3, "a number of bytes > 0 expected");
+  return query_await(L, &query_type, (size_t)max, 4, gl_check_timeout(L, 2, TIMEOUT));
+}
+
+static int conn_exec(lua_State *L) { /* conn timeout sql parameters... */
+  return query_await(L, &exec_type, MAX_RESULT, 3, gl_check_timeout(L, 2, TIMEOUT));
+}
+
+/* ---- begin, commit, reset, close: jobs without data ---- */
+
+static int run_begin(gl_sqlite_job *job) { return gl_sqlite_begin(&job->conn->engine, &job->fault); }
+static int run_commit(gl_sqlite_job *job) { return gl_sqlite_commit(&job->conn->engine, &job->fault); }
+static int run_reset(gl_sqlite_job *job) { return gl_sqlite_reset(&job->conn->engine, &job->fault); }
+
+static int run_close(gl_sqlite_job *job) {
+  gl_sqlite_close(&job->conn->engine);
+  return SQLITE_OK;
+}
+
+static void ended_close(gl_sqlite_job *job) {
+  if (!job->conn->engine.db) gl_sqlite_conn_closed(job->conn);
+}
+
+static int push_plain(lua_State *L, gl_op *op) {
+  gl_sqlite_job *job = (gl_sqlite_job *)op;
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, NULL);
+  if (job->fault.code) return gl_sqlite_job_raise(L, job, NULL);
+  return 0;
+}
+
+static void free_plain(gl_op *op) { gl_sqlite_job_free((gl_sqlite_job *)op); }
+
+static const gl_optype begin_type = {"db.begin", push_plain, gl_sqlite_job_cancel, free_plain};
+static const gl_optype commit_type = {"db.commit", push_plain, gl_sqlite_job_cancel, free_plain};
+static const gl_optype reset_type = {"db.rollback", push_plain, gl_sqlite_job_cancel, free_plain};
+static const gl_optype close_type = {"db.close", push_plain, gl_sqlite_job_cancel, free_plain};
+
+static int plain_await(lua_State *L, const gl_optype *type, int (*run)(gl_sqlite_job *), void (*ended)(gl_sqlite_job *)) {
+  gl_sqlite_conn *c = check_conn(L);
+  double timeout = gl_check_timeout(L, 2, TIMEOUT);
+  gl_sqlite_job *job = gl_op_new(L, type, sizeof *job, 0);
+  job->run = run;
+  job->ended = ended;
+  return gl_sqlite_job_await(L, job, c, timeout);
+}
+
+static int conn_begin(lua_State *L) { return plain_await(L, &begin_type, run_begin, NULL); }
+static int conn_commit(lua_State *L) { return plain_await(L, &commit_type, run_commit, NULL); }
+static int conn_reset(lua_State *L) { return plain_await(L, &reset_type, run_reset, NULL); }
+static int conn_close(lua_State *L) { return plain_await(L, &close_type, run_close, ended_close); }
+
+/* ---- the handle ---- */
+
+static int conn_clean(lua_State *L) {
+  lua_pushboolean(L, gl_sqlite_conn_clean(check_conn(L)));
+  return 1;
+}
+
+static int conn_cursor(lua_State *L) { return gl_sqlite_cursor_push(L, check_conn(L)); }
+
+static int conn_gc(lua_State *L) {
+  gl_sqlite_conn **at = lua_touserdata(L, 1);
+  if (*at) gl_sqlite_conn_unref(*at);
+  *at = NULL;
+  return 0;
+}
+
+int gl_open_sqlite(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"query", conn_query}, {"exec", conn_exec},   {"begin", conn_begin}, {"commit", conn_commit}, {"reset", conn_reset},
+    {"close", conn_close}, {"clean", conn_clean}, {"cursor", conn_cursor}, {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
+  luaL_newmetatable(L, CONNECTION);
+  lua_pushcfunction(L, conn_gc);
+  lua_setfield(L, -2, "__gc");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  gl_sqlite_blob_open(L);
+  gl_sqlite_cursor_open(L);
+  luaL_newlib(L, functions);
+  return 1;
+}
