@@ -185,10 +185,11 @@ static int conn_exec(lua_State *L) { /* conn timeout sql parameters... */
   return query_await(L, &exec_type, MAX_RESULT, 3, gl_check_timeout(L, 2, TIMEOUT));
 }
 
-/* ---- begin, commit, reset, close: jobs without data ---- */
+/* ---- begin, commit, rollback, reset, close: jobs without data ---- */
 
 static int run_begin(gl_sqlite_job *job) { return gl_sqlite_begin(&job->conn->engine, &job->fault); }
 static int run_commit(gl_sqlite_job *job) { return gl_sqlite_commit(&job->conn->engine, &job->fault); }
+static int run_rollback(gl_sqlite_job *job) { return gl_sqlite_rollback(&job->conn->engine, &job->fault); }
 static int run_reset(gl_sqlite_job *job) { return gl_sqlite_reset(&job->conn->engine, &job->fault); }
 
 static int run_close(gl_sqlite_job *job) {
@@ -211,7 +212,8 @@ static void free_plain(gl_op *op) { gl_sqlite_job_free((gl_sqlite_job *)op); }
 
 static const gl_optype begin_type = {"db.begin", push_plain, gl_sqlite_job_cancel, free_plain};
 static const gl_optype commit_type = {"db.commit", push_plain, gl_sqlite_job_cancel, free_plain};
-static const gl_optype reset_type = {"db.rollback", push_plain, gl_sqlite_job_cancel, free_plain};
+static const gl_optype rollback_type = {"db.rollback", push_plain, gl_sqlite_job_cancel, free_plain};
+static const gl_optype reset_type = {"db.reset", push_plain, gl_sqlite_job_cancel, free_plain};
 static const gl_optype close_type = {"db.close", push_plain, gl_sqlite_job_cancel, free_plain};
 
 static int plain_await(lua_State *L, const gl_optype *type, int (*run)(gl_sqlite_job *), void (*ended)(gl_sqlite_job *)) {
@@ -225,6 +227,7 @@ static int plain_await(lua_State *L, const gl_optype *type, int (*run)(gl_sqlite
 
 static int conn_begin(lua_State *L) { return plain_await(L, &begin_type, run_begin, NULL); }
 static int conn_commit(lua_State *L) { return plain_await(L, &commit_type, run_commit, NULL); }
+static int conn_rollback(lua_State *L) { return plain_await(L, &rollback_type, run_rollback, NULL); }
 static int conn_reset(lua_State *L) { return plain_await(L, &reset_type, run_reset, NULL); }
 static int conn_close(lua_State *L) { return plain_await(L, &close_type, run_close, ended_close); }
 
@@ -246,8 +249,8 @@ static int conn_gc(lua_State *L) {
 
 int gl_open_sqlite(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"query", conn_query}, {"exec", conn_exec},   {"begin", conn_begin}, {"commit", conn_commit}, {"reset", conn_reset},
-    {"close", conn_close}, {"clean", conn_clean}, {"cursor", conn_cursor}, {NULL, NULL},
+    {"query", conn_query},       {"exec", conn_exec},   {"cursor", conn_cursor}, {"begin", conn_begin}, {"commit", conn_commit},
+    {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
   luaL_newmetatable(L, CONNECTION);

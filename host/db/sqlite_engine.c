@@ -96,11 +96,8 @@ static void finalize_out(gl_sqlite *e) {
 }
 
 int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault) {
-  if (!e->db) return fault_closed(fault);
-  finalize_out(e);
-  e->tx = false;
-  if (sqlite3_get_autocommit(e->db)) return SQLITE_OK;
-  return run_sql(e, "ROLLBACK", fault);
+  if (e->db) finalize_out(e);
+  return gl_sqlite_rollback(e, fault);
 }
 
 void gl_sqlite_close(gl_sqlite *e) {
@@ -140,6 +137,12 @@ int gl_sqlite_commit(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (rc == SQLITE_OK) rc = run_sql(e, "COMMIT", fault);
   if (rc == SQLITE_OK) e->tx = false;
   return rc;
+}
+
+int gl_sqlite_rollback(gl_sqlite *e, gl_sqlite_fault *fault) {
+  if (!e->db) return fault_closed(fault);
+  e->tx = false;
+  return sqlite3_get_autocommit(e->db) ? SQLITE_OK : run_sql(e, "ROLLBACK", fault);
 }
 
 /* ---- statements ---- */

@@ -98,9 +98,10 @@ void gl_sqlite_close(gl_sqlite *e);
 /* Roll back whatever is open and finalize what is out: afterwards the connection is as good as new. */
 int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault);
 
-/* BEGIN IMMEDIATE, COMMIT. */
+/* BEGIN IMMEDIATE, COMMIT, ROLLBACK (well too when there is nothing to roll back). */
 int gl_sqlite_begin(gl_sqlite *e, gl_sqlite_fault *fault);
 int gl_sqlite_commit(gl_sqlite *e, gl_sqlite_fault *fault);
+int gl_sqlite_rollback(gl_sqlite *e, gl_sqlite_fault *fault);
 
 /* Is it fit for the next user? From the loop's thread only while no job is inside. */
 bool gl_sqlite_clean(const gl_sqlite *e);

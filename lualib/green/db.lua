@@ -1,0 +1,156 @@
+-- SPDX-License-Identifier: MIT
+-- Databases: a pool that any number of tasks use at once. For a SQLite file that is a few connections that
+-- read and one that writes: SQLite has one writer at a time, and waiting in our queue is first come first
+-- served. A database in memory is one connection, used by turns.
+local fault = require "green.error"
+local native = require "green.task.native"
+local new_pool = require "green.db.pool".new
+local sqlite = require "green.db.sqlite"
+local stream = require "green.db.stream"
+local transaction = require "green.db.transaction"
+
+local Database = {}
+Database.__index = Database
+
+local DEFAULTS = {
+  readers = 4,              -- connections that read
+  wait = 5,                 -- seconds for a free connection
+  timeout = 30,             -- seconds for one statement
+  max_result = 64 << 20,    -- bytes of rows one query may gather
+}
+
+-- ---- which connection ----
+
+local READS = { SELECT = true, WITH = true, VALUES = true, EXPLAIN = true, PRAGMA = true }
+
+-- A guess by the first word. A connection that reads refuses what writes after all (false), and it is done again.
+function Database.kind_of(sql)
+  if type(sql) ~= "string" then error("SQL text expected, got " .. type(sql), 3) end
+  return READS[sql:match("^%s*(%a*)"):upper()] and "readers" or "writer"
+end
+
+-- The lease this task's statements go through: of its transaction, or of its rows loop on the only connection.
+function Database:bound_lease()
+  local lease = self.bound[native.current()]
+  return lease and lease.conn and lease
+end
+
+function Database:bind(lease) self.bound[lease.task] = lease end
+
+function Database:unbind(lease)
+  if self.bound[lease.task] == lease then self.bound[lease.task] = nil end
+end
+
+-- A connection, and what has to be closed afterwards (nil when it is the task's already).
+function Database:lease(kind)
+  local bound = self:bound_lease()
+  if bound then return bound.conn end
+  local lease = self[kind]:take()
+  return lease.conn, lease
+end
+
+-- ---- statements ----
+
+local function check_closed_transaction(op, conn, lease)
+  if not lease or conn:clean() then return end
+  fault.raise(op, "SQLITE_MISUSE", "the statement left a transaction open, which is rolled back: use db:transaction(fn)")
+end
+
+local function query(self, kind, sql, ...)
+  local conn, lease = self:lease(kind)
+  local _ <close> = lease
+  local result = conn:query(self.timeout, self.max_result, sql, ...)
+  check_closed_transaction("db.query", conn, lease)
+  return result
+end
+
+function Database:query(sql, ...)
+  return query(self, self.kind_of(sql), sql, ...) or query(self, "writer", sql, ...)
+end
+
+function Database:one(sql, ...)
+  return self:query(sql, ...)[1]
+end
+
+function Database:value(sql, ...)
+  local result = self:query(sql, ...)
+  local row = result[1]
+  return row and row[result.columns[1]]
+end
+
+function Database:exec(sql, ...)
+  local conn, lease = self:lease("writer")
+  local _ <close> = lease
+  local affected, last_id = conn:exec(self.timeout, sql, ...)
+  check_closed_transaction("db.exec", conn, lease)
+  return affected, last_id
+end
+
+function Database:rows(sql, ...)
+  self.kind_of(sql)
+  return stream(self, sql, ...)
+end
+
+function Database:transaction(fn, ...)
+  return transaction(self, fn, ...)
+end
+
+-- The columns of a table, in order: { name =, key = its place in the primary key, or 0 }.
+function Database:columns(name)
+  return self:query("SELECT name, pk AS key FROM pragma_table_info($1)", name)
+end
+
+function Database:close()
+  self.readers:close()
+  self.writer:close()
+end
+
+Database.__close = Database.close
+
+function Database:__tostring() return "db: " .. self.name end
+
+-- ---- connect ----
+
+local function check_options(given)
+  local options = {}
+  for name, default in pairs(DEFAULTS) do options[name] = default end
+  for name, value in pairs(given or {}) do
+    if DEFAULTS[name] == nil then error(("unknown option '%s'"):format(name), 3) end
+    if type(value) ~= "number" then error(("option '%s': number expected, got %s"):format(name, type(value)), 3) end
+    options[name] = value
+  end
+  return options
+end
+
+local function connect_sqlite(path, options)
+  path = path:gsub("^//", "") -- sqlite:///var/lib/app.db
+  if path == "" then fault.raise("db.connect", "EINVAL", "a file name or :memory: expected after 'sqlite:'") end
+  local function pool(size, reads)
+    return new_pool {
+      name = "sqlite:" .. path, size = size, wait = options.wait,
+      open = function() return sqlite.open(path, reads, options.timeout) end,
+    }
+  end
+  local single = path == ":memory:"
+  local writer = pool(1, false)
+  return setmetatable({
+    name = "sqlite:" .. path,
+    single = single,
+    writer = writer,
+    readers = single and writer or pool(options.readers, true),
+    bound = setmetatable({}, { __mode = "v" }), -- by task
+    timeout = options.timeout,
+    max_result = options.max_result,
+  }, Database)
+end
+
+-- Waits for nothing: connections are opened when they are needed.
+local function connect(url, options)
+  if type(url) ~= "string" then error("a database URL expected, sqlite:FILE or sqlite::memory:, got " .. type(url), 2) end
+  options = check_options(options)
+  local scheme, rest = url:match("^(%a[%w+.-]*):(.*)$")
+  if scheme == "sqlite" then return connect_sqlite(rest, options) end
+  fault.raise("db.connect", "EPROTONOSUPPORT", ("'%s' is no database this build knows: sqlite:FILE or sqlite::memory:"):format(scheme or url))
+end
+
+return { connect = connect, blob = sqlite.blob }

@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: MIT
+-- Transactions. What fails leaves through <close> guards, not through pcall: the error and its traceback
+-- arrive untouched, and a cancelled task, which can wait for nothing any more, still gives back its connection,
+-- which the pool then rolls back.
+
+-- ---- the outermost: a connection of its own, unless a rows loop of this task holds the only one ----
+
+local Guard = {}
+
+function Guard:__close()
+  local db, lease, outer = self.db, self.lease, self.outer
+  lease.transaction = nil
+  db:unbind(lease)
+  if not outer then return lease:give() end
+  db:bind(outer)
+  if not self.committed then pcall(outer.conn.rollback, outer.conn, db.timeout) end
+end
+
+local function commit(guard, ...)
+  local lease = guard.lease
+  if lease.broken then error(lease.broken, 0) end
+  lease.conn:commit(guard.db.timeout)
+  guard.committed = true
+  return ...
+end
+
+local function outermost(db, outer, fn, ...)
+  local lease = outer or db.writer:take()
+  local guard <close> = setmetatable({ db = db, lease = lease, outer = outer }, Guard)
+  lease.conn:begin(db.timeout)
+  lease.transaction, lease.broken, lease.depth = true, nil, 0
+  db:bind(lease)
+  return commit(guard, fn(...))
+end
+
+-- ---- inside another: a savepoint ----
+
+local Savepoint = {}
+
+-- If even this fails, nothing of the whole transaction may be kept.
+function Savepoint:__close()
+  local lease, name = self.lease, self.name
+  lease.depth = lease.depth - 1
+  if self.released then return end
+  local ok, err = pcall(lease.conn.exec, lease.conn, self.db.timeout, ("ROLLBACK TO %s; RELEASE %s"):format(name, name))
+  if not ok then lease.broken = err end
+end
+
+local function release(guard, ...)
+  guard.lease.conn:exec(guard.db.timeout, "RELEASE " .. guard.name)
+  guard.released = true
+  return ...
+end
+
+local function savepoint(db, lease, fn, ...)
+  local name = "green_" .. lease.depth + 1
+  lease.conn:exec(db.timeout, "SAVEPOINT " .. name)
+  lease.depth = lease.depth + 1
+  local guard <close> = setmetatable({ db = db, lease = lease, name = name }, Savepoint)
+  return release(guard, fn(...))
+end
+
+return function(db, fn, ...)
+  local bound = db:bound_lease()
+  if bound and bound.transaction then return savepoint(db, bound, fn, ...) end
+  return outermost(db, bound, fn, ...)
+end
