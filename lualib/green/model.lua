@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: MIT
+-- Models: a class for a table, whose instances are its rows. Order.total is the column; methods added to Order
+-- are its own; an instance is a plain table of its columns, so returning one from a handler is JSON.
+local fault = require "green.error"
+local null = require "cjson".null
+
+local Model = {}
+
+-- What the database holds of each instance that is stored in it: save() writes only what differs, so that two
+-- tasks that change different columns of a row do not undo each other.
+local stored = setmetatable({}, { __mode = "k" })
+
+local function quote(name) return '"' .. name:gsub('"', '""') .. '"' end
+
+-- What a class knows of its table: under no name, so that no column is hidden by it.
+local SPEC = {}
+
+-- ---- columns: learned once from the database ----
+
+local function learn(spec)
+  local columns = {}
+  for _, column in ipairs(spec.db:columns(spec.table)) do
+    columns[#columns + 1] = column.name
+    columns[column.name] = true
+  end
+  if #columns == 0 then fault.raise("db.model", "ENOENT", ("there is no table '%s'"):format(spec.table)) end
+  if not columns[spec.key] then fault.raise("db.model", "ENOENT", ("table '%s' has no column '%s' to find rows by"):format(spec.table, spec.key)) end
+  return columns
+end
+
+local function columns_of(spec)
+  spec.columns = spec.columns or learn(spec)
+  return spec.columns
+end
+
+local function check_fields(spec, fields)
+  local columns = columns_of(spec)
+  for name in pairs(fields) do
+    if not columns[name] then
+      fault.raise("db.model", "EINVAL", ("table '%s' has no column '%s' (it has %s)"):format(spec.table, tostring(name), table.concat(columns, ", ")))
+    end
+  end
+  return columns
+end
+
+-- ---- rows into instances ----
+
+local function remember(instance)
+  local copy = {}
+  for name, value in pairs(instance) do copy[name] = value end
+  stored[instance] = copy
+  return instance
+end
+
+local function refresh(instance, row)
+  for _, name in ipairs(columns_of(instance[SPEC])) do instance[name] = row[name] end
+  return remember(instance)
+end
+
+local function adopt(class, row)
+  return remember(setmetatable(row, class))
+end
+
+-- ---- conditions ----
+
+-- {status = "open", note = null}: the names sorted, so that the same condition is the same statement.
+local function from_table(spec, condition)
+  check_fields(spec, condition)
+  local names, parts, values = {}, {}, {}
+  for name in pairs(condition) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if condition[name] == null then
+      parts[#parts + 1] = quote(name) .. " IS NULL"
+    else
+      values[#values + 1] = condition[name]
+      parts[#parts + 1] = ("%s = $%d"):format(quote(name), #values)
+    end
+  end
+  return parts, values
+end
+
+local function where(spec, condition, order, ...)
+  if condition == nil then return order end
+  if type(condition) == "string" then return " WHERE " .. condition, ... end
+  if type(condition) ~= "table" then error("a table of columns or an SQL condition expected, got " .. type(condition), 3) end
+  local parts, values = from_table(spec, condition)
+  if #parts == 0 then return order end
+  return " WHERE " .. table.concat(parts, " AND ") .. order, table.unpack(values)
+end
+
+local function by_key(spec) return " ORDER BY " .. quote(spec.key) end
+
+local function select_from(spec, what, clause, ...)
+  return ("SELECT %s FROM %s%s"):format(what, quote(spec.table), clause), ...
+end
+
+-- ---- class functions ----
+
+function Model:new(fields)
+  fields = fields or {}
+  check_fields(self[SPEC], fields)
+  local instance = setmetatable({}, self)
+  for name, value in pairs(fields) do instance[name] = value end
+  return instance
+end
+
+function Model:where(condition, ...)
+  local spec = self[SPEC]
+  local rows = spec.db:query(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
+  local list = {}
+  for i, row in ipairs(rows) do list[i] = adopt(self, row) end
+  return list
+end
+
+function Model:all() return self:where(nil) end
+
+function Model:find(key)
+  if key == nil then error("find: a key expected, got nil", 2) end
+  return self:where({ [self[SPEC].key] = key })[1]
+end
+
+function Model:each(condition, ...)
+  local spec = self[SPEC]
+  local next_row, rows, _, closing = spec.db:rows(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
+  local function next_instance()
+    local row = next_row(rows)
+    return row and adopt(self, row)
+  end
+  return next_instance, nil, nil, closing
+end
+
+function Model:count(condition, ...)
+  local spec = self[SPEC]
+  return spec.db:value(select_from(spec, "count(*)", where(spec, condition, "", ...)))
+end
+
+-- ---- instances ----
+
+local function insert(self, spec, columns)
+  local names, places, values = {}, {}, {}
+  for _, name in ipairs(columns) do
+    local value = rawget(self, name)
+    if value ~= nil then
+      values[#values + 1] = value
+      names[#names + 1] = quote(name)
+      places[#places + 1] = "$" .. #values
+    end
+  end
+  local what = #names == 0 and "DEFAULT VALUES" or ("(%s) VALUES (%s)"):format(table.concat(names, ", "), table.concat(places, ", "))
+  return spec.db:one(("INSERT INTO %s %s RETURNING *"):format(quote(spec.table), what), table.unpack(values))
+end
+
+local function gone(spec, key)
+  fault.raise("db.model", "ENOENT", ("table '%s' has no row with %s = %s any more"):format(spec.table, spec.key, tostring(key)))
+end
+
+local function update(self, spec, columns, before)
+  local sets, values = {}, { before[spec.key] }
+  for _, name in ipairs(columns) do
+    local value = rawget(self, name)
+    if value ~= before[name] then
+      if value == nil then value = null end
+      values[#values + 1] = value
+      sets[#sets + 1] = ("%s = $%d"):format(quote(name), #values)
+    end
+  end
+  if #sets == 0 then return before end
+  local sql = ("UPDATE %s SET %s WHERE %s = $1 RETURNING *"):format(quote(spec.table), table.concat(sets, ", "), quote(spec.key))
+  return spec.db:one(sql, table.unpack(values)) or gone(spec, values[1])
+end
+
+-- INSERT, or UPDATE of what was loaded or saved before. Afterwards the instance has what the database has:
+-- its id, its defaults.
+function Model:save()
+  local spec = self[SPEC]
+  local columns = check_fields(spec, self)
+  local before = stored[self]
+  return refresh(self, before and update(self, spec, columns, before) or insert(self, spec, columns))
+end
+
+local function key_of(self, spec)
+  local before = stored[self]
+  local key = before and before[spec.key] or rawget(self, spec.key)
+  if key == nil then fault.raise("db.model", "EINVAL", ("this row of '%s' was never saved"):format(spec.table)) end
+  return key
+end
+
+-- True, or false when the row was gone already.
+function Model:delete()
+  local spec = self[SPEC]
+  local affected = spec.db:exec(("DELETE FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key_of(self, spec))
+  stored[self] = nil
+  return affected > 0
+end
+
+function Model:reload()
+  local spec = self[SPEC]
+  local key = key_of(self, spec)
+  local row = spec.db:one(select_from(spec, "*", (" WHERE %s = $1"):format(quote(spec.key)), key))
+  return refresh(self, row or gone(spec, key))
+end
+
+-- model(db, "orders" [, { key = "order_id" }])
+return function(db, name, options)
+  if type(name) ~= "string" then error("model: the name of a table expected, got " .. type(name), 2) end
+  local class = setmetatable({ [SPEC] = { db = db, table = name, key = options and options.key or "id" } }, { __index = Model })
+  class.__index = class
+  return class
+end
