@@ -243,8 +243,37 @@ static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
+/* cjson writes every number with 14 digits: true where each is a whole number that survives this, and nothing
+ * in the value asks for green.json's care. */
+static bool is_plain(lua_State *L, int depth) {
+  static const lua_Integer safe = 99999999999999;
+  if (depth == 0 || !lua_checkstack(L, 3)) return false;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    int type = lua_type(L, -1);
+    bool plain = type != LUA_TTABLE || is_plain(L, depth - 1);
+    if (type == LUA_TNUMBER) plain = lua_isinteger(L, -1) && lua_tointeger(L, -1) <= safe && lua_tointeger(L, -1) >= -safe;
+    lua_pop(L, 1);
+    if (!plain) {
+      lua_pop(L, 1);
+      return false;
+    }
+  }
+  if (!lua_getmetatable(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 static void push_json(lua_State *L) { /* value -> its JSON */
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &json_encode);
+  if (lua_istable(L, -1) && is_plain(L, 16)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &json_encode);
+  } else {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "green.json");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "encode");
+    lua_remove(L, -2);
+  }
   lua_insert(L, -2);
   lua_call(L, 1, 1);
 }

@@ -184,7 +184,8 @@ static void fail(gl_conn *c, gl_task *t) {
     lua_pushlightuserdata(L, &f);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
-  bool gone = t->cancelled && !c->stream; /* the client left and the request was cancelled for it: no fault */
+  bool left = !c->stream || c->stream->broken || c->stream->closing;
+  bool gone = left && (t->cancelled || c->streaming); /* cut short because the client left: no fault */
   if (f.status >= 500 && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
   if (c->stream && !c->answered) gl_answer_error(c, f.status, f.reason);
   else if (c->stream && c->streaming) gl_stream_close(c->stream); /* a truncated answer must not look whole */
@@ -383,6 +384,11 @@ void gl_conn_want_body(gl_conn *c) {
   c->wants_continue = false;
   set_deadline(c, c->server->limits.body_timeout);
   gl_stream_read(c->stream);
+}
+
+void gl_conn_watch(gl_conn *c, bool watch) {
+  c->watch = watch;
+  if (watch && c->task && (c->eof || !c->stream) && !c->takeover) gl_task_cancel(c->task);
 }
 
 /* ---- deadlines ---- */

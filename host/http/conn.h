@@ -72,6 +72,9 @@ bool gl_conn_open(gl_server *server, gl_stream *stream);
 /* The body was read, or `bytes` of it taken: let more come. Sends 100 Continue when that is waited for. */
 void gl_conn_want_body(gl_conn *c);
 
+/* Cancel the request's task when its client goes away, also when it is gone already. */
+void gl_conn_watch(gl_conn *c, bool watch);
+
 /* A write waits for the client from now on. */
 void gl_conn_watch_writer(gl_conn *c);
 

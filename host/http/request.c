@@ -263,8 +263,10 @@ static int req_index(lua_State *L) {
 }
 
 static int req_newindex(lua_State *L) {
-  gl_check_request(L, 1);
+  gl_req *r = gl_check_request(L, 1);
   lua_settop(L, 3);
+  if (r->conn && lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "cancel_on_disconnect") == 0)
+    gl_conn_watch(r->conn, lua_toboolean(L, 3));
   remember(L);
   return 0;
 }

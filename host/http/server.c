@@ -108,7 +108,22 @@ static lua_Integer size_option(lua_State *L, int idx, const char *name, lua_Inte
   return value;
 }
 
+/* A misspelt option would be a limit nobody set. */
+static void check_names(lua_State *L, int idx) {
+  static const char *const names[] = {"max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
+    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cancel_on_disconnect", NULL};
+  lua_pushnil(L);
+  while (lua_next(L, idx)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    int i = 0;
+    while (names[i] && strcmp(names[i], name) != 0) i++;
+    if (!names[i]) luaL_error(L, "unknown server option '%s'", name);
+    lua_pop(L, 1);
+  }
+}
+
 static void read_options(lua_State *L, int idx, gl_server *s) {
+  check_names(L, idx);
   gl_server_limits *l = &s->limits;
   l->head.target = (uint32_t)size_option(L, idx, "max_target", 8192, 1 << 20);
   l->head.bytes = (uint32_t)size_option(L, idx, "max_head", 16384, 1 << 20);

@@ -82,10 +82,25 @@ end
 -- Routes under a common prefix, with middleware of their own inside the app's.
 function App:group(prefix, define)
   local group = setmetatable({
-    prefix = self.prefix .. prefix, router = self.router, shared = self.shared, middleware = {}, parent = self,
+    prefix = self.prefix .. prefix, router = self.router, shared = self.shared, middleware = {}, parent = self, options = self.options,
   }, App)
   define(group)
   return self
+end
+
+-- Where this app is served: the address of a path, for itself or to hand out. Known once it listens.
+function App:url(path)
+  local address = self.shared.address
+  if not address then error("app:url: the app is not being served yet", 2) end
+  if address:find "^unix:" then error("app:url: the app is served on a unix socket only", 2) end
+  address = address:gsub("^0%.0%.0%.0:", "127.0.0.1:"):gsub("^%[::%]:", "[::1]:")
+  return "http://" .. address .. (path or "/")
+end
+
+-- Told by whoever listens for the app; the first address that a URL can name stays.
+function App:served_on(address)
+  local known = self.shared.address
+  if not known or known:find "^unix:" then self.shared.address = address end
 end
 
 function App:routes() return self.router:routes() end
@@ -177,16 +192,21 @@ function App:handle(req)
   return handler(req)
 end
 
-function App:listen(address, opts) return native.listen(address, self:dispatcher(), opts) end
+function App:listen(address, opts)
+  local server = native.listen(address, self:dispatcher(), opts or self.options)
+  self:served_on(server:address())
+  return server
+end
 
 -- Runs a request through the app without a socket: { method=, path=, headers=, body= } -> { status, headers, body }.
 function App:inject(spec) return require("green.test").inject(self, spec) end
 
 local M = { is = function(value) return getmetatable(value) == App end }
 
-function M.new(...)
-  if select("#", ...) > 0 and (...) ~= nil then fault.raise("app.new", "EINVAL", "takes no arguments") end
-  local app = setmetatable({ prefix = "", router = router.new(), shared = {}, middleware = {} }, App)
+-- Options are the limits and time-outs of the server (native.listen).
+function M.new(options)
+  if options ~= nil and type(options) ~= "table" then fault.misuse("app.new: options must be a table, not a %s", type(options)) end
+  local app = setmetatable({ prefix = "", router = router.new(), shared = {}, middleware = {}, options = options }, App)
   app.shared.root = app
   return app
 end

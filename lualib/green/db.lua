@@ -150,7 +150,7 @@ local function connect(url, options)
   options = check_options(options)
   local scheme, rest = url:match("^(%a[%w+.-]*):(.*)$")
   if scheme == "sqlite" then return connect_sqlite(rest, options) end
-  fault.raise("db.connect", "EPROTONOSUPPORT", ("'%s' is no database this build knows: sqlite:FILE or sqlite::memory:"):format(scheme or url))
+  fault.raise("db.connect", "EPROTONOSUPPORT", "'%s' is no database this build knows: sqlite:FILE or sqlite::memory:", scheme or url)
 end
 
 return { connect = connect, blob = sqlite.blob }

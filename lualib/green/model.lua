@@ -23,8 +23,8 @@ local function learn(spec)
     columns[#columns + 1] = column.name
     columns[column.name] = true
   end
-  if #columns == 0 then fault.raise("db.model", "ENOENT", ("there is no table '%s'"):format(spec.table)) end
-  if not columns[spec.key] then fault.raise("db.model", "ENOENT", ("table '%s' has no column '%s' to find rows by"):format(spec.table, spec.key)) end
+  if #columns == 0 then fault.raise("db.model", "ENOENT", "there is no table '%s'", spec.table) end
+  if not columns[spec.key] then fault.raise("db.model", "ENOENT", "table '%s' has no column '%s' to find rows by", spec.table, spec.key) end
   return columns
 end
 
@@ -37,7 +37,7 @@ local function check_fields(spec, fields)
   local columns = columns_of(spec)
   for name in pairs(fields) do
     if not columns[name] then
-      fault.raise("db.model", "EINVAL", ("table '%s' has no column '%s' (it has %s)"):format(spec.table, tostring(name), table.concat(columns, ", ")))
+      fault.raise("db.model", "EINVAL", "table '%s' has no column '%s' (it has %s)", spec.table, tostring(name), table.concat(columns, ", "))
     end
   end
   return columns
@@ -152,7 +152,7 @@ local function insert(self, spec, columns)
 end
 
 local function gone(spec, key)
-  fault.raise("db.model", "ENOENT", ("table '%s' has no row with %s = %s any more"):format(spec.table, spec.key, tostring(key)))
+  fault.raise("db.model", "ENOENT", "table '%s' has no row with %s = %s any more", spec.table, spec.key, tostring(key))
 end
 
 local function update(self, spec, columns, before)
@@ -182,7 +182,7 @@ end
 local function key_of(self, spec)
   local before = stored[self]
   local key = before and before[spec.key] or rawget(self, spec.key)
-  if key == nil then fault.raise("db.model", "EINVAL", ("this row of '%s' was never saved"):format(spec.table)) end
+  if key == nil then fault.raise("db.model", "EINVAL", "this row of '%s' was never saved", spec.table) end
   return key
 end
 

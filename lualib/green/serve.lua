@@ -38,10 +38,16 @@ local function close_all(servers, grace)
   for _, one in ipairs(closing) do one:join() end
 end
 
-local function listen_all(addresses, dispatch, options)
+-- An app listens by itself, so that it knows its address; a handler function is all there is to one.
+local function listen(value, address)
+  if type(value) == "table" then return value:listen(address) end
+  return native.listen(address, value)
+end
+
+local function listen_all(value, addresses)
   local servers = {}
   for i, address in ipairs(addresses) do
-    local ok, server = pcall(native.listen, address, dispatch, options)
+    local ok, server = pcall(listen, value, address)
     if not ok then
       say("cannot listen on %s: %s", address, reason(server, address))
       close_all(servers, 0)
@@ -63,11 +69,9 @@ local function exit_on_second_signal()
 end
 
 return function(value, options)
-  local is_app = type(value) == "table"
-  local dispatch = is_app and value:dispatcher() or value
   local addresses = #options.listen > 0 and options.listen or { DEFAULT }
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
-  local servers = listen_all(addresses, dispatch, is_app and value.options or nil)
+  local servers = listen_all(value, addresses)
   if not servers then return 1 end
   for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
   local name = signal.wait("INT", "TERM")

@@ -29,9 +29,9 @@ end
 
 local function refuse(self, err)
   local code = type(err) == "table" and err.code
-  if code == "ECLOSED" then fault.raise("db", code, self.name .. " is closed") end
+  if code == "ECLOSED" then fault.raise("db", code, "%s is closed", self.name) end
   if code ~= "ETIMEDOUT" then error(err, 0) end
-  fault.raise("db", code, ("no connection to %s came free within %g s (all %d are in use)"):format(self.name, self.wait, self.size))
+  fault.raise("db", code, "no connection to %s came free within %g s (all %d are in use)", self.name, self.wait, self.size)
 end
 
 -- A task that holds a connection already gets another beyond the limit: to wait, it might wait for itself.
