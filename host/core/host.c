@@ -18,14 +18,6 @@ static void on_alarm(uv_timer_t *alarm) {
   uv_stop(alarm->loop);
 }
 
-static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize) {
-  (void)ud;
-  (void)osize;
-  if (nsize) return realloc(ptr, nsize);
-  free(ptr);
-  return NULL;
-}
-
 /* As lua.c has it: an error outside any protected call. Only greenlua's own faults come here. */
 static int on_panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
@@ -43,7 +35,7 @@ gl_host *gl_host_new(void) {
   h->max_parked = MAX_PARKED;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
   h->scratch = malloc(GL_SCRATCH);
-  h->L = lua_newstate(allocate, h);
+  h->L = lua_newstate(gl_alloc_lua, &h->alloc);
   uv_timer_init(&h->loop, &h->alarm);
   h->alarm.data = h;
   if (!h->L || !h->spare || !h->scratch || !gl_stack_init(h)) {
@@ -144,8 +136,8 @@ void gl_host_close(gl_host *h) {
   } while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);
   gl_stack_free_idle(h);
   gl_clock_free(&h->clock);
+  gl_alloc_free(&h->alloc);
   free(h->home);
-  for (gl_task *t; (t = h->spare_task) != NULL; free(t)) h->spare_task = t->next;
   free(h->spare);
   free(h->scratch);
   free(h);

@@ -18,6 +18,7 @@
 #include <lua.h>
 #include <uv.h>
 
+#include "core/alloc.h"
 #include "core/clock.h"
 
 typedef struct gl_host gl_host;
@@ -71,6 +72,7 @@ struct gl_host {
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */
   gl_census census;
   gl_clock clock;
+  gl_alloc alloc;       /* small blocks: Lua's, tasks, ops */
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
   uint64_t alarm_due;   /* what it is set to, ns; 0 = it has to be set */
   gl_stack *stack;      /* the C stack we stand on */
@@ -80,8 +82,6 @@ struct gl_host {
   int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
   gl_spare *spare;      /* finished coroutines to be used again */
   int spares;           /* how many those are, at most GL_SPARES */
-  gl_task *spare_task;  /* memory of ended tasks, by gl_task.next */
-  int spare_tasks;      /* how many those are, at most GL_SPARES */
   char *scratch;        /* GL_SCRATCH bytes any loop callback may use until it returns: what reads land in */
 };
 

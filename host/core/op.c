@@ -39,12 +39,13 @@ void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
     lua_pushvalue(L, pin_idx);
     pin = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  gl_op *op = calloc(1, size);
+  gl_op *op = gl_take_zeroed(&h->alloc, size);
   if (!op) {
     luaL_unref(L, LUA_REGISTRYINDEX, pin);
     gl_error_raise(L, type->name, "ENOMEM", "not enough memory");
   }
   op->type = type;
+  op->size = (uint32_t)size;
   op->host = h;
   op->pin = pin;
   op->timeout.fire = on_timeout;
@@ -61,7 +62,7 @@ void gl_op_free(gl_op *op) {
     h->census.pins--;
   }
   h->census.ops--;
-  free(op);
+  gl_give(&h->alloc, op, op->size);
 }
 
 void gl_op_done(gl_op *op, int status) {

@@ -55,26 +55,9 @@ static void release_coroutine(gl_task *t) {
 
 /* ---- life ---- */
 
-static void task_free(gl_task *t) {
-  gl_host *h = t->host;
-  if (h->spare_tasks >= GL_SPARES) {
-    free(t);
-    return;
-  }
-  t->next = h->spare_task;
-  h->spare_task = t;
-  h->spare_tasks++;
-}
-
 static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
-  gl_task *t = h->spare_task;
-  if (t) {
-    h->spare_task = t->next;
-    h->spare_tasks--;
-    memset(t, 0, sizeof *t);
-  } else if (!(t = calloc(1, sizeof *t))) {
-    return NULL;
-  }
+  gl_task *t = gl_take_zeroed(&h->alloc, sizeof *t);
+  if (!t) return NULL;
   t->host = h;
   t->id = ++h->task_ids;
   t->owner = owner;
@@ -111,7 +94,7 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
     if (t) {
       unlink_live(t);
       release_coroutine(t);
-      task_free(t);
+      gl_give(&h->alloc, t, sizeof *t);
     }
     return NULL;
   }
@@ -127,7 +110,7 @@ void gl_task_unref(gl_task *t) {
   GL_CHECK(t->state == GL_TASK_ENDED);
   release_coroutine(t);
   free(t->trace);
-  task_free(t);
+  gl_give(&t->host->alloc, t, sizeof *t);
 }
 
 static void wake_joiners(gl_task *t) {
