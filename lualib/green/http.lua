@@ -6,7 +6,7 @@ local json = require "green.json"
 local url = require "green.url"
 
 local METHODS = { "get", "post", "put", "patch", "delete", "head" }
-local MAX_BODY = 64 * 1024 * 1024
+local DEFAULTS = { timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true }
 local NO_HEADERS = {}
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
@@ -17,13 +17,10 @@ local SETTINGS = {
 }
 local OPTIONS = { query = "table", form = "table", body = "string", multipart = "table", stream = "boolean" }
 
-local function op_of(method)
-  local name = method:lower()
-  for _, known in ipairs(METHODS) do
-    if name == known then return "http." .. name end
-  end
-  return "http.request"
-end
+local OPS = {}
+for _, name in ipairs(METHODS) do OPS[name:upper()] = "http." .. name end
+
+local function op_of(method) return OPS[method] or "http.request" end
 
 -- ---- the response ----
 
@@ -131,11 +128,11 @@ local function add_headers(lines, said, op, headers)
   for name in pairs(here) do said[name] = true end
 end
 
-local function header_lines(client, op, opts, content_type, has_body)
-  if not (opts.headers or client.headers or has_body) then return NO_HEADERS end
+local function header_lines(settings, op, opts, content_type, has_body)
+  if not (opts.headers or settings.headers or has_body) then return NO_HEADERS end
   local lines, said = {}, {}
   if opts.headers then add_headers(lines, said, op, opts.headers) end
-  if client.headers then add_headers(lines, said, op, client.headers) end
+  if settings.headers then add_headers(lines, said, op, settings.headers) end
   if has_body then
     if content_type and not said["content-type"] then lines[#lines + 1] = content_type end
     if not said.expect then lines[#lines + 1] = "Expect:" end -- no 100-continue: it costs a second with servers that ignore it
@@ -149,6 +146,7 @@ local function part_strings(op, list)
     local content = part.value or part.contents
     if type(part.name) ~= "string" or content == nil then err.misuse("http: multipart[%d]: name and value (or contents) expected", i) end
     for _, text in ipairs { part.name, part.filename or "", part.type or "" } do
+      if type(text) ~= "string" then err.misuse("http: multipart '%s': filename and type are strings", part.name) end
       if text:find("[\r\n%z]") then err.raise(op, "EINVAL", "multipart '%s': CR, LF or NUL in its head", part.name) end
     end
     table.move({ part.name, tostring(content), part.filename or false, part.type or false }, 1, 4, #out + 1, out)
@@ -180,8 +178,8 @@ local function origin(target)
 end
 
 -- Absolute URLs stay with the client's own server: its headers may be secrets.
-local function on_base(client, op, target)
-  local base = client.base_url
+local function on_base(settings, op, target)
+  local base = settings.base_url
   if not base then return target end
   if not target:find("^%a[%w+.-]*://") then
     if target == "" or target:find("^[?#]") then return base .. target end
@@ -208,36 +206,35 @@ local function check_url(op, target)
   return clean, { parts.user, parts.password or "" }
 end
 
-local function choose(opts, client, name, default)
+local function choose(opts, settings, name)
   local value = opts[name]
-  if value == nil then value = client[name] end
-  if value == nil then return default end
+  if value == nil then return settings[name] end
   return value
 end
 
-local function request(client, method, target, opts)
+local function request(settings, method, target, opts)
   local op = op_of(method)
   if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
   opts = normal(opts or NO_HEADERS)
   check_options(opts, OPTIONS)
   local credentials
-  target, credentials = check_url(op, on_base(client, op, target))
+  target, credentials = check_url(op, on_base(settings, op, target))
   if opts.query then target = add_query(target, opts.query) end
   local body, parts, content_type = encode_body(op, opts)
   if method == "HEAD" and (body or parts) then err.misuse("http.head: a HEAD request has no body") end
-  local auth = choose(opts, client, "auth", credentials) or NO_HEADERS
+  local auth = choose(opts, settings, "auth") or credentials or NO_HEADERS
   local response, repeated, stream = native.request {
     method = method,
     url = target,
-    headers = header_lines(client, op, opts, content_type, body or parts),
+    headers = header_lines(settings, op, opts, content_type, body or parts),
     body = body,
     parts = parts,
-    timeout = choose(opts, client, "timeout", 30),
-    connect_timeout = choose(opts, client, "connect_timeout", 5),
-    redirects = choose(opts, client, "redirects", 10),
-    max_body = choose(opts, client, "max_body", MAX_BODY),
-    verify = choose(opts, client, "verify", true),
-    ca = choose(opts, client, "ca"),
+    timeout = choose(opts, settings, "timeout"),
+    connect_timeout = choose(opts, settings, "connect_timeout"),
+    redirects = choose(opts, settings, "redirects"),
+    max_body = choose(opts, settings, "max_body"),
+    verify = choose(opts, settings, "verify"),
+    ca = choose(opts, settings, "ca"),
     user = auth[1],
     password = auth[2],
     stream = opts.stream,
@@ -249,23 +246,23 @@ end
 
 local function check_method(method)
   if type(method) ~= "string" or not method:find(TOKEN) then err.misuse("http.request: method: a method name expected") end
-  if method:upper() == "CONNECT" then err.misuse("http.request: CONNECT makes a tunnel, not a request") end
+  method = method:upper()
+  if method == "CONNECT" then err.misuse("http.request: CONNECT makes a tunnel, not a request") end
   return method
 end
 
 -- ---- what is public ----
 
-local DEFAULT = {}
 local Client = { __name = "green.http.client" }
 Client.__index = Client
 local M = {}
 
-function M.request(method, target, opts) return request(DEFAULT, check_method(method), target, opts) end
+function M.request(method, target, opts) return request(DEFAULTS, check_method(method), target, opts) end
 function Client:request(method, target, opts) return request(self.settings, check_method(method), target, opts) end
 
 for _, name in ipairs(METHODS) do
   local method = name:upper()
-  M[name] = function(target, opts) return request(DEFAULT, method, target, opts) end
+  M[name] = function(target, opts) return request(DEFAULTS, method, target, opts) end
   Client[name] = function(self, target, opts) return request(self.settings, method, target, opts) end
 end
 
@@ -273,6 +270,7 @@ function M.client(settings)
   settings = normal(settings or {})
   check_options(settings, { base_url = "string" })
   local copy = {}
+  for name, value in pairs(DEFAULTS) do copy[name] = value end
   for name, value in pairs(settings) do copy[name] = value end
   if copy.base_url then
     local credentials

@@ -1,0 +1,54 @@
+---@meta
+-- SPDX-License-Identifier: MIT
+
+--- URLs after RFC 3986. Nothing here waits.
+---
+---     local url = require "green.url"
+---     local parts = url.parse "https://example.com:8443/a?q=1"
+---     print(parts.host, parts.port)                       --> example.com  8443
+---     print(url.encode_query { q = "x y", tag = { 1, 2 } }) --> q=x%20y&tag=1&tag=2
+---@class green.url
+local url = {}
+
+---@class green.url.parts
+---@field scheme? string lower case
+---@field user? string decoded
+---@field password? string decoded
+---@field host? string lower case; IPv6 addresses with their brackets
+---@field port? integer
+---@field path string as it stands, may be empty
+---@field query? string as it stands, without "?"
+---@field fragment? string as it stands, without "#"
+
+--- Takes a URL, or a reference without scheme or host, apart. Raises `EINVAL`.
+---@param text string
+---@return green.url.parts
+function url.parse(text) end
+
+--- Puts it together; `query` may be a table, see `encode_query`.
+---@param parts green.url.parts|{ query: table }
+---@return string
+function url.build(parts) end
+
+--- Percent-encodes all but letters, digits and "-._~".
+---@param text string|number
+---@return string
+function url.encode(text) end
+
+--- Decodes %XX; anything else stays as it is.
+---@param text string
+---@return string
+function url.decode(text) end
+
+--- A query string or web form: name to value or list of values (names are sorted), or a list of {name, value}.
+---@param params table values are strings, numbers and booleans
+---@return string
+function url.encode_query(params) end
+
+--- Takes a query string or web form apart; "+" is a space.
+---@param text string
+---@return table<string, string> first the first value of each name
+---@return { [1]: string, [2]: string }[] all every {name, value}, in order
+function url.decode_query(text) end
+
+return url
