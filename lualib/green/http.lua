@@ -61,14 +61,14 @@ function Response:json()
   local ok, value = pcall(json.decode, self.body)
   if ok then return value end
   local failure = err.new("http.json", "EJSON", "%s: status %d: %s", self.url, self.status, value.message)
-  failure.url, failure.status, failure.position = self.url, self.status, value.position
+  failure.response, failure.position = self, value.position -- no `status`: a server would answer with it
   error(failure)
 end
 
 function Response:raise_for_status()
   if self.status < 400 then return self end
   local failure = err.new("http.status", "EHTTP", "%s: status %d", self.url, self.status)
-  failure.url, failure.status, failure.response = self.url, self.status, self
+  failure.response = self
   error(failure)
 end
 

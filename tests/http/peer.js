@@ -44,6 +44,7 @@ const routes = {
   half(req, res) { res.writeHead(200, { "content-length": 1000 }); res.write("half"); hold(res); },
   reset(req, res) { res.writeHead(200, { "content-length": 1000 }); res.write("half", () => req.socket.resetAndDestroy()); },
   cut(req, res) { res.writeHead(200, { "content-length": 1000 }); res.write("half", () => req.socket.end()); },
+  lastword(req, res) { res.on("finish", () => req.socket.end()); res.end("bye"); }, // closes a connection that looks kept
   silence(req, res) { req.socket.end(); },
   garbage(req, res) { req.socket.end("who goes there\r\n\r\n"); },
   bighead(req, res) { req.socket.write("HTTP/1.1 200 OK\r\n" + ("x-filler: " + "y".repeat(1000) + "\r\n").repeat(400) + "content-length: 0\r\n\r\n"); },

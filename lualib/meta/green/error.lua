@@ -26,6 +26,19 @@ function err.new(op, code, format, ...) end
 ---@param format string as for string.format
 function err.raise(op, code, format, ...) end
 
+--- Raises what a server answers by itself, with this HTTP status; the message goes to the client as it is.
+---@param status integer
+---@param op string
+---@param code string
+---@param format string as for string.format
+function err.status(status, op, code, format, ...) end
+
+--- Is the value an error object (with this code)?
+---@param value any
+---@param code? string
+---@return boolean
+function err.is(value, code) end
+
 --- Raises a plain message, positioned at the line that called into the module that calls this.
 ---@param format string as for string.format
 function err.misuse(format, ...) end

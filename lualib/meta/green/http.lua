@@ -62,11 +62,12 @@ function headers:all(name) end
 ---@field url string where redirects led to
 local response = {}
 
---- The body decoded from JSON. Raises `EJSON` with `url`, `status` and `position` when it is none.
+--- The body decoded from JSON. Raises `EJSON` with `response` and `position` when it is none; the message names URL,
+--- status and position.
 ---@return any
 function response:json() end
 
---- Raises `EHTTP` with `status` and `response` from status 400 on.
+--- Raises `EHTTP` with `response` from status 400 on.
 ---@return green.http.response self
 function response:raise_for_status() end
 
