@@ -32,6 +32,7 @@ struct gl_curl {
   gl_turn turn;      /* the same, when that is now: all requests of one turn leave together */
   bool in_turn;      /* on_turn_end runs */
   gl_transfer *live; /* those that run */
+  uint64_t closed;   /* connections closed so far */
   watch **by_fd;
   int fds;           /* size of by_fd */
   int pooled;
@@ -49,7 +50,9 @@ static void recycle(gl_curl *c, gl_transfer *t) {
     curl_easy_cleanup(easy);
     return;
   }
-  if (t->special) {
+  /* A connection that was closed meanwhile may have been this one's: a kept one its peer had given up. libcurl then
+   * tries another, but counts the tries for as long as the handle is not reset, and refuses the sixth. */
+  if (t->special || t->closed_before != c->closed) {
     curl_easy_reset(easy);
     set_constants(c, easy);
   }
@@ -152,8 +155,10 @@ static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_socka
 }
 
 static int on_close(void *data, curl_socket_t fd) {
-  watch *w = find(data, fd);
+  gl_curl *c = data;
+  watch *w = find(c, fd);
   if (w) drop_watch(w);
+  c->closed++;
   return close(fd);
 }
 
@@ -230,6 +235,7 @@ bool gl_curl_prepare(gl_curl *c, gl_transfer *t) {
     if (!t->easy) return false;
     set_constants(c, t->easy);
   }
+  t->closed_before = c->closed;
   curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
   return true;
 }

@@ -23,6 +23,7 @@ typedef struct gl_transfer {
   struct gl_transfer *next, **at;                     /* among those that run */
   void (*done)(struct gl_transfer *t, CURLcode code); /* in the loop, once, t->easy still readable; starts and stops
                                                          no transfer; not called after gl_curl_stop */
+  uint64_t closed_before;                             /* connections closed when it began */
   bool special;                                       /* options beyond the usual were set: reset the handle after use */
 } gl_transfer;
 

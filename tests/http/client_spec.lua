@@ -321,6 +321,14 @@ describe("green.http", function()
   end)
 
   describe("many at once", function()
+    -- libcurl counts such tries per handle, and gives up at the sixth.
+    it("tries again when a kept connection turns out to be closed", function()
+      for _ = 1, 50 do
+        assert.are.equal("bye", http.get(base .. "/lastword").body)
+        assert.are.equal("bye", http.get(base .. "/lastword").body)
+      end
+    end)
+
     it("runs 200 requests at the same time", function()
       local tasks = {}
       for i = 1, 200 do
