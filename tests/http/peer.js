@@ -90,4 +90,6 @@ async function main([key, cert]) {
   ports.push(key ? await listen(https.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) }, answer)) : 0);
   console.log([process.pid, ...ports].join(" "));
 }
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && process.exit(), 500).unref(); // do not outlive a test run that was killed
 main(process.argv.slice(2));
