@@ -8,6 +8,7 @@
 #include "http/server.h"
 
 #define META "green.request"
+static const char meta_key; /* registry key of the same: found without hashing a name, once a request */
 enum { FIELDS = 1, BODY = 2 }; /* user values: what the script set on it; the body once it was read */
 
 static const char *text_of(const gl_req *r) { return (const char *)&r->fields[r->nfields]; }
@@ -27,6 +28,17 @@ const char *gl_req_header(const gl_req *r, const char *name, size_t *len) {
 
 /* ---- making one ---- */
 
+/* Where the path ends, and what in it needs a second look. */
+static void scan_path(gl_req *r, const char *target) {
+  uint32_t i = 0;
+  r->escaped = r->dotted = false;
+  for (; i < r->target_len && target[i] != '?'; i++) {
+    r->escaped |= target[i] == '%';
+    r->dotted |= target[i] == '.' && i > 0 && target[i - 1] == '/';
+  }
+  r->path_len = i;
+}
+
 static gl_req *make(lua_State *L, gl_conn *c) {
   const gl_head *h = c->head;
   gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len, 2);
@@ -41,9 +53,9 @@ static gl_req *make(lua_State *L, gl_conn *c) {
   r->upgrade = h->upgrade;
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);
-  const char *query = memchr(h->text, '?', h->target_len);
-  r->path_len = query ? (uint32_t)(query - h->text) : h->target_len;
-  luaL_setmetatable(L, META);
+  scan_path(r, h->text);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
+  lua_setmetatable(L, -2);
   c->req = r;
   gl_server_drop_head(c->server, c->head);
   c->head = NULL;
@@ -88,7 +100,7 @@ static bool stays_below(const char *p, size_t n) {
 }
 
 static void push_path(lua_State *L, const gl_req *r) {
-  if (!memchr(text_of(r), '%', r->path_len)) {
+  if (!r->escaped) {
     lua_pushlstring(L, text_of(r), r->path_len);
     return;
   }
@@ -101,9 +113,8 @@ static void push_path(lua_State *L, const gl_req *r) {
 /* Refuses paths that could mean something else to a file system. Leaves nothing on the stack. */
 static const char *wrong_path(lua_State *L, const gl_req *r) {
   const char *p = text_of(r);
-  bool escaped = memchr(p, '%', r->path_len) != NULL;
-  if (!escaped && !memmem(p, r->path_len, "/.", 2)) return NULL;
-  if (escaped) {
+  if (!r->escaped && !r->dotted) return NULL;
+  if (r->escaped) {
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, r->path_len);
     long n = decode(p, r->path_len, out);
@@ -301,6 +312,8 @@ void gl_request_open(lua_State *L) {
   gl_request_body_methods(L);
   lua_newtable(L); /* request names getters */
   luaL_newmetatable(L, META);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
   lua_pushvalue(L, -3);
   lua_pushvalue(L, -3);
   lua_pushcclosure(L, req_index, 2);

@@ -15,6 +15,7 @@ struct gl_req {
   uint32_t path_len;   /* of the target before '?' */
   uint8_t method, minor;
   bool keep_alive, upgrade;
+  bool escaped, dotted; /* the path has a % or a segment that begins with a dot */
   gl_field fields[];   /* then the text */
 };
 
