@@ -23,6 +23,7 @@ function Pool.new(options)
     open = options.open,
     permits = semaphore.new(options.size),
     idle = {},
+    lent = {}, -- keeps a connection from being collected together with an abandoned lease
     held = {}, -- by task: how many leases
   }, Pool)
 end
@@ -62,13 +63,15 @@ function Pool:take()
     conn = opened
   end
   lease.conn = conn
+  self.lent[conn] = true
   return lease
 end
 
-local function put(self, conn, permit)
-  if conn and not self.closed and #self.idle < self.size then
+local function put(self, conn, ok, permit)
+  if conn then self.lent[conn] = nil end
+  if ok and not self.closed and #self.idle < self.size then
     self.idle[#self.idle + 1] = conn
-  elseif conn and native.current() then
+  elseif ok and native.current() then
     native.spawn(conn.close, conn)
   end
   if permit then self.permits:release() end
@@ -76,9 +79,9 @@ end
 
 -- A cancelled task may not wait any more, and a finalizer never; with no task at all the host is closing.
 local function restore(self, conn, permit)
-  if pcall(conn.reset, conn) then return put(self, conn, permit) end
+  if pcall(conn.reset, conn) then return put(self, conn, true, permit) end
   if not native.current() then return end
-  native.spawn(function() put(self, pcall(conn.reset, conn) and conn, permit) end)
+  native.spawn(function() put(self, conn, pcall(conn.reset, conn), permit) end)
 end
 
 local function is_clean(conn)
@@ -92,7 +95,7 @@ function Lease:give()
   self.pool, self.conn = nil, nil
   local held = pool.held[self.task] - 1
   pool.held[self.task] = held > 0 and held or nil
-  if not conn or is_clean(conn) then put(pool, conn, self.permit)
+  if not conn or is_clean(conn) then put(pool, conn, conn, self.permit)
   else restore(pool, conn, self.permit) end
 end
 
