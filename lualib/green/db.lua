@@ -25,7 +25,7 @@ local READS = { SELECT = true, WITH = true, VALUES = true, EXPLAIN = true, PRAGM
 
 -- A guess by the first word. A connection that reads refuses what writes after all (false), and it is done again.
 function Database.kind_of(sql)
-  if type(sql) ~= "string" then error("SQL text expected, got " .. type(sql), 3) end
+  if type(sql) ~= "string" then fault.misuse("SQL text expected, got %s", type(sql)) end
   return READS[sql:match("^%s*(%a*)"):upper()] and "readers" or "writer"
 end
 
@@ -92,6 +92,7 @@ function Database:rows(sql, ...)
 end
 
 function Database:transaction(fn, ...)
+  if type(fn) ~= "function" then fault.misuse("transaction: a function expected, got %s", type(fn)) end
   return transaction(self, fn, ...)
 end
 
@@ -115,8 +116,8 @@ local function check_options(given)
   local options = {}
   for name, default in pairs(DEFAULTS) do options[name] = default end
   for name, value in pairs(given or {}) do
-    if DEFAULTS[name] == nil then error(("unknown option '%s'"):format(name), 3) end
-    if type(value) ~= "number" then error(("option '%s': number expected, got %s"):format(name, type(value)), 3) end
+    if DEFAULTS[name] == nil then fault.misuse("unknown option '%s'", name) end
+    if type(value) ~= "number" then fault.misuse("option '%s': number expected, got %s", name, type(value)) end
     options[name] = value
   end
   return options
@@ -146,7 +147,7 @@ end
 
 -- Waits for nothing: connections are opened when they are needed.
 local function connect(url, options)
-  if type(url) ~= "string" then error("a database URL expected, sqlite:FILE or sqlite::memory:, got " .. type(url), 2) end
+  if type(url) ~= "string" then fault.misuse("a database URL expected, sqlite:FILE or sqlite::memory:, got %s", type(url)) end
   options = check_options(options)
   local scheme, rest = url:match("^(%a[%w+.-]*):(.*)$")
   if scheme == "sqlite" then return connect_sqlite(rest, options) end

@@ -83,7 +83,7 @@ end
 local function where(spec, condition, order, ...)
   if condition == nil then return order end
   if type(condition) == "string" then return " WHERE " .. condition, ... end
-  if type(condition) ~= "table" then error("a table of columns or an SQL condition expected, got " .. type(condition), 3) end
+  if type(condition) ~= "table" then fault.misuse("a table of columns or an SQL condition expected, got %s", type(condition)) end
   local parts, values = from_table(spec, condition)
   if #parts == 0 then return order end
   return " WHERE " .. table.concat(parts, " AND ") .. order, table.unpack(values)
@@ -116,7 +116,7 @@ end
 function Model:all() return self:where(nil) end
 
 function Model:find(key)
-  if key == nil then error("find: a key expected, got nil", 2) end
+  if key == nil then fault.misuse("find: a key expected, got nil") end
   return self:where({ [self[SPEC].key] = key })[1]
 end
 
@@ -203,7 +203,7 @@ end
 
 -- model(db, "orders" [, { key = "order_id" }])
 return function(db, name, options)
-  if type(name) ~= "string" then error("model: the name of a table expected, got " .. type(name), 2) end
+  if type(name) ~= "string" then fault.misuse("model: the name of a table expected, got %s", type(name)) end
   local class = setmetatable({ [SPEC] = { db = db, table = name, key = options and options.key or "id" } }, { __index = Model })
   class.__index = class
   return class
