@@ -165,7 +165,7 @@ static void interrupt(gl_sqlite_job *job) {
   gl_sqlite_conn *c = job->conn;
   if (!job->interruptible) return;
   atomic_store(&c->engine.stop, true);
-  if (c->alone) sqlite3_interrupt(c->engine.db);
+  if (c->alone && c->engine.db) sqlite3_interrupt(c->engine.db);
 }
 
 void gl_sqlite_job_cancel(gl_op *op) {
