@@ -5,7 +5,45 @@
 local signal = require "green.signal"
 local task = require "green.task"
 
+local db = require "green.db"
+local model = require "green.model"
+
 return {
+  { "db.query", function()
+    local d <close> = db.connect "sqlite::memory:"
+    assert(d:query("SELECT $1 AS a", 5)[1].a == 5)
+  end },
+  { "db.exec", function()
+    local d <close> = db.connect "sqlite::memory:"
+    assert(d:exec "CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)" == 2)
+  end },
+  { "db.rows", function()
+    local d <close> = db.connect "sqlite::memory:"
+    local n = 0
+    for row in d:rows "VALUES (1), (2)" do n = n + row.column1 end
+    assert(n == 3)
+  end },
+  { "db.transaction", function()
+    local d <close> = db.connect "sqlite::memory:"
+    local seven = d:transaction(function()
+      d:exec "CREATE TABLE t (v)"
+      return d:value "SELECT 7"
+    end)
+    assert(seven == 7)
+  end },
+  { "model.save", function()
+    local d <close> = db.connect "sqlite::memory:"
+    d:exec "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"
+    local T = model(d, "t")
+    assert(T:find(T:new { v = 3 }:save().id).v == 3)
+  end },
+  { "semaphore.acquire", function()
+    local permits = task.semaphore(1)
+    permits:acquire()
+    task.spawn(permits.release, permits)
+    permits:acquire(5)
+    assert(not permits:try())
+  end },
   { "signal.wait", function() -- a signal that is ignored when it comes too late
     task.spawn(os.execute, "kill -WINCH $PPID")
     assert(signal.wait("USR1", "WINCH") == "WINCH")
