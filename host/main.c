@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/host.h"
+#include "core/preempt.h"
 #include "modules.h"
 #include "options.h"
 #include "script.h"
@@ -38,7 +39,9 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   gl_modules_open(h->L, options.noenv);
+  gl_preempt_start(h);
   int code = gl_script_run(h, &options);
+  gl_preempt_stop(h);
   gl_host_close(h);
   return code;
 }

@@ -15,4 +15,6 @@ end
 if not names_files(arg) then table.insert(arg, here) end
 table.insert(arg, 1, "--helper=" .. here .. "/helper.lua")
 
+require("green.debug").report_stalls(false) -- specs run other programs, which blocks
+
 require "busted.runner" { standalone = false }

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/op.h"
+#include "core/preempt.h"
 #include "core/stack.h"
 #include "core/task.h"
 
@@ -64,6 +65,7 @@ static gl_task *take(gl_tasklist *list) {
 }
 
 void gl_host_ready(gl_host *h, gl_task *t) { append(&h->ready, t); }
+void gl_host_make_way(gl_host *h, gl_task *t) { append(&h->hogs, t); }
 void gl_host_ready_now(gl_host *h, gl_task *t) { append(&h->batch, t); }
 
 void gl_host_at_turn_end(gl_host *h, gl_turn *turn) {
@@ -99,8 +101,19 @@ static void set_alarm(gl_host *h) {
   uv_timer_start(&h->alarm, on_alarm, due > now ? (due - now + 999999) / 1000000 : 0, 0);
 }
 
+static void take_batch(gl_host *h) {
+  h->batch = h->ready;
+  h->ready = (gl_tasklist){0};
+  if (!h->hogs.head) return;
+  if (h->batch.tail) h->batch.tail->next = h->hogs.head;
+  else h->batch.head = h->hogs.head;
+  h->batch.tail = h->hogs.tail;
+  h->hogs = (gl_tasklist){0};
+}
+
 void gl_host_drive(gl_host *h) {
   for (;;) {
+    if (h->batch.head) gl_preempt_rouse(h);
     for (gl_task *t; (t = take(&h->batch)) != NULL;) gl_task_step(h, t);
     end_turn(h);
     if (over(h)) {
@@ -110,11 +123,10 @@ void gl_host_drive(gl_host *h) {
       continue;
     }
     set_alarm(h);
-    uv_run(&h->loop, h->ready.head ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    uv_run(&h->loop, h->ready.head || h->hogs.head ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     gl_clock_fire(&h->clock, uv_hrtime());
     gl_op_reap(h);
-    h->batch = h->ready;
-    h->ready = (gl_tasklist){0};
+    take_batch(h);
   }
 }
 

@@ -23,6 +23,7 @@
 
 typedef struct gl_host gl_host;
 typedef struct gl_op gl_op;
+typedef struct gl_scope gl_scope;
 typedef struct gl_stack gl_stack;
 typedef struct gl_task gl_task;
 
@@ -61,9 +62,12 @@ struct gl_host {
   lua_State *L;         /* the main state: never runs a script */
   gl_task *task;        /* the running task, NULL in the driver */
   lua_State *running;   /* the coroutine the host knows to be running */
+  uint64_t steps;       /* how often a task was resumed: the watchdog's sign of life */
+  struct gl_watchdog *watchdog; /* NULL = nothing is preempted (core/preempt.h) */
   bool awaiting;        /* an await is on its way down through lua_yieldk */
   bool stop;            /* gl_host_stop was called */
   gl_tasklist ready;    /* made ready since the batch was taken */
+  gl_tasklist hogs;     /* preempted: to run when all others had their turn */
   gl_tasklist batch;    /* this turn's snapshot of ready tasks */
   gl_turn *turns;       /* to run at the end of this turn */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
@@ -102,6 +106,9 @@ void gl_host_at_turn_end(gl_host *h, gl_turn *turn);
 
 /* Make a task ready to run in the next batch. */
 void gl_host_ready(gl_host *h, gl_task *t);
+
+/* Make a preempted task ready to run behind everything that is ready by then. */
+void gl_host_make_way(gl_host *h, gl_task *t);
 
 /* Put a task at the end of the batch that is running now. */
 void gl_host_ready_now(gl_host *h, gl_task *t);

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/scope.h"
 #include "core/stack.h"
 #include "core/task.h"
 
@@ -21,7 +22,11 @@ static void refuse_finalizer(lua_State *L, const char *name) {
     gl_error_raise(L, name, "EFINALIZER", "cannot wait in a finalizer (__gc); close the value with <close> or by name instead");
 }
 
-static void on_timeout(gl_timer *timer) { gl_op_detach(GL_CONTAINER(timer, gl_op, timeout), GL_TIMED_OUT); }
+/* The op's own time, or the task's: whichever is over. */
+static void on_timeout(gl_timer *timer) {
+  gl_op *op = GL_CONTAINER(timer, gl_op, timeout);
+  gl_op_detach(op, gl_scope_check(op->task) == GL_OVERDUE ? GL_OVERDUE : GL_TIMED_OUT);
+}
 
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
   gl_host *h = gl_host_of(L);
@@ -29,7 +34,7 @@ void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
   GC_STRESS(L);
   refuse_finalizer(L, type->name);
   if (!t) gl_error_raise(L, type->name, "ENOTASK", "cannot wait outside of a task");
-  if (t->cancelled) gl_error_raise(L, type->name, "ECANCELED", "the task was cancelled");
+  gl_scope_raise(L, t, type->name);
   if (t->spent) {
     gl_op_free(t->spent);
     t->spent = NULL;
@@ -103,6 +108,7 @@ static int conclude(lua_State *L, gl_task *t) {
   GC_STRESS(L);
   if (t->outcome == GL_TIMED_OUT) return gl_error_raise(L, t->waited, "ETIMEDOUT", "timed out");
   if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->waited, "ECANCELED", "the task was cancelled");
+  if (t->outcome == GL_OVERDUE) return gl_error_raise(L, t->waited, "EDEADLINE", "the deadline passed");
   if (t->outcome == GL_NO_STACK)
     return gl_error_raise(L, t->waited, "EMFILE", "too many tasks wait where Lua cannot yield (%d)", (int)t->host->census.parked);
   gl_op *op = t->op;
@@ -120,6 +126,20 @@ static int await_k(lua_State *L, int status, lua_KContext ctx) {
   return conclude(L, (gl_task *)ctx);
 }
 
+/* Go on on another stack; back when the task's turn comes. */
+static void leave(gl_host *h, gl_task *t, gl_stack *to) {
+  lua_State *running = h->running;
+  h->census.parked++;
+  t->stack = h->stack;
+  h->task = NULL;
+  h->running = NULL;
+  gl_stack_hop(h, to);
+  h->census.parked--;
+  t->stack = NULL;
+  h->task = t;
+  h->running = running;
+}
+
 void gl_park(gl_host *h, gl_task *t) {
   gl_stack *to = gl_stack_take(h);
   if (!to) {
@@ -127,15 +147,14 @@ void gl_park(gl_host *h, gl_task *t) {
     if (t->op) gl_op_detach(t->op, GL_NO_STACK);
     return;
   }
-  lua_State *running = h->running;
-  h->census.parked++;
-  t->stack = h->stack;
-  h->task = NULL;
-  gl_stack_hop(h, to);
-  h->census.parked--;
-  t->stack = NULL;
-  h->task = t;
-  h->running = running;
+  leave(h, t, to);
+}
+
+void gl_pause(gl_host *h, gl_task *t) {
+  gl_stack *to = gl_stack_take(h);
+  if (!to) return;
+  gl_host_make_way(h, t);
+  leave(h, t, to);
 }
 
 int gl_await(lua_State *L, gl_op *op, double timeout) {
@@ -146,7 +165,9 @@ int gl_await(lua_State *L, gl_op *op, double timeout) {
   t->outcome = GL_DONE;
   if (op->done) return conclude(L, t);
   GC_STRESS(L);
-  if (timeout < GL_FOREVER && !gl_timer_arm(&h->clock, &op->timeout, timeout)) {
+  uint64_t due = timeout < GL_FOREVER ? gl_clock_after(uv_hrtime(), timeout) : 0, deadline = gl_scope_deadline(t);
+  if (deadline && (!due || deadline < due)) due = deadline;
+  if (due && !gl_timer_arm_at(&h->clock, &op->timeout, due)) {
     const char *name = op->type->name;
     op->task = t; /* running, so detaching does not queue it */
     gl_op_detach(op, GL_CANCELLED);

@@ -68,6 +68,10 @@ void gl_op_free(gl_op *op);
  * woken; t->outcome says why (GL_NO_STACK at once, when no stack is to be had). Core only. */
 void gl_park(gl_host *h, gl_task *t);
 
+/* Let the others run and come back in the next batch, leaving the C stack standing. Returns at once when no
+ * stack is to be had. Core only. */
+void gl_pause(gl_host *h, gl_task *t);
+
 /* Timeout argument `idx` in seconds: `def` when absent. Raises on anything but a number >= 0. */
 double gl_check_timeout(lua_State *L, int idx, double def);
 

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "core/scope.h"
 #include "core/stack.h"
 
 /* ---- coroutines: a new one costs 0.3 us, a used one 0.1 ---- */
@@ -62,7 +63,7 @@ static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
   t->id = ++h->task_ids;
   t->owner = owner;
   t->on_end = on_end;
-  t->co_ref = LUA_NOREF;
+  t->co_ref = t->context_ref = LUA_NOREF;
   t->refs = 1;
   t->next_live = h->live;
   t->at_live = &h->live;
@@ -98,6 +99,7 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
     }
     return NULL;
   }
+  if (h->task) t->deadline = gl_scope_deadline(h->task);
   lua_xmove(L, t->co, nargs + 1);
   t->nargs = nargs;
   t->refs++;
@@ -145,6 +147,8 @@ static void finish(gl_task *t, int status, int nresults) {
   t->nresults = nresults;
   if (t->spent) gl_op_free(t->spent);
   t->spent = NULL;
+  while (t->scope) gl_scope_leave(t->scope);
+  if (t->context_ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->context_ref);
   unlink_live(t);
   if (t->joiners) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
@@ -154,6 +158,7 @@ static void finish(gl_task *t, int status, int nresults) {
 
 void gl_task_step(gl_host *h, gl_task *t) {
   h->task = t;
+  h->steps++;
   t->state = GL_TASK_RUNNING;
   if (t->stack) {
     gl_stack_hop_idle(h, t->stack); /* comes back when this stack is wanted again */
@@ -202,7 +207,7 @@ void gl_task_wake(gl_task *t, gl_outcome outcome) {
 void gl_task_cancel(gl_task *t) {
   if (t->state == GL_TASK_ENDED) return;
   t->cancelled = true;
-  if (t->op && !t->op->done && t->state == GL_TASK_WAITING) gl_op_detach(t->op, GL_CANCELLED);
+  if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }
 
 /* ---- what a failure says ---- */

@@ -16,7 +16,7 @@
 typedef enum gl_task_state { GL_TASK_NEW, GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
 
 /* Why a waiting task was woken. */
-typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_NO_STACK } gl_outcome;
+typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_OVERDUE, GL_NO_STACK } gl_outcome;
 
 /* Told once when a task ends, by the driver: `status` is that of lua_resume, the `nresults` results
  * (or the error) are on top of t->co; its to-be-closed variables are closed. Must not raise. */
@@ -36,6 +36,12 @@ struct gl_task {
   void *owner;            /* for on_end */
   lua_CFunction main;     /* C task: what to call, with `owner` as light userdata */
   gl_op *joiners;         /* ops of tasks that join this one, by gl_op.next */
+  gl_scope *scope;        /* innermost scope it is in (core/scope.h) */
+  uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
+  uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
+  uint32_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
+  uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
+  int context_ref;        /* registry: its context values, or LUA_NOREF */
   uint64_t id;            /* serial number, never used twice */
   int co_ref;             /* registry reference of co */
   int nargs;              /* for the first resume */

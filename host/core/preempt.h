@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * No script stalls the others. A watchdog thread looks now and then whether the loop's thread is still in the same
+ * step of the same task; if it is, it signals that thread, whose handler sets a one-shot hook on the coroutine that
+ * runs (lua_sethook may be called from a signal handler: ldebug.c says so). The hook puts the task at the end of the
+ * queue: by yielding, or by parking where Lua cannot yield. A C function cannot be stopped so; one that takes too
+ * long is reported with the Lua stack that called it.
+ *
+ * While nobody hogs, a step costs one increment; while the loop is idle, the watchdog sleeps.
+ */
+#ifndef GL_CORE_PREEMPT_H
+#define GL_CORE_PREEMPT_H
+
+#include <stdbool.h>
+
+#include "core/host.h"
+
+#define GL_SLICE_MS 10  /* a task that holds the loop longer makes way */
+#define GL_STALL_MS 100 /* a C function that holds it longer is reported */
+
+/* Starts to watch the calling thread as the host's. False: no thread is to be had; nothing is preempted then. */
+bool gl_preempt_start(gl_host *h);
+
+/* Ends the watchdog. */
+void gl_preempt_stop(gl_host *h);
+
+/* A batch of tasks is about to run: wakes the watchdog if it went to sleep. */
+void gl_preempt_rouse(gl_host *h);
+
+/* Report C functions that stall the loop on stderr, or not. On by default. */
+void gl_preempt_report(gl_host *h, bool on);
+
+/* How many times a task was made to make way. */
+uint64_t gl_preempt_count(const gl_host *h);
+
+#endif
