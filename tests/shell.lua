@@ -1,11 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The interpreter under test, driven through a shell; for specs about the command line.
-local interpreter = os.getenv "GREENLUA"
-if not interpreter then
-  local first = 0
-  while arg[first - 1] do first = first - 1 end
-  interpreter = arg[first]
-end
+local interpreter = require "interpreter"
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
@@ -19,9 +14,8 @@ return function(command, files)
     local file <close> = assert(io.open(folder .. "/" .. name, "w"))
     file:write(text)
   end
-  local path = interpreter:match "^/" and interpreter or os.getenv "PWD" .. "/" .. interpreter
   local script = ("cd %s && unset LUA_INIT LUA_INIT_5_4 LUA_PATH LUA_PATH_5_4; lua=%s; (%s) 2>.err")
-    :format(folder, quote(path), command)
+    :format(folder, quote(interpreter), command)
   local pipe = assert(io.popen(script))
   local out = pipe:read "a"
   local _, _, code = pipe:close()

@@ -11,6 +11,7 @@ local response = require "green.response"
 local db = require "green.db".connect(os.getenv "DATABASE_URL" or "sqlite:kitchen.db")
 
 local here = (arg and arg[0] or ""):match "^(.*)/[^/]*$" or "."
+local patience = tonumber(os.getenv "KITCHEN_TIMEOUT") or 10 -- seconds
 local function kitchen_url() return os.getenv "KITCHEN_URL" or app:url "/kitchen/orders" end
 
 db:exec [[
@@ -21,7 +22,7 @@ local Order = model(db, "orders")
 
 -- Form or JSON; what is missing is the client's to know.
 local function input(req)
-  local kind = req:header "content-type" or ""
+  local kind = (req:header "content-type" or ""):lower()
   local data = kind:find("json", 1, true) and req:json() or req:form()
   return type(data) == "table" and data or {}
 end
@@ -55,14 +56,15 @@ end)
 app:post("/orders", function(req)
   local order, missing = Order.prepare(req)
   if not order then return response.json({ error = missing }, 400) end
-  order:save()                                                                       -- waits for the database
-  local resp = green.try(http.post, kitchen_url(), { form = order:as_table() })      -- waits for another service
+  order:save()                                                        -- waits for the database
+  local resp = green.try(http.post, kitchen_url(),                    -- waits for another service, not too long
+    { form = order:as_table(), timeout = patience, max_body = 65536 })
   local when = resp and resp.status == 201 and green.try(resp.json, resp)
   if type(when) ~= "table" or math.type(when.mins) ~= "integer" then return kitchen_error(order) end
   order.status, order.mins = "cooking", when.mins
   order:save()
   hub.send(order.user, ("Order #%d will be delivered in %d minutes."):format(order.id, when.mins))
-  return { order_id = order.id, mins = when.mins }                                   -- a table: JSON
+  return { order_id = order.id, mins = when.mins }                    -- a table: JSON
 end)
 
 app:get("/orders/:id", function(req)
