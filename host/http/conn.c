@@ -184,7 +184,7 @@ static void fail(gl_conn *c, gl_task *t) {
     lua_pushlightuserdata(L, &f);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
-  bool left = !c->stream || c->stream->broken || c->stream->closing;
+  bool left = !c->stream || c->stream->broken || c->stream->closing || (c->eof && c->watch);
   bool gone = left && (t->cancelled || c->streaming); /* cut short because the client left: no fault */
   if (f.status >= 500 && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
   if (c->stream && !c->answered) gl_answer_error(c, f.status, f.reason);
