@@ -22,6 +22,12 @@ describe("a script that returns a function", function()
     assert.equal("", err)
   end)
 
+  it("is asked with whole requests", function()
+    local out = served("--listen 127.0.0.1:0", "curl -s -d x=1 $url/?name=a+b; echo; " .. stop,
+      "return function(req) return req.query.name .. req:form().x .. (req.cookies.none or '-') end")
+    assert.matches("^a b1%-\nexit 0\n", out)
+  end)
+
   it("is served on several addresses", function()
     local out = served("--listen 127.0.0.1:0 --listen unix:here.sock",
       "curl -s $url/a; echo; curl -s --unix-socket here.sock http://here/b; echo; " .. stop)
