@@ -103,9 +103,11 @@ static int req_body(lua_State *L) {
   return read_body(L, c, max);
 }
 
+/* upvalue: the request, so that the iterator alone can be handed on */
 static int next_piece(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
   gl_conn *c = check_conn(L);
-  lua_settop(L, 1);
   if (c->body.len || c->body_done || c->body_bad || !c->stream) return take_piece(L, c);
   return read_body(L, c, 0);
 }
@@ -113,9 +115,9 @@ static int next_piece(lua_State *L) {
 /* for piece in req:chunks() do ... end */
 static int req_chunks(lua_State *L) {
   gl_check_request(L, 1);
-  lua_pushcfunction(L, next_piece);
-  lua_pushvalue(L, 1);
-  return 2;
+  lua_settop(L, 1);
+  lua_pushcclosure(L, next_piece, 1);
+  return 1;
 }
 
 void gl_request_body_methods(lua_State *L) {

@@ -137,6 +137,8 @@ static int ws_accept(lua_State *L) {
   accept_key(key, n, accept);
   choose_protocol(L, r, 2);
   const char *protocol = lua_tostring(L, -1);
+  lua_getfield(L, 1, "remote"); /* remembered: the connection will not know any more */
+  lua_pop(L, 1);
   gl_stream *s = c->stream;
   gl_ws *ws = gl_ws_new(L, c, &limits);
   gl_stream_write(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ", 97);

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What only the real server can show: answers on the wire, and that settling a file waits where it may.
 local debug = require "green.debug"
+local frames = require "http.frames"
 local net = require "green.net"
 local new_app = require("green.app").new
 local response = require "green.response"
@@ -37,6 +38,12 @@ describe("a served app", function()
         end
       end)
     end)
+    app:post("/size", function(req)
+      local size, next_chunk = 0, (req:chunks())
+      for bytes in next_chunk do size = size + #bytes end
+      return tostring(size)
+    end)
+    app:ws("/who", function(ws, req) ws:send(req.remote) end)
     server = app:listen "127.0.0.1:0"
   end)
 
@@ -55,6 +62,18 @@ describe("a served app", function()
     local head, rest = table.concat(pieces):match("^(.-\r\n)\r\n(.*)$")
     return head:lower(), rest
   end
+
+  it("hands a body on as an iterator", function()
+    local _, body = ask("POST /size", "Content-Length: 5\r\n", "12345")
+    assert.equal("5", body)
+  end)
+
+  it("knows whose WebSocket it is", function()
+    local client = frames.connect(server:address(), { path = "/who" })
+    assert.matches("^127%.0%.0%.1:%d+$", client:message())
+    client:farewell()
+    client:close()
+  end)
 
   it("sends a whole file, a range, or nothing new", function()
     local head, body = ask "GET /file"
