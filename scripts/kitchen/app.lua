@@ -16,7 +16,7 @@ local function kitchen_url() return os.getenv "KITCHEN_URL" or app:url "/kitchen
 
 db:exec [[
   CREATE TABLE IF NOT EXISTS orders (
-    id INTEGER PRIMARY KEY, user TEXT NOT NULL, details TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'placed', mins INTEGER)]]
+    id INTEGER PRIMARY KEY, user TEXT NOT NULL, details TEXT NOT NULL, status TEXT NOT NULL, mins INTEGER)]]
 
 local Order = model(db, "orders")
 
