@@ -130,13 +130,57 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data) {
 
 /* ---- the request ---- */
 
+static char *memdup(const char *bytes, size_t n) {
+  char *copy = malloc(n);
+  return copy ? memcpy(copy, bytes, n) : NULL;
+}
+
+/* libcurl sends a request again when a kept connection dies before the answer begins. The server may have done the
+ * work by then, so that a method that is not idempotent (RFC 9110, 9.2.2) must fail instead: its body comes from
+ * a callback, and to begin again is refused until a response, a redirect, asked for it. */
+static size_t on_upload(char *to, size_t size, size_t n, void *data) {
+  gl_exchange *x = data;
+  n *= size;
+  if (n > x->upload_len - x->uploaded) n = x->upload_len - x->uploaded;
+  memcpy(to, x->upload + x->uploaded, n);
+  x->uploaded += n;
+  return n;
+}
+
+static int on_rewind(void *data, curl_off_t offset, int origin) {
+  gl_exchange *x = data;
+  if (!x->status || origin != SEEK_SET || offset < 0 || (size_t)offset > x->upload_len) return CURL_SEEKFUNC_FAIL;
+  x->status = 0;
+  x->uploaded = (size_t)offset;
+  return CURL_SEEKFUNC_OK;
+}
+
+static bool set_upload(gl_exchange *x, const gl_request *rq) {
+  CURL *easy = x->transfer.easy;
+  x->upload = rq->body;
+  if (rq->stream && !(x->upload = x->upload_copy = memdup(rq->body, rq->body_len))) return false; /* the op goes before the body */
+  x->upload_len = rq->body_len;
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload);
+  curl_easy_setopt(easy, CURLOPT_READDATA, x);
+  curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+  curl_easy_setopt(easy, CURLOPT_SEEKDATA, x);
+  curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  x->transfer.special = true;
+  return true;
+}
+
+static bool idempotent(const char *method) { return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0; }
+
 /* GET, HEAD and POST are known to libcurl and change as HTTP says on redirects; all others go by name. */
-static void set_method(gl_exchange *x, const gl_request *rq) {
+static bool set_method(gl_exchange *x, const gl_request *rq) {
   CURL *easy = x->transfer.easy;
   bool get = strcmp(rq->method, "GET") == 0, post = strcmp(rq->method, "POST") == 0;
   bool has_body = rq->body || x->mime;
   if (x->mime) {
     curl_easy_setopt(easy, CURLOPT_MIMEPOST, x->mime);
+  } else if (rq->body_len && !idempotent(rq->method)) {
+    if (!set_upload(x, rq)) return false;
   } else if (has_body || post) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
     curl_easy_setopt(easy, rq->stream ? CURLOPT_COPYPOSTFIELDS : CURLOPT_POSTFIELDS, rq->body ? rq->body : "");
@@ -145,15 +189,16 @@ static void set_method(gl_exchange *x, const gl_request *rq) {
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
   }
   if (x->mime || rq->stream) x->transfer.special = true;
-  if (post || (get && !has_body)) return;
+  if (post || (get && !has_body)) return true;
   x->transfer.special = true;
   if (strcmp(rq->method, "HEAD") == 0) {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    return;
+    return true;
   }
   x->custom = true;
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, rq->method);
   curl_easy_setopt(easy, CURLOPT_POSTREDIR, CURL_REDIR_POST_301 | CURL_REDIR_POST_302); /* PUT stays PUT, with its body */
+  return true;
 }
 
 static void set_identity(gl_exchange *x, const gl_request *rq) {
@@ -184,7 +229,7 @@ static CURLcode set_options(gl_exchange *x, const gl_request *rq) {
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(rq->connect_timeout));
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, rq->redirects > 0 ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, rq->redirects);
-  set_method(x, rq);
+  if (!set_method(x, rq)) return CURLE_OUT_OF_MEMORY;
   set_identity(x, rq);
   return curl_easy_setopt(easy, CURLOPT_URL, rq->url);
 }
@@ -238,6 +283,7 @@ void gl_exchange_unref(gl_exchange *x) {
   gl_curl_stop(&x->transfer);
   curl_slist_free_all(x->headers);
   curl_mime_free(x->mime);
+  free(x->upload_copy);
   gl_buf_free(&x->head);
   gl_buf_free(&x->body);
   free(x->url);
@@ -255,7 +301,8 @@ static const char *code_of(const gl_exchange *x) {
     case CURLE_UNSUPPORTED_PROTOCOL: return x->status ? "EINVAL" : "EPROTO"; /* a redirect to it; or not HTTP at all */
     case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: return "ENOTFOUND";
     case CURLE_COULDNT_CONNECT: return x->os_error ? uv_err_name(uv_translate_sys_error(x->os_error)) : "ECONNREFUSED";
-    case CURLE_GOT_NOTHING: case CURLE_PARTIAL_FILE: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR: return "ECONNRESET";
+    case CURLE_GOT_NOTHING: case CURLE_PARTIAL_FILE: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND: return "ECONNRESET";
     case CURLE_TOO_MANY_REDIRECTS: return "ELOOP";
     case CURLE_OUT_OF_MEMORY: case CURLE_WRITE_ERROR: return "ENOMEM";
     case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE:
@@ -271,6 +318,7 @@ const char *gl_exchange_error(const gl_exchange *x, const char **why) {
   if (x->timed_out) *why = x->headed ? "timed out within the body" : "timed out";
   else if (x->too_big) *why = x->headed ? "the body is larger than max_body" : "the response head is larger than 256 KiB";
   else if (x->closed) *why = "the response was closed";
+  else if (x->code == CURLE_SEND_FAIL_REWIND) *why = "the connection closed before an answer; the request may have been carried out";
   else if (x->code == CURLE_WRITE_ERROR) *why = "not enough memory";
   else if (x->os_error) *why = uv_strerror(uv_translate_sys_error(x->os_error));
   return code_of(x);

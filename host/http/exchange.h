@@ -29,6 +29,9 @@ typedef struct gl_exchange {
   double timeout;             /* what limit was armed with */
   struct curl_slist *headers; /* owned; to be filled before the start */
   curl_mime *mime;            /* owned; likewise */
+  const char *upload;         /* body of a POST or PATCH, as on_upload hands it out */
+  char *upload_copy;          /* owned; the same, when nothing else keeps it */
+  size_t upload_len, uploaded;
   gl_buf head;                /* last response's, header lines as they came */
   gl_buf body;
   size_t max_body;
