@@ -21,10 +21,12 @@
 #include "http/server.h"
 #include "http/websocket.h"
 #include "net/socket.h"
+#include "sys/channel.h"
 #include "sys/exit.h"
 #include "sys/line.h"
 #include "sys/signal.h"
 #include "sys/fs.h"
+#include "sys/scope.h"
 #include "sys/semaphore.h"
 #include "sys/task.h"
 #include "sys/timer.h"
@@ -32,6 +34,7 @@
 
 static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
+  {"green.channel", gl_open_channel},
   {"green.db.sqlite", gl_open_sqlite},
   {"green.debug", gl_open_debug},
   {"green.fs.native", gl_open_fs},
@@ -40,6 +43,7 @@ static const luaL_Reg c_modules[] = {
   {"green.net", gl_open_net},
   {"green.repl.native", gl_open_line},
   {"green.signal", gl_open_signal},
+  {"green.scope", gl_open_scope},
   {"green.semaphore", gl_open_semaphore},
   {"green.task.native", gl_open_task},
   {"green.timer", gl_open_timer},

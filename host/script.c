@@ -249,5 +249,5 @@ int gl_script_run(gl_host *h, const gl_options *options) {
     return EXIT_FAILURE;
   }
   gl_host_run(h);
-  return s.exit;
+  return h->deadlocks ? EXIT_FAILURE : s.exit;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/check.h"
+#include "core/inspect.h"
 #include "core/op.h"
 #include "core/preempt.h"
 #include "core/stack.h"
@@ -101,6 +102,18 @@ static void set_alarm(gl_host *h) {
   uv_timer_start(&h->alarm, on_alarm, due > now ? (due - now + 999999) / 1000000 : 0, 0);
 }
 
+/* Tasks wait, and nothing that is left could wake one: no timer, no handle, no request, nothing ready. Says who
+ * waits where, and cancels them all, so that each gives back what it holds. */
+static void break_deadlock(gl_host *h) {
+  bool stuck = h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->hogs.head && !gl_clock_next(&h->clock) &&
+               h->loop.active_handles <= 1 /* the alarm */ && h->loop.active_reqs.count == 0 && !h->loop.closing_handles;
+  if (!stuck) return;
+  fputs("greenlua: deadlock: all tasks wait for each other\n", stderr);
+  gl_inspect_print(h);
+  if (++h->deadlocks > 3) exit(EXIT_FAILURE); /* what is left shields itself from being cancelled */
+  for (gl_task *t = h->live; t; t = t->next_live) gl_task_cancel(t);
+}
+
 static void take_batch(gl_host *h) {
   h->batch = h->ready;
   h->ready = (gl_tasklist){0};
@@ -122,6 +135,7 @@ void gl_host_drive(gl_host *h) {
       gl_stack_hop_idle(h, h->home);
       continue;
     }
+    break_deadlock(h);
     set_alarm(h);
     uv_run(&h->loop, h->ready.head || h->hogs.head ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     gl_clock_fire(&h->clock, uv_hrtime());

@@ -83,6 +83,7 @@ struct gl_host {
   gl_stack *home;       /* the caller's own stack: gl_host_run returns on it */
   gl_stack *idle;       /* stacks whose driver waits for its turn */
   int idle_stacks;      /* how many those are */
+  int deadlocks;        /* how often all tasks waited for each other */
   int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
   gl_spare *spare;      /* finished coroutines to be used again */
   int spares;           /* how many those are, at most GL_SPARES */

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/inspect.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "core/host.h"
+#include "core/op.h"
 #include "core/preempt.h"
+#include "core/task.h"
 
 static int debug_census(lua_State *L) {
   const gl_census *c = &gl_host_of(L)->census;
@@ -32,8 +37,76 @@ static int debug_report_stalls(lua_State *L) {
   return 0;
 }
 
+/* ---- what every task is doing ---- */
+
+static const char *state_name(const gl_task *t) {
+  static const char *const names[] = {"new", "ready", "running", "waiting", "ended"};
+  return names[t->state];
+}
+
+/* The innermost line of Lua a task stands at: "app.lua:12", or "". */
+static void find_line(lua_State *co, char *out, size_t size) {
+  lua_Debug ar;
+  *out = 0;
+  for (int level = 0; co && lua_getstack(co, level, &ar); level++) {
+    if (!lua_getinfo(co, "Sl", &ar) || ar.currentline < 0 || strncmp(ar.source, "@green:", 7) == 0) continue;
+    snprintf(out, size, "%s:%d", ar.short_src, ar.currentline);
+    return;
+  }
+}
+
+static void push_task(lua_State *L, const gl_host *h, const gl_task *t) {
+  char line[LUA_IDSIZE + 16];
+  uint64_t now = uv_now(&h->loop);
+  lua_createtable(L, 0, 8);
+  lua_pushinteger(L, (lua_Integer)t->id);
+  lua_setfield(L, -2, "id");
+  lua_pushstring(L, state_name(t));
+  lua_setfield(L, -2, "state");
+  lua_pushnumber(L, (double)(now - t->born) / 1000);
+  lua_setfield(L, -2, "age");
+  lua_pushboolean(L, t->stack != NULL);
+  lua_setfield(L, -2, "parked");
+  lua_pushstring(L, t->site);
+  lua_setfield(L, -2, "spawned");
+  find_line(t->co, line, sizeof line);
+  lua_pushstring(L, line);
+  lua_setfield(L, -2, "line");
+  if (!t->op) return;
+  lua_pushstring(L, t->op->type->name);
+  lua_setfield(L, -2, "waits");
+  lua_pushnumber(L, (double)(now - t->op->since) / 1000);
+  lua_setfield(L, -2, "waited");
+}
+
+/* tasks() -> list of every live task, oldest last: id, state, age, parked, spawned, line, waits, waited */
+static int debug_tasks(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  lua_newtable(L);
+  lua_Integer i = 0;
+  for (const gl_task *t = h->live; t; t = t->next_live) {
+    push_task(L, h, t);
+    lua_rawseti(L, -2, ++i);
+  }
+  return 1;
+}
+
+void gl_inspect_print(const gl_host *h) {
+  char line[LUA_IDSIZE + 16];
+  uint64_t now = uv_now(&h->loop);
+  fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
+  for (const gl_task *t = h->live; t; t = t->next_live) {
+    find_line(t->co, line, sizeof line);
+    fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)(now - t->born) / 1000, state_name(t));
+    if (t->op) fprintf(stderr, " for %s since %.3f s", t->op->type->name, (double)(now - t->op->since) / 1000);
+    if (*line) fprintf(stderr, " at %s", line);
+    if (t->site) fprintf(stderr, ", spawned at %s", t->site);
+    fputc('\n', stderr);
+  }
+}
+
 int gl_open_debug(lua_State *L) {
-  static const luaL_Reg functions[] = {{"census", debug_census}, {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"tasks", debug_tasks}, {"census", debug_census}, {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -28,13 +28,18 @@ static void on_timeout(gl_timer *timer) {
   gl_op_detach(op, gl_scope_check(op->task) == GL_OVERDUE ? GL_OVERDUE : GL_TIMED_OUT);
 }
 
-void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
-  gl_host *h = gl_host_of(L);
-  gl_task *t = h->task;
-  GC_STRESS(L);
+void gl_op_check(lua_State *L, const gl_optype *type) {
+  gl_task *t = gl_host_of(L)->task;
   refuse_finalizer(L, type->name);
   if (!t) gl_error_raise(L, type->name, "ENOTASK", "cannot wait outside of a task");
   gl_scope_raise(L, t, type->name);
+}
+
+void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
+  GC_STRESS(L);
+  gl_op_check(L, type);
+  gl_host *h = gl_host_of(L);
+  gl_task *t = h->task;
   if (t->spent) {
     gl_op_free(t->spent);
     t->spent = NULL;
@@ -52,6 +57,7 @@ void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
   op->type = type;
   op->size = (uint32_t)size;
   op->host = h;
+  op->since = uv_now(&h->loop);
   op->pin = pin;
   op->timeout.fire = on_timeout;
   h->census.ops++;

@@ -35,6 +35,7 @@ struct gl_op {
   gl_task *task;    /* who waits; NULL before await and once detached */
   gl_op *next;      /* free for the binding's own queue until done; then the host's */
   gl_timer timeout;
+  uint64_t since;   /* loop time, ms, when it was made */
   uint32_t size;    /* of the whole op */
   int status;       /* 0 or UV_E*, valid when done */
   int pin;          /* registry reference of the value whose bytes the op uses */
@@ -46,6 +47,9 @@ struct gl_op {
  * the op is freed (bytes being written), 0 = none. Raises when there is no task to wait, the task was
  * cancelled, a finalizer is running, or memory is out. From here until gl_await nothing may raise. */
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx);
+
+/* Raise what gl_op_new would raise, but for memory: for those who must change something before it. */
+void gl_op_check(lua_State *L, const gl_optype *type);
 
 /* Wait until the op is done: yields where that is possible, parks elsewhere. `timeout` in seconds
  * (GL_FOREVER = none). Always `return gl_await(...)`. Results: what push returns. Raises ETIMEDOUT and

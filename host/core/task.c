@@ -63,6 +63,7 @@ static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
   t->id = ++h->task_ids;
   t->owner = owner;
   t->on_end = on_end;
+  t->born = uv_now(&h->loop);
   t->co_ref = t->context_ref = LUA_NOREF;
   t->refs = 1;
   t->next_live = h->live;

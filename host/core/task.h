@@ -42,6 +42,8 @@ struct gl_task {
   uint32_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
   uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
+  const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
+  uint64_t born;          /* loop time, ms */
   uint64_t id;            /* serial number, never used twice */
   int co_ref;             /* registry reference of co */
   int nargs;              /* for the first resume */

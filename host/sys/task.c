@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "core/preempt.h"
 #include "core/task.h"
 
 #define HANDLE "green.task"
@@ -159,15 +160,51 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
+/* Where the script spawned it: the first frame that is not one of our own modules. */
 static char *call_site(lua_State *L) {
   lua_Debug ar;
   char text[LUA_IDSIZE + 16];
-  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return NULL;
-  int n = snprintf(text, sizeof text, "%s:%d", ar.short_src, ar.currentline);
-  char *copy = n > 0 ? malloc((size_t)n + 1) : NULL;
-  if (copy) memcpy(copy, text, (size_t)n + 1);
-  return copy;
+  int level = 1;
+  do
+    if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar)) return NULL;
+  while ((ar.currentline < 0 || strncmp(ar.source, "@green:", 7) == 0) && ++level < 20);
+  snprintf(text, sizeof text, "%s:%d", ar.short_src, ar.currentline);
+  return strdup(text);
 }
+
+/* ---- context: values that follow a task into its children ---- */
+
+/* Pushes a copy of the running task's context, or nil when it has none. */
+static void copy_context(lua_State *L) {
+  gl_task *t = gl_host_of(L)->task;
+  if (!t || t->context_ref == LUA_NOREF) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_newtable(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->context_ref);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) { /* copy context key value */
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+}
+
+/* context() -> the table of the running task */
+static int task_context(lua_State *L) {
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) return gl_error_raise(L, "task.context", "ENOTASK", "outside of a task");
+  if (t->context_ref == LUA_NOREF) {
+    lua_newtable(L);
+    t->context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->context_ref);
+  return 1;
+}
+
+/* ---- spawn ---- */
 
 static int task_spawn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -176,18 +213,32 @@ static int task_spawn(lua_State *L) {
   *handle = NULL; /* until the task exists there is nothing to collect */
   luaL_setmetatable(L, HANDLE);
   lua_insert(L, 1); /* handle fn args... */
+  copy_context(L);
+  int context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
   spawned *s = calloc(1, sizeof *s);
   gl_task *t = s ? gl_task_spawn(L, nargs, s, on_end) : NULL; /* handle */
   if (!t) {
     free(s);
+    luaL_unref(L, LUA_REGISTRYINDEX, context);
     return luaL_error(L, "not enough memory for a task");
   }
+  t->context_ref = context;
+  t->site = s->site = call_site(L);
   s->grace.fire = on_grace;
-  s->site = call_site(L);
   s->handle = true;
   s->task = t;
   *handle = s;
   return 1;
+}
+
+/* cpu_limit(seconds): the running task may use so much more CPU, counted in slices it did not make way by itself */
+static int task_cpu_limit(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds > 0 && seconds < 1e6, 1, "a number of seconds > 0 expected");
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) return gl_error_raise(L, "task.cpu_limit", "ENOTASK", "outside of a task");
+  t->max_preempted = t->preempted + (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1;
+  return 0;
 }
 
 static int task_current(lua_State *L) {
@@ -200,7 +251,7 @@ static int task_current(lua_State *L) {
 int gl_open_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", handle_gc}, {"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"current", task_current}, {"spawn", task_spawn}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"spawn", task_spawn}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);

@@ -1,12 +1,195 @@
 -- SPDX-License-Identifier: MIT
--- Tasks: one running script each. The C half spawns, joins and cancels; time comes from green.timer.
+-- Tasks: one running script each, with structure, deadlines, cancellation and ways to talk. The C half spawns, joins
+-- and cancels (host/sys/task.c); what is put together from that is here.
 local native = require "green.task.native"
+local channel = require "green.channel"
+local scope = require "green.scope"
 local semaphore = require "green.semaphore"
 local timer = require "green.timer"
 
-return {
-  semaphore = semaphore.new,
-  spawn = native.spawn,
-  sleep = timer.sleep,
+local M = {
+  channel = channel.new,
+  cpu_limit = native.cpu_limit,
   now = timer.now,
+  semaphore = semaphore.new,
+  sleep = timer.sleep,
+  spawn = native.spawn,
 }
+
+local FOREVER = math.huge
+
+-- ---- time ----
+
+--- fn's results, unless `seconds` pass: then the await it is in, and each later one, raises EDEADLINE.
+function M.deadline(seconds, fn, ...)
+  if type(seconds) ~= "number" then error("task.deadline: a number of seconds expected, not a " .. type(seconds), 2) end
+  local _ <close> = scope.enter(seconds)
+  return fn(...)
+end
+
+--- Runs clean-up that must wait although the task was cancelled: nothing from outside reaches in, but it has only
+--- `seconds` itself.
+function M.shield(seconds, fn, ...)
+  if type(seconds) ~= "number" then error("task.shield: a number of seconds expected, not a " .. type(seconds), 2) end
+  local _ <close> = scope.enter(seconds, true)
+  return fn(...)
+end
+
+--- fn() in `seconds`, as a task: its handle.
+function M.after(seconds, fn, ...)
+  return native.spawn(function(...)
+    timer.sleep(seconds)
+    return fn(...)
+  end, ...)
+end
+
+--- fn() each `seconds`, as a task, until it is cancelled or fn raises. The next run is due `seconds` after the last
+--- one was; runs that would overlap are left out.
+function M.every(seconds, fn, ...)
+  if not (type(seconds) == "number" and seconds > 0) then error("task.every: a number of seconds > 0 expected", 2) end
+  return native.spawn(function(...)
+    local due = timer.now()
+    while true do
+      due = math.max(due + seconds, timer.now())
+      timer.sleep(due - timer.now())
+      fn(...)
+    end
+  end, ...)
+end
+
+-- ---- context ----
+
+--- Values that follow a task into its children: task.context.user = "ann".
+M.context = setmetatable({}, {
+  __index = function(_, key) return native.context()[key] end,
+  __newindex = function(_, key, value) native.context()[key] = value end,
+  __pairs = function() return pairs(native.context()) end,
+})
+
+-- ---- groups ----
+
+local Group = {}
+Group.__index = Group
+
+local function fail(group, err)
+  if not group.failed and not group.ending then
+    group.failed, group.failure = true, err
+    group:cancel()
+    group.scope:cancel() -- the body stops waiting, too
+  end
+end
+
+local function run(group, fn, ...)
+  local _ <close> = setmetatable({}, { __close = function(_, err) if err ~= nil then fail(group, err) end end })
+  return fn(...)
+end
+
+--- A child of the group: task.spawn(fn, ...), whose failure ends the group.
+function Group:spawn(fn, ...)
+  if type(fn) ~= "function" then error("group:spawn: a function expected, not a " .. type(fn), 2) end
+  if self.closed then error("group:spawn: the group has ended", 2) end
+  local child = native.spawn(run, self, fn, ...)
+  self.children[#self.children + 1] = child
+  return child
+end
+
+--- Cancels every child; not a failure.
+function Group:cancel()
+  self.ending = true
+  for _, child in ipairs(self.children) do child:cancel() end
+end
+
+local function wait_for(children)
+  local i = 1
+  while children[i] do -- a child may spawn more meanwhile
+    pcall(children[i].join, children[i])
+    i = i + 1
+  end
+end
+
+-- Runs on every way out of the group, and comes back when no child lives.
+local function finish(group, err)
+  if err ~= nil then group:cancel() end
+  M.shield(FOREVER, wait_for, group.children)
+  group.closed = true
+  group.scope:leave()
+  if group.failed and not rawequal(group.failure, err) then error(group.failure, 0) end
+end
+
+--- body(group)'s results, once every child of the group has ended. The first failure, of a child or the body, cancels
+--- the others and is raised.
+function M.group(body)
+  if type(body) ~= "function" then error("task.group: a function expected, not a " .. type(body), 2) end
+  local group = setmetatable({ children = {}, scope = scope.enter() }, Group)
+  local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
+  local results = table.pack(body(group))
+  wait_for(group.children)
+  return table.unpack(results, 1, results.n)
+end
+
+-- ---- many at once ----
+
+--- { fn(value, i), ... } for each value of the list, at most `opts.max` (64) at once, in the list's order.
+function M.map(list, fn, opts)
+  local results, permits = {}, semaphore.new(opts and opts.max or 64)
+  M.group(function(group)
+    for i = 1, #list do
+      permits:acquire(FOREVER)
+      group:spawn(function()
+        local _ <close> = permits
+        results[i] = fn(list[i], i)
+      end)
+    end
+  end)
+  return results
+end
+
+--- Runs all functions at once: their first results under the same keys.
+function M.all(functions)
+  local results = {}
+  M.group(function(group)
+    for key, fn in pairs(functions) do
+      group:spawn(function() results[key] = fn() end)
+    end
+  end)
+  return results
+end
+
+--- Runs all functions at once: the results of the first that ends. The others are cancelled. A failure counts as an end.
+function M.race(functions)
+  if #functions == 0 then error("task.race: nobody runs", 2) end
+  local finish_line = channel.new(#functions)
+  return M.group(function(group)
+    for _, fn in ipairs(functions) do
+      group:spawn(function() finish_line:send(table.pack(fn())) end)
+    end
+    local first = finish_line:receive()
+    group:cancel()
+    return table.unpack(first, 1, first.n)
+  end)
+end
+
+-- ---- mutual exclusion ----
+
+local Mutex = {}
+Mutex.__index = Mutex
+
+--- Waits for the lock. The result unlocks it when a <close> variable that holds it goes: local _ <close> = m:lock()
+function Mutex:lock(timeout)
+  if self.owner == native.current() then error("mutex: the task has it locked already", 2) end
+  self.permit:acquire(timeout or FOREVER)
+  self.owner = native.current()
+  return self
+end
+
+function Mutex:unlock()
+  if self.owner ~= native.current() then error("mutex: unlocked by a task that has not locked it", 2) end
+  self.owner = nil
+  self.permit:release()
+end
+
+Mutex.__close = Mutex.unlock
+
+function M.mutex() return setmetatable({ permit = semaphore.new(1) }, Mutex) end
+
+return M

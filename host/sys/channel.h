@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Channels between tasks: the Lua module green.channel.
+ */
+#ifndef GL_SYS_CHANNEL_H
+#define GL_SYS_CHANNEL_H
+
+#include <lua.h>
+
+/* new([capacity]) -> channel with :send, :receive, :try_send, :try_receive, :close and iteration. */
+int gl_open_channel(lua_State *L);
+
+#endif

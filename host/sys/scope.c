@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "sys/scope.h"
+
+#include "core/error.h"
+#include "core/op.h"
+#include "core/scope.h"
+
+#define SCOPE "green.scope"
+
+static int scope_enter(lua_State *L) {
+  double seconds = gl_check_timeout(L, 1, GL_FOREVER);
+  bool shield = lua_toboolean(L, 2);
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) return gl_error_raise(L, "scope.enter", "ENOTASK", "outside of a task");
+  gl_scope *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (gl_scope){0};
+  luaL_setmetatable(L, SCOPE);
+  gl_scope_enter(t, s, seconds, shield);
+  return 1;
+}
+
+static int scope_leave(lua_State *L) {
+  gl_scope_leave(luaL_checkudata(L, 1, SCOPE));
+  return 0;
+}
+
+static int scope_cancel(lua_State *L) {
+  gl_scope_cancel(luaL_checkudata(L, 1, SCOPE));
+  return 0;
+}
+
+int gl_open_scope(lua_State *L) {
+  static const luaL_Reg meta[] = {{"__close", scope_leave}, {"__gc", scope_leave}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"cancel", scope_cancel}, {"leave", scope_leave}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"enter", scope_enter}, {NULL, NULL}};
+  luaL_newmetatable(L, SCOPE);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  luaL_newlib(L, functions);
+  return 1;
+}
