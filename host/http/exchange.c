@@ -160,6 +160,7 @@ static bool set_upload(gl_exchange *x, const gl_request *rq) {
   x->upload = rq->body;
   if (rq->stream && !(x->upload = x->upload_copy = memdup(rq->body, rq->body_len))) return false; /* the op goes before the body */
   x->upload_len = rq->body_len;
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL); /* an earlier use of the handle may have set it, and it would win */
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
   curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload);
   curl_easy_setopt(easy, CURLOPT_READDATA, x);

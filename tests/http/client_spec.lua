@@ -358,6 +358,13 @@ describe("green.http", function()
       assert.are.equal(first, tonumber(http.get(base .. "/connections").body))
     end)
 
+    it("forget the empty body of the request before", function() -- a POST used the one of its handle's last use
+      for _ = 1, 5 do
+        assert.are.equal("", http.post(base .. "/echo"):json().body)
+        assert.are.equal("full", http.post(base .. "/echo", { body = "full" }):json().body)
+      end
+    end)
+
     it("survives servers that close kept connections", function()
       for _ = 1, 20 do
         failure(http.get, base .. "/cut")
