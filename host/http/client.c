@@ -119,7 +119,7 @@ static int push_request(lua_State *L, gl_op *op) { /* response, repeated headers
   exchange_op *e = (exchange_op *)op;
   gl_exchange *x = e->x;
   if (!x) return gl_error_raise(L, op->type->name, "ENOMEM", "not enough memory");
-  if (x->code != CURLE_OK) return raise_exchange(L, x, e->method, e->url);
+  if (x->code != CURLE_OK && !(x->streams && x->headed)) return raise_exchange(L, x, e->method, e->url);
   luaL_checkstack(L, 12, "http response");
   lua_createtable(L, 0, 5);
   lua_pushinteger(L, x->status);
