@@ -86,17 +86,50 @@ int gl_head_value(gl_head *h, const gl_head_limits *max, const char *at, size_t 
   return 0;
 }
 
-int gl_head_raw(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+const char *gl_head_bad_line(char before, const char *at, size_t n) {
   const char *end = at + n, *p = at;
+  if (n && before == '\n' && (*at == ' ' || *at == '\t')) return "folded header line";
+  while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+    if ((p > at ? p[-1] : before) != '\r') return "a line ends in LF without CR";
+    if (++p < end && (*p == ' ' || *p == '\t')) return "folded header line";
+  }
+  return NULL;
+}
+
+/* The byte `back` before p, which may have come with an earlier piece. */
+static char byte_before(const gl_head *h, const char *at, const char *p, size_t back) {
+  size_t here = (size_t)(p - at);
+  return back <= here ? p[-(long)back] : h->tail[sizeof h->tail - (back - here)];
+}
+
+static void keep_tail(gl_head *h, const char *at, size_t n) {
+  size_t keep = sizeof h->tail;
+  if (n < keep) memmove(h->tail, h->tail + n, keep - n);
+  else at += n - keep;
+  if (n < keep) memcpy(h->tail + keep - n, at, n);
+  else memcpy(h->tail, at, keep);
+}
+
+/* Empty lines may come first. Of the request line, note the length; llhttp also speaks RTSP and ICE. */
+static int request_line(gl_head *h, const char *at, size_t n) {
+  const char *end = at + n, *p = at;
+  while (!h->line_len && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+    uint32_t after = h->raw + (uint32_t)(p - at) + 1, len = after - h->line_at;
+    if (len == 2) h->line_at = after;
+    else if (byte_before(h, at, p, 9) != 'H') return refuse(h, 400, "the request line does not end in an HTTP version");
+    else h->line_len = len;
+    p++;
+  }
+  return 0;
+}
+
+int gl_head_raw(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  const char *wrong = gl_head_bad_line(h->tail[sizeof h->tail - 1], at, n);
+  if (wrong) return refuse(h, 400, wrong);
+  if (!h->line_len && request_line(h, at, n) != 0) return -1;
   h->raw += (uint32_t)n;
   if (h->raw > max->bytes + max->target) return refuse(h, 431, "request header fields too large");
-  if (h->last == '\n' && n && (*at == ' ' || *at == '\t') && h->len) return refuse(h, 400, "folded header line");
-  while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-    char before = p > at ? p[-1] : (char)h->last;
-    if (before != '\r') return refuse(h, 400, "a line ends in LF without CR");
-    if (++p < end && (*p == ' ' || *p == '\t')) return refuse(h, 400, "folded header line");
-  }
-  if (n) h->last = (uint8_t)end[-1];
+  keep_tail(h, at, n);
   return 0;
 }
 
@@ -142,17 +175,38 @@ bool gl_head_has(const gl_head *h, const char *name, const char *token) {
   return false;
 }
 
+static bool is_host_char(char c) {
+  if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) return true;
+  return c && strchr("-._~%!$&'()*+;=", c); /* RFC 3986, 3.2.2, without the comma that joins repeated headers */
+}
+
+/* A name or an address, and perhaps a port. */
+static bool is_host(const char *p, size_t n) {
+  const char *end = p + n;
+  if (n && *p == '[') {
+    do p++;
+    while (p < end && (strchr("0123456789abcdefABCDEF:.", *p) && *p));
+    if (p == end || *p++ != ']') return false;
+  } else {
+    while (p < end && is_host_char(*p)) p++;
+  }
+  if (p == end) return true;
+  if (*p++ != ':' || end - p > 5) return false;
+  while (p < end && *p >= '0' && *p <= '9') p++;
+  return p == end;
+}
+
 /* One walk over the lines, for what the names alone decide. */
 static int check_fields(gl_head *h) {
   int hosts = 0;
   for (uint32_t i = 0; i < h->nfields; i++) {
     const gl_field *f = &h->fields[i];
     const char *name = h->text + f->name;
+    if (!f->name_len) return refuse(h, 400, "a header line without a name");
     if (memchr(name, '_', f->name_len)) return refuse(h, 400, "a header name contains an underscore");
     if (f->name_len == 4 && memcmp(name, "host", 4) == 0) {
       hosts++;
-      if (memchr(h->text + f->value, ',', f->value_len) || memchr(h->text + f->value, ' ', f->value_len))
-        return refuse(h, 400, "the Host header is not one host");
+      if (!is_host(h->text + f->value, f->value_len)) return refuse(h, 400, "the Host header is not one host");
     } else if (f->name_len == 6 && memcmp(name, "expect", 6) == 0) {
       if (f->value_len != 12 || strncasecmp(h->text + f->value, "100-continue", 12) != 0) return refuse(h, 417, "unknown expectation");
       h->expect_continue = h->minor >= 1;
@@ -168,19 +222,36 @@ static int check_fields(gl_head *h) {
   return 0;
 }
 
-/* Origin form, asterisk form for OPTIONS, and absolute form, of which only the path is kept (RFC 9112, 3.2). */
-static int check_target(gl_head *h) {
-  char *t = h->text;
-  if (h->target_len && t[0] == '/') return 0;
-  if (h->target_len == 1 && t[0] == '*' && h->method == HTTP_OPTIONS) return 0;
-  uint32_t scheme = h->target_len > 7 && strncasecmp(t, "http://", 7) == 0 ? 7 : h->target_len > 8 && strncasecmp(t, "https://", 8) == 0 ? 8 : 0;
-  if (!scheme) return refuse(h, 400, "the request target is neither a path nor a URL");
+/* Only the path of an absolute target is kept, and its host is the Host header's value (RFC 9112, 3.2.2). */
+static int split_url(gl_head *h, uint32_t scheme) {
+  char *t = h->text, host[264];
   uint32_t i = scheme;
   while (i < h->target_len && t[i] != '/' && t[i] != '?') i++;
-  if (i == h->target_len || t[i] == '?') t[--i] = '/'; /* the last byte of the host makes room for it */
-  memmove(t, t + i, h->target_len - i);
-  h->target_len -= i;
+  uint32_t host_len = i - scheme, rest = h->target_len - i;
+  if (!host_len || host_len > sizeof host || !is_host(t + scheme, host_len)) return refuse(h, 400, "the request target has no valid host");
+  memcpy(host, t + scheme, host_len);
+  bool no_path = !rest || t[i] == '?';
+  memmove(t + no_path, t + i, rest);
+  t[0] = '/';
+  h->target_len = rest + no_path;
+  memcpy(t + h->target_len, host, host_len); /* there is room: the scheme is gone */
+  for (uint32_t f = 0; f < h->nfields; f++) {
+    if (!same(h, &h->fields[f], "host", 4)) continue;
+    h->fields[f].value = h->target_len;
+    h->fields[f].value_len = host_len;
+  }
   return 0;
+}
+
+/* Origin form, absolute form, and the asterisk for OPTIONS. */
+static int check_target(gl_head *h) {
+  const char *t = h->text;
+  if (memchr(t, '#', h->target_len)) return refuse(h, 400, "the request target has a fragment");
+  if (h->target_len && t[0] == '/') return 0;
+  if (h->target_len == 1 && t[0] == '*' && h->method == HTTP_OPTIONS) return 0;
+  if (h->target_len > 7 && strncasecmp(t, "http://", 7) == 0) return split_url(h, 7);
+  if (h->target_len > 8 && strncasecmp(t, "https://", 8) == 0) return split_url(h, 8);
+  return refuse(h, 400, "the request target is neither a path nor a URL");
 }
 
 int gl_head_complete(gl_head *h, const llhttp_t *parser) {
@@ -189,8 +260,11 @@ int gl_head_complete(gl_head *h, const llhttp_t *parser) {
   if (parser->http_major == 0) return refuse(h, 400, "no HTTP version");
   if (parser->http_major != 1 || parser->http_minor > 1) return refuse(h, 505, "HTTP version not supported");
   if (h->method == HTTP_CONNECT || h->method == HTTP_TRACE || h->method == HTTP_PRI) return refuse(h, 501, "method not implemented");
+  if (h->line_len != strlen(llhttp_method_name((llhttp_method_t)h->method)) + h->target_len + 12) /* METHOD SP target SP HTTP/1.1 CRLF */
+    return refuse(h, 400, "malformed request line");
   trim(h);
   if (check_fields(h) != 0 || check_target(h) != 0) return -1;
+  if (h->chunked != ((parser->flags & F_CHUNKED) != 0)) return refuse(h, 400, "malformed Transfer-Encoding");
   h->keep_alive = llhttp_should_keep_alive(parser) != 0;
   h->upgrade = parser->upgrade != 0;
   h->content_length = h->chunked ? 0 : parser->content_length;
@@ -198,24 +272,34 @@ int gl_head_complete(gl_head *h, const llhttp_t *parser) {
   return 0;
 }
 
+static bool is_token_char(char c) {
+  if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) return true;
+  return c && strchr("!#$%&'*+-.^_`|~", c); /* RFC 9110, 5.6.2 */
+}
+
+/* Did the parser stop in or right behind a token? Decided by the bytes up to there: the rest may be still to come. */
+static bool stopped_in_token(const gl_head *h, const char *at, const char *bytes, size_t n) {
+  if (at < bytes || at >= bytes + n) return false;
+  return is_token_char(*at) || (*at == ' ' && is_token_char(byte_before(h, bytes, at, 1)));
+}
+
 void gl_head_refuse(gl_head *h, const llhttp_t *parser, const char *bytes, size_t n) {
   if (h->status) return;
+  const char *reason = llhttp_get_error_reason(parser);
   switch (llhttp_get_errno(parser)) {
-    case HPE_INVALID_METHOD: { /* a token we do not know is 501, anything else is 400 */
-      size_t i = 0;
-      while (i < n && i < 32 && ((bytes[i] >= 'A' && bytes[i] <= 'Z') || bytes[i] == '-')) i++;
-      if (i > 0 && i < n && bytes[i] == ' ') refuse(h, 501, "method not implemented");
+    case HPE_INVALID_METHOD:
+      if (stopped_in_token(h, llhttp_get_error_pos(parser), bytes, n)) refuse(h, 501, "method not implemented");
       else refuse(h, 400, "malformed method");
       break;
-    }
-    case HPE_INVALID_VERSION: {
-      const char *at = llhttp_get_error_pos(parser), *from = at;
-      while (from > bytes && from[-1] != ' ') from--;
-      if (at - from >= 5 && at - from <= 8 && memcmp(from, "HTTP/", 5) == 0 && at < bytes + n && *at >= '0' && *at <= '9')
-        refuse(h, 505, "HTTP version not supported");
+    case HPE_INVALID_CONSTANT:
+      if (strcmp(reason, "Invalid method for HTTP/x.x request") == 0) refuse(h, 501, "method not implemented");
+      else refuse(h, 400, reason);
+      break;
+    case HPE_INVALID_VERSION:
+      if (strcmp(reason, "Invalid HTTP version") == 0) refuse(h, 505, "HTTP version not supported");
       else refuse(h, 400, "malformed HTTP version");
       break;
-    }
-    default: refuse(h, 400, llhttp_get_error_reason(parser));
+    case HPE_PAUSED_H2_UPGRADE: refuse(h, 505, "HTTP/2 is not spoken here"); break;
+    default: refuse(h, 400, reason);
   }
 }

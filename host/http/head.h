@@ -36,7 +36,9 @@ typedef struct gl_head {
   const char *reason;   /* and why */
   uint8_t method;       /* llhttp_method_t */
   uint8_t minor;        /* HTTP/1.minor */
-  uint8_t last;         /* how the bytes seen so far ended: 0, '\r' or '\n' */
+  char tail[9];         /* the last bytes seen, so that a line may come in pieces */
+  uint32_t line_at;     /* where in the head the request line begins */
+  uint32_t line_len;    /* its length with CRLF; 0 = it is not over yet */
   bool in_value;        /* the last span was a value */
   bool keep_alive, chunked, upgrade, expect_continue, has_body;
   uint64_t content_length; /* when has_body and not chunked */
@@ -51,8 +53,12 @@ int gl_head_target(gl_head *h, const gl_head_limits *max, const char *at, size_t
 int gl_head_name(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
 int gl_head_value(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
 
-/* Look at raw bytes that belong to the head: line ends must be CRLF and nothing may be folded. */
+/* Look at raw bytes that belong to the head, for what llhttp lets pass: line ends must be CRLF, nothing may be
+ * folded, and the protocol is HTTP. */
 int gl_head_raw(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
+
+/* What is wrong with the ends of lines in these bytes, of which the one before was `before`; NULL = nothing. */
+const char *gl_head_bad_line(char before, const char *at, size_t n);
 
 /* All lines are there: take the parser's view of it and check the whole. 0, or -1 with status and reason. */
 int gl_head_complete(gl_head *h, const llhttp_t *parser);
