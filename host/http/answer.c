@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "core/error.h"
@@ -55,6 +56,7 @@ static char *put_head(char *to, gl_conn *c, int status) {
     to = PUT(to, "\r\n");
   }
   to = put_date(to, c->server);
+  if (c->wants_continue || c->body_bad) c->close_after = true; /* where the next request begins, nobody can tell */
   if (c->close_after) to = PUT(to, "Connection: close\r\n");
   else if (c->minor == 0) to = PUT(to, "Connection: keep-alive\r\n");
   return to;
@@ -102,7 +104,7 @@ void gl_answer_error(gl_conn *c, int status, const char *reason) {
 
 typedef struct plan {
   int status;
-  bool has_type, has_length, has_body; /* headers and body the response brings itself */
+  bool has_type, has_length, close; /* headers the response brings itself */
   lua_Integer length;
 } plan;
 
@@ -149,6 +151,7 @@ static void check_headers(lua_State *L, int idx, plan *p) {
       check_value(L, -1, name);
     }
     if (is(name, n, "content-type")) p->has_type = true;
+    if (is(name, n, "connection")) p->close = lua_type(L, -1) == LUA_TSTRING && strcasecmp(lua_tostring(L, -1), "close") == 0;
     if (is(name, n, "transfer-encoding")) luaL_error(L, "Transfer-Encoding is not a handler's to set");
     if (is(name, n, "content-length")) {
       int ok;
@@ -180,18 +183,16 @@ static void write_header(lua_State *L, gl_stream *s, const char *name, size_t n,
 }
 
 /* Allocates nothing in Lua, so it cannot raise between two lines. */
-static void write_headers(lua_State *L, int idx, gl_conn *c, bool keep_length) {
+static void write_headers(lua_State *L, int idx, gl_conn *c) {
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     size_t n;
     const char *name = lua_tolstring(L, -2, &n);
-    bool ours = is(name, n, "date") || is(name, n, "connection") || (!keep_length && is(name, n, "content-length"));
-    if (ours) {
-      if (is(name, n, "connection") && lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "close") == 0) c->close_after = true;
-    } else if (lua_istable(L, -1)) {
+    bool ours = is(name, n, "date") || is(name, n, "connection") || is(name, n, "content-length");
+    if (!ours && lua_istable(L, -1)) {
       for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) write_header(L, c->stream, name, n, -1);
       lua_pop(L, 1);
-    } else {
+    } else if (!ours) {
       write_header(L, c->stream, name, n, -1);
     }
     lua_pop(L, 1);
@@ -200,29 +201,35 @@ static void write_headers(lua_State *L, int idx, gl_conn *c, bool keep_length) {
 
 static int stream_done(lua_State *L, int status, lua_KContext ctx);
 
-/* Index 1: the request. `response` at idx; its headers table (or nil) at idx + 1. */
-static void start_response(lua_State *L, gl_conn *c, int idx, plan *p, bool keep_length) {
+/* Index 1: the request. The response's headers table (or nil) at idx + 1. */
+static void start_response(lua_State *L, gl_conn *c, int idx, const plan *p) {
   gl_stream *s = c->stream;
   char head[320];
-  if (lua_istable(L, idx + 1)) {
-    lua_getfield(L, idx + 1, "connection");
-    if (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "close") == 0) c->close_after = true;
-    lua_pop(L, 1);
-  }
+  if (p->close) c->close_after = true;
   c->answered = true;
   gl_stream_write(s, head, (size_t)(put_head(head, c, p->status) - head));
-  if (lua_istable(L, idx + 1)) write_headers(L, idx + 1, c, keep_length);
+  if (lua_istable(L, idx + 1)) write_headers(L, idx + 1, c);
+}
+
+static char *put_length(char *to, uint64_t n) {
+  to = PUT(to, "Content-Length: ");
+  to = put_number(to, n);
+  return PUT(to, "\r\n");
 }
 
 static int send_stream(lua_State *L, gl_conn *c, int idx, plan *p) {
-  c->counted = p->has_length;
+  bool silent = bodiless(p->status);
+  char tail[64], *to = tail;
+  c->counted = p->has_length && !silent;
   c->owed = (uint64_t)p->length;
-  c->chunked = !c->counted && c->minor >= 1;
-  if (!c->counted && !c->chunked) c->close_after = true;
-  start_response(L, c, idx, p, c->counted);
-  if (c->chunked && !bodiless(p->status)) gl_stream_write(c->stream, "Transfer-Encoding: chunked\r\n", 28);
-  gl_stream_write(c->stream, "\r\n", 2);
-  if (c->head_only || bodiless(p->status)) return 0;
+  c->chunked = !c->counted && !silent && c->minor >= 1;
+  if (!c->counted && !c->chunked && !silent) c->close_after = true;
+  start_response(L, c, idx, p);
+  if (c->counted) to = put_length(to, c->owed);
+  if (c->chunked) to = PUT(to, "Transfer-Encoding: chunked\r\n");
+  to = PUT(to, "\r\n");
+  gl_stream_write(c->stream, tail, (size_t)(to - tail));
+  if (c->head_only || silent) return 0;
   c->streaming = true;
   lua_getfield(L, idx, "stream");
   gl_req **writer = lua_newuserdatauv(L, sizeof *writer, 1);
@@ -322,8 +329,8 @@ static int send_response(lua_State *L, gl_conn *c) {
   }
   size_t n = 0;
   const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
-  bool keep_length = !body && p.has_length; /* a HEAD or 304 answer may tell the length of what it does not send */
-  start_response(L, c, idx, &p, keep_length);
+  bool told = !body && p.has_length && (c->head_only || p.status == 304); /* the length of what is not sent */
+  start_response(L, c, idx, &p);
   char tail[160], *to = tail;
   if (!bodiless(p.status)) {
     if (type && !p.has_type) {
@@ -331,12 +338,9 @@ static int send_response(lua_State *L, gl_conn *c) {
       to = put(to, type, strlen(type));
       to = PUT(to, "\r\n");
     }
-    if (!keep_length) {
-      to = PUT(to, "Content-Length: ");
-      to = put_number(to, n);
-      to = PUT(to, "\r\n");
-    }
   }
+  if (told) to = put_length(to, (uint64_t)p.length);
+  else if (!bodiless(p.status)) to = put_length(to, n);
   to = PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (body && !c->head_only && !bodiless(p.status)) gl_stream_write(c->stream, body, n);
@@ -384,7 +388,10 @@ typedef struct write_op {
   gl_conn *conn;
 } write_op;
 
+static int finished(lua_State *L) { return gl_error_raise(L, "http.write", "ECLOSED", "the response was finished already"); }
+
 static int push_write(lua_State *L, gl_op *op) {
+  if (op->status == UV_ECANCELED) return finished(L);
   if (op->status < 0) return gl_error_status(L, op->type->name, op->status, "the client is gone");
   return 0;
 }
@@ -413,7 +420,7 @@ static int writer_write(lua_State *L) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
   gl_conn *c = (*writer)->conn;
-  if (!c || !c->streaming) return gl_error_raise(L, "http.write", "ECLOSED", "the response was finished already");
+  if (!c || !c->streaming) return finished(L);
   if (c->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
   if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_status(L, "http.write", UV_EPIPE, "the client is gone");
   if (n) write_piece(L, c, bytes, n);

@@ -10,7 +10,7 @@ enum { BODY = 2 }; /* the user value of a request that keeps the whole body */
 
 typedef struct body_op {
   gl_op op;
-  gl_conn *conn;  /* valid until done: the connection wakes us before it goes */
+  gl_conn *conn;  /* valid until done, not after: the connection wakes us before it goes */
   size_t max;     /* whole: refuse more than this; pieces: 0 */
 } body_op;
 
@@ -20,6 +20,8 @@ static int too_large(lua_State *L, size_t max) {
   lua_setfield(L, -2, "status");
   return lua_error(L);
 }
+
+static int answered(lua_State *L) { return gl_error_raise(L, "req.body", "ECLOSED", "the request was answered already"); }
 
 static int broken(lua_State *L, int status) {
   if (status == UV_EPROTO) gl_error_push(L, "req.body", "EPROTO", "the request body is malformed");
@@ -59,13 +61,17 @@ static int take_piece(lua_State *L, gl_conn *c) {
 
 static int push_body(lua_State *L, gl_op *op) {
   body_op *b = (body_op *)op;
+  gl_conn *c = gl_check_request(L, 1)->conn;
+  if (!c) return answered(L);
+  c->body_busy = false;
   if (op->status < 0) return broken(L, op->status);
-  return b->max ? take_whole(L, b->conn, b->max) : take_piece(L, b->conn);
+  return b->max ? take_whole(L, c, b->max) : take_piece(L, c);
 }
 
 static void cancel_body(gl_op *op) {
   body_op *b = (body_op *)op;
   b->conn->reader = NULL;
+  b->conn->body_busy = false;
   gl_op_done(op, UV_ECANCELED);
 }
 
@@ -73,8 +79,8 @@ static const gl_optype body_type = {"req.body", push_body, cancel_body, NULL};
 
 static gl_conn *check_conn(lua_State *L) {
   gl_req *r = gl_check_request(L, 1);
-  if (!r->conn) gl_error_raise(L, "req.body", "ECLOSED", "the request was answered already");
-  if (r->conn->reader) gl_error_raise(L, "req.body", "EBUSY", "another task is reading this body");
+  if (!r->conn) answered(L);
+  if (r->conn->body_busy) gl_error_raise(L, "req.body", "EBUSY", "another task is reading this body");
   return r->conn;
 }
 
@@ -83,6 +89,7 @@ static int read_body(lua_State *L, gl_conn *c, size_t max) {
   b->conn = c;
   b->max = max;
   c->reader = &b->op;
+  c->body_busy = true;
   c->reader_wants = max;
   gl_conn_want_body(c);
   return gl_await(L, &b->op, GL_FOREVER);
@@ -98,7 +105,7 @@ static int req_body(lua_State *L) {
   gl_conn *c = check_conn(L);
   size_t max = asked ? (size_t)asked : c->server->limits.max_body;
   uint64_t announced = c->parser.content_length; /* what is still to come, for a body of known length */
-  if (!c->body_done && !(c->parser.flags & F_CHUNKED) && c->body.len + announced > max) return too_large(L, max);
+  if (!c->body_done && !(c->parser.flags & F_CHUNKED) && (announced > max || c->body.len + announced > max)) return too_large(L, max);
   if (c->body_done || c->body_bad || c->body.len > max || !c->stream) return take_whole(L, c, max);
   return read_body(L, c, max);
 }

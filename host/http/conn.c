@@ -13,6 +13,7 @@
 #define BODY_HIGH ((size_t)256 * 1024) /* body bytes kept while nobody asks for them */
 #define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
 #define LINGER_SECONDS 2.0
+#define FRAMING_RATIO 16               /* a chunk of one byte takes six more */
 
 static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
 
@@ -94,7 +95,9 @@ void gl_conn_abort(gl_conn *c) {
 void gl_conn_retire(gl_conn *c) {
   c->close_after = true;
   if (c->takeover) c->takeover->retire(c->proto);
-  if (c->state == GL_CONN_HEAD && !c->head && c->stream) gl_stream_finish(c->stream, false);
+  if (!c->stream) return;
+  if (c->state == GL_CONN_HEAD && !c->head) gl_stream_finish(c->stream, false);
+  else if (c->state == GL_CONN_DRAIN) close_gently(c, true);
 }
 
 gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, void *proto) {
@@ -110,17 +113,24 @@ gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, v
 
 /* ---- the request in progress ---- */
 
-static void next_request(gl_conn *c) {
+static void next_request(gl_conn *c, bool in_driver) {
   c->state = GL_CONN_HEAD;
+  c->stalled = gl_stream_full(c->stream);
+  if (c->stalled) { /* a client that sends requests and reads no answers gets no more of them */
+    gl_stream_pause(c->stream);
+    set_deadline(c, c->server->limits.write_timeout);
+    return;
+  }
   set_deadline(c, c->server->limits.keepalive_timeout);
   if (c->in.len) {
-    size_t used = consume(c, gl_buf_at(&c->in), c->in.len, true);
+    size_t used = consume(c, gl_buf_at(&c->in), c->in.len, in_driver);
+    if (c->state == GL_CONN_LINGER) return; /* refused: what else came is gone */
     gl_buf_eat(&c->in, used);
   }
   if (!c->in.len) gl_buf_free(&c->in);
+  if (c->in.len <= IN_HIGH) gl_stream_read(c->stream); /* also while busy: to see the client leave */
   if (c->state != GL_CONN_HEAD) return;
   if (c->eof || c->server->closing) close_gently(c, false);
-  else gl_stream_read(c->stream);
   if (c->stream) gl_stream_flush(c->stream); /* nothing more to gather */
 }
 
@@ -130,7 +140,7 @@ static void conclude(gl_conn *c) {
   if (c->close_after || c->body_bad || c->server->closing) {
     close_gently(c, !c->body_done || c->in.len > 0);
   } else if (c->body_done) {
-    next_request(c);
+    next_request(c, true);
   } else if (c->wants_continue) { /* it will send the body or not: nobody can tell */
     close_gently(c, true);
   } else {
@@ -196,6 +206,8 @@ static void on_end(gl_task *t, int status, int nresults) {
   gl_conn *c = t->owner;
   if (status != LUA_OK) fail(c, t);
   if (c->takeover) c->takeover->over(c->proto, status != LUA_OK);
+  wake(&c->reader, UV_ECANCELED); /* other tasks, which the answer did not wait for */
+  wake(&c->writer, UV_ECANCELED);
   if (c->req) c->req->conn = NULL;
   c->req = NULL;
   c->task = NULL;
@@ -212,7 +224,8 @@ static void begin(gl_conn *c, bool in_driver) {
   c->head_only = h->method == HTTP_HEAD;
   c->close_after = !h->keep_alive || c->server->closing;
   c->body_done = !h->has_body;
-  c->body_read = 0;
+  c->body_read = c->framing = 0;
+  c->in_trailers = c->body_busy = false;
   c->wants_continue = h->expect_continue && h->has_body;
   c->watch = c->server->watch;
   c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = false;
@@ -256,6 +269,14 @@ static int on_body(llhttp_t *p, const char *at, size_t n) {
   return gl_buf_add(&c->body, at, n) ? 0 : -1;
 }
 
+static int on_chunk(llhttp_t *p) {
+  gl_conn *c = conn_of(p);
+  if (p->content_length > 0) return 0;
+  c->in_trailers = true;
+  c->trailers_last = '\n';
+  return HPE_PAUSED;
+}
+
 static int on_message(llhttp_t *p) {
   conn_of(p)->body_done = true;
   return HPE_PAUSED;
@@ -269,6 +290,7 @@ static const llhttp_settings_t *settings(void) {
     s.on_header_value = on_value;
     s.on_headers_complete = on_head;
     s.on_body = on_body;
+    s.on_chunk_header = on_chunk;
     s.on_message_complete = on_message;
     s.on_url = on_url;
   }
@@ -313,17 +335,32 @@ static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool in_driver)
 static void body_arrived(gl_conn *c) {
   if (c->body_bad) wake(&c->reader, UV_EPROTO);
   else if (c->reader) {
-    set_deadline(c, c->server->limits.body_timeout);
-    if (c->body_done || c->body.len > c->reader_wants) wake(&c->reader, 0);
+    bool enough = c->body_done || c->body.len > c->reader_wants;
+    set_deadline(c, enough ? c->server->limits.request_timeout : c->server->limits.body_timeout);
+    if (enough) wake(&c->reader, 0);
   }
   if (c->stream && !c->reader && !c->body_done && c->body.len > BODY_HIGH) gl_stream_pause(c->stream);
 }
 
+/* What llhttp lets pass between the bytes of a body: endless extensions and trailers, and loose ends of lines
+ * after the last chunk. */
+static bool framing_wrong(gl_conn *c, bool trailers, const char *bytes, size_t n, uint64_t body_before) {
+  c->framing += n - (c->body_read - body_before);
+  if (c->framing > c->server->limits.head.bytes + FRAMING_RATIO * c->body_read) return true;
+  if (!trailers || !n) return false;
+  bool wrong = gl_head_bad_line(c->trailers_last, bytes, n) != NULL;
+  c->trailers_last = bytes[n - 1];
+  return wrong;
+}
+
 static size_t feed_body(gl_conn *c, const char *bytes, size_t n) {
+  uint64_t before = c->body_read;
+  bool trailers = c->in_trailers;
   llhttp_errno_t err = llhttp_execute(&c->parser, bytes, n);
   size_t used = n;
   if (err == HPE_PAUSED) used = (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
-  else if (err != HPE_OK) c->body_bad = true;
+  if ((err != HPE_OK && err != HPE_PAUSED) || framing_wrong(c, trailers, bytes, used, before)) c->body_bad = true;
+  else if (err == HPE_PAUSED && !c->body_done) llhttp_resume(&c->parser); /* the trailers begin */
   if (c->state == GL_CONN_RUN) {
     body_arrived(c);
   } else if (c->body_bad) {
@@ -372,6 +409,10 @@ static void on_stream_end(gl_stream *stream, int status) {
 
 static void on_drained(gl_stream *stream) {
   gl_conn *c = stream->owner;
+  if (c->stalled && !stream->broken) {
+    next_request(c, false);
+    return;
+  }
   set_deadline(c, c->server->limits.write_timeout);
   wake(&c->writer, stream->broken ? UV_EPIPE : 0);
 }

@@ -44,6 +44,7 @@ struct gl_conn {
   gl_op *writer;       /* waits for room in the output */
   uint64_t deadline;   /* loop time, ms: what the state waits for must have come by then */
   uint64_t body_read;  /* bytes of the body that arrived */
+  uint64_t framing;    /* bytes of it that were not body: chunk sizes, extensions, trailers */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   size_t pending;      /* output waiting when the deadline was last looked at */
   const struct gl_takeover *takeover; /* who took the stream over */
@@ -52,6 +53,9 @@ struct gl_conn {
   uint8_t minor;       /* HTTP version of the request in progress */
   bool head_only;      /* a HEAD request */
   bool body_done;      /* the whole body arrived */
+  bool in_trailers;    /* its last chunk arrived */
+  bool body_busy;      /* a task reads it, or was told to and did not yet */
+  char trailers_last;  /* last byte of the trailers so far */
   bool body_bad;       /* it was malformed, or the connection ended within it */
   bool answered;       /* the answer's head is out */
   bool streaming;      /* the answer's body is being written piece by piece */
@@ -61,6 +65,7 @@ struct gl_conn {
   bool close_after;    /* this answer is the last one */
   bool eof;            /* the client will send nothing more */
   bool timed_out;      /* the request's time is over: it is being cancelled */
+  bool stalled;        /* between requests: the client does not take its answers */
   bool watch;          /* cancel the request when the client goes away */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/task.h"
 #include "http/answer.h"
 #include "http/server.h"
 
@@ -157,8 +158,13 @@ int gl_request_main(lua_State *L) {
   gl_conn *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   gl_req *r = make(L, c); /* request: stays here, and so alive, until the task ends */
+  if (c->task->cancelled) { /* before it began: the server is gone, and its handlers may be */
+    c->answered = true;
+    return 0;
+  }
   const char *wrong = wrong_path(L, r);
   if (wrong) {
+    c->close_after = true;
     gl_answer_error(c, 400, wrong);
     return 0;
   }

@@ -278,7 +278,7 @@ static int server_gc(lua_State *L) {
   s->closing = true;
   stop_listening(s);
   abort_all(s);
-  luaL_unref(L, LUA_REGISTRYINDEX, s->fallback);
+  luaL_unref(L, LUA_REGISTRYINDEX, s->fallback); /* requests that have not begun yet were cancelled: none will ask for it */
   for (int i = 0; i < GL_METHODS; i++) luaL_unref(L, LUA_REGISTRYINDEX, s->exact[i]);
   gl_server_unref(s);
   return 0;

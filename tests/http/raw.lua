@@ -1,0 +1,137 @@
+-- SPDX-License-Identifier: MIT
+-- Bytes to an HTTP server and well-formed answers back, for specs that look at the protocol itself.
+local native = require "green.http.native"
+local net = require "green.net"
+
+local M = {}
+local TIMEOUT = 20 -- seconds; nothing waits that long unless it is broken
+
+local Client = {}
+Client.__index = Client
+
+function M.connect(address)
+  return setmetatable({ socket = net.connect(address), buffer = "" }, Client)
+end
+
+function Client:send(...) self.socket:write(table.concat { ... }, TIMEOUT) end
+
+function Client:shutdown() self.socket:shutdown() end
+
+function Client:close() self.socket:close() end
+
+Client.__close = Client.close
+
+-- More bytes in the buffer; false at the end, which may be a reset when this side still had something to say.
+function Client:more()
+  local ok, bytes = pcall(self.socket.read, self.socket, 65536, TIMEOUT)
+  if not ok and bytes.code ~= "ECONNRESET" and bytes.code ~= "EPIPE" then error(bytes, 0) end
+  self.was_reset = not ok
+  if not ok or not bytes then return false end
+  self.buffer = self.buffer .. bytes
+  return true
+end
+
+function Client:take(n)
+  while #self.buffer < n do
+    if not self:more() then return nil end
+  end
+  local bytes = self.buffer:sub(1, n)
+  self.buffer = self.buffer:sub(n + 1)
+  return bytes
+end
+
+function Client:line()
+  while not self.buffer:find("\n", 1, true) do
+    if not self:more() then return nil end
+  end
+  local line, rest = self.buffer:match "^([^\r\n]*)\r\n(.*)$"
+  assert(line, "a line does not end in CRLF: " .. self.buffer:sub(1, 80))
+  self.buffer = rest
+  return line
+end
+
+local function read_headers(client)
+  local headers = {}
+  for line in function() return client:line() end do
+    if line == "" then return headers end
+    local name, value = line:match "^([%w!#$%%&'*+%-.^_`|~]+): ?(.*)$"
+    assert(name, "a malformed header line: " .. line)
+    name = name:lower()
+    headers[name] = headers[name] and headers[name] .. ", " .. value or value
+  end
+  return nil
+end
+
+local function read_chunks(client)
+  local pieces = {}
+  while true do
+    local line = client:line()
+    if not line then return table.concat(pieces), true end
+    local size = tonumber(assert(line:match "^%x+$", "a malformed chunk size: " .. line), 16)
+    local bytes = client:take(size + 2)
+    if not bytes then return table.concat(pieces) .. client.buffer, true end
+    assert(bytes:sub(-2) == "\r\n", "a chunk does not end in CRLF")
+    if size == 0 then return table.concat(pieces), false end
+    pieces[#pieces + 1] = bytes:sub(1, -3)
+  end
+end
+
+local function read_body(client, answer)
+  local headers = answer.headers
+  if headers["transfer-encoding"] then
+    assert(headers["transfer-encoding"] == "chunked" and not headers["content-length"])
+    return read_chunks(client)
+  end
+  local length = headers["content-length"]
+  if length then
+    length = tonumber((assert(length:match "^%d+$", "a malformed length")))
+    local body = client:take(length)
+    return body or client.buffer, body == nil
+  end
+  while client:more() do end
+  return client.buffer, false
+end
+
+-- The next answer: { status, reason, headers, body, truncated }, or nil when the connection ended before one began. `head`:
+-- it answers a HEAD request.
+function Client:answer(head)
+  local line = self:line()
+  if not line then return nil end
+  local answer = {}
+  local status, reason = line:match "^HTTP/1%.1 (%d%d%d) ([^\r\n]*)$"
+  assert(status, "a malformed status line: " .. line)
+  answer.status, answer.reason = tonumber(status), reason
+  answer.headers = read_headers(self)
+  if not answer.headers then return nil end
+  local bare = head or answer.status < 200 or answer.status == 204 or answer.status == 304
+  if bare then answer.body = "" else answer.body, answer.truncated = read_body(self, answer) end
+  return answer
+end
+
+-- Everything up to the end of the connection.
+function Client:rest()
+  while self:more() do end
+  local bytes = self.buffer
+  self.buffer = ""
+  return bytes
+end
+
+-- Send and read one answer on a connection of its own.
+function M.ask(address, ...)
+  local client <close> = M.connect(address)
+  client:send(...)
+  return client:answer()
+end
+
+-- Runs fn(address, server) while a server with this handler listens on a free port.
+function M.serve(handler, options, fn)
+  local server = native.listen("127.0.0.1:0", handler, options)
+  local ok, err = xpcall(fn, function(e)
+    return type(e) == "string" and debug.traceback(e, 2) or e
+  end, server:address(), server)
+  server:abort()
+  server:finish(TIMEOUT)
+  if not ok then error(err, 0) end
+end
+
+return M
