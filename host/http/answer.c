@@ -329,7 +329,7 @@ static int send_response(lua_State *L, gl_conn *c) {
   }
   size_t n = 0;
   const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
-  bool told = !body && p.has_length && (c->head_only || p.status == 304); /* the length of what is not sent */
+  bool told = !body && p.has_length && (p.status == 304 || (c->head_only && !bodiless(p.status))); /* the length of what is not sent */
   start_response(L, c, idx, &p);
   char tail[160], *to = tail;
   if (!bodiless(p.status)) {

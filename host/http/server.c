@@ -167,9 +167,10 @@ static gl_server *check_server(lua_State *L) { return *(gl_server **)luaL_checku
 
 /* native.listen(address, dispatch [, options]) -> server */
 static int http_listen(lua_State *L) {
-  const char *text = luaL_checkstring(L, 1);
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
   gl_address address;
-  const char *wrong = gl_address_parse(text, &address);
+  const char *wrong = gl_address_parse(text, len, &address);
   if (wrong) return gl_error_raise(L, "http.listen", "EINVAL", "%s: %s", text, wrong);
   lua_settop(L, 3);
   if (lua_isnil(L, 3)) {

@@ -2,16 +2,15 @@
 #include "net/address.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 static const char *parse_port(const char *text, int *port) {
-  char *end;
-  long n = strtol(text, &end, 10);
-  if (end == text || *end || n < 0 || n > 65535 || text[0] == '+' || text[0] == '-' || text[0] == ' ')
-    return "the port must be a number from 0 to 65535";
-  *port = (int)n;
+  int n = 0;
+  const char *c = text;
+  for (; *c >= '0' && *c <= '9' && n <= 65535; c++) n = n * 10 + (*c - '0');
+  if (c == text || *c || n > 65535) return "the port must be a number from 0 to 65535";
+  *port = n;
   return NULL;
 }
 
@@ -23,8 +22,9 @@ static const char *parse_unix(const char *path, gl_address *out) {
   return NULL;
 }
 
-const char *gl_address_parse(const char *text, gl_address *out) {
+const char *gl_address_parse(const char *text, size_t text_len, gl_address *out) {
   *out = (gl_address){0};
+  if (strlen(text) != text_len) return "an address has no NUL";
   if (strncmp(text, "unix:", 5) == 0) return parse_unix(text + 5, out);
   char host[64];
   const char *from = text, *colon = strrchr(text, ':'), *to = colon;

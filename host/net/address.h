@@ -17,8 +17,8 @@ typedef struct gl_address {
   char path[108];               /* for the third (sun_path) */
 } gl_address;
 
-/* Reads one. `*` is every IPv4 address. NULL, or what is wrong with it. */
-const char *gl_address_parse(const char *text, gl_address *out);
+/* Reads one, of so many bytes and a final 0. `*` is every IPv4 address. NULL, or what is wrong with it. */
+const char *gl_address_parse(const char *text, size_t text_len, gl_address *out);
 
 /* Writes the text form of a socket address. */
 void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]);

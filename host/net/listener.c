@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/listener.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,10 +47,11 @@ static int clear_stale(const char *path) {
   snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return UV_EMFILE;
-  int answers = connect(fd, (struct sockaddr *)&sa, sizeof sa);
+  int err = connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0 ? 0 : errno;
   close(fd);
-  if (answers == 0) return UV_EADDRINUSE;
-  return unlink(path) == 0 ? 0 : UV_EACCES;
+  if (err == 0 || err == EAGAIN) return UV_EADDRINUSE; /* EAGAIN: it answers, but is busy */
+  if (err != ECONNREFUSED && err != ENOENT) return uv_translate_sys_error(err);
+  return unlink(path) == 0 || errno == ENOENT ? 0 : uv_translate_sys_error(errno);
 }
 
 static int bind_to(gl_listener *l) {

@@ -6,6 +6,8 @@
 
 #include "core/check.h"
 
+#define OUT_MAX ((size_t)UINT32_MAX) /* what uv_buf_init can say */
+
 /* Bytes libuv holds on to because the kernel took only a part. */
 struct gl_flight {
   uv_write_t req;
@@ -113,6 +115,8 @@ static void finish_now(gl_stream *s) {
     gl_stream_close(s);
     return;
   }
+  if (s->shut) return;
+  s->shut = true;
   uv_shutdown_t *req = malloc(sizeof *req);
   if (!req || uv_shutdown(req, &s->uv.stream, on_shutdown) != 0) {
     free(req);
@@ -171,7 +175,7 @@ void gl_stream_flush(gl_stream *s) {
 }
 
 char *gl_stream_room(gl_stream *s, size_t n) {
-  if (s->out.len > UINT32_MAX / 2 || n > UINT32_MAX / 2) return NULL; /* what uv_buf_init can say */
+  if (n > OUT_MAX - s->out.len) return NULL;
   return gl_buf_room(&s->out, n);
 }
 
@@ -186,7 +190,7 @@ void gl_stream_wrote(gl_stream *s, size_t n) {
 
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   if (s->broken || s->closing) return true; /* thrown away: the end was or will be told */
-  if (n > UINT32_MAX / 2 - s->out.len || !gl_buf_add(&s->out, bytes, n)) {
+  if (n > OUT_MAX - s->out.len || !gl_buf_add(&s->out, bytes, n)) {
     break_off(s, UV_ENOMEM);
     return false;
   }

@@ -43,6 +43,7 @@ struct gl_stream {
   bool full;    /* the user was told to wait for drained */
   bool finish;  /* close when everything is written */
   bool half;    /* with finish: only the writing side */
+  bool shut;    /* the writing side was shut down: nothing may be written */
   bool closing;
   bool gone;    /* closed was told */
 };
