@@ -272,16 +272,19 @@ static int sock_shutdown(lua_State *L) {
 }
 
 /* What was written still leaves, for a while; who waits is woken. */
-static int sock_close(lua_State *L) {
-  sock *s = check_sock(L);
-  if (s->closed) return 0;
+static void close_gently(sock *s) {
+  if (s->closed) return;
   s->closed = true;
-  if (!s->stream) return 0;
+  if (!s->stream) return;
   s->host->holds++; /* the script may end before its output left */
   if (gl_timer_arm(&s->host->clock, &s->linger, LINGER_SECONDS)) gl_stream_finish(s->stream, false);
   else gl_stream_close(s->stream);
   wake(s->reader, UV_ECANCELED);
   wake(s->writer, UV_ECANCELED);
+}
+
+static int sock_close(lua_State *L) {
+  close_gently(check_sock(L));
   return 0;
 }
 
@@ -291,7 +294,8 @@ static int sock_gc(lua_State *L) {
   if (!s) return 0;
   *handle = NULL;
   bool over = s->host->stop || s->host->census.tasks == 0; /* nobody drives the loop any more */
-  if (s->stream && (!s->closed || over)) gl_stream_close(s->stream);
+  close_gently(s);
+  if (s->stream && over) gl_stream_close(s->stream);
   unref(s);
   return 0;
 }
