@@ -116,6 +116,7 @@ gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, v
 static void next_request(gl_conn *c, bool in_driver) {
   c->state = GL_CONN_HEAD;
   c->stalled = gl_stream_full(c->stream);
+  if (c->stream->closing) return; /* it broke while that was found out */
   if (c->stalled) { /* a client that sends requests and reads no answers gets no more of them */
     gl_stream_pause(c->stream);
     set_deadline(c, c->server->limits.write_timeout);
@@ -129,6 +130,7 @@ static void next_request(gl_conn *c, bool in_driver) {
   }
   if (!c->in.len) gl_buf_free(&c->in);
   if (c->in.len <= IN_HIGH) gl_stream_read(c->stream); /* also while busy: to see the client leave */
+  if (c->eof && !c->body_done) c->body_bad = true; /* the rest of it will never come */
   if (c->state != GL_CONN_HEAD) return;
   if (c->eof || c->server->closing) close_gently(c, false);
   if (c->stream) gl_stream_flush(c->stream); /* nothing more to gather */
