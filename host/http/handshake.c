@@ -21,16 +21,37 @@ static int refuse(lua_State *L, int status, const char *why) {
   return lua_error(L);
 }
 
-static bool has_token(const gl_req *r, const char *name, const char *token) {
-  size_t n, want = strlen(token);
-  const char *value = gl_req_header(r, name, &n);
-  if (!value) return false;
+typedef int (*compare)(const char *a, const char *b, size_t n);
+
+static bool list_has(const char *value, size_t n, const char *token, compare differs) {
+  size_t want = strlen(token);
   for (const char *p = value, *end = value + n; p + want <= end; p++) {
     bool starts = p == value || p[-1] == ' ' || p[-1] == ',' || p[-1] == '\t';
     bool ends = p + want == end || p[want] == ' ' || p[want] == ',' || p[want] == '\t';
-    if (starts && ends && strncasecmp(p, token, want) == 0) return true;
+    if (starts && ends && !differs(p, token, want)) return true;
   }
   return false;
+}
+
+/* Is the token in a header that is a list? Such a header may come in several lines. */
+static bool has_token(const gl_req *r, const char *name, const char *token, compare differs) {
+  const char *text = (const char *)&r->fields[r->nfields];
+  size_t name_len = strlen(name);
+  for (uint32_t i = 0; i < r->nfields; i++) {
+    const gl_field *f = &r->fields[i];
+    if (f->name_len != name_len || memcmp(text + f->name, name, name_len) != 0) continue;
+    if (list_has(text + f->value, f->value_len, token, differs)) return true;
+  }
+  return false;
+}
+
+/* A key is 16 bytes in base64. */
+static bool is_key(const char *key, size_t n) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (n != 24 || key[22] != '=' || key[23] != '=') return false;
+  for (int i = 0; i < 22; i++)
+    if (!memchr(digits, key[i], sizeof digits - 1)) return false;
+  return true;
 }
 
 /* Sec-WebSocket-Accept of a key: 28 characters and a 0. */
@@ -55,17 +76,21 @@ static bool same_host(const gl_req *r, const char *origin, size_t n) {
   return (size_t)(origin + n - at) == host_len && strncasecmp(at, host, host_len) == 0;
 }
 
+static bool is_same(lua_State *L, int idx, const char *origin, size_t n) {
+  size_t len;
+  const char *one = lua_tolstring(L, idx, &len);
+  return one && len == n && strncasecmp(one, origin, n) == 0;
+}
+
 static bool is_listed(lua_State *L, int options, const char *origin, size_t n) {
-  bool found = false;
   int type = lua_getfield(L, options, "origins");
-  if (type == LUA_TSTRING) found = strcmp(lua_tostring(L, -1), "*") == 0;
-  for (lua_Integer i = 1; type == LUA_TTABLE && !found && lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
-    size_t len;
-    const char *one = lua_tolstring(L, -1, &len);
-    found = one && len == n && strncasecmp(one, origin, n) == 0;
-    if (found) lua_pop(L, 1);
+  bool found = type == LUA_TSTRING && (strcmp(lua_tostring(L, -1), "*") == 0 || is_same(L, -1, origin, n));
+  if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TTABLE) luaL_error(L, "option 'origins' must be \"*\", an origin or a list of them");
+  for (lua_Integer i = 1; type == LUA_TTABLE && !found && lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+    found = is_same(L, -1, origin, n);
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  lua_settop(L, options);
   return found;
 }
 
@@ -79,39 +104,37 @@ static void check_origin(lua_State *L, const gl_req *r, int options) {
 
 static double number_option(lua_State *L, int options, const char *name, double def) {
   lua_getfield(L, options, name);
-  double value = luaL_optnumber(L, -1, def);
-  if (!(value > 0) || value > 1e9) luaL_error(L, "option '%s' must be a number > 0", name);
+  int ok = 1;
+  double value = lua_isnil(L, -1) ? def : lua_tonumberx(L, -1, &ok);
+  if (!ok || !(value > 0) || value > 1e9) luaL_error(L, "option '%s' must be a number > 0", name);
   lua_pop(L, 1);
   return value;
 }
 
 /* The first of our protocols the client offers, pushed; or nil. */
 static void choose_protocol(lua_State *L, const gl_req *r, int options) {
-  if (lua_getfield(L, options, "protocols") == LUA_TTABLE) {
-    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1)) {
-      if (!has_token(r, "sec-websocket-protocol", lua_tostring(L, -1))) continue;
-      lua_remove(L, -2);
-      return;
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  lua_pushnil(L);
+  int type = lua_getfield(L, options, "protocols"); /* list */
+  if (type != LUA_TNIL && type != LUA_TTABLE) luaL_error(L, "option 'protocols' must be a list of strings");
+  if (type == LUA_TNIL) return;
+  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1))
+    if (has_token(r, "sec-websocket-protocol", lua_tostring(L, -1), strncmp)) break;
+  lua_remove(L, -2); /* protocol, or nil after the last */
 }
 
 static const char *check_request(lua_State *L, const gl_req *r, size_t *n) {
   size_t len;
   const char *version = gl_req_header(r, "sec-websocket-version", &len);
-  if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket") || !has_token(r, "connection", "upgrade"))
+  if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket", strncasecmp) ||
+      !has_token(r, "connection", "upgrade", strncasecmp))
     refuse(L, 426, "this address speaks WebSocket");
   if (!version || len != 2 || memcmp(version, "13", 2) != 0) refuse(L, 426, "WebSocket version 13 is needed");
   const char *key = gl_req_header(r, "sec-websocket-key", n);
-  if (!key || *n != 24 || key[22] != '=' || key[23] != '=') refuse(L, 400, "the WebSocket key is missing or malformed");
+  if (!key || !is_key(key, *n)) refuse(L, 400, "the WebSocket key is missing or malformed");
   return key;
 }
 
 /* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout
- * (seconds), origins ("*" or a list), protocols (a list). */
+ * (seconds), origins ("*", one, or a list), protocols (a list). */
 static int ws_accept(lua_State *L) {
   gl_req *r = gl_check_request(L, 1);
   char accept[29];
