@@ -76,6 +76,7 @@ static void send_whole(gl_conn *c, int status, const char *type, const char *bod
     return;
   }
   to = put_head(to, c, status);
+  if (status == 426) to = PUT(to, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"); /* RFC 6455, 4.2.2 */
   if (!bodiless(status)) {
     to = PUT(to, "Content-Type: ");
     to = put(to, type, type_len);
