@@ -51,7 +51,7 @@ function App:ws(path, handler, opts)
   local ws = require "green.ws"
   if type(handler) ~= "function" then error("app:ws: a handler function(ws, req) expected", 2) end
   register(self, "GET", path, function(req)
-    local socket <close> = ws.accept(req, opts)
+    local socket <close> = ws.accept(req, opts) -- says goodbye and leaves its topics, on every way out
     handler(socket, req)
   end)
   return self
