@@ -111,6 +111,11 @@ gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, v
   return stream;
 }
 
+void gl_conn_left(gl_conn *c) {
+  c->takeover = NULL;
+  if (!c->task) conn_free(c);
+}
+
 /* ---- the request in progress ---- */
 
 static void next_request(gl_conn *c, bool in_driver) {
@@ -215,6 +220,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   c->task = NULL;
   if (c->head) gl_server_drop_head(c->server, c->head);
   c->head = NULL;
+  if (c->takeover) return; /* until its stream is closed */
   if (!c->stream) conn_free(c);
   else if (!c->stream->closing) conclude(c);
 }

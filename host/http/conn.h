@@ -26,7 +26,7 @@ typedef enum gl_conn_state { GL_CONN_HEAD, GL_CONN_RUN, GL_CONN_DRAIN, GL_CONN_L
 typedef struct gl_takeover {
   void (*retire)(void *proto);            /* the server stops: say goodbye */
   void (*abort)(void *proto);             /* close now */
-  void (*over)(void *proto, bool failed); /* the request's task ended; the last call */
+  void (*over)(void *proto, bool failed); /* the request's task ended */
 } gl_takeover;
 
 struct gl_conn {
@@ -47,7 +47,7 @@ struct gl_conn {
   uint64_t framing;    /* bytes of it that were not body: chunk sizes, extensions, trailers */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   size_t pending;      /* output waiting when the deadline was last looked at */
-  const struct gl_takeover *takeover; /* who took the stream over */
+  const struct gl_takeover *takeover; /* who took the stream over, until it is closed */
   void *proto;
   uint8_t state;       /* gl_conn_state */
   uint8_t minor;       /* HTTP version of the request in progress */
@@ -87,8 +87,11 @@ void gl_conn_watch_writer(gl_conn *c);
 void gl_conn_refuse(gl_conn *c, int status, const char *reason);
 
 /* Hand the stream to another protocol. The bytes already received are moved to *rest. The connection
- * lives on, without a stream, until its task ends. */
+ * lives on, without a stream, until its task has ended and the protocol has called gl_conn_left. */
 gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, void *proto);
+
+/* The stream that was taken is closed: the protocol is not called again. */
+void gl_conn_left(gl_conn *c);
 
 /* Close it now, whatever it does; a request in progress is cancelled. */
 void gl_conn_abort(gl_conn *c);

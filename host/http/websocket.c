@@ -4,71 +4,85 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <wslay/wslay.h>
-
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "http/frames.h"
 
 #define META "green.ws"
 #define QUEUE_HIGH ((size_t)256 * 1024) /* bytes of messages nobody has received yet: stop reading */
-#define CLOSE_SECONDS 5.0               /* how long the peer may take to answer a close frame */
-
-typedef struct message {
-  struct message *next;
-  size_t len;
-  bool binary;
-  char bytes[];
-} message;
+#define SEND_MAX ((size_t)1 << 30)
+#define CLOSE_SECONDS 5.0 /* how long the peer may take to say goodbye */
 
 struct gl_ws {
   gl_host *host;
-  gl_stream *stream; /* NULL once gone */
-  wslay_event_context_ptr ctx;
-  gl_buf rest;       /* bytes that came right behind the handshake */
-  const char *in;    /* bytes being fed to wslay */
-  size_t in_len;
-  message *head, **tail;
-  size_t queued;     /* bytes in that queue */
-  gl_op *reader;     /* waits for a message */
-  gl_op *writers;    /* wait for room, in order */
-  gl_op *closer;     /* waits for the end */
+  gl_stream *stream;   /* NULL once gone */
+  gl_conn *conn;       /* whose stream that was; valid as long */
+  gl_frames frames;
+  gl_buf rest;         /* bytes that came right behind the handshake */
+  gl_message *head, **tail;
+  size_t queued;       /* bytes in that queue */
+  gl_op *reader;       /* waits for a message */
+  gl_op *writers;      /* wait for room, in order */
+  gl_op *closers;      /* wait for the end */
   gl_timer timer;
   gl_ws_limits limits;
-  uint64_t heard;    /* loop time, ms, of the last byte from the peer */
-  uint32_t refs;     /* the userdata, the stream */
+  uint64_t heard;      /* loop time, ms, of the last sign of life: a byte came, or output was taken */
+  uint64_t moved;      /* loop time, ms, when no output waited or some of it was taken */
+  uint64_t written;    /* bytes handed to the stream */
+  uint64_t taken;      /* of those, what the kernel took, when that was last looked at */
+  uint32_t refs;       /* the userdata, the stream, ops */
   uint16_t close_code;
-  uint8_t reason_len;
-  bool over;         /* nothing more will be received */
-  bool closing;      /* our close frame is queued */
-  char reason[123];
+  bool over;           /* nothing more will be received */
+  bool closing;        /* our close frame is out */
+  bool failed;         /* the peer broke the rules: what it sends is thrown away */
+  bool delivering;     /* the reader was woken and has not taken its message yet */
+  bool owes_pong;
+  uint8_t pong_len, reason_len;
+  uint8_t pong[GL_CONTROL_MAX]; /* of the last ping, when it could not be answered at once */
+  char reason[GL_REASON_MAX];
 };
 
 static void unref(gl_ws *ws) {
   if (--ws->refs > 0) return;
   gl_timer_drop(&ws->host->clock, &ws->timer);
-  for (message *m = ws->head, *next; m; m = next) {
+  for (gl_message *m = ws->head, *next; m; m = next) {
     next = m->next;
     free(m);
   }
   gl_buf_free(&ws->rest);
-  wslay_event_context_free(ws->ctx);
+  gl_frames_free(&ws->frames);
   free(ws);
 }
 
-static void wake(gl_op **slot, int status) {
-  gl_op *op = *slot;
+static uint64_t now(const gl_ws *ws) { return uv_now(&ws->host->loop); }
+
+/* ---- waking ---- */
+
+static void wake_reader(gl_ws *ws) {
+  gl_op *op = ws->reader;
   if (!op) return;
-  *slot = NULL;
-  gl_op_done(op, status);
+  ws->reader = NULL;
+  ws->delivering = true; /* what it was woken for is not for others */
+  gl_op_done(op, 0);
 }
 
-static void wake_writers(gl_ws *ws, int status) {
-  while (ws->writers) {
-    gl_op *op = ws->writers;
-    ws->writers = op->next;
+static void wake_all(gl_op **list, int status) {
+  while (*list) {
+    gl_op *op = *list;
+    *list = op->next;
     gl_op_done(op, status);
   }
+}
+
+static void append(gl_op **list, gl_op *op) {
+  while (*list) list = &(*list)->next;
+  *list = op;
+}
+
+static void leave(gl_op **list, gl_op *op) {
+  while (*list != op) list = &(*list)->next;
+  *list = op->next;
 }
 
 /* ---- the peer's side ended, or ours did ---- */
@@ -77,7 +91,7 @@ static void set_over(gl_ws *ws, uint16_t code) {
   if (ws->over) return;
   ws->over = true;
   if (!ws->close_code) ws->close_code = code;
-  wake(&ws->reader, 0);
+  wake_reader(ws);
 }
 
 static void drop(gl_ws *ws, uint16_t code) {
@@ -85,122 +99,144 @@ static void drop(gl_ws *ws, uint16_t code) {
   if (ws->stream) gl_stream_close(ws->stream);
 }
 
-/* Hand what wslay wants to say to the stream; after the last close frame, let go. */
-static void pump(gl_ws *ws) {
-  if (!ws->stream) return;
-  if (wslay_event_want_write(ws->ctx) && wslay_event_send(ws->ctx) != 0) {
-    drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
-    return;
-  }
-  bool sent = wslay_event_get_close_sent(ws->ctx);
-  if (sent && (wslay_event_get_close_received(ws->ctx) || !wslay_event_get_read_enabled(ws->ctx))) {
-    set_over(ws, wslay_event_get_status_code_sent(ws->ctx));
-    gl_stream_finish(ws->stream, false);
-  }
+static void put(gl_ws *ws, uint8_t opcode, const void *bytes, size_t n) {
+  ws->written += gl_frames_write(ws->stream, opcode, bytes, n);
 }
 
-static void begin_close(gl_ws *ws, uint16_t code, const char *reason, size_t n) {
-  if (ws->closing || !ws->stream) return;
+/* Our close frame, after which nothing more is sent. Code 0: a frame without one. */
+static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
+  uint8_t body[2 + GL_REASON_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
+  if (n) memcpy(body + 2, reason, n);
+  put(ws, WSLAY_CONNECTION_CLOSE, body, code ? 2 + n : 0);
   ws->closing = true;
-  wslay_event_queue_close(ws->ctx, code, (const uint8_t *)reason, n);
   gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
-  pump(ws);
+}
+
+/* Say goodbye; the peer's answer ends it. Until then everything is read: the answer may stand behind messages. */
+static void begin_close(gl_ws *ws, uint16_t code, const char *reason, size_t n) {
+  if (ws->closing || ws->over || !ws->stream) return;
+  put_close(ws, code, reason, n);
+  gl_stream_read(ws->stream);
+}
+
+/* The peer broke the rules. It is told, and heard out: closing at once, with bytes of it unread, could take our
+ * close frame away from it again. */
+static void fail(gl_ws *ws, uint16_t code) {
+  ws->failed = true;
+  if (!ws->closing) put_close(ws, code, NULL, 0);
+  set_over(ws, code);
+  gl_stream_finish(ws->stream, true);
+  gl_stream_read(ws->stream);
+}
+
+/* ---- time ---- */
+
+static void arm(gl_ws *ws) {
+  const gl_ws_limits *l = &ws->limits;
+  gl_timer_arm(&ws->host->clock, &ws->timer, l->ping_interval < l->idle_timeout ? l->ping_interval : l->idle_timeout);
+}
+
+/* Was some of the waiting output taken since this was last looked at? */
+static bool is_moving(const gl_ws *ws) {
+  uint64_t pending = gl_stream_pending(ws->stream);
+  return pending && ws->written - pending != ws->taken;
+}
+
+/* Milliseconds without a sign of life: nothing came, or what we sent is not taken. While we are the ones who do not
+ * read, silence proves nothing; and who takes our output lives, even if its own word has to wait. */
+static uint64_t quiet(gl_ws *ws) {
+  uint64_t t = now(ws), pending = gl_stream_pending(ws->stream);
+  bool moving = is_moving(ws);
+  if (!ws->stream->reading || moving) ws->heard = t;
+  if (!pending || moving) ws->moved = t;
+  ws->taken = ws->written - pending;
+  return t - (ws->heard < ws->moved ? ws->heard : ws->moved);
 }
 
 static void on_timer(gl_timer *timer) {
   gl_ws *ws = GL_CONTAINER(timer, gl_ws, timer);
   if (!ws->stream) return;
-  uint64_t quiet = uv_now(&ws->host->loop) - ws->heard;
-  if (ws->closing || quiet > (uint64_t)(ws->limits.idle_timeout * 1000)) {
+  bool leaving = ws->closing || ws->over, moving = is_moving(ws);
+  double silence = (double)quiet(ws);
+  if (leaving ? !moving : silence >= ws->limits.idle_timeout * 1000) {
     drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
     return;
   }
-  struct wslay_event_msg ping = {WSLAY_PING, NULL, 0};
-  wslay_event_queue_msg(ws->ctx, &ping);
-  pump(ws);
-  gl_timer_arm(&ws->host->clock, &ws->timer, ws->limits.ping_interval);
-}
-
-/* ---- wslay's callbacks ---- */
-
-static ssize_t on_wslay_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t n, int flags, void *data) {
-  gl_ws *ws = data;
-  (void)flags;
-  if (!ws->in_len) {
-    wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-    return -1;
-  }
-  if (n > ws->in_len) n = ws->in_len;
-  memcpy(buf, ws->in, n);
-  ws->in += n;
-  ws->in_len -= n;
-  return (ssize_t)n;
-}
-
-static ssize_t on_wslay_send(wslay_event_context_ptr ctx, const uint8_t *bytes, size_t n, int flags, void *data) {
-  gl_ws *ws = data;
-  (void)flags;
-  if (!gl_stream_write(ws->stream, bytes, n)) {
-    wslay_event_set_error(ctx, WSLAY_ERR_CALLBACK_FAILURE);
-    return -1;
-  }
-  return (ssize_t)n;
-}
-
-static void on_wslay_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg, void *data) {
-  gl_ws *ws = data;
-  (void)ctx;
-  if (arg->opcode == WSLAY_CONNECTION_CLOSE) {
-    ws->close_code = arg->status_code ? arg->status_code : WSLAY_CODE_NO_STATUS_RCVD;
-    size_t n = arg->msg_length > 2 ? arg->msg_length - 2 : 0; /* the code stands before the reason */
-    if (n > sizeof ws->reason) n = sizeof ws->reason;
-    memcpy(ws->reason, arg->msg + (arg->msg_length - n), n);
-    ws->reason_len = (uint8_t)n;
-    ws->closing = true; /* wslay answers it by itself */
-    set_over(ws, ws->close_code);
+  if (leaving) { /* slow, but it reads */
+    gl_timer_arm(&ws->host->clock, timer, CLOSE_SECONDS);
     return;
   }
-  if (arg->opcode != WSLAY_TEXT_FRAME && arg->opcode != WSLAY_BINARY_FRAME) return;
-  message *m = malloc(sizeof *m + arg->msg_length);
-  if (!m) {
-    begin_close(ws, WSLAY_CODE_INTERNAL_SERVER_ERROR, "", 0);
+  if (ws->limits.ping_interval < ws->limits.idle_timeout) put(ws, WSLAY_PING, "", 0);
+  arm(ws);
+}
+
+/* ---- what the peer sends ---- */
+
+static void on_message(void *owner, gl_message *m) {
+  gl_ws *ws = owner;
+  if (ws->closing && ws->queued > QUEUE_HIGH) { /* we said goodbye, and nobody has been listening */
+    free(m);
     return;
   }
   m->next = NULL;
-  m->len = arg->msg_length;
-  m->binary = arg->opcode == WSLAY_BINARY_FRAME;
-  memcpy(m->bytes, arg->msg, m->len);
   *ws->tail = m;
   ws->tail = &m->next;
-  ws->queued += m->len + sizeof *m;
-  wake(&ws->reader, 0);
+  ws->queued += m->cap + sizeof *m;
+  wake_reader(ws);
 }
+
+static void on_ping(void *owner, const uint8_t *bytes, size_t n) {
+  gl_ws *ws = owner;
+  if (ws->closing) return;
+  if (!gl_stream_full(ws->stream)) {
+    put(ws, WSLAY_PONG, bytes, n);
+    return;
+  }
+  ws->owes_pong = true; /* only the last ping needs an answer (RFC 6455, 5.5.3); on_drained gives it */
+  ws->pong_len = (uint8_t)n;
+  if (n) memcpy(ws->pong, bytes, n);
+}
+
+static void on_close(void *owner, uint16_t code, const uint8_t *reason, size_t n) {
+  gl_ws *ws = owner;
+  ws->close_code = code ? code : WSLAY_CODE_NO_STATUS_RCVD;
+  ws->reason_len = (uint8_t)n;
+  if (n) memcpy(ws->reason, reason, n);
+  if (!ws->closing) put_close(ws, code, NULL, 0);
+  set_over(ws, ws->close_code);
+  gl_stream_finish(ws->stream, false);
+}
+
+static const gl_frames_user frames_user = {on_message, on_ping, on_close};
 
 /* ---- the stream ---- */
 
 static void on_data(gl_stream *s, const char *bytes, size_t n) {
   gl_ws *ws = s->owner;
-  ws->heard = uv_now(&ws->host->loop);
-  ws->in = bytes;
-  ws->in_len = n;
-  int err = wslay_event_recv(ws->ctx);
-  ws->in_len = 0; /* after a close frame the rest is not read */
-  if (err != 0) {
+  ws->heard = now(ws);
+  if (ws->failed) return;
+  uint16_t wrong = gl_frames_feed(&ws->frames, bytes, n);
+  if (wrong) fail(ws, wrong);
+  else if (ws->queued > QUEUE_HIGH && !ws->closing) gl_stream_pause(s);
+}
+
+/* The end without a close frame. It may still be reading what we sent last. */
+static void on_end(gl_stream *s, int status) {
+  gl_ws *ws = s->owner;
+  if (status != UV_EOF) {
     drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
     return;
   }
-  pump(ws);
-  if (ws->queued > QUEUE_HIGH && !ws->over) gl_stream_pause(s);
-}
-
-static void on_end(gl_stream *s, int status) {
-  (void)status;
-  drop(s->owner, WSLAY_CODE_ABNORMAL_CLOSURE);
+  set_over(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
+  gl_stream_finish(s, false);
+  gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
 static void on_drained(gl_stream *s) {
   gl_ws *ws = s->owner;
-  wake_writers(ws, s->broken ? UV_EPIPE : 0);
+  if (ws->owes_pong && !ws->closing) put(ws, WSLAY_PONG, ws->pong, ws->pong_len);
+  ws->owes_pong = false;
+  wake_all(&ws->writers, s->broken ? UV_EPIPE : 0);
 }
 
 static void on_closed(gl_stream *s) {
@@ -208,8 +244,9 @@ static void on_closed(gl_stream *s) {
   ws->stream = NULL;
   gl_timer_drop(&ws->host->clock, &ws->timer);
   set_over(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
-  wake_writers(ws, UV_EPIPE);
-  wake(&ws->closer, 0);
+  wake_all(&ws->writers, UV_EPIPE);
+  wake_all(&ws->closers, 0);
+  gl_conn_left(ws->conn);
   unref(ws);
 }
 
@@ -217,11 +254,11 @@ static const gl_stream_user ws_user = {on_data, on_end, on_drained, on_closed};
 
 /* ---- the connection whose task serves it ---- */
 
-static void on_retire(void *proto) { begin_close(proto, WSLAY_CODE_GOING_AWAY, "", 0); }
+static void on_retire(void *proto) { begin_close(proto, WSLAY_CODE_GOING_AWAY, NULL, 0); }
 
 static void on_over(void *proto, bool failed) {
   gl_ws *ws = proto;
-  begin_close(ws, failed ? WSLAY_CODE_INTERNAL_SERVER_ERROR : WSLAY_CODE_NORMAL_CLOSURE, "", 0);
+  begin_close(ws, failed ? WSLAY_CODE_INTERNAL_SERVER_ERROR : WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
 }
 
 static void on_abort(void *proto) { drop(proto, WSLAY_CODE_GOING_AWAY); }
@@ -229,18 +266,17 @@ static void on_abort(void *proto) { drop(proto, WSLAY_CODE_GOING_AWAY); }
 static const gl_takeover takeover = {on_retire, on_abort, on_over};
 
 gl_ws *gl_ws_new(lua_State *L, gl_conn *c, const gl_ws_limits *limits) {
-  static const struct wslay_event_callbacks callbacks = {on_wslay_recv, on_wslay_send, NULL, NULL, NULL, NULL, on_wslay_message};
   gl_ws **handle = lua_newuserdatauv(L, sizeof *handle, 1);
   *handle = NULL;
   luaL_setmetatable(L, META);
   gl_ws *ws = calloc(1, sizeof *ws);
-  if (!ws || wslay_event_context_server_init(&ws->ctx, &callbacks, ws) != 0) {
+  if (!ws || !gl_frames_init(&ws->frames, limits->max_message, &frames_user, ws)) {
     free(ws);
     gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
     return NULL;
   }
-  wslay_event_config_set_max_recv_msg_length(ws->ctx, limits->max_message);
   ws->host = gl_host_of(L);
+  ws->conn = c;
   ws->stream = gl_conn_take(c, &ws->rest, &takeover, ws);
   ws->stream->user = &ws_user;
   ws->stream->owner = ws;
@@ -248,21 +284,26 @@ gl_ws *gl_ws_new(lua_State *L, gl_conn *c, const gl_ws_limits *limits) {
   ws->limits = *limits;
   ws->refs = 2;
   ws->timer.fire = on_timer;
-  ws->heard = uv_now(&ws->host->loop);
+  ws->heard = ws->moved = now(ws);
   *handle = ws;
   return ws;
 }
 
 void gl_ws_start(gl_ws *ws) {
-  gl_timer_arm(&ws->host->clock, &ws->timer, ws->limits.ping_interval);
+  arm(ws);
   gl_stream_read(ws->stream);
   if (ws->rest.len) on_data(ws->stream, gl_buf_at(&ws->rest), ws->rest.len);
   gl_buf_free(&ws->rest);
+  if (ws->stream->ended) on_end(ws->stream, UV_EOF); /* that was told before the handshake was answered */
 }
 
 /* ---- receiving ---- */
 
-static gl_ws *check_ws(lua_State *L) { return *(gl_ws **)luaL_checkudata(L, 1, META); }
+static gl_ws *check_ws(lua_State *L) {
+  gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
+  if (!ws) gl_error_status(L, "ws", UV_EPIPE, "the socket was collected");
+  return ws;
+}
 
 typedef struct ws_op {
   gl_op op;
@@ -280,7 +321,7 @@ static ws_op *ws_op_new(lua_State *L, gl_ws *ws, const gl_optype *type) {
 
 /* The first message in the queue and its kind; or nil at the end. */
 static int push_message(lua_State *L, gl_ws *ws) {
-  message *m = ws->head;
+  gl_message *m = ws->head;
   if (!m) {
     lua_pushnil(L);
     return 1;
@@ -288,13 +329,17 @@ static int push_message(lua_State *L, gl_ws *ws) {
   lua_pushlstring(L, m->bytes, m->len); /* may raise: the message is still queued then */
   lua_pushstring(L, m->binary ? "binary" : "text");
   if (!(ws->head = m->next)) ws->tail = &ws->head;
-  ws->queued -= m->len + sizeof *m;
+  ws->queued -= m->cap + sizeof *m;
   free(m);
   if (ws->stream && ws->queued < QUEUE_HIGH / 2) gl_stream_read(ws->stream);
   return 2;
 }
 
-static int push_receive(lua_State *L, gl_op *op) { return push_message(L, ((ws_op *)op)->ws); }
+static int push_receive(lua_State *L, gl_op *op) {
+  gl_ws *ws = ((ws_op *)op)->ws;
+  ws->delivering = false;
+  return push_message(L, ws);
+}
 
 static void cancel_receive(gl_op *op) {
   ((ws_op *)op)->ws->reader = NULL;
@@ -303,11 +348,12 @@ static void cancel_receive(gl_op *op) {
 
 static const gl_optype receive_type = {"ws.receive", push_receive, cancel_receive, free_ws};
 
+/* ws:receive([timeout]) -> message, "text" | "binary"; nil once the socket is closed */
 static int ws_receive(lua_State *L) {
   gl_ws *ws = check_ws(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  if (ws->reader || ws->delivering) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
   if (ws->head || ws->over) return push_message(L, ws);
-  if (ws->reader) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
   ws_op *w = ws_op_new(L, ws, &receive_type);
   ws->reader = &w->op;
   return gl_await(L, &w->op, timeout);
@@ -334,43 +380,18 @@ static int push_send(lua_State *L, gl_op *op) {
 }
 
 static void cancel_send(gl_op *op) {
-  gl_op **at = &((ws_op *)op)->ws->writers;
-  while (*at != op) at = &(*at)->next;
-  *at = op->next;
+  leave(&((ws_op *)op)->ws->writers, op);
   gl_op_done(op, UV_ECANCELED);
 }
 
 static const gl_optype send_type = {"ws.send", push_send, cancel_send, free_ws};
 
-/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
-static bool is_utf8(const char *text, size_t n) {
-  const unsigned char *p = (const unsigned char *)text, *end = p + n;
-  while (p < end) {
-    if (*p < 0x80) {
-      p++;
-      continue;
-    }
-    int more = *p >= 0xC2 && *p <= 0xDF ? 1 : (*p & 0xF0) == 0xE0 ? 2 : *p >= 0xF0 && *p <= 0xF4 ? 3 : 0;
-    if (!more || end - p <= more) return false;
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F)) return false;
-    for (int i = 1; i <= more; i++)
-      if ((p[i] & 0xC0) != 0x80) return false;
-    p += more + 1;
-  }
-  return true;
-}
-
 static bool is_open(const gl_ws *ws) { return ws->stream && !ws->closing && !ws->over; }
-
-static void queue_message(gl_ws *ws, uint8_t opcode, const char *bytes, size_t n) {
-  struct wslay_event_msg msg = {opcode, (const uint8_t *)bytes, n};
-  if (wslay_event_queue_msg(ws->ctx, &msg) != 0) drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
-  else pump(ws);
-}
 
 static const char *check_message(lua_State *L, uint8_t opcode, size_t *n) {
   const char *bytes = luaL_checklstring(L, 2, n);
-  if (opcode == WSLAY_TEXT_FRAME && !is_utf8(bytes, *n))
+  luaL_argcheck(L, *n <= SEND_MAX, 2, "a message has 1 GiB at most");
+  if (opcode == WSLAY_TEXT_FRAME && !gl_is_utf8(bytes, *n))
     gl_error_raise(L, "ws.send", "EILSEQ", "a text message must be valid UTF-8; send bytes with send_binary");
   return bytes;
 }
@@ -380,41 +401,45 @@ static int send_message(lua_State *L, uint8_t opcode) {
   size_t n;
   const char *bytes = check_message(L, opcode, &n);
   if (!is_open(ws)) return gl_error_status(L, "ws.send", UV_EPIPE, "the socket is closed");
-  queue_message(ws, opcode, bytes, n);
-  if (!ws->stream || !gl_stream_full(ws->stream)) return 0;
+  put(ws, opcode, bytes, n);
+  bool full = gl_stream_full(ws->stream);
+  if (ws->over) return gl_error_status(L, "ws.send", UV_EPIPE, "the peer is gone");
+  if (!full) return 0;
   ws_op *w = ws_op_new(L, ws, &send_type);
-  gl_op **at = &ws->writers;
-  while (*at) at = &(*at)->next;
-  *at = &w->op;
+  append(&ws->writers, &w->op);
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
 static int ws_send(lua_State *L) { return send_message(L, WSLAY_TEXT_FRAME); }
 static int ws_send_binary(lua_State *L) { return send_message(L, WSLAY_BINARY_FRAME); }
 
+/* Does more output wait than anyone may leave behind, although the kernel was asked to take it? */
+static bool is_slow(gl_ws *ws) {
+  if (gl_stream_pending(ws->stream) <= ws->limits.max_pending) return false;
+  gl_stream_flush(ws->stream);
+  return gl_stream_pending(ws->stream) > ws->limits.max_pending;
+}
+
 /* ws:try_send(text) -> true; or false, "closed" | "slow" without waiting: nothing was sent then. */
 static int ws_try_send(lua_State *L) {
-  gl_ws *ws = check_ws(L);
+  gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
   size_t n;
   const char *bytes = check_message(L, WSLAY_TEXT_FRAME, &n);
-  const char *why = !is_open(ws) ? "closed" : gl_stream_pending(ws->stream) > ws->limits.max_pending ? "slow" : NULL;
-  if (why) {
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, why);
-    return 2;
-  }
-  queue_message(ws, WSLAY_TEXT_FRAME, bytes, n);
-  lua_pushboolean(L, 1);
-  return 1;
+  bool slow = ws && is_open(ws) && is_slow(ws);
+  const char *why = !ws || !is_open(ws) ? "closed" : slow ? "slow" : NULL;
+  if (!why) put(ws, WSLAY_TEXT_FRAME, bytes, n);
+  lua_pushboolean(L, !why);
+  if (why) lua_pushstring(L, why);
+  return why ? 2 : 1;
 }
 
 static int ws_ping(lua_State *L) {
   gl_ws *ws = check_ws(L);
   size_t n;
   const char *bytes = luaL_optlstring(L, 2, "", &n);
-  luaL_argcheck(L, n <= 125, 2, "a ping carries 125 bytes at most");
+  luaL_argcheck(L, n <= GL_CONTROL_MAX, 2, "a ping carries 125 bytes at most");
   if (!is_open(ws)) return gl_error_status(L, "ws.ping", UV_EPIPE, "the socket is closed");
-  queue_message(ws, WSLAY_PING, bytes, n);
+  put(ws, WSLAY_PING, bytes, n);
   return 0;
 }
 
@@ -427,16 +452,14 @@ static int push_close(lua_State *L, gl_op *op) {
 }
 
 static void cancel_close(gl_op *op) {
-  ((ws_op *)op)->ws->closer = NULL;
+  leave(&((ws_op *)op)->ws->closers, op);
   gl_op_done(op, UV_ECANCELED);
 }
 
 static const gl_optype close_type = {"ws.close", push_close, cancel_close, free_ws};
 
-/* Codes an application may send (RFC 6455, 7.4). */
-static bool may_send(lua_Integer code) {
-  return code == 1000 || code == 1001 || code == 1003 || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
+/* 1002 is about frames, which are not an application's; 1010 is a client's. */
+static bool may_send(lua_Integer code) { return gl_close_code_ok(code) && code != 1002 && code != 1010; }
 
 static gl_ws *close_begin(lua_State *L) {
   gl_ws *ws = check_ws(L);
@@ -444,7 +467,7 @@ static gl_ws *close_begin(lua_State *L) {
   lua_Integer code = luaL_optinteger(L, 2, 1000);
   const char *reason = luaL_optlstring(L, 3, "", &n);
   luaL_argcheck(L, may_send(code), 2, "not a close code an application may send");
-  luaL_argcheck(L, n <= 123 && is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
+  luaL_argcheck(L, n <= GL_REASON_MAX && gl_is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
   begin_close(ws, (uint16_t)code, reason, n);
   return ws;
 }
@@ -452,9 +475,9 @@ static gl_ws *close_begin(lua_State *L) {
 /* ws:close([code [, reason]]) waits for the peer's answer, a few seconds at most. */
 static int ws_close(lua_State *L) {
   gl_ws *ws = close_begin(L);
-  if (!ws->stream || ws->closer) return 0;
+  if (!ws->stream) return 0;
   ws_op *w = ws_op_new(L, ws, &close_type);
-  ws->closer = &w->op;
+  append(&ws->closers, &w->op);
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
@@ -501,7 +524,7 @@ static int ws_gc(lua_State *L) {
   gl_ws *ws = *handle;
   if (!ws) return 0;
   *handle = NULL;
-  if (ws->stream) drop(ws, WSLAY_CODE_GOING_AWAY);
+  begin_close(ws, WSLAY_CODE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
   unref(ws);
   return 0;
 }

@@ -61,10 +61,12 @@ local function take(client, n)
   while client.have < n do
     if not more(client) then return nil end
   end
-  local all = table.concat(client.pieces)
-  client.pieces = { all:sub(n + 1) }
-  client.have = #all - n
-  return all:sub(1, n)
+  if #client.buffer - client.at < n then
+    client.buffer = client.buffer:sub(client.at + 1) .. table.concat(client.pieces)
+    client.at, client.pieces = 0, {}
+  end
+  client.at, client.have = client.at + n, client.have - n
+  return client.buffer:sub(client.at - n + 1, client.at)
 end
 
 function Client:raw(bytes) self.socket:write(bytes, TIMEOUT) end
@@ -124,7 +126,7 @@ end
 -- line and the headers of the answer.
 function frames.ask(address, o)
   o = o or {}
-  local client = setmetatable({ socket = net.connect(address), pieces = {}, have = 0 }, Client)
+  local client = setmetatable({ socket = net.connect(address), buffer = "", at = 0, pieces = {}, have = 0 }, Client)
   client:raw((o.request or request(o.path or "/", o.headers)) .. (o.behind or ""))
   local head = ""
   while not head:find("\r\n\r\n", 1, true) do
