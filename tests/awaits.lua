@@ -2,8 +2,38 @@
 -- Every waiting function of greenlua, for the transparency matrix: { name, function }. The function sets up
 -- what it needs, waits at least once (another task must get to run) and asserts its result. It may be called
 -- from fifty tasks at once, and in any of the contexts.
+local frames = require "http.frames"
+local hub = require "green.hub"
+local native = require "green.http.native"
+local semaphore = require "green.semaphore"
 local signal = require "green.signal"
 local task = require "green.task"
+local ws = require "green.ws"
+
+local TIMEOUT = 60 -- seconds: a matrix under sanitizers is slow
+
+local function taken()
+  local one = semaphore.new(1)
+  one:try()
+  return one
+end
+
+-- Calls test(socket, client) with both ends of a WebSocket. A unix socket, for its small buffers.
+local function with_websocket(test)
+  local socket, ready, over, path = nil, taken(), taken(), os.tmpname()
+  os.remove(path)
+  local server = native.listen("unix:" .. path, function(req)
+    local mine <close> = ws.accept(req)
+    socket = mine
+    ready:release()
+    over:acquire(TIMEOUT)
+  end)
+  local _ <close> = setmetatable({}, { __close = function() server:abort() end })
+  local client <close> = frames.connect(server:address())
+  ready:acquire(TIMEOUT)
+  test(socket, client)
+  over:release()
+end
 
 local db = require "green.db"
 local model = require "green.model"
@@ -43,6 +73,11 @@ return {
     task.spawn(permits.release, permits)
     permits:acquire(5)
     assert(not permits:try())
+  { "hub.receive", function()
+    local topic = tostring {}
+    local subscription <close> = hub.subscribe(topic)
+    task.spawn(hub.publish, topic, "news")
+    assert(subscription:receive(TIMEOUT) == "news")
   end },
   { "signal.wait", function() -- a signal that is ignored when it comes too late
     task.spawn(os.execute, "kill -WINCH $PPID")
@@ -56,5 +91,27 @@ return {
     local before = task.now()
     task.sleep(0.0005)
     assert(task.now() - before >= 0.0005)
+  end },
+  { "ws.close", function()
+    with_websocket(function(socket, client)
+      task.spawn(client.farewell, client)
+      socket:close(4000)
+      assert(socket.close_code == 4000)
+    end)
+  end },
+  { "ws.receive", function()
+    with_websocket(function(socket, client)
+      task.spawn(client.text, client, "hello")
+      local message, kind = socket:receive(TIMEOUT)
+      assert(message == "hello" and kind == "text")
+    end)
+  end },
+  { "ws.send", function() -- more than the peer has room for
+    with_websocket(function(socket, client)
+      local reader = task.spawn(client.expect, client, frames.BINARY)
+      socket:send_binary(("x"):rep(600000))
+      assert(socket.pending == 0)
+      assert(#reader:join() == 600000)
+    end)
   end },
 }

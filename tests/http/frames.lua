@@ -110,6 +110,8 @@ end
 
 function Client:close() self.socket:close() end
 
+Client.__close = Client.close
+
 local function request(path, headers)
   local lines = { "GET " .. path .. " HTTP/1.1" }
   local all = {
