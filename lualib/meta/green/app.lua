@@ -59,10 +59,10 @@ function App:delete(path, handler, opts) end
 ---@return green.app self
 function App:any(path, handler, opts) end
 
----A WebSocket endpoint; the connection closes when the handler returns.
+---A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error.
 ---@param path string
----@param handler fun(ws: table, req: green.request)
----@param opts? table those of `green.ws`
+---@param handler fun(ws: green.ws.socket, req: green.request)
+---@param opts? green.ws.options
 ---@return green.app self
 function App:ws(path, handler, opts) end
 

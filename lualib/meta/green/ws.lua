@@ -1,0 +1,115 @@
+-- SPDX-License-Identifier: MIT
+---@meta green.ws
+
+---WebSockets, the server's side. `app:ws` is the usual way in: it accepts, and closes when the handler is left.
+---
+---```lua
+---app:ws("/echo", function(ws, req)
+---  for message in ws:messages() do ws:send(message) end
+---end)
+---```
+---
+---Any number of tasks may send, one at a time may receive. Pings are answered by themselves, and sent.
+local ws = {}
+
+---@class green.ws.options
+---@field max_message? number bytes of one message received (1 MiB); beyond: closed with 1009
+---@field max_pending? number bytes `try_send`, and so the hub, may leave waiting for a slow peer (1 MiB)
+---@field ping_interval? number seconds between pings (30)
+---@field idle_timeout? number seconds without a byte from the peer, or without it taking ours, until the connection is dropped (120)
+---@field origins? "*"|string|string[] whose pages may connect beside those of this host: "https://shop.example"
+---@field protocols? string[] subprotocols, most wanted first: the first that the client offers is chosen
+
+---Answers the request by becoming a WebSocket. Keep it in a `<close>` variable: on every way out it leaves its topics and
+---says goodbye, with 1000, or 1011 after an error. Does not wait.
+---
+---```lua
+---local socket <close> = ws.accept(req, { max_message = 4096 })
+---```
+---
+---Raises: an error object with `status` 400, 403 or 426 (EPROTO) that is the answer when nobody catches it; ECLOSED when the request
+---was answered already; EPIPE when the client is gone.
+---@param req green.request
+---@param opts? green.ws.options
+---@return green.ws.socket
+function ws.accept(req, opts) end
+
+---A socket takes fields of your own: `socket.user = "ann"`.
+---@class green.ws.socket
+---@field open boolean messages can be sent
+---@field pending integer bytes that were sent and the peer has not taken
+---@field close_code? integer once it is closed: the peer's code, 1005 if it gave none, 1006 if it went without a word
+---@field close_reason? string once it is closed
+local Socket = {}
+
+---The next message; nil once the socket is closed, `close_code` tells how. Waits.
+---
+---Raises: ETIMEDOUT; ECANCELED; EBUSY when another task is receiving.
+---@param timeout? number seconds (none; `idle_timeout` ends the wait for a dead peer)
+---@return string? message
+---@return "text"|"binary"|nil kind
+function Socket:receive(timeout) end
+
+---Message after message until the socket is closed. Waits and raises as `receive`.
+---
+---```lua
+---for message, kind in ws:messages() do print(kind, #message) end
+---```
+---@return fun(): string?, "text"|"binary"|nil
+function Socket:messages() end
+
+---Sends text. Waits while the peer does not keep up, until it took everything.
+---
+---Raises: EPIPE when the socket is closed or the peer goes; ECANCELED; EILSEQ when it is not UTF-8.
+---@param text string
+function Socket:send(text) end
+
+---Sends bytes, as `send`.
+---@param bytes string
+function Socket:send_binary(bytes) end
+
+---Sends a value as JSON text, as `send`.
+---@param value any
+function Socket:json(value) end
+
+---Sends text without waiting, or not at all.
+---
+---```lua
+---local ok, why = ws:try_send(price)
+---if why == "slow" then skipped = skipped + 1 end
+---```
+---
+---Raises: EILSEQ when it is not UTF-8.
+---@param text string
+---@return boolean sent
+---@return "closed"|"slow"|nil why "slow": more than `max_pending` bytes wait
+function Socket:try_send(text) end
+
+---Sends a ping. The peer's answer only shows in the connection staying alive. Does not wait.
+---
+---Raises: EPIPE when the socket is closed.
+---@param bytes? string 125 bytes at most
+function Socket:ping(bytes) end
+
+---Closes, and waits until the connection is: for the peer's answer, some 5 seconds at most once it took all output. Messages
+---that were under way can still be received. Harmless when it is closed.
+---
+---Raises: ECANCELED; an argument error for a code that may not be sent (1000, 1001, 1003, 1007 to 1009, 1011 to 1014 and 3000 to
+---4999 may) and a reason that is not UTF-8 of 123 bytes at most.
+---@param code? integer (1000)
+---@param reason? string
+function Socket:close(code, reason) end
+
+---As `close`, without waiting.
+---@param code? integer (1000)
+---@param reason? string
+function Socket:shut(code, reason) end
+
+---From now on what is published to the topic is sent to this socket. Does not wait.
+---@param topic string
+function Socket:subscribe(topic) end
+
+---@param topic string
+function Socket:unsubscribe(topic) end
+
+return ws
