@@ -2,8 +2,12 @@
 -- Every waiting function of greenlua, for the transparency matrix: { name, function }. The function sets up
 -- what it needs, waits at least once (another task must get to run) and asserts its result. It may be called
 -- from fifty tasks at once, and in any of the contexts.
+local db = require "green.db"
 local frames = require "http.frames"
+local fs = require "green.fs"
+local http = require "green.http"
 local hub = require "green.hub"
+local model = require "green.model"
 local native = require "green.http.native"
 local semaphore = require "green.semaphore"
 local signal = require "green.signal"
@@ -35,8 +39,12 @@ local function with_websocket(test)
   over:release()
 end
 
-local db = require "green.db"
-local model = require "green.model"
+-- Calls use(url) with a server that says hello.
+local function serving(use)
+  local server = native.listen("127.0.0.1:0", function() return "hello" end)
+  local _ <close> = setmetatable({}, { __close = function() server:abort() end })
+  use("http://" .. server:address())
+end
 
 return {
   { "db.query", function()
@@ -73,6 +81,32 @@ return {
     task.spawn(permits.release, permits)
     permits:acquire(5)
     assert(not permits:try())
+  end },
+  { "channel.send", function() -- without capacity: until it is received
+    local channel <close> = task.channel()
+    local receiver = task.spawn(channel.receive, channel)
+    task.sleep(0)
+    channel:send "one"
+    assert(receiver:join() == "one")
+    task.spawn(channel.receive, channel)
+    channel:send "two"
+  end },
+  { "channel.receive", function()
+    local channel <close> = task.channel(1)
+    task.spawn(channel.send, channel, "news")
+    assert(channel:receive() == "news")
+  end },
+  { "fs.read", function() assert(#fs.read "/proc/self/status" > 0) end },
+  { "http.get", function()
+    serving(function(url) assert(http.get(url).body == "hello") end)
+  end },
+  { "http.read", function()
+    serving(function(url)
+      local got = ""
+      for chunk in http.get(url, { stream = true }):chunks() do got = got .. chunk end
+      assert(got == "hello")
+    end)
+  end },
   { "hub.receive", function()
     local topic = tostring {}
     local subscription <close> = hub.subscribe(topic)
