@@ -175,10 +175,20 @@ bool gl_head_has(const gl_head *h, const char *name, const char *token) {
   return false;
 }
 
-static bool is_host_char(char c) {
-  if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) return true;
-  return c && strchr("-._~%!$&'()*+;=", c); /* RFC 3986, 3.2.2, without the comma that joins repeated headers */
-}
+/* 1: in a host (RFC 3986, 3.2.2, without the comma that joins repeated headers). 2: in a token (RFC 9110, 5.6.2). */
+static const uint8_t char_class[256] = {
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 3, 0, 2, 3, 3, 3, 3, 1, 1, 3, 3, 0, 3, 3, 0,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 1, 0, 1, 0, 0,
+  0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 2, 3,
+  2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 2, 0, 3, 0,
+};
+
+static bool is_host_char(char c) { return char_class[(uint8_t)c] & 1; }
+static bool is_token_char(char c) { return char_class[(uint8_t)c] & 2; }
 
 /* A name or an address, and perhaps a port. */
 static bool is_host(const char *p, size_t n) {
@@ -270,11 +280,6 @@ int gl_head_complete(gl_head *h, const llhttp_t *parser) {
   h->content_length = h->chunked ? 0 : parser->content_length;
   h->has_body = h->chunked || h->content_length > 0;
   return 0;
-}
-
-static bool is_token_char(char c) {
-  if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) return true;
-  return c && strchr("!#$%&'*+-.^_`|~", c); /* RFC 9110, 5.6.2 */
 }
 
 /* Did the parser stop in or right behind a token? Decided by the bytes up to there: the rest may be still to come. */

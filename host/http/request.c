@@ -138,10 +138,8 @@ static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
     if (ref != LUA_NOREF) {
       lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
       lua_pushlstring(L, text_of(r), r->path_len);
-      lua_rawget(L, -2);
-      lua_remove(L, -2);
-      if (!lua_isnil(L, -1)) return;
-      lua_pop(L, 1);
+      if (lua_rawget(L, -2) != LUA_TNIL) return; /* the table below it does no harm */
+      lua_pop(L, 2);
     }
     if (method != HTTP_HEAD) break;
     method = HTTP_GET;
