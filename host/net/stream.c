@@ -132,7 +132,7 @@ static void on_write(uv_write_t *req, int status) {
   free(f);
   if (s->closing) return;
   if (status < 0) break_off(s, status);
-  gl_stream_flush(s);
+  gl_stream_flush(s); /* also of a broken stream, which may have to be closed now */
   if (s->closing) return;
   if (s->full && (s->broken || (!s->flight && !s->out.len))) {
     s->full = false;
