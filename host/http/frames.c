@@ -104,7 +104,8 @@ static uint16_t end_message(gl_frames *f) {
 static uint16_t end_close(gl_frames *f) {
   size_t n = f->control_len;
   const uint8_t *bytes = f->control;
-  uint16_t code = n >= 2 ? (uint16_t)(bytes[0] << 8 | bytes[1]) : 0;
+  uint16_t code = 0;
+  if (n >= 2) code = (uint16_t)(bytes[0] << 8 | bytes[1]);
   if (n == 1 || (n && !gl_close_code_ok(code))) return WSLAY_CODE_PROTOCOL_ERROR;
   if (n > 2 && !gl_is_utf8((const char *)bytes + 2, n - 2)) return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
   f->over = true;
