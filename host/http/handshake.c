@@ -163,7 +163,9 @@ static int ws_accept(lua_State *L) {
   lua_getfield(L, 1, "remote"); /* remembered: the connection will not know any more */
   lua_pop(L, 1);
   gl_stream *s = c->stream;
-  gl_ws *ws = gl_ws_new(L, c, &limits);
+  gl_ws **handle = gl_ws_handle(L);
+  gl_ws *ws = *handle = gl_ws_new(c, &limits);
+  if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
   gl_stream_write(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ", 97);
   gl_stream_write(s, accept, 28);
   if (protocol) {

@@ -9,6 +9,7 @@
 #define GL_HTTP_WEBSOCKET_H
 
 #include "http/conn.h"
+#include "http/frames.h"
 
 typedef struct gl_ws gl_ws;
 
@@ -19,17 +20,68 @@ typedef struct gl_ws_limits {
   double idle_timeout;  /* seconds without a byte from the peer: the connection is dropped */
 } gl_ws_limits;
 
-/* A WebSocket that takes over the stream of a connection, as a userdata on top of L. Raises when out of
- * memory, before anything was taken. */
-gl_ws *gl_ws_new(lua_State *L, gl_conn *c, const gl_ws_limits *limits);
+#define GL_WS_QUEUE_HIGH ((size_t)256 * 1024) /* bytes of messages nobody has received yet: stop reading */
+
+struct gl_ws {
+  gl_host *host;
+  gl_stream *stream;   /* NULL once gone */
+  gl_conn *conn;       /* whose stream that was; valid as long */
+  gl_frames frames;
+  gl_buf rest;         /* bytes that came right behind the handshake */
+  gl_message *head, **tail;
+  size_t queued;       /* bytes in that queue */
+  gl_op *reader;       /* waits for a message */
+  gl_op *writers;      /* wait for room, in order */
+  gl_op *closers;      /* wait for the end */
+  gl_timer timer;
+  gl_ws_limits limits;
+  uint64_t heard;      /* loop time, ms, of the last sign of life: a byte came, or output was taken */
+  uint64_t moved;      /* loop time, ms, when no output waited or some of it was taken */
+  uint64_t written;    /* bytes handed to the stream */
+  uint64_t taken;      /* of those, what the kernel took, when that was last looked at */
+  uint32_t refs;       /* the userdata, the stream, ops */
+  uint16_t close_code;
+  bool over;           /* nothing more will be received */
+  bool closing;        /* our close frame is out */
+  bool failed;         /* the peer broke the rules: what it sends is thrown away */
+  bool delivering;     /* the reader was woken and has not taken its message yet */
+  bool owes_pong;
+  uint8_t pong_len, reason_len;
+  uint8_t pong[GL_CONTROL_MAX]; /* of the last ping, when it could not be answered at once */
+  char reason[GL_REASON_MAX];
+};
+
+/* A WebSocket that takes over the stream of a connection; one reference is the caller's. NULL: out of memory,
+ * nothing was taken. */
+gl_ws *gl_ws_new(gl_conn *c, const gl_ws_limits *limits);
+
+/* Drop a reference. */
+void gl_ws_unref(gl_ws *ws);
 
 /* The handshake was written: begin to read. */
 void gl_ws_start(gl_ws *ws);
 
+/* Send one frame. */
+void gl_ws_put(gl_ws *ws, uint8_t opcode, const void *bytes, size_t n);
+
+/* Say goodbye with a code and a reason (NULL, 0 = none); the peer's answer ends it. Idempotent. */
+void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n);
+
+/* Close the connection now. */
+void gl_ws_drop(gl_ws *ws, uint16_t code);
+
+/* Say done to every op of a list. */
+void gl_ws_wake_all(gl_op **list, int status);
+
+/* ---- http/websocket_lua.c ---- */
+
+/* Pushes an empty handle, to be pointed at a socket. Raises. */
+gl_ws **gl_ws_handle(lua_State *L);
+
 /* green.ws.native: accept(req [, options]) -> ws. */
 int gl_open_ws(lua_State *L);
 
-/* Creates the metatable (http/websocket.c). */
+/* Creates the metatable. */
 void gl_ws_metatable(lua_State *L);
 
 #endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * WebSockets as scripts see them: the userdata and its methods, each waiting as an op.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/op.h"
+#include "http/websocket.h"
+
+#define META "green.ws"
+#define SEND_MAX ((size_t)1 << 30)
+
+gl_ws **gl_ws_handle(lua_State *L) {
+  gl_ws **handle = lua_newuserdatauv(L, sizeof *handle, 1);
+  *handle = NULL;
+  luaL_setmetatable(L, META);
+  return handle;
+}
+
+/* ---- receiving ---- */
+
+static gl_ws *check_ws(lua_State *L) {
+  gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
+  if (!ws) gl_error_status(L, "ws", UV_EPIPE, "the socket was collected");
+  return ws;
+}
+
+/* ---- ops ---- */
+
+static void append(gl_op **list, gl_op *op) {
+  while (*list) list = &(*list)->next;
+  *list = op;
+}
+
+static void leave(gl_op **list, gl_op *op) {
+  while (*list != op) list = &(*list)->next;
+  *list = op->next;
+}
+
+typedef struct ws_op {
+  gl_op op;
+  gl_ws *ws; /* referenced */
+} ws_op;
+
+static void free_ws(gl_op *op) { gl_ws_unref(((ws_op *)op)->ws); }
+
+static ws_op *ws_op_new(lua_State *L, gl_ws *ws, const gl_optype *type) {
+  ws_op *w = gl_op_new(L, type, sizeof *w, 0);
+  w->ws = ws;
+  ws->refs++;
+  return w;
+}
+
+/* The first message in the queue and its kind; or nil at the end. */
+static int push_message(lua_State *L, gl_ws *ws) {
+  gl_message *m = ws->head;
+  if (!m) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushlstring(L, m->bytes, m->len); /* may raise: the message is still queued then */
+  lua_pushstring(L, m->binary ? "binary" : "text");
+  if (!(ws->head = m->next)) ws->tail = &ws->head;
+  ws->queued -= m->cap + sizeof *m;
+  free(m);
+  if (ws->stream && ws->queued < GL_WS_QUEUE_HIGH / 2) gl_stream_read(ws->stream);
+  return 2;
+}
+
+static int push_receive(lua_State *L, gl_op *op) {
+  gl_ws *ws = ((ws_op *)op)->ws;
+  ws->delivering = false;
+  return push_message(L, ws);
+}
+
+static void cancel_receive(gl_op *op) {
+  ((ws_op *)op)->ws->reader = NULL;
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype receive_type = {"ws.receive", push_receive, cancel_receive, free_ws};
+
+/* ws:receive([timeout]) -> message, "text" | "binary"; nil once the socket is closed */
+static int ws_receive(lua_State *L) {
+  gl_ws *ws = check_ws(L);
+  double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  if (ws->reader || ws->delivering) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
+  if (ws->head || ws->over) return push_message(L, ws);
+  ws_op *w = ws_op_new(L, ws, &receive_type);
+  ws->reader = &w->op;
+  return gl_await(L, &w->op, timeout);
+}
+
+static int next_message(lua_State *L) {
+  lua_settop(L, 1);
+  return ws_receive(L);
+}
+
+/* for message, kind in ws:messages() do ... end */
+static int ws_messages(lua_State *L) {
+  check_ws(L);
+  lua_pushcfunction(L, next_message);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* ---- sending ---- */
+
+static int push_send(lua_State *L, gl_op *op) {
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, "the peer is gone");
+  return 0;
+}
+
+static void cancel_send(gl_op *op) {
+  leave(&((ws_op *)op)->ws->writers, op);
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype send_type = {"ws.send", push_send, cancel_send, free_ws};
+
+static bool is_open(const gl_ws *ws) { return ws->stream && !ws->closing && !ws->over; }
+
+static const char *check_message(lua_State *L, uint8_t opcode, size_t *n) {
+  const char *bytes = luaL_checklstring(L, 2, n);
+  luaL_argcheck(L, *n <= SEND_MAX, 2, "a message has 1 GiB at most");
+  if (opcode == WSLAY_TEXT_FRAME && !gl_is_utf8(bytes, *n))
+    gl_error_raise(L, "ws.send", "EILSEQ", "a text message must be valid UTF-8; send bytes with send_binary");
+  return bytes;
+}
+
+static int send_message(lua_State *L, uint8_t opcode) {
+  gl_ws *ws = check_ws(L);
+  size_t n;
+  const char *bytes = check_message(L, opcode, &n);
+  if (!is_open(ws)) return gl_error_status(L, "ws.send", UV_EPIPE, "the socket is closed");
+  gl_ws_put(ws, opcode, bytes, n);
+  bool full = gl_stream_full(ws->stream);
+  if (ws->over) return gl_error_status(L, "ws.send", UV_EPIPE, "the peer is gone");
+  if (!full) return 0;
+  ws_op *w = ws_op_new(L, ws, &send_type);
+  append(&ws->writers, &w->op);
+  return gl_await(L, &w->op, GL_FOREVER);
+}
+
+static int ws_send(lua_State *L) { return send_message(L, WSLAY_TEXT_FRAME); }
+static int ws_send_binary(lua_State *L) { return send_message(L, WSLAY_BINARY_FRAME); }
+
+/* Does more output wait than anyone may leave behind, although the kernel was asked to take it? */
+static bool is_slow(gl_ws *ws) {
+  if (gl_stream_pending(ws->stream) <= ws->limits.max_pending) return false;
+  gl_stream_flush(ws->stream);
+  return gl_stream_pending(ws->stream) > ws->limits.max_pending;
+}
+
+/* ws:try_send(text) -> true; or false, "closed" | "slow" without waiting: nothing was sent then. */
+static int ws_try_send(lua_State *L) {
+  gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
+  size_t n;
+  const char *bytes = check_message(L, WSLAY_TEXT_FRAME, &n);
+  bool slow = ws && is_open(ws) && is_slow(ws);
+  const char *why = !ws || !is_open(ws) ? "closed" : slow ? "slow" : NULL;
+  if (!why) gl_ws_put(ws, WSLAY_TEXT_FRAME, bytes, n);
+  lua_pushboolean(L, !why);
+  if (why) lua_pushstring(L, why);
+  return why ? 2 : 1;
+}
+
+static int ws_ping(lua_State *L) {
+  gl_ws *ws = check_ws(L);
+  size_t n;
+  const char *bytes = luaL_optlstring(L, 2, "", &n);
+  luaL_argcheck(L, n <= GL_CONTROL_MAX, 2, "a ping carries 125 bytes at most");
+  if (!is_open(ws)) return gl_error_status(L, "ws.ping", UV_EPIPE, "the socket is closed");
+  gl_ws_put(ws, WSLAY_PING, bytes, n);
+  return 0;
+}
+
+/* ---- closing ---- */
+
+static int push_close(lua_State *L, gl_op *op) {
+  (void)L;
+  (void)op;
+  return 0;
+}
+
+static void cancel_close(gl_op *op) {
+  leave(&((ws_op *)op)->ws->closers, op);
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype close_type = {"ws.close", push_close, cancel_close, free_ws};
+
+/* 1002 is about frames, which are not an application's; 1010 is a client's. */
+static bool may_send(lua_Integer code) { return gl_close_code_ok(code) && code != 1002 && code != 1010; }
+
+static gl_ws *close_begin(lua_State *L) {
+  gl_ws *ws = check_ws(L);
+  size_t n;
+  lua_Integer code = luaL_optinteger(L, 2, 1000);
+  const char *reason = luaL_optlstring(L, 3, "", &n);
+  luaL_argcheck(L, may_send(code), 2, "not a close code an application may send");
+  luaL_argcheck(L, n <= GL_REASON_MAX && gl_is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
+  gl_ws_close(ws, (uint16_t)code, reason, n);
+  return ws;
+}
+
+/* ws:close([code [, reason]]) waits for the peer's answer, a few seconds at most. */
+static int ws_close(lua_State *L) {
+  gl_ws *ws = close_begin(L);
+  if (!ws->stream) return 0;
+  ws_op *w = ws_op_new(L, ws, &close_type);
+  append(&ws->closers, &w->op);
+  return gl_await(L, &w->op, GL_FOREVER);
+}
+
+/* ws:shut([code [, reason]]) says goodbye without waiting. */
+static int ws_shut(lua_State *L) {
+  close_begin(L);
+  return 0;
+}
+
+/* ---- the handle ---- */
+
+static int ws_index(lua_State *L) {
+  gl_ws *ws = check_ws(L);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL) return 1;
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (strcmp(key, "close_code") == 0 && ws->close_code) lua_pushinteger(L, ws->close_code);
+  else if (strcmp(key, "close_reason") == 0 && ws->over) lua_pushlstring(L, ws->reason, ws->reason_len);
+  else if (strcmp(key, "open") == 0) lua_pushboolean(L, is_open(ws));
+  else if (strcmp(key, "pending") == 0) lua_pushinteger(L, ws->stream ? (lua_Integer)gl_stream_pending(ws->stream) : 0);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int ws_newindex(lua_State *L) {
+  check_ws(L);
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_insert(L, 2);
+  lua_rawset(L, 2);
+  return 0;
+}
+
+static int ws_gc(lua_State *L) {
+  gl_ws **handle = luaL_checkudata(L, 1, META);
+  gl_ws *ws = *handle;
+  if (!ws) return 0;
+  *handle = NULL;
+  gl_ws_close(ws, WSLAY_CODE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
+  gl_ws_unref(ws);
+  return 0;
+}
+
+void gl_ws_metatable(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"receive", ws_receive},   {"messages", ws_messages}, {"send", ws_send},   {"send_binary", ws_send_binary},
+    {"try_send", ws_try_send}, {"ping", ws_ping},         {"close", ws_close}, {"shut", ws_shut},
+    {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {{"__gc", ws_gc}, {"__newindex", ws_newindex}, {NULL, NULL}};
+  luaL_newmetatable(L, META);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods");
+  lua_pushcclosure(L, ws_index, 1);
+  lua_setfield(L, -2, "__index");
+}
