@@ -63,7 +63,7 @@ static void push_task(lua_State *L, const gl_host *h, const gl_task *t) {
   lua_setfield(L, -2, "id");
   lua_pushstring(L, state_name(t));
   lua_setfield(L, -2, "state");
-  lua_pushnumber(L, (double)(now - t->born) / 1000);
+  lua_pushnumber(L, (double)((uint32_t)now - t->born) / 1000);
   lua_setfield(L, -2, "age");
   lua_pushboolean(L, t->stack != NULL);
   lua_setfield(L, -2, "parked");
@@ -75,7 +75,7 @@ static void push_task(lua_State *L, const gl_host *h, const gl_task *t) {
   if (!t->op) return;
   lua_pushstring(L, t->op->type->name);
   lua_setfield(L, -2, "waits");
-  lua_pushnumber(L, (double)(now - t->op->since) / 1000);
+  lua_pushnumber(L, (double)((uint32_t)now - t->op->since) / 1000);
   lua_setfield(L, -2, "waited");
 }
 
@@ -97,8 +97,8 @@ void gl_inspect_print(const gl_host *h) {
   fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
   for (const gl_task *t = h->live; t; t = t->next_live) {
     find_line(t->co, line, sizeof line);
-    fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)(now - t->born) / 1000, state_name(t));
-    if (t->op) fprintf(stderr, " for %s since %.3f s", t->op->type->name, (double)(now - t->op->since) / 1000);
+    fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)((uint32_t)now - t->born) / 1000, state_name(t));
+    if (t->op) fprintf(stderr, " for %s since %.3f s", t->op->type->name, (double)((uint32_t)now - t->op->since) / 1000);
     if (*line) fprintf(stderr, " at %s", line);
     if (t->site) fprintf(stderr, ", spawned at %s", t->site);
     fputc('\n', stderr);

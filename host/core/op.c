@@ -36,6 +36,7 @@ void gl_op_check(lua_State *L, const gl_optype *type) {
 }
 
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
+  GL_CHECK(size <= UINT16_MAX);
   GC_STRESS(L);
   gl_op_check(L, type);
   gl_host *h = gl_host_of(L);
@@ -55,9 +56,9 @@ void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
     gl_error_raise(L, type->name, "ENOMEM", "not enough memory");
   }
   op->type = type;
-  op->size = (uint32_t)size;
+  op->size = (uint16_t)size;
   op->host = h;
-  op->since = uv_now(&h->loop);
+  op->since = (uint32_t)uv_now(&h->loop);
   op->pin = pin;
   op->timeout.fire = on_timeout;
   h->census.ops++;

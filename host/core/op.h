@@ -35,10 +35,10 @@ struct gl_op {
   gl_task *task;    /* who waits; NULL before await and once detached */
   gl_op *next;      /* free for the binding's own queue until done; then the host's */
   gl_timer timeout;
-  uint64_t since;   /* loop time, ms, when it was made */
-  uint32_t size;    /* of the whole op */
   int status;       /* 0 or UV_E*, valid when done */
   int pin;          /* registry reference of the value whose bytes the op uses */
+  uint32_t since;   /* loop time, ms, the low bits, when it was made */
+  uint16_t size;    /* of the whole op */
   bool done;
   bool detached;
 };

@@ -63,7 +63,7 @@ static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
   t->id = ++h->task_ids;
   t->owner = owner;
   t->on_end = on_end;
-  t->born = uv_now(&h->loop);
+  t->born = (uint32_t)uv_now(&h->loop);
   t->co_ref = t->context_ref = LUA_NOREF;
   t->refs = 1;
   t->next_live = h->live;
@@ -144,7 +144,7 @@ static int close_variables(gl_task *t) {
 static void finish(gl_task *t, int status, int nresults) {
   GL_CHECK(!t->op && !t->stack);
   t->state = GL_TASK_ENDED;
-  t->status = status;
+  t->status = (uint8_t)status;
   t->nresults = nresults;
   if (t->spent) gl_op_free(t->spent);
   t->spent = NULL;

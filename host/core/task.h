@@ -28,30 +28,34 @@ struct gl_task {
   gl_op *op;              /* what it waits for */
   gl_op *spent;           /* an op whose push raised; freed with the next op or the task */
   char *trace;            /* once failed: where, taken before its frames went; NULL = out of memory */
-  const char *waited;     /* name of the op it was detached from, for the error */
+  union {
+    lua_CFunction main;   /* before the first step of a C task: what to call, with `owner` as light userdata */
+    const char *waited;   /* afterwards: name of the op it was detached from, for the error */
+  };
   gl_stack *stack;        /* the C stack it left standing; NULL = it yielded */
   gl_task *next;          /* in a ready list */
   gl_task *next_live, **at_live; /* in host->live */
   gl_task_end on_end;
   void *owner;            /* for on_end */
-  lua_CFunction main;     /* C task: what to call, with `owner` as light userdata */
   gl_op *joiners;         /* ops of tasks that join this one, by gl_op.next */
   gl_scope *scope;        /* innermost scope it is in (core/scope.h) */
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
-  uint32_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
   uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
-  uint64_t born;          /* loop time, ms */
   uint64_t id;            /* serial number, never used twice */
   int co_ref;             /* registry reference of co */
-  int nargs;              /* for the first resume */
-  int nresults;           /* once ended: how many lie on co */
-  int status;             /* once ended: that of lua_resume */
+  uint32_t born;          /* loop time, ms, the low bits */
+  union {
+    int nargs;            /* for the first resume; then 0 */
+    int nresults;         /* once ended: how many lie on co */
+  };
   uint32_t refs;
   uint8_t state;          /* gl_task_state */
   uint8_t outcome;        /* gl_outcome */
+  uint8_t status;         /* once ended: that of lua_resume */
+  uint8_t doomed;         /* errors raised at it while it hogged, and turns it was given between them */
   bool cancelled;         /* sticky: each further await raises */
   bool joined;            /* somebody took the result or the error */
   bool exposed;           /* the script holds its coroutine (coroutine.running): not to be reused */

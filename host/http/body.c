@@ -6,7 +6,7 @@
 #include "http/request.h"
 #include "http/server.h"
 
-enum { BODY = 2 }; /* the user value of a request that keeps the whole body */
+static const char body_key; /* in a request's table of fields: its whole body, once it was read */
 
 typedef struct body_op {
   gl_op op;
@@ -47,8 +47,10 @@ static int take_whole(lua_State *L, gl_conn *c, size_t max) {
   if (c->body.len > max) return too_large(L, max);
   if (c->body_bad) return broken(L, UV_EPROTO);
   take(L, c);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, 1, BODY);
+  gl_request_fields(L, 1);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, &body_key);
+  lua_pop(L, 1);
   return 1;
 }
 
@@ -101,7 +103,7 @@ static int req_body(lua_State *L) {
   lua_Integer asked = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, asked >= 0 && asked <= 1 << 30, 2, "a number of bytes up to 1 GiB expected");
   lua_settop(L, 1);
-  if (lua_getiuservalue(L, 1, BODY) == LUA_TSTRING) return 1;
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_rawgetp(L, -1, &body_key) == LUA_TSTRING) return 1;
   gl_conn *c = check_conn(L);
   size_t max = asked ? (size_t)asked : c->server->limits.max_body;
   uint64_t announced = c->parser.content_length; /* what is still to come, for a body of known length */

@@ -10,7 +10,7 @@
 
 #define META "green.request"
 static const char meta_key; /* registry key of the same: found without hashing a name, once a request */
-enum { FIELDS = 1, BODY = 2 }; /* user values: what the script set on it; the body once it was read */
+enum { FIELDS = 1 }; /* user value: what the script set on it, and what was built once */
 
 static const char *text_of(const gl_req *r) { return (const char *)&r->fields[r->nfields]; }
 
@@ -42,7 +42,7 @@ static void scan_path(gl_req *r, const char *target) {
 
 static gl_req *make(lua_State *L, gl_conn *c) {
   const gl_head *h = c->head;
-  gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len, 2);
+  gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len, 1);
   r->conn = c;
   r->number = c->server->requests;
   r->nfields = h->nfields;
@@ -232,14 +232,17 @@ static void push_field(lua_State *L, const gl_req *r, int id) {
   }
 }
 
+void gl_request_fields(lua_State *L, int idx) {
+  if (lua_getiuservalue(L, idx, FIELDS) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 4);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, FIELDS);
+}
+
 /* Keep what is on top under the key at index 2, so that it is built once; leaves it on top. */
 static void remember(lua_State *L) {
-  if (lua_getiuservalue(L, 1, FIELDS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 4);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, FIELDS);
-  }
+  gl_request_fields(L, 1);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);

@@ -25,6 +25,9 @@ int gl_request_main(lua_State *L);
 /* The request at a stack index. Raises on anything else. */
 gl_req *gl_check_request(lua_State *L, int idx);
 
+/* Pushes the table of what is kept with the request at idx (positive). */
+void gl_request_fields(lua_State *L, int idx);
+
 /* First header of that (lower-case) name: its value, or NULL. */
 const char *gl_req_header(const gl_req *r, const char *name, size_t *len);
 
