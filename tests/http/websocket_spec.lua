@@ -1148,9 +1148,12 @@ describe("app:ws", function()
   end)
 end)
 
+-- Node 22 has it, Node 20 behind an option, and Debian 12's Node 18 in the package of its fetch; that one writes the
+-- length of a frame into the wrong bytes if its buffer comes from the pool, so there is none.
 describe("node's WebSocket", function()
   local script = [[
-    const socket = new WebSocket(process.argv[2], ["v1"]);
+    Buffer.poolSize = 0;
+    const socket = new (globalThis.WebSocket ?? require("undici").WebSocket)(process.argv[2], ["v1"]);
     socket.binaryType = "arraybuffer";
     const sizes = [0, 1, 125, 126, 65535, 65536, 1000000];
     const sent = [];
@@ -1184,7 +1187,10 @@ describe("node's WebSocket", function()
       file:write(script)
       file:close()
       -- Beside us: nothing else would run while we wait for a pipe.
-      os.execute(("cd %s && (timeout 60 node --experimental-websocket --no-warnings client.js ws://%s/ > out 2>&1; mv out done) &"):format(folder, address))
+      os.execute(([[cd %s && (
+        option=$(node --help | grep -o -m 1 -e --experimental-websocket)
+        NODE_PATH=/usr/share/nodejs timeout 60 node $option --no-warnings client.js ws://%s/ > out 2>&1
+        mv out done) &]]):format(folder, address))
       local done
       until_true(function()
         done = io.open(folder .. "/done")
