@@ -14,6 +14,7 @@ local ELEMENT = "element-6066-11e4-a52e-4f735466cecf" -- the standard's name for
 local FLAGS = {
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=900,760",
+  "--remote-debugging-pipe", -- else the driver looks for it on "localhost", which not every container knows
 }
 
 local function installed(name) return (os.execute("command -v " .. name .. " > /dev/null")) end
