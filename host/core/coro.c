@@ -3,6 +3,7 @@
 
 #include "core/host.h"
 #include "core/op.h"
+#include "core/scope.h"
 #include "core/task.h"
 
 static lua_State *check_coroutine(lua_State *L) {
@@ -33,9 +34,14 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     h->running = co;
     int status = lua_resume(co, L, nargs, &nres);
     h->running = before;
-    if (status == LUA_OK) return nres;
-    if (status != LUA_YIELD) return -1;
-    if (!h->awaiting) return nres;
+    if (status != LUA_YIELD) {
+      if (h->task) gl_scope_abandon(h, co);
+      return status == LUA_OK ? nres : -1;
+    }
+    if (!h->awaiting) {
+      if (h->task) gl_scope_suspend(h, co);
+      return nres;
+    }
     mark_awaiting(co);
     if (before == L && lua_isyieldable(L)) return lua_yieldk(L, 0, (lua_KContext)co, k);
     h->awaiting = false;
@@ -71,6 +77,7 @@ static bool begin(lua_State *L, lua_State *co, int nargs) {
     return false;
   }
   lua_xmove(L, co, nargs);
+  if (gl_host_of(L)->aside && gl_host_of(L)->task) gl_scope_resume(gl_host_of(L), co);
   return true;
 }
 

@@ -71,6 +71,7 @@ struct gl_host {
   gl_tasklist batch;    /* this turn's snapshot of ready tasks */
   gl_turn *turns;       /* to run at the end of this turn */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
+  gl_scope *aside;      /* those of suspended coroutines (core/scope.h) */
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */

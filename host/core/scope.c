@@ -4,8 +4,10 @@
 #include "core/error.h"
 #include "core/op.h"
 
-void gl_scope_enter(gl_task *t, gl_scope *s, double seconds, bool shield) {
+void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
+  gl_task *t = gl_host_of(L)->task;
   s->outer = t->scope;
+  s->co = L;
   s->task = t;
   s->deadline = seconds < GL_FOREVER ? gl_clock_after(uv_hrtime(), seconds) : 0;
   s->shield = shield;
@@ -13,19 +15,52 @@ void gl_scope_enter(gl_task *t, gl_scope *s, double seconds, bool shield) {
   t->scope = s;
 }
 
-void gl_scope_leave(gl_scope *s) {
-  if (!s->task) return;
-  gl_scope **at = &s->task->scope; /* usually the innermost; a coroutine may have left its own behind */
+void gl_scope_leave(gl_host *h, gl_scope *s) {
+  if (!s->co) return;
+  gl_scope **at = s->task ? &s->task->scope : &h->aside; /* usually the innermost */
   while (*at && *at != s) at = &(*at)->outer;
   if (*at) *at = s->outer;
   s->task = NULL;
+  s->co = NULL;
+}
+
+/* The scopes a coroutine entered since it was resumed are the innermost ones. */
+static gl_scope *innermost_of(gl_host *h, lua_State *co) {
+  gl_scope *s = h->task->scope;
+  return s && s->co == co ? s : NULL;
+}
+
+void gl_scope_suspend(gl_host *h, lua_State *co) {
+  for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) { /* ends with its outermost first in the list */
+    h->task->scope = s->outer;
+    s->task = NULL;
+    s->outer = h->aside;
+    h->aside = s;
+  }
+}
+
+void gl_scope_resume(gl_host *h, lua_State *co) {
+  for (gl_scope **at = &h->aside, *s; (s = *at) != NULL;) {
+    if (s->co != co) {
+      at = &s->outer;
+      continue;
+    }
+    *at = s->outer;
+    s->task = h->task;
+    s->outer = h->task->scope;
+    h->task->scope = s;
+  }
+}
+
+void gl_scope_abandon(gl_host *h, lua_State *co) {
+  for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) gl_scope_leave(h, s);
 }
 
 void gl_scope_cancel(gl_scope *s) {
   gl_task *t = s->task;
-  if (!t) return;
+  if (!s->co) return;
   s->cancelled = true;
-  if (t->state == GL_TASK_WAITING && t->op && !t->op->done && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
+  if (t && t->state == GL_TASK_WAITING && t->op && !t->op->done && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }
 
 static bool passed(uint64_t deadline) { return deadline && uv_hrtime() >= deadline; }

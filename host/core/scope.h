@@ -15,17 +15,27 @@
 
 struct gl_scope {
   gl_scope *outer;
-  gl_task *task;     /* NULL once left */
+  lua_State *co;     /* the coroutine that entered it; NULL once left */
+  gl_task *task;     /* NULL while that coroutine is suspended */
   uint64_t deadline; /* ns, monotonic; 0 = none of its own */
   bool shield;       /* nothing outside of it reaches in */
   bool cancelled;
 };
 
-/* Enter a scope the caller allocated. `seconds` from now, or GL_FOREVER. */
-void gl_scope_enter(gl_task *t, gl_scope *s, double seconds, bool shield);
+/* Enter a scope the caller allocated, on the running coroutine. `seconds` from now, or GL_FOREVER. */
+void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield);
 
 /* Leave it; harmless when left already. */
-void gl_scope_leave(gl_scope *s);
+void gl_scope_leave(gl_host *h, gl_scope *s);
+
+/* `co` yielded to whoever resumed it: the scopes it is in do not bind what runs meanwhile. */
+void gl_scope_suspend(gl_host *h, lua_State *co);
+
+/* `co` is about to go on, in whichever task: so do its scopes. */
+void gl_scope_resume(gl_host *h, lua_State *co);
+
+/* `co` ended: it has left all its scopes. */
+void gl_scope_abandon(gl_host *h, lua_State *co);
 
 /* Whatever waits or will wait inside raises ECANCELED. Calls no Lua. */
 void gl_scope_cancel(gl_scope *s);

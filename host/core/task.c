@@ -148,7 +148,7 @@ static void finish(gl_task *t, int status, int nresults) {
   t->nresults = nresults;
   if (t->spent) gl_op_free(t->spent);
   t->spent = NULL;
-  while (t->scope) gl_scope_leave(t->scope);
+  while (t->scope) gl_scope_leave(t->host, t->scope);
   if (t->context_ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->context_ref);
   unlink_live(t);
   if (t->joiners) t->joined = true;

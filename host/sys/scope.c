@@ -12,15 +12,17 @@ static int scope_enter(lua_State *L) {
   bool shield = lua_toboolean(L, 2);
   gl_task *t = gl_host_of(L)->task;
   if (!t) return gl_error_raise(L, "scope.enter", "ENOTASK", "outside of a task");
-  gl_scope *s = lua_newuserdatauv(L, sizeof *s, 0);
+  gl_scope *s = lua_newuserdatauv(L, sizeof *s, 1);
   *s = (gl_scope){0};
   luaL_setmetatable(L, SCOPE);
-  gl_scope_enter(t, s, seconds, shield);
+  lua_pushthread(L); /* not gone, and its address not used again, before the scope's own finalizer ran */
+  lua_setiuservalue(L, -2, 1);
+  gl_scope_enter(L, s, seconds, shield);
   return 1;
 }
 
 static int scope_leave(lua_State *L) {
-  gl_scope_leave(luaL_checkudata(L, 1, SCOPE));
+  gl_scope_leave(gl_host_of(L), luaL_checkudata(L, 1, SCOPE));
   return 0;
 }
 

@@ -109,19 +109,43 @@ static void free_join(gl_op *op) { gl_task_unref(((join_op *)op)->target); }
 
 static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join};
 
+static const char *how_it_ended(const gl_task *t) { return t->status == LUA_OK ? "done" : t->cancelled ? "cancelled" : "failed"; }
+
+static int push_wait(lua_State *L, gl_op *op) {
+  lua_pushstring(L, how_it_ended(((join_op *)op)->target));
+  return 1;
+}
+
+static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join};
+
 static spawned *check_handle(lua_State *L) { return *(spawned **)luaL_checkudata(L, 1, HANDLE); }
 
-static int task_join(lua_State *L) {
-  gl_task *t = check_handle(L)->task;
+static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   if (t == gl_host_of(L)->task) return luaL_error(L, "a task cannot join itself");
-  if (t->state == GL_TASK_ENDED) return push_results(L, t);
-  join_op *j = gl_op_new(L, &join_type, sizeof *j, 0);
+  join_op *j = gl_op_new(L, type, sizeof *j, 0);
   j->target = t;
   t->refs++;
   j->op.next = t->joiners;
   t->joiners = &j->op;
   return gl_await(L, &j->op, timeout);
+}
+
+/* handle:join([timeout]) -> its results, or raises its error */
+static int task_join(lua_State *L) {
+  gl_task *t = check_handle(L)->task;
+  if (t->state == GL_TASK_ENDED) return push_results(L, t);
+  return await_end(L, t, &join_type);
+}
+
+/* handle:wait([timeout]) -> how it ended; whoever waits so takes the blame for a failure, but does not raise it: what
+ * this raises is the waiting task's own */
+static int task_wait(lua_State *L) {
+  gl_task *t = check_handle(L)->task;
+  if (t->state != GL_TASK_ENDED) return await_end(L, t, &wait_type);
+  t->joined = true;
+  lua_pushstring(L, how_it_ended(t));
+  return 1;
 }
 
 /* ---- the handle ---- */
@@ -134,7 +158,7 @@ static int task_cancel(lua_State *L) {
 static int task_status(lua_State *L) {
   gl_task *t = check_handle(L)->task;
   const char *status = "ready";
-  if (t->state == GL_TASK_ENDED) status = t->status == LUA_OK ? "done" : t->cancelled ? "cancelled" : "failed";
+  if (t->state == GL_TASK_ENDED) status = how_it_ended(t);
   else if (t->state == GL_TASK_RUNNING) status = "running";
   else if (t->state == GL_TASK_WAITING) status = "waiting";
   lua_pushstring(L, status);
@@ -249,7 +273,7 @@ static int task_current(lua_State *L) {
 }
 
 int gl_open_task(lua_State *L) {
-  static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", handle_gc}, {"__tostring", handle_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"spawn", task_spawn}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);

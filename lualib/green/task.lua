@@ -18,11 +18,28 @@ local M = {
 
 local FOREVER = math.huge
 
+-- ---- arguments: misuse is told to the caller of the function it names ----
+
+local function check_function(value, where)
+  if type(value) ~= "function" then error(("%s: a function expected, not %s"):format(where, type(value)), 3) end
+end
+
+local function check_seconds(value, where)
+  if type(value) == "number" and value >= 0 then return end
+  local what = type(value) == "number" and ("%g"):format(value) or type(value)
+  error(("%s: a number of seconds >= 0 expected, not %s"):format(where, what), 3)
+end
+
+local function check_table(value, where)
+  if type(value) ~= "table" then error(("%s: a table expected, not %s"):format(where, type(value)), 3) end
+end
+
 -- ---- time ----
 
 --- fn's results, unless `seconds` pass: then the await it is in, and each later one, raises EDEADLINE.
 function M.deadline(seconds, fn, ...)
-  if type(seconds) ~= "number" then error("task.deadline: a number of seconds expected, not a " .. type(seconds), 2) end
+  check_seconds(seconds, "task.deadline")
+  check_function(fn, "task.deadline")
   local _ <close> = scope.enter(seconds)
   return fn(...)
 end
@@ -30,13 +47,16 @@ end
 --- Runs clean-up that must wait although the task was cancelled: nothing from outside reaches in, but it has only
 --- `seconds` itself.
 function M.shield(seconds, fn, ...)
-  if type(seconds) ~= "number" then error("task.shield: a number of seconds expected, not a " .. type(seconds), 2) end
+  check_seconds(seconds, "task.shield")
+  check_function(fn, "task.shield")
   local _ <close> = scope.enter(seconds, true)
   return fn(...)
 end
 
 --- fn() in `seconds`, as a task: its handle.
 function M.after(seconds, fn, ...)
+  check_seconds(seconds, "task.after")
+  check_function(fn, "task.after")
   return native.spawn(function(...)
     timer.sleep(seconds)
     return fn(...)
@@ -47,6 +67,7 @@ end
 --- one was; runs that would overlap are left out.
 function M.every(seconds, fn, ...)
   if not (type(seconds) == "number" and seconds > 0) then error("task.every: a number of seconds > 0 expected", 2) end
+  check_function(fn, "task.every")
   return native.spawn(function(...)
     local due = timer.now()
     while true do
@@ -86,10 +107,11 @@ end
 
 --- A child of the group: task.spawn(fn, ...), whose failure ends the group.
 function Group:spawn(fn, ...)
-  if type(fn) ~= "function" then error("group:spawn: a function expected, not a " .. type(fn), 2) end
+  check_function(fn, "group:spawn")
   if self.closed then error("group:spawn: the group has ended", 2) end
   local child = native.spawn(run, self, fn, ...)
   self.children[#self.children + 1] = child
+  if self.ending then child:cancel() end
   return child
 end
 
@@ -102,7 +124,7 @@ end
 local function wait_for(children)
   local i = 1
   while children[i] do -- a child may spawn more meanwhile
-    pcall(children[i].join, children[i])
+    children[i]:wait()
     i = i + 1
   end
 end
@@ -119,7 +141,7 @@ end
 --- body(group)'s results, once every child of the group has ended. The first failure, of a child or the body, cancels
 --- the others and is raised.
 function M.group(body)
-  if type(body) ~= "function" then error("task.group: a function expected, not a " .. type(body), 2) end
+  check_function(body, "task.group")
   local group = setmetatable({ children = {}, scope = scope.enter() }, Group)
   local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
   local results = table.pack(body(group))
@@ -131,7 +153,11 @@ end
 
 --- { fn(value, i), ... } for each value of the list, at most `opts.max` (64) at once, in the list's order.
 function M.map(list, fn, opts)
-  local results, permits = {}, semaphore.new(opts and opts.max or 64)
+  check_table(list, "task.map")
+  check_function(fn, "task.map")
+  local max = opts and opts.max
+  if max ~= nil and not (math.type(max) == "integer" and max >= 1) then error("task.map: max must be an integer >= 1", 2) end
+  local results, permits = {}, semaphore.new(max or 64)
   M.group(function(group)
     for i = 1, #list do
       permits:acquire(FOREVER)
@@ -146,6 +172,8 @@ end
 
 --- Runs all functions at once: their first results under the same keys.
 function M.all(functions)
+  check_table(functions, "task.all")
+  for key, fn in pairs(functions) do check_function(fn, ("task.all: %s"):format(tostring(key))) end
   local results = {}
   M.group(function(group)
     for key, fn in pairs(functions) do
@@ -157,6 +185,8 @@ end
 
 --- Runs all functions at once: the results of the first that ends. The others are cancelled. A failure counts as an end.
 function M.race(functions)
+  check_table(functions, "task.race")
+  for i, fn in ipairs(functions) do check_function(fn, ("task.race: %d"):format(i)) end
   if #functions == 0 then error("task.race: nobody runs", 2) end
   local finish_line = channel.new(#functions)
   return M.group(function(group)
