@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/host.h"
+#include "core/inspect.h"
 #include "core/preempt.h"
 #include "modules.h"
 #include "options.h"
@@ -40,7 +41,9 @@ int main(int argc, char **argv) {
   }
   gl_modules_open(h->L, options.noenv);
   gl_preempt_start(h);
+  gl_inspect_start(h);
   int code = gl_script_run(h, &options);
+  gl_inspect_stop(h);
   gl_preempt_stop(h);
   gl_host_close(h);
   return code;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/inspect.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "core/host.h"
 #include "core/op.h"
 #include "core/preempt.h"
@@ -35,6 +38,21 @@ static int debug_preempted(lua_State *L) {
 static int debug_report_stalls(lua_State *L) {
   gl_preempt_report(gl_host_of(L), lua_toboolean(L, 1));
   return 0;
+}
+
+/* cancel_at(n [, how]): for tests: interrupts the running task in its n-th wait from now, as a cancel would, or with
+ * how = "deadline" the end of its time. 0: never. Returns how many waits were still to go, of the last call. */
+static int debug_cancel_at(lua_State *L) {
+  static const char *const how[] = {"cancel", "deadline", NULL};
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "a number of waits >= 0 expected");
+  int which = luaL_checkoption(L, 2, "cancel", how);
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) return luaL_error(L, "outside of a task");
+  lua_pushinteger(L, t->fuse);
+  t->fuse = (uint32_t)n;
+  t->fuse_outcome = which == 0 ? GL_CANCELLED : GL_OVERDUE;
+  return 1;
 }
 
 /* ---- what every task is doing ---- */
@@ -91,6 +109,54 @@ static int debug_tasks(lua_State *L) {
   return 1;
 }
 
+/* ---- SIGUSR1 ---- */
+
+struct gl_inspector {
+  uv_signal_t signal;
+  gl_turn turn;
+  gl_host *host;
+  bool taken; /* the script waits for the signal itself */
+};
+
+static void on_turn_end(gl_turn *turn) { gl_inspect_print(GL_CONTAINER(turn, struct gl_inspector, turn)->host); }
+
+static void look_for_other(uv_handle_t *handle, void *arg) {
+  struct gl_inspector *i = arg;
+  if (handle->type == UV_SIGNAL && handle != (uv_handle_t *)&i->signal && uv_is_active(handle) && ((uv_signal_t *)handle)->signum == SIGUSR1)
+    i->taken = true;
+}
+
+/* Not here: at the end of a turn no task is half way through anything. */
+static void on_signal(uv_signal_t *signal, int signo) {
+  struct gl_inspector *i = signal->data;
+  (void)signo;
+  i->taken = false;
+  uv_walk(signal->loop, look_for_other, i);
+  if (!i->taken) gl_host_at_turn_end(i->host, &i->turn);
+}
+
+static void on_signal_closed(uv_handle_t *signal) { free(signal->data); }
+
+void gl_inspect_start(gl_host *h) {
+  struct gl_inspector *i = calloc(1, sizeof *i);
+  if (!i || uv_signal_init(&h->loop, &i->signal) != 0) {
+    free(i);
+    return;
+  }
+  i->host = h;
+  i->turn.run = on_turn_end;
+  i->signal.data = i;
+  h->inspector = i;
+  uv_signal_start(&i->signal, on_signal, SIGUSR1);
+  uv_unref((uv_handle_t *)&i->signal); /* no reason to go on */
+}
+
+void gl_inspect_stop(gl_host *h) {
+  if (!h->inspector) return;
+  uv_close((uv_handle_t *)&h->inspector->signal, on_signal_closed);
+  h->inspector = NULL;
+}
+
 void gl_inspect_print(const gl_host *h) {
   char line[LUA_IDSIZE + 16];
   uint64_t now = uv_now(&h->loop);
@@ -106,7 +172,10 @@ void gl_inspect_print(const gl_host *h) {
 }
 
 int gl_open_debug(lua_State *L) {
-  static const luaL_Reg functions[] = {{"tasks", debug_tasks}, {"census", debug_census}, {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"cancel_at", debug_cancel_at}, {"census", debug_census}, {"preempted", debug_preempted},
+    {"report_stalls", debug_report_stalls}, {"tasks", debug_tasks}, {NULL, NULL},
+  };
   luaL_newlib(L, functions);
   return 1;
 }

@@ -7,7 +7,13 @@
 /* List every live task on stderr: age, state, what it waits for, where. Calls no Lua that could raise. */
 void gl_inspect_print(const gl_host *h);
 
-/* green.debug: tasks(), preempted(), report_stalls(on), census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now. */
+/* From now on SIGUSR1 does that, at the end of a turn. */
+void gl_inspect_start(gl_host *h);
+
+/* No more. Before gl_host_close. */
+void gl_inspect_stop(gl_host *h);
+
+/* green.debug: cancel_at(n [, how]), tasks(), preempted(), report_stalls(on), census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now. */
 int gl_open_debug(lua_State *L);
 
 #endif

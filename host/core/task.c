@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "core/preempt.h"
 #include "core/scope.h"
 #include "core/stack.h"
 
@@ -210,6 +211,8 @@ void gl_task_cancel(gl_task *t) {
   t->cancelled = true;
   if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }
+
+void gl_task_limit_cpu(gl_task *t, double seconds) { t->max_preempted = t->preempted + (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1; }
 
 /* ---- what a failure says ---- */
 

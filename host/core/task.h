@@ -42,6 +42,7 @@ struct gl_task {
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
   uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
+  uint32_t fuse;          /* so many ops from now it is interrupted, by `fuse_outcome` (green.debug.cancel_at); 0 = never */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
   uint64_t id;            /* serial number, never used twice */
@@ -56,6 +57,7 @@ struct gl_task {
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
   uint8_t doomed;         /* errors raised at it while it hogged, and turns it was given between them */
+  uint8_t fuse_outcome;   /* GL_CANCELLED or GL_OVERDUE */
   bool cancelled;         /* sticky: each further await raises */
   bool joined;            /* somebody took the result or the error */
   bool exposed;           /* the script holds its coroutine (coroutine.running): not to be reused */
@@ -72,6 +74,9 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
 
 /* Cancel: the pending await raises "cancelled", and so does each later one. Calls no Lua. */
 void gl_task_cancel(gl_task *t);
+
+/* It may use so many seconds of CPU more, counted in slices it did not make way by itself; then it is raised at. */
+void gl_task_limit_cpu(gl_task *t, double seconds);
 
 /* Run a ready task until it waits or ends. Only the driver calls it. */
 void gl_task_step(gl_host *h, gl_task *t);

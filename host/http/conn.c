@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/check.h"
+#include "core/error.h"
 #include "core/task.h"
 #include "http/answer.h"
 #include "http/request.h"
@@ -14,6 +15,7 @@
 #define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
 #define LINGER_SECONDS 2.0
 #define FRAMING_RATIO 16               /* a chunk of one byte takes six more */
+#define OVERTIME "the request took too long"
 
 static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
 
@@ -180,6 +182,10 @@ static int read_failure(lua_State *L) {
   lua_pushliteral(L, "status");
   lua_rawget(L, -2);
   lua_Integer status = lua_tointeger(L, -1);
+  if (status == 0 && (gl_error_is(L, -2, "ECPULIMIT") || gl_error_is(L, -2, "EDEADLINE"))) {
+    f->status = 503;
+    snprintf(f->reason, sizeof f->reason, "%s", OVERTIME);
+  }
   if (status < 400 || status > 599) return 0;
   f->status = (int)status;
   lua_pushliteral(L, "message");
@@ -195,7 +201,7 @@ static void fail(gl_conn *c, gl_task *t) {
   lua_State *L = c->server->host->L;
   if (c->timed_out) {
     f.status = 503;
-    snprintf(f.reason, sizeof f.reason, "the request took too long");
+    snprintf(f.reason, sizeof f.reason, "%s", OVERTIME);
   } else if (t->nresults > 0) {
     lua_pushcfunction(L, read_failure);
     lua_pushlightuserdata(L, &f);
@@ -240,7 +246,8 @@ static void begin(gl_conn *c, bool in_driver) {
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
-  if (!c->task) gl_conn_refuse(c, 503, "not enough memory");
+  if (c->task) gl_task_limit_cpu(c->task, c->server->limits.cpu_limit);
+  else gl_conn_refuse(c, 503, "not enough memory");
 }
 
 /* ---- reading: llhttp's callbacks ---- */

@@ -111,7 +111,7 @@ static lua_Integer size_option(lua_State *L, int idx, const char *name, lua_Inte
 /* A misspelt option would be a limit nobody set. */
 static void check_names(lua_State *L, int idx) {
   static const char *const names[] = {"max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
-    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cancel_on_disconnect", NULL};
+    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "cancel_on_disconnect", NULL};
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
@@ -135,6 +135,7 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   l->body_timeout = time_option(L, idx, "body_timeout", 30);
   l->write_timeout = time_option(L, idx, "write_timeout", 30);
   l->request_timeout = time_option(L, idx, "request_timeout", 60);
+  l->cpu_limit = time_option(L, idx, "cpu_limit", 10);
   lua_getfield(L, idx, "cancel_on_disconnect");
   s->watch = lua_toboolean(L, -1);
   lua_pop(L, 1);

@@ -20,6 +20,7 @@ typedef struct gl_server_limits {
   double body_timeout;      /* between two reads of a body that is waited for: 408 */
   double write_timeout;     /* for a client that does not read its answer */
   double request_timeout;   /* for the handler to answer: 503 */
+  double cpu_limit;         /* of CPU a request may use, in slices it did not make way by itself: 503 */
   size_t max_body;          /* bytes req:body() takes: 413 */
   uint32_t max_connections; /* further ones wait in the kernel's queue or are closed */
 } gl_server_limits;

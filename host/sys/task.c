@@ -12,7 +12,6 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
-#include "core/preempt.h"
 #include "core/task.h"
 
 #define HANDLE "green.task"
@@ -261,7 +260,7 @@ static int task_cpu_limit(lua_State *L) {
   luaL_argcheck(L, seconds > 0 && seconds < 1e6, 1, "a number of seconds > 0 expected");
   gl_task *t = gl_host_of(L)->task;
   if (!t) return gl_error_raise(L, "task.cpu_limit", "ENOTASK", "outside of a task");
-  t->max_preempted = t->preempted + (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1;
+  gl_task_limit_cpu(t, seconds);
   return 0;
 }
 

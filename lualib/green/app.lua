@@ -8,6 +8,7 @@ local response = require "green.response"
 local router = require "green.router"
 local script = require "green.script"
 local static = require "green.static"
+local task = require "green.task"
 
 request.install(native.request)
 
@@ -15,13 +16,17 @@ local App = { __name = "green.app" }
 App.__index = App
 
 local EXACT_ANY = { "DELETE", "GET", "PATCH", "POST", "PUT" }
-local ROUTE_OPTIONS = { cancel_on_disconnect = true }
+local ROUTE_OPTIONS = { cancel_on_disconnect = true, cpu_limit = true }
 
 -- ---- registration ----
 
 local function check_options(opts)
   for name in pairs(opts or {}) do
     if not ROUTE_OPTIONS[name] then error(("unknown route option '%s'"):format(tostring(name)), 0) end
+  end
+  local limit = opts and opts.cpu_limit
+  if limit ~= nil and not (type(limit) == "number" and limit > 0 and limit < 1e6) then
+    error("route option 'cpu_limit' must be a number of seconds > 0", 0)
   end
 end
 
@@ -124,9 +129,10 @@ local function compose(scope, handler)
 end
 
 local function with_options(handler, opts)
-  if not opts.cancel_on_disconnect then return handler end
+  if not opts.cancel_on_disconnect and not opts.cpu_limit then return handler end
   return function(req)
-    req.cancel_on_disconnect = true
+    if opts.cancel_on_disconnect then req.cancel_on_disconnect = true end
+    if opts.cpu_limit then task.cpu_limit(opts.cpu_limit) end
     return handler(req)
   end
 end

@@ -105,10 +105,31 @@ local function run(group, fn, ...)
   return fn(...)
 end
 
+local MANY = 64 -- children after which a group looks which of them have ended, to forget them
+
+-- A group may live as long as the program, and have had any number of children.
+local function forget_ended(group)
+  local children, kept = group.children, 0
+  if #children < group.many then return end
+  for i = 1, #children do
+    local child = children[i]
+    children[i] = nil
+    local status = child:status()
+    if status == "done" or status == "failed" or status == "cancelled" then
+      child:wait() -- its failure was ours
+    else
+      kept = kept + 1
+      children[kept] = child
+    end
+  end
+  group.many = math.max(MANY, 2 * kept)
+end
+
 --- A child of the group: task.spawn(fn, ...), whose failure ends the group.
 function Group:spawn(fn, ...)
   check_function(fn, "group:spawn")
   if self.closed then error("group:spawn: the group has ended", 2) end
+  forget_ended(self)
   local child = native.spawn(run, self, fn, ...)
   self.children[#self.children + 1] = child
   if self.ending then child:cancel() end
@@ -122,10 +143,10 @@ function Group:cancel()
 end
 
 local function wait_for(children)
-  local i = 1
-  while children[i] do -- a child may spawn more meanwhile
-    children[i]:wait()
-    i = i + 1
+  while children[1] do
+    local last = children[#children]
+    last:wait()
+    if children[#children] == last then children[#children] = nil end -- else it spawned more meanwhile
   end
 end
 
@@ -142,7 +163,7 @@ end
 --- the others and is raised.
 function M.group(body)
   check_function(body, "task.group")
-  local group = setmetatable({ children = {}, scope = scope.enter() }, Group)
+  local group = setmetatable({ children = {}, many = MANY, scope = scope.enter() }, Group)
   local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
   local results = table.pack(body(group))
   wait_for(group.children)

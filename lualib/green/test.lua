@@ -125,9 +125,10 @@ end
 local function failed(answer, err)
   local status = type(err) == "table" and math.type(err.status) == "integer" and err.status
   local told = status and status >= 400 and status <= 599
-  answer.status, answer.error = told and status or 500, err
+  local late = not told and (fault.is(err, "ECPULIMIT") or fault.is(err, "EDEADLINE"))
+  answer.status, answer.error = told and status or late and 503 or 500, err
   answer.headers = { ["content-type"] = "application/json" }
-  answer.body = json.encode { error = told and tostring(err.message) or "internal server error" }
+  answer.body = json.encode { error = told and tostring(err.message) or late and "the request took too long" or "internal server error" }
 end
 
 -- Runs one request through the app: { status, headers, body }, :json(). Where the server would log a failed

@@ -18,6 +18,7 @@ local App = {}
 
 ---@class green.routeopts
 ---@field cancel_on_disconnect? boolean the request's task is cancelled when its client goes away
+---@field cpu_limit? number seconds of CPU the handler may use; more ends it with ECPULIMIT: 503 (the server's cpu_limit: 10)
 
 ---Routes: `/literal`, `/:name` (one non-empty segment), `/*name` (the rest, may be empty; last). More specific answers
 ---first: literal, `:name`, `*name`. Slashes are strict: "/a" and "/a/" differ. HEAD is answered by GET, OPTIONS by 204 and
