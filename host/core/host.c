@@ -105,8 +105,9 @@ static void set_alarm(gl_host *h) {
 /* Tasks wait, and nothing that is left could wake one: no timer, no handle, no request, nothing ready. Says who
  * waits where, and cancels them all, so that each gives back what it holds. */
 static void break_deadlock(gl_host *h) {
+  unsigned int alarm = uv_is_active((uv_handle_t *)&h->alarm) ? 1 : 0;
   bool stuck = h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->hogs.head && !gl_clock_next(&h->clock) &&
-               h->loop.active_handles <= 1 /* the alarm */ && h->loop.active_reqs.count == 0 && !h->loop.closing_handles;
+               h->loop.active_handles == alarm && h->loop.active_reqs.count == 0 && !h->loop.closing_handles;
   if (!stuck) return;
   fputs("greenlua: deadlock: all tasks wait for each other\n", stderr);
   gl_inspect_print(h);

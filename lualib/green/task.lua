@@ -71,8 +71,9 @@ function M.every(seconds, fn, ...)
   return native.spawn(function(...)
     local due = timer.now()
     while true do
-      due = math.max(due + seconds, timer.now())
-      timer.sleep(due - timer.now())
+      local now = timer.now()
+      due = math.max(due + seconds, now)
+      timer.sleep(due - now)
       fn(...)
     end
   end, ...)
@@ -152,7 +153,7 @@ end
 
 -- Runs on every way out of the group, and comes back when no child lives.
 local function finish(group, err)
-  if err ~= nil then group:cancel() end
+  if err ~= nil or not group.complete then group:cancel() end -- not complete: a coroutine that was closed
   M.shield(FOREVER, wait_for, group.children)
   group.closed = true
   group.scope:leave()
@@ -167,6 +168,7 @@ function M.group(body)
   local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
   local results = table.pack(body(group))
   wait_for(group.children)
+  group.complete = true
   return table.unpack(results, 1, results.n)
 end
 
@@ -182,6 +184,7 @@ function M.map(list, fn, opts)
   M.group(function(group)
     for i = 1, #list do
       permits:acquire(FOREVER)
+      if group.ending then return end -- the permit is of one that failed
       group:spawn(function()
         local _ <close> = permits
         results[i] = fn(list[i], i)
