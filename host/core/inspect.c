@@ -122,8 +122,8 @@ static void on_turn_end(gl_turn *turn) { gl_inspect_print(GL_CONTAINER(turn, str
 
 static void look_for_other(uv_handle_t *handle, void *arg) {
   struct gl_inspector *i = arg;
-  if (handle->type == UV_SIGNAL && handle != (uv_handle_t *)&i->signal && uv_is_active(handle) && ((uv_signal_t *)handle)->signum == SIGUSR1)
-    i->taken = true;
+  if (handle->type != UV_SIGNAL || handle == (uv_handle_t *)&i->signal) return;
+  if (uv_is_closing(handle) /* it may have had this very signal */ || ((uv_signal_t *)handle)->signum == SIGUSR1) i->taken = true;
 }
 
 /* Not here: at the end of a turn no task is half way through anything. */

@@ -624,7 +624,7 @@ describe("task.after and task.every", function()
     done:receive()
     t:cancel()
     assert.equal("cancelled", t:wait())
-    assert.equal(3, ticks)
+    assert.is_true(ticks >= 3)
   end)
   it("can be cancelled before, and end with a failure", function()
     local ran = false
