@@ -4,9 +4,10 @@
 
 #include <lua.h>
 
-/* green.fs.native, all waiting: stat(path) -> table or nil; realpath(path); read(path [, max]) -> string;
- * scandir(path) -> list of {name=, type=}; open(path [, root]) -> file, stat table. file:read(offset, n) -> string
- * or nil at the end (waits); file:close(). */
+/* green.fs.native: what lualib/meta/green/fs.lua says, but for what is plain Lua there, and these:
+ * open_below(path [, root]) -> file, stat table: opens whatever it is, ENOENT when links lead out of root (waits);
+ * watch(dir [, name]) -> watch, with next([timeout]) -> name, "change"|"rename"|"lost", or nil once closed;
+ * cwd() -> path. */
 int gl_open_fs(lua_State *L);
 
 #endif

@@ -1,10 +1,132 @@
 -- SPDX-License-Identifier: MIT
--- Files, without stopping the others: each call waits while the pool works.
+-- Files, without stopping the others: each call waits while the pool works. What needs no system call is here.
 local native = require "green.fs.native"
 
-return {
-  read = native.read,
-  stat = native.stat,
-  list = native.scandir,
-  realpath = native.realpath,
-}
+local fs = {}
+
+for _, name in ipairs {
+  "read", "write", "append", "copy", "open", "temp_file", "temp_dir", "stat", "lstat", "list", "realpath", "readlink",
+  "mkdir", "remove", "rename", "link", "symlink", "chmod", "touch", "utime",
+} do
+  fs[name] = native[name]
+end
+
+function fs.exists(path) return native.stat(path) ~= nil end
+
+-- ---- paths, as text ----
+
+local function check_path(path, index, what)
+  if type(path) ~= "string" then
+    error(("bad argument #%d to '%s' (string expected, got %s)"):format(index, what, type(path)), 3)
+  end
+end
+
+--- The pieces with one "/" between them. A later piece that begins with "/" does not start over.
+function fs.join(...)
+  local joined = ""
+  for i = 1, select("#", ...) do
+    local piece = select(i, ...)
+    check_path(piece, i, "join")
+    if joined == "" then
+      joined = piece
+    elseif piece ~= "" then
+      joined = joined:gsub("/+$", "") .. "/" .. piece:gsub("^/+", "")
+    end
+  end
+  return joined
+end
+
+-- "/a/b/" -> "/a/b"
+local function trim(path) return path:match "^(.*[^/])/*$" or path:sub(1, 1) end
+
+function fs.dirname(path)
+  check_path(path, 1, "dirname")
+  local dir = trim(path):match "^(.*)/[^/]*$"
+  if not dir then return "." end
+  return dir:match "^(.*[^/])/*$" or "/"
+end
+
+function fs.basename(path)
+  check_path(path, 1, "basename")
+  return trim(path):match "[^/]+$" or path:sub(1, 1)
+end
+
+--- With its dot: basename = stem .. extension. A name that begins with its only dot has none.
+function fs.extension(path)
+  check_path(path, 1, "extension")
+  return fs.basename(path):match "[^.].*(%.[^.]*)$" or fs.basename(path):match "^[^.](%.[^.]*)$" or ""
+end
+
+--- From the root, without "." and "..", by the words alone.
+function fs.absolute(path)
+  check_path(path, 1, "absolute")
+  if path:sub(1, 1) ~= "/" then path = native.cwd() .. "/" .. path end
+  local kept = {}
+  for name in path:gmatch "[^/]+" do
+    if name == ".." then kept[#kept] = nil
+    elseif name ~= "." then kept[#kept + 1] = name end
+  end
+  return "/" .. table.concat(kept, "/")
+end
+
+-- ---- walk ----
+
+-- A folder that went away between its listing and its turn is empty.
+local function entries_of(path)
+  local ok, list = pcall(native.list, path)
+  if ok then return list end
+  if type(list) == "table" and (list.code == "ENOENT" or list.code == "ENOTDIR") then return {} end
+  error(list, 0)
+end
+
+--- for path, type in fs.walk(dir): everything below it, a folder before what is in it.
+function fs.walk(dir)
+  local levels = { { path = dir, list = native.list(dir), at = 0 } }
+  local enter
+  return function()
+    if enter then levels[#levels + 1] = { path = enter, list = entries_of(enter), at = 0 } end
+    enter = nil
+    while #levels > 0 do
+      local level = levels[#levels]
+      level.at = level.at + 1
+      local entry = level.list[level.at]
+      if entry then
+        local path = fs.join(level.path, entry.name)
+        if entry.type == "directory" then enter = path end
+        return path, entry.type
+      end
+      levels[#levels] = nil
+    end
+  end
+end
+
+-- ---- watch ----
+
+local Watch = {}
+Watch.__index = Watch
+
+-- The system says that a name appeared or went; which of the two is looked up, as it is by now.
+function Watch:next(timeout)
+  local name, event = self.native:next(timeout)
+  if not name then return nil end
+  if event == "rename" then event = native.lstat(fs.join(self.folder, name)) and "create" or "remove" end
+  return { name = name, event = event }
+end
+
+function Watch:close() self.native:close() end
+
+Watch.__close = Watch.close
+Watch.__call = function(self) return self:next() end
+
+--- for change in fs.watch(path) do ... end; leaving the loop ends it. A file is watched by its name in its folder, so
+--- that it may be replaced, as fs.write does.
+function fs.watch(path)
+  local stat = native.stat(path)
+  if not stat then require("green.error").raise("fs.watch", "ENOENT", "%s: no such file or directory", path) end
+  local folder, only = path, nil
+  if stat.type ~= "directory" then folder, only = fs.dirname(path), fs.basename(path) end
+  local watch = setmetatable({ native = native.watch(folder, only), folder = folder }, Watch)
+  return watch, nil, nil, watch
+end
+
+return fs

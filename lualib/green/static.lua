@@ -18,7 +18,7 @@ local function not_found() return response.json({ error = "not found" }, 404) en
 
 -- nil when there is no such file for this client; what is wrong with the host raises.
 local function open(path, root)
-  local ok, file, stat = pcall(fs.open, path, root)
+  local ok, file, stat = pcall(fs.open_below, path, root)
   if ok then return file, stat end
   if fault.is(file) and ABSENT[file.code] then return nil end
   error(file, 0)
@@ -89,7 +89,7 @@ local function sender(file, first, last)
     local handle <close> = file
     local at = first
     while at <= last do
-      local bytes = handle:read(at, math.min(CHUNK, last - at + 1))
+      local bytes = handle:read_at(at, math.min(CHUNK, last - at + 1))
       if not bytes then fault.raise("response.file", "EIO", "the file became shorter while it was sent") end
       out:write(bytes)
       at = at + #bytes
@@ -102,7 +102,7 @@ local function put_content(res, req, file, first, last)
   local size = last - first + 1
   if req.method ~= "HEAD" and size <= CHUNK then
     local handle <close> = file
-    local bytes = size > 0 and handle:read(first, size) or ""
+    local bytes = size > 0 and handle:read_at(first, size) or ""
     if #bytes ~= size then fault.raise("response.file", "EIO", "the file became shorter while it was read") end
     res.body = bytes
     return res
