@@ -8,6 +8,7 @@ static void run_work(uv_work_t *req) {
 
 static void on_work(uv_work_t *req, int status) {
   gl_work *w = req->data;
+  w->op.host->jobs--;
   if (status >= 0) status = w->result;
   if (w->after) w->after(w, status);
   else gl_op_done(&w->op, status);
@@ -17,6 +18,7 @@ void gl_work_cancel(gl_op *op) { uv_cancel((uv_req_t *)&((gl_work *)op)->req); }
 
 void gl_work_start(gl_work *w) {
   w->req.data = w;
+  w->op.host->jobs++;
   uv_queue_work(&w->op.host->loop, &w->req, run_work, on_work); /* fails only without a callback */
 }
 
