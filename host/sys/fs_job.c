@@ -22,17 +22,23 @@ void gl_fs_cancel(gl_op *op) {
   gl_work_cancel(op);
 }
 
+static void let_go(gl_fs_job *j) {
+  if (j->left) gl_fs_remains_sweep(j->left);
+  j->left = NULL;
+}
+
 void gl_fs_free(gl_op *op) {
   gl_fs_job *j = (gl_fs_job *)op;
   for (int i = 0; i < j->count; i++) free(j->entries[i]);
   free(j->entries);
   free(j->data);
   free(j->where);
-  if (j->left) gl_fs_remains_sweep(j->left);
+  let_go(j);
 }
 
 int gl_fs_fail(lua_State *L, gl_op *op) {
   gl_fs_job *j = (gl_fs_job *)op;
+  let_go(j); /* now: an op whose push raised is freed with the task's next one */
   const char *subject = j->where ? j->where : j->path;
   if (op->status == UV_EFBIG && j->max)
     return gl_error_raise(L, op->type->name, "EFBIG", "%s: larger than %I bytes", subject, (LUAI_UACINT)j->max);

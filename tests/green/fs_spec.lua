@@ -125,8 +125,8 @@ describe("fs", function()
         local file <close> = native.open_below(root .. "/" .. name, root)
         assert.equal("x\n", file:read_at(0, 10))
       end
-      for _, name in ipairs { "out", "up/a.txt", "../a.txt", "other/f", "none" } do raises("ENOENT", native.open, root .. "/" .. name, root) end
-      raises("ENOENT", native.open, dir .. "/a.txt", dir .. "/nowhere")
+      for _, name in ipairs { "out", "up/a.txt", "../a.txt", "other/f", "none" } do raises("ENOENT", native.open_below, root .. "/" .. name, root) end
+      raises("ENOENT", native.open_below, dir .. "/a.txt", dir .. "/nowhere")
     end)
 
     it("does not wait for the writer of a named pipe", function()
