@@ -81,12 +81,179 @@ describe("fs", function()
   end)
 
   it("takes no path with a NUL byte, and no other nonsense", function()
-    for _, name in ipairs { "read", "stat", "list", "realpath" } do
+    for _, name in ipairs { "read", "stat", "lstat", "exists", "list", "realpath", "readlink", "mkdir", "remove", "touch", "open", "walk", "watch" } do
       assert.error_matches(function() fs[name](dir .. "/a.txt\0.png") end, "NUL")
       assert.error_matches(function() fs[name]("") end, "path")
       assert.error_matches(function() fs[name]() end, "string expected")
     end
+    for _, name in ipairs { "rename", "copy", "link", "symlink" } do
+      assert.error_matches(function() fs[name](dir, "\0") end, "#2.*NUL")
+      assert.error_matches(function() fs[name](dir) end, "#2.*string expected")
+    end
     assert.error_matches(function() fs.read(dir, -1) end, "bytes")
+    assert.error_matches(function() fs.write(dir .. "/b") end, "#2.*string expected")
+    assert.error_matches(function() fs.write(dir .. "/b", "", { mod = 1 }) end, "unknown option 'mod'")
+    assert.error_matches(function() fs.write(dir .. "/b", "", { mode = "9" }) end, "octal")
+    assert.error_matches(function() fs.mkdir(dir .. "/b", { recursive = true }) end, "unknown option 'recursive'")
+    assert.error_matches(function() fs.chmod(dir, 4096) end, "octal")
+    assert.error_matches(function() fs.touch(dir, "now") end, "number expected")
+  end)
+
+  it("writes a file, keeping mode and links", function()
+    local bytes = ("\0\r\n\255"):rep(1000000)
+    fs.write(dir .. "/b", bytes)
+    assert.is_true(bytes == fs.read(dir .. "/b"))
+    fs.write(dir .. "/b", "", { sync = false })
+    assert.equal("", fs.read(dir .. "/b"))
+    fs.chmod(dir .. "/b", "640")
+    fs.symlink("b", dir .. "/link")
+    fs.write(dir .. "/link", "new")
+    assert.equal("link", fs.lstat(dir .. "/link").type)
+    assert.equal("new", fs.read(dir .. "/b"))
+    assert.equal(tonumber("640", 8), fs.stat(dir .. "/b").mode)
+    fs.write(dir .. "/b", "x", { mode = "4711" })
+    assert.equal(tonumber("4711", 8), fs.stat(dir .. "/b").mode)
+    fs.symlink("sub/new", dir .. "/dangling")
+    fs.write(dir .. "/dangling", "there", { mode = tonumber("600", 8) })
+    assert.equal("there", fs.read(dir .. "/sub/new"))
+    assert.equal(tonumber("600", 8), fs.stat(dir .. "/sub/new").mode)
+  end)
+
+  it("appends", function()
+    fs.append(dir .. "/a.txt", " you", { sync = true })
+    fs.append(dir .. "/new", "x", { mode = "600" })
+    assert.equal("hello you", fs.read(dir .. "/a.txt"))
+    assert.equal(tonumber("600", 8), fs.stat(dir .. "/new").mode)
+    raises("EISDIR", fs.append, dir, "x")
+  end)
+
+  it("tells links from what they lead to", function()
+    fs.symlink("nowhere", dir .. "/l")
+    assert.equal("link", fs.lstat(dir .. "/l").type)
+    assert.is_nil(fs.stat(dir .. "/l"))
+    assert.is_nil(fs.lstat(dir .. "/none"))
+    assert.is_false(fs.exists(dir .. "/l"))
+    assert.is_true(fs.exists(dir))
+    assert.equal("nowhere", fs.readlink(dir .. "/l"))
+    raises("EINVAL", fs.readlink, dir)
+    raises("EEXIST", fs.symlink, "x", dir .. "/l")
+    fs.link(dir .. "/a.txt", dir .. "/hard")
+    assert.equal(2, fs.stat(dir .. "/hard").links)
+    assert.equal(fs.stat(dir .. "/a.txt").inode, fs.stat(dir .. "/hard").inode)
+    assert.matches("none %-> .*/x: no such file", raises("ENOENT", fs.link, dir .. "/none", dir .. "/x").message)
+    fs.symlink("loop", dir .. "/loop")
+    raises("ELOOP", fs.stat, dir .. "/loop")
+  end)
+
+  it("makes folders", function()
+    fs.mkdir(dir .. "/d/", { mode = "700" })
+    assert.equal(tonumber("700", 8), fs.stat(dir .. "/d").mode)
+    raises("EEXIST", fs.mkdir, dir .. "/d")
+    raises("ENOENT", fs.mkdir, dir .. "/x/y")
+    fs.mkdir(dir .. "/x//y/z", { parents = true })
+    fs.mkdir(dir .. "/x/y/z/", { parents = true })
+    assert.equal("directory", fs.stat(dir .. "/x/y/z").type)
+    raises("EEXIST", fs.mkdir, dir .. "/a.txt", { parents = true })
+    raises("ENOTDIR", fs.mkdir, dir .. "/a.txt/b/c", { parents = true })
+    local tasks = {}
+    for i = 1, 20 do tasks[i] = task.spawn(fs.mkdir, dir .. "/p/q/r/s", { parents = true }) end
+    for _, one in ipairs(tasks) do one:join() end
+  end)
+
+  it("removes files, empty folders, and trees when told so", function()
+    fs.remove(dir .. "/a.txt")
+    assert.is_false(fs.exists(dir .. "/a.txt"))
+    assert.matches("fs.remove: .*a.txt: no such file", raises("ENOENT", fs.remove, dir .. "/a.txt").message)
+    raises("ENOENT", fs.remove, dir .. "/a.txt", { recursive = true })
+    fs.remove(dir .. "/sub")
+    fs.mkdir(dir .. "/t/u/v", { parents = true })
+    fs.write(dir .. "/t/u/f", "")
+    raises("ENOTEMPTY", fs.remove, dir .. "/t")
+    for _, path in ipairs { "/", dir .. "/.", dir .. "/t/..", ".", ".." } do raises("EINVAL", fs.remove, path, { recursive = true }) end
+    fs.remove(dir .. "/t", { recursive = true })
+    assert.same({}, fs.list(dir))
+  end)
+
+  it("renames", function()
+    fs.rename(dir .. "/a.txt", dir .. "/sub/b")
+    assert.equal("hello", fs.read(dir .. "/sub/b"))
+    assert.matches("fs.rename: .*/none %-> .*/x: no such", raises("ENOENT", fs.rename, dir .. "/none", dir .. "/x").message)
+    raises("ENOTEMPTY", fs.rename, dir .. "/sub", dir)
+  end)
+
+  it("copies files and trees, modes kept", function()
+    fs.chmod(dir .. "/a.txt", "750")
+    fs.copy(dir .. "/a.txt", dir .. "/sub/copy")
+    assert.equal("hello", fs.read(dir .. "/sub/copy"))
+    assert.equal(tonumber("750", 8), fs.stat(dir .. "/sub/copy").mode)
+    fs.write(dir .. "/sub/copy", "other")
+    fs.copy(dir .. "/sub/copy", dir .. "/a.txt")
+    assert.equal("other", fs.read(dir .. "/a.txt"))
+    fs.copy("/proc/self/status", dir .. "/status") -- whose size is said to be 0
+    assert.matches("^Name:", fs.read(dir .. "/status"))
+    fs.chmod(dir .. "/sub", "700")
+    fs.copy(dir .. "/sub", dir .. "/tree/", { recursive = true })
+    assert.equal("other", fs.read(dir .. "/tree/copy"))
+    assert.equal(tonumber("700", 8), fs.stat(dir .. "/tree").mode)
+    raises("EISDIR", fs.copy, dir .. "/sub", dir .. "/x")
+    raises("EEXIST", fs.copy, dir .. "/sub", dir .. "/tree", { recursive = true })
+    raises("ENOENT", fs.copy, dir .. "/none", dir .. "/x")
+    raises("EISDIR", fs.copy, dir .. "/a.txt", dir .. "/sub")
+  end)
+
+  it("sets modes and times", function()
+    fs.touch(dir .. "/a.txt", 1000.5)
+    local stat = fs.stat(dir .. "/a.txt")
+    assert.same({ 1000.5, 1000.5 }, { stat.mtime, stat.atime })
+    fs.utime(dir .. "/a.txt", 5, -7.25)
+    stat = fs.stat(dir .. "/a.txt")
+    assert.same({ -7.25, 5 }, { stat.mtime, stat.atime })
+    fs.touch(dir .. "/a.txt")
+    assert.is_true(math.abs(fs.stat(dir .. "/a.txt").mtime - os.time()) < 3600)
+    fs.touch(dir .. "/made", 77)
+    assert.same({ 77, 0 }, { fs.stat(dir .. "/made").mtime, fs.stat(dir .. "/made").size })
+    raises("ENOENT", fs.utime, dir .. "/none")
+    raises("ENOENT", fs.touch, dir .. "/no/ne")
+    raises("ENOENT", fs.chmod, dir .. "/none", "600")
+  end)
+
+  it("walks, a folder before what is in it, and not into links", function()
+    fs.mkdir(dir .. "/sub/a/b", { parents = true })
+    fs.write(dir .. "/sub/a/f", "")
+    fs.symlink("..", dir .. "/sub/up")
+    local seen = {}
+    for path, kind in fs.walk(dir .. "/") do seen[#seen + 1] = path:sub(#dir + 1) .. " " .. kind end
+    assert.same({ "/a.txt file", "/sub directory", "/sub/a directory", "/sub/a/b directory", "/sub/a/f file", "/sub/up link" }, seen)
+    for path, kind in fs.walk(dir) do
+      if kind == "directory" then fs.remove(path, { recursive = true }) end
+    end
+    assert.same({ { name = "a.txt", type = "file" } }, fs.list(dir))
+    raises("ENOENT", fs.walk, dir .. "/none")
+    raises("ENOTDIR", fs.walk, dir .. "/a.txt")
+  end)
+
+  it("takes paths apart and puts them together", function()
+    assert.equal("a/b/c", fs.join("a", "", "/b/", "c"))
+    assert.equal("/a", fs.join("/", "a"))
+    assert.equal("", fs.join())
+    for path, parts in pairs {
+      ["/"] = { "/", "/", "" },
+      ["//"] = { "/", "/", "" },
+      a = { ".", "a", "" },
+      ["/a"] = { "/", "a", "" },
+      ["a/b.txt"] = { "a", "b.txt", ".txt" },
+      ["/x//b.tar.gz/"] = { "/x", "b.tar.gz", ".gz" },
+      ["a.b/.bashrc"] = { "a.b", ".bashrc", "" },
+      ["a.b/.x.y"] = { "a.b", ".x.y", ".y" },
+      [".."] = { ".", "..", "" },
+    } do
+      assert.same(parts, { fs.dirname(path), fs.basename(path), fs.extension(path) }, path)
+    end
+    assert.equal("/a/c", fs.absolute "/a/./b/..//c/")
+    assert.equal("/", fs.absolute "/../..")
+    assert.equal(fs.realpath ".", fs.absolute ".")
+    assert.error_matches(function() fs.join("a", nil) end, "#2 to 'join'")
+    assert.error_matches(function() fs.basename() end, "string expected")
   end)
 
   describe("open", function()
