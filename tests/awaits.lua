@@ -9,6 +9,8 @@ local http = require "green.http"
 local hub = require "green.hub"
 local model = require "green.model"
 local native = require "green.http.native"
+local net = require "green.net"
+local response = require "green.response"
 local semaphore = require "green.semaphore"
 local signal = require "green.signal"
 local task = require "green.task"
@@ -46,6 +48,45 @@ local function serving(use)
   use("http://" .. server:address())
 end
 
+local PIECE = ("x"):rep(512 * 1024) -- more than a unix socket takes at once
+
+local function closing(f) return setmetatable({}, { __close = f }) end
+
+-- A unix socket's address, and its path.
+local function fresh()
+  local path = os.tmpname()
+  os.remove(path)
+  return "unix:" .. path
+end
+
+-- Runs use(client, server) with both ends of a connection.
+local function connected(use)
+  local listener <close> = net.listen(fresh())
+  local client <close> = net.connect(listener:address())
+  local server <close> = listener:accept(20)
+  use(client, server)
+end
+
+-- Runs use(what, client) in here with what `handler(req, give)` gives it, while the request is in progress.
+local function within_request(request, handler, use)
+  local given, over
+  local server = native.listen(fresh(), function(req)
+    return handler(req, function(what)
+      given = what
+      while not over do task.sleep(0.001) end
+    end)
+  end)
+  local _ <close> = closing(function() server:abort() end)
+  local client <close> = net.connect(server:address())
+  client:write(request)
+  while not given do task.sleep(0.001) end
+  use(given, client, server, function() over = true end)
+  over = true
+end
+
+local POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+local function give_request(req, give) give(req) end
+
 return {
   { "db.query", function()
     local d <close> = db.connect "sqlite::memory:"
@@ -69,11 +110,69 @@ return {
     end)
     assert(seven == 7)
   end },
+  { "fs.list", function() assert(#fs.list "/" > 0) end },
+  { "fs.realpath", function() assert(fs.realpath "/." == "/") end },
+  { "http.server.finish", function()
+    within_request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", give_request, function(_, _, server, over)
+      task.spawn(over)
+      server:finish(20)
+      assert(server:connections() == 0)
+    end)
+  end },
   { "model.save", function()
     local d <close> = db.connect "sqlite::memory:"
     d:exec "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"
     local T = model(d, "t")
     assert(T:find(T:new { v = 3 }:save().id).v == 3)
+  end },
+  { "net.accept", function()
+    local listener <close> = net.listen(fresh())
+    local connecting = task.spawn(pcall, net.connect, listener:address())
+    listener:accept(20):close()
+    assert(connecting:join())
+  end },
+  { "net.connect", function()
+    local listener <close> = net.listen "127.0.0.1:0"
+    local socket <close> = net.connect(listener:address())
+    socket:shutdown()
+  end },
+  { "net.read", function()
+    connected(function(client, server)
+      task.spawn(client.write, client, "x")
+      assert(server:read() == "x")
+    end)
+  end },
+  { "net.write", function()
+    connected(function(client, server)
+      local reading = task.spawn(function()
+        local n = 0
+        while n < #PIECE do n = n + #server:read() end
+      end)
+      client:write(PIECE)
+      reading:join()
+    end)
+  end },
+  { "out.write", function()
+    within_request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", function(_, give) return response.stream(give) end, function(out, client)
+      local reading = task.spawn(function()
+        local n = 0
+        while n < #PIECE do n = n + #client:read() end
+      end)
+      out:write(PIECE)
+      reading:join()
+    end)
+  end },
+  { "req.body", function()
+    within_request(POST, give_request, function(req, client)
+      task.spawn(client.write, client, "ab")
+      assert(req:body() == "ab")
+    end)
+  end },
+  { "req.chunks", function()
+    within_request(POST, give_request, function(req, client)
+      task.spawn(client.write, client, "ab")
+      for piece in req:chunks() do assert(piece == "ab") end
+    end)
   end },
   { "semaphore.acquire", function()
     local permits = task.semaphore(1)

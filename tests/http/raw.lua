@@ -2,6 +2,8 @@
 -- Bytes to an HTTP server and well-formed answers back, for specs that look at the protocol itself.
 local native = require "green.http.native"
 local net = require "green.net"
+local sh = require "shell"
+local task = require "green.task"
 
 local M = {}
 local TIMEOUT = 20 -- seconds; nothing waits that long unless it is broken
@@ -132,6 +134,50 @@ function M.serve(handler, options, fn)
   server:abort()
   server:finish(TIMEOUT)
   if not ok then error(err, 0) end
+end
+
+-- ---- what specs send and wait for ----
+
+M.GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+function M.get(path, headers) return ("GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n"):format(path, headers or "") end
+
+function M.post(path, body, headers)
+  return ("POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n%s"):format(path, #body, headers or "", body)
+end
+
+function M.chunked(path, pieces, trailers)
+  local out = { ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"):format(path) }
+  for i, piece in ipairs(pieces) do out[i + 1] = ("%x\r\n%s\r\n"):format(#piece, piece) end
+  return table.concat(out) .. "0\r\n" .. (trailers or "") .. "\r\n"
+end
+
+-- A handler that tells what it was asked.
+function M.echo(req) return ("%s %s [%s]"):format(req.method, req.target, req:body()) end
+
+-- Waits until the condition holds; other tasks run meanwhile.
+function M.eventually(condition, what)
+  for _ = 1, 5000 do
+    if condition() then return end
+    task.sleep(0.001)
+  end
+  error("never happened: " .. what, 2)
+end
+
+-- The error object that fn raises.
+function M.failure(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert(not ok, "an error was expected")
+  assert(type(err) == "table", tostring(err))
+  return err
+end
+
+-- Runs a script with `raw` at hand in a process of its own, for what it says on stderr.
+function M.script(text)
+  local folder = debug.getinfo(1, "S").source:match "^@(.*)/http/"
+  if not folder:find "^/" then folder = os.getenv "PWD" .. "/" .. folder end
+  local head = ('package.path = "%s/?.lua;" .. package.path\nlocal raw = require "http.raw"\n'):format(folder)
+  return sh("$lua script.lua", { ["script.lua"] = head .. text })
 end
 
 return M
