@@ -5,7 +5,7 @@ local raw = require "http.raw"
 local sh = require "shell"
 local task = require "green.task"
 
-local GET, get, post, echo, eventually, failure, script = raw.GET, raw.get, raw.post, raw.echo, raw.eventually, raw.failure, raw.script
+local GET, get, post, echo, eventually, failure = raw.GET, raw.get, raw.post, raw.echo, raw.eventually, raw.failure
 
 describe("a server", function()
   it("lets what runs finish, and ends what is idle", function()
