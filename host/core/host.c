@@ -157,6 +157,7 @@ void gl_host_close(gl_host *h) {
   while (h->jobs > 0) uv_run(&h->loop, UV_RUN_ONCE); /* they may be writing out what a Lua string holds */
   if (h->L) lua_close(h->L);
   h->L = NULL; /* ops that are done from here on have nothing left to unpin */
+  end_turn(h);  /* finalizers may have queued work, whose memory goes with it */
   uv_close((uv_handle_t *)&h->alarm, NULL);
   do { /* what the finalizers began to close, and what the last ops let go of */
     uv_run(&h->loop, UV_RUN_NOWAIT);
