@@ -11,10 +11,13 @@ local interpreter = require "interpreter"
 local Process = {}
 Process.__index = Process
 
+-- It says nothing about stalls, which are a busy machine's and not the script's.
+local INIT = [[require("green.debug").report_stalls(false)]]
+
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function environment(env)
-  local words = {}
+  local words = { "LUA_INIT_5_4=" .. quote(INIT) }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
   return table.concat(words, " ")
 end

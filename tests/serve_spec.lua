@@ -6,7 +6,7 @@ local sh = require "shell"
 -- $url is its first address and $pid its process.
 local function served(options, commands, app)
   return sh(([[
-    : > log; $lua %s app.lua 2>> log & pid=$!
+    : > log; LUA_INIT="require('green.debug').report_stalls(false)" $lua %s app.lua 2>> log & pid=$!
     n=0; while ! grep -q serving log && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done
     url=$(sed -n 's/.*serving app.lua on //p' log | head -n 1)
     %s
