@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Serving what a script returns: addresses, messages, signals, exit codes.
+local serve = require "process"
 local sh = require "shell"
 
 -- Starts the server `$lua OPTIONS app.lua` with its messages in the file log, and waits until it listens; then
@@ -20,6 +21,13 @@ describe("a script that returns a function", function()
     local out, err = served("--listen 127.0.0.1:0", "curl -s $url/a; echo; " .. stop)
     assert.equal("hello /a\nexit 0\ngreenlua: serving app.lua on http://ADDRESS\ngreenlua: stopping (SIGTERM)\n", out)
     assert.equal("", err)
+  end)
+
+  it("can be stopped as soon as it says that it is served", function()
+    for _ = 1, 20 do
+      local app <close> = serve "scripts/hello.lua"
+      assert.same({ 0, "greenlua: stopping (SIGTERM)\n" }, { app:stop() })
+    end
   end)
 
   it("is asked with whole requests", function()

@@ -76,8 +76,10 @@ return function(value, options)
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
   local servers = listen_all(value, addresses)
   if not servers then return 1 end
+  local stop = task.spawn(signal.wait, "INT", "TERM")
+  task.sleep(0) -- it waits: whoever reads that we serve may stop us
   for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
-  local name = signal.wait("INT", "TERM")
+  local name = stop:join()
   say("stopping (SIG%s)", name)
   local impatient = task.spawn(exit_on_second_signal)
   close_all(servers, options.grace)
