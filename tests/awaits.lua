@@ -110,8 +110,42 @@ return {
     end)
     assert(seven == 7)
   end },
+  { "fs.copy", function()
+    local dir <close> = fs.temp_dir()
+    fs.mkdir(fs.join(dir.path, "a/b"), { parents = true })
+    fs.copy(fs.join(dir.path, "a"), fs.join(dir.path, "c"), { recursive = true })
+    fs.remove(fs.join(dir.path, "a"), { recursive = true })
+    assert(fs.list(dir.path)[1].name == "c")
+  end },
   { "fs.list", function() assert(#fs.list "/" > 0) end },
+  { "fs.open", function()
+    local file <close> = fs.temp_file()
+    file:write "some text"
+    assert(file:seek("end", -4) == 5 and file:read() == "text" and file:read() == nil)
+  end },
   { "fs.realpath", function() assert(fs.realpath "/." == "/") end },
+  { "fs.stat", function() assert(fs.stat("/").type == "directory") end },
+  { "fs.walk", function()
+    local dir <close> = fs.temp_dir()
+    fs.mkdir(fs.join(dir.path, "a/b"), { parents = true })
+    local n = 0
+    for _ in fs.walk(dir.path) do n = n + 1 end
+    assert(n == 2)
+  end },
+  { "fs.watch", function()
+    local dir <close> = fs.temp_dir()
+    local watch <close> = fs.watch(dir.path)
+    task.spawn(fs.append, fs.join(dir.path, "f"), "")
+    local change = watch:next(10)
+    assert(change.name == "f" and change.event == "create")
+  end },
+  { "fs.write", function()
+    local dir <close> = fs.temp_dir()
+    local path = fs.join(dir.path, "f")
+    fs.write(path, "text", { sync = false })
+    fs.append(path, "!")
+    assert(fs.read(path) == "text!")
+  end },
   { "http.server.finish", function()
     within_request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", give_request, function(_, _, server, over)
       task.spawn(over)

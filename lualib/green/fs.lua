@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Files, without stopping the others: each call waits while the pool works. What needs no system call is here.
+local fault = require "green.error"
 local native = require "green.fs.native"
 
 local fs = {}
@@ -75,7 +76,7 @@ end
 local function entries_of(path)
   local ok, list = pcall(native.list, path)
   if ok then return list end
-  if type(list) == "table" and (list.code == "ENOENT" or list.code == "ENOTDIR") then return {} end
+  if fault.is(list, "ENOENT") or fault.is(list, "ENOTDIR") then return {} end
   error(list, 0)
 end
 
@@ -122,7 +123,7 @@ Watch.__call = function(self) return self:next() end
 --- that it may be replaced, as fs.write does.
 function fs.watch(path)
   local stat = native.stat(path)
-  if not stat then require("green.error").raise("fs.watch", "ENOENT", "%s: no such file or directory", path) end
+  if not stat then fault.raise("fs.watch", "ENOENT", "%s: no such file or directory", path) end
   local folder, only = path, nil
   if stat.type ~= "directory" then folder, only = fs.dirname(path), fs.basename(path) end
   local watch = setmetatable({ native = native.watch(folder, only), folder = folder }, Watch)
