@@ -23,8 +23,11 @@
 #include "http/websocket.h"
 #include "net/socket.h"
 #include "sys/channel.h"
+#include "sys/execute.h"
 #include "sys/exit.h"
 #include "sys/line.h"
+#include "sys/popen.h"
+#include "sys/process.h"
 #include "sys/signal.h"
 #include "sys/fs.h"
 #include "sys/scope.h"
@@ -42,6 +45,7 @@ static const luaL_Reg c_modules[] = {
   {"green.http.client.native", gl_open_http_client},
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
+  {"green.process.native", gl_open_process},
   {"green.repl.native", gl_open_line},
   {"green.signal", gl_open_signal},
   {"green.scope", gl_open_scope},
@@ -94,7 +98,9 @@ void gl_modules_open(lua_State *L, bool noenv) {
   gl_error_open(L);
   gl_open_coroutine(L);
   gl_hook_open(L);
+  gl_open_execute(L);
   gl_open_exit(L);
+  gl_open_popen(L);
   gl_open_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, c_modules, 0);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A child process: started, waited for, killed, and always reaped. It counts as a handle until it is.
+ */
+#ifndef GL_SYS_CHILD_H
+#define GL_SYS_CHILD_H
+
+#include "core/op.h"
+#include "sys/pipe.h"
+
+typedef struct gl_child gl_child;
+
+struct gl_child {
+  uv_process_t uv;
+  gl_host *host;
+  gl_op *waiters;                /* by gl_op.next */
+  void (*on_exit)(gl_child *c);  /* on the loop, after the waiters; may be NULL */
+  void *owner;                   /* for on_exit */
+  gl_timer grace;                /* until it is killed */
+  int64_t code;                  /* once exited; 0 when a signal ended it */
+  int signal;                    /* the signal that ended it, or 0 */
+  uint32_t refs;
+  bool group;                    /* it leads a process group of its own: signals are for all of that */
+  bool exited;
+};
+
+typedef enum gl_stdio { GL_STDIO_NULL, GL_STDIO_INHERIT, GL_STDIO_PIPE, GL_STDIO_STDOUT } gl_stdio;
+
+/* What to run. argv[0] is looked up in PATH. */
+typedef struct gl_command {
+  char **argv;
+  char **env;        /* NULL = ours */
+  const char *cwd;   /* NULL = ours */
+  gl_stdio stdio[3]; /* GL_STDIO_STDOUT is for stderr: where stdout goes */
+  bool group;
+} gl_command;
+
+/* Start it. pipes[i] is our end where stdio[i] is a pipe, else NULL; the child and the pipes come with one reference each
+ * for the caller. 0 or UV_E*: nothing is left then. Blocks for the fork and exec, less than a millisecond. */
+int gl_child_start(gl_host *h, const gl_command *cmd, gl_child **c, gl_pipe *pipes[3]);
+
+/* Send a signal. 0 or UV_E*; UV_ESRCH once it has ended. */
+int gl_child_kill(gl_child *c, int signal);
+
+/* Make it end: TERM now, KILL after `grace` seconds. Harmless when it has ended. */
+void gl_child_end(gl_child *c, double grace);
+
+void gl_child_unref(gl_child *c);
+
+/* ---- waiting from Lua ---- */
+
+typedef struct gl_child_op {
+  gl_op op;
+  gl_child *child; /* one reference is the op's */
+} gl_child_op;
+
+/* Wait for the end of w->child, set in a new op. The type's cancel and free are (or call) those below. */
+int gl_child_await(lua_State *L, gl_child_op *w, double timeout);
+void gl_child_unwait(gl_op *op);
+void gl_child_free_op(gl_op *op);
+
+/* ---- signals by name ---- */
+
+/* "KILL" for 9. Pushes one string. */
+void gl_signal_push(lua_State *L, int signal);
+
+/* The number of argument `idx`: a name ("TERM", "SIGTERM") or a number; `def` when absent. Raises on others. */
+int gl_signal_check(lua_State *L, int idx, int def);
+
+#endif

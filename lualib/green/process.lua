@@ -1,0 +1,136 @@
+-- SPDX-License-Identifier: MIT
+-- Child processes. This half turns what a person writes into the plain command the C half starts.
+local native = require "green.process.native"
+local misuse = require("green.error").misuse
+
+local TIMEOUT = 60 -- seconds
+local MAX_OUTPUT = 16 * 1024 * 1024
+
+local STDIO = {
+  stdin = { pipe = true, inherit = true, null = true },
+  stdout = { pipe = true, inherit = true, null = true },
+  stderr = { pipe = true, inherit = true, null = true, stdout = true },
+}
+
+local OPTIONS = { cwd = "string", env = "table", clear_env = "boolean", group = "boolean",
+  stdin = "string", stdout = "string", stderr = "string" }
+local RUN_OPTIONS = setmetatable({ input = "string", timeout = "number", max_output = "number" }, { __index = OPTIONS })
+
+local function check_options(opts, known)
+  for name, value in pairs(opts) do
+    if not known[name] then misuse("unknown option '%s'", name) end
+    if type(value) ~= known[name] then misuse("option '%s' is a %s, not a %s", name, known[name], type(value)) end
+  end
+  for name, words in pairs(STDIO) do
+    if opts[name] and not words[opts[name]] then misuse("option '%s' cannot be '%s'", name, opts[name]) end
+  end
+end
+
+local function text(value, what)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" then misuse("%s is a string, not a %s", what, kind) end
+  value = tostring(value)
+  if value:find("\0", 1, true) then misuse("%s has a zero byte in it", what) end
+  return value
+end
+
+local function words(argv)
+  if type(argv) == "string" then misuse('a command is a list of words: { "ls", "-l" }; for the shell { "sh", "-c", ... }') end
+  if type(argv) ~= "table" then misuse("a command is a list of words, not a %s", type(argv)) end
+  local list = { argv.cmd and text(argv.cmd, "the command") }
+  for i, word in ipairs(argv) do list[#list + 1] = text(word, "word " .. i .. " of the command") end
+  if #argv ~= #list - (argv.cmd and 1 or 0) then misuse "a command is a list of words without holes" end
+  if not list[1] then misuse "the command is empty" end
+  return list
+end
+
+-- Ours with changes (false = without this one), or nothing but the given.
+local function environment(changes, clear)
+  if not changes and not clear then return nil end
+  local all = clear and {} or native.environ()
+  for name, value in pairs(changes or {}) do
+    name = text(name, "a name in env")
+    if name == "" or name:find("=", 1, true) then misuse("'%s' is no name for env", name) end
+    all[name] = value and text(value, "env." .. name) or nil
+  end
+  local list = {}
+  for name, value in pairs(all) do list[#list + 1] = name .. "=" .. value end
+  return list
+end
+
+local function command(argv, opts, known)
+  opts = opts or {}
+  if type(opts) ~= "table" then misuse("options are a table, not a %s", type(opts)) end
+  check_options(opts, known)
+  return {
+    argv = words(argv),
+    env = environment(opts.env, opts.clear_env),
+    cwd = opts.cwd and text(opts.cwd, "option 'cwd'"),
+    group = opts.group,
+    stdin = opts.stdin,
+    stdout = opts.stdout or "inherit",
+    stderr = opts.stderr or "inherit",
+  }
+end
+
+-- ---- a process and its pipes
+
+local Process = {}
+Process.__index = Process
+Process.__name = "green.process"
+
+function Process:wait(timeout) return self.child:wait(timeout) end
+
+function Process:kill(signal) return self.child:kill(signal) end
+
+function Process:close(grace)
+  for _, name in ipairs { "stdin", "stdout", "stderr" } do
+    if self[name] then self[name]:close() end
+  end
+  self.child:close(grace)
+end
+
+function Process:__close() self:close() end
+
+function Process:__tostring() return ("process: %d (%s)"):format(self.pid, self.name) end
+
+local M = {}
+
+function M.spawn(argv, opts)
+  local cmd = command(argv, opts, OPTIONS)
+  local child, stdin, stdout, stderr = native.spawn(cmd)
+  return setmetatable({
+    child = child, pid = child:pid(), name = cmd.argv[1], stdin = stdin, stdout = stdout, stderr = stderr,
+  }, Process)
+end
+
+-- ---- to the end, in one call
+
+local function run(op, argv, opts, defaults)
+  local cmd = command(argv, opts, RUN_OPTIONS)
+  opts = opts or {}
+  for _, name in ipairs { "stdin", "stdout", "stderr" } do
+    if opts[name] == "pipe" then misuse("option '%s' cannot be 'pipe' in %s", name, op) end
+  end
+  if opts.input and opts.stdin then misuse "either option 'input' or option 'stdin'" end
+  cmd.op = op
+  cmd.input = opts.input
+  cmd.timeout = opts.timeout or TIMEOUT
+  cmd.max_output = opts.max_output or MAX_OUTPUT
+  if not (cmd.timeout >= 0) then misuse "option 'timeout' is a number of seconds >= 0" end
+  if not (cmd.max_output >= 0) then misuse "option 'max_output' is a number of bytes >= 0" end
+  for name, value in pairs(defaults) do
+    if not opts[name] then cmd[name] = value end
+  end
+  if opts.group == false then cmd.group = false end
+  local code, signal, stdout, stderr = native.run(cmd)
+  return { code = code, signal = signal, stdout = stdout, stderr = stderr }
+end
+
+function M.run(argv, opts) return run("process.run", argv, opts, {}) end
+
+function M.capture(argv, opts)
+  return run("process.capture", argv, opts, { stdout = "pipe", stderr = "pipe", group = true })
+end
+
+return M
