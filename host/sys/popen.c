@@ -48,7 +48,13 @@ static int file_read(lua_State *L) {
 
 static int fail_line(lua_State *L, int status) { return luaL_error(L, "%s", strerror(-status)); }
 
-static const gl_read_type lines_type = GL_READ_TYPE("io.lines", fail_line);
+/* At the end the iterator returns nothing, as stock, not a nil. */
+static int push_line(lua_State *L, gl_op *op) {
+  int n = gl_read_push(L, op);
+  return n == 1 && lua_isnil(L, -1) ? 0 : n;
+}
+
+static const gl_read_type lines_type = {{"io.lines", push_line, gl_read_cancel, gl_read_free}, fail_line};
 
 static int next_line(lua_State *L) {
   int n = (int)lua_tointeger(L, lua_upvalueindex(2));
