@@ -11,6 +11,7 @@ local model = require "green.model"
 local native = require "green.http.native"
 local net = require "green.net"
 local response = require "green.response"
+local process = require "green.process"
 local semaphore = require "green.semaphore"
 local signal = require "green.signal"
 local task = require "green.task"
@@ -152,6 +153,23 @@ return {
       server:finish(20)
       assert(server:connections() == 0)
     end)
+  { "io.popen close", function()
+    local pipe = io.popen "exit 3"
+    local ok, how, code = pipe:close()
+    assert(ok == nil and how == "exit" and code == 3)
+  end },
+  { "io.popen lines", function()
+    local pipe <close> = io.popen "echo a"
+    for line in pipe:lines() do assert(line == "a") end
+  end },
+  { "io.popen read", function()
+    local pipe <close> = io.popen "echo 7; echo x"
+    local seven, x = pipe:read("n", "a")
+    assert(seven == 7 and x == "\nx\n")
+  end },
+  { "io.popen write", function()
+    local pipe <close> = io.popen("cat >/dev/null", "w")
+    assert(pipe:write(("x"):rep(200000)) == pipe)
   end },
   { "model.save", function()
     local d <close> = db.connect "sqlite::memory:"
@@ -207,6 +225,29 @@ return {
       task.spawn(client.write, client, "ab")
       for piece in req:chunks() do assert(piece == "ab") end
     end)
+  { "os.execute", function()
+    local ok, how, code = os.execute "exit 3"
+    assert(ok == nil and how == "exit" and code == 3)
+  end },
+  { "process.capture", function()
+    local got = process.capture({ "cat" }, { input = "x" })
+    assert(got.code == 0 and got.stdout == "x" and got.stderr == "")
+  end },
+  { "process.close", function()
+    process.spawn({ "sleep", "100" }):close()
+  end },
+  { "process.read", function()
+    local child <close> = process.spawn({ "echo", "x" }, { stdout = "pipe" })
+    assert(child.stdout:read "a" == "x\n")
+  end },
+  { "process.run", function() assert(process.run({ "false" }).code == 1) end },
+  { "process.wait", function()
+    local child <close> = process.spawn { "false" }
+    assert(child:wait() == 1)
+  end },
+  { "process.write", function()
+    local child <close> = process.spawn({ "cat" }, { stdin = "pipe", stdout = "null" })
+    child.stdin:write(("x"):rep(200000))
   end },
   { "semaphore.acquire", function()
     local permits = task.semaphore(1)
