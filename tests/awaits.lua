@@ -153,6 +153,7 @@ return {
       server:finish(20)
       assert(server:connections() == 0)
     end)
+  end },
   { "io.popen close", function()
     local pipe = io.popen "exit 3"
     local ok, how, code = pipe:close()
@@ -225,6 +226,7 @@ return {
       task.spawn(client.write, client, "ab")
       for piece in req:chunks() do assert(piece == "ab") end
     end)
+  end },
   { "os.execute", function()
     local ok, how, code = os.execute "exit 3"
     assert(ok == nil and how == "exit" and code == 3)
