@@ -14,6 +14,7 @@
 
 #include "core/coro.h"
 #include "core/error.h"
+#include "core/hook.h"
 #include "core/inspect.h"
 #include "db/sqlite.h"
 #include "embedded.h"
@@ -96,6 +97,7 @@ void gl_modules_open(lua_State *L, bool noenv) {
   luaL_openlibs(L);
   gl_error_open(L);
   gl_open_coroutine(L);
+  gl_hook_open(L);
   gl_open_execute(L);
   gl_open_exit(L);
   gl_open_popen(L);

@@ -3,6 +3,7 @@
 
 #include "core/host.h"
 #include "core/op.h"
+#include "core/preempt.h"
 #include "core/scope.h"
 #include "core/task.h"
 
@@ -36,6 +37,7 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     h->running = before;
     if (status != LUA_YIELD) {
       if (h->task) gl_scope_abandon(h, co);
+      if (status != LUA_OK) gl_preempt_follow(L);
       return status == LUA_OK ? nres : -1;
     }
     if (!h->awaiting) {

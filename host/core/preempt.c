@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/hook.h"
 #include "core/op.h"
 #include "core/scope.h"
 #include "core/task.h"
@@ -21,7 +22,16 @@
 #define TICK_MS 5        /* how often the watchdog looks: twice a slice */
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
 #define REPORT_FRAMES 12
+#define MAX_GRACE 5000   /* instructions between two errors in a task that catches them all */
+#define MAX_RAISED 2000  /* so many of them; then no instruction more */
 #define MERCY 3          /* errors a doomed task may catch and go on, counted with the turns between */
+
+/* A hook that a C module set, and ours replaced: to be put back. The user's own are in hook.c. */
+typedef struct foreign_hook {
+  lua_State *L;
+  lua_Hook hook;
+  int mask, count;
+} foreign_hook;
 
 struct gl_watchdog {
   pthread_t thread;      /* the watchdog's own */
@@ -33,8 +43,9 @@ struct gl_watchdog {
   uint64_t reported;     /* the last step that was */
   uint64_t count;
   bool quiet;            /* no reports of stalls */
-  lua_Hook user_hook;    /* what our hook replaced, to be put back */
-  int user_mask, user_count;
+  volatile bool asked;   /* the user's count hook is to make way */
+  uint32_t random;
+  foreign_hook foreign;
 };
 
 static _Thread_local gl_host *watched_host; /* for the handler: the host this thread runs */
@@ -70,12 +81,14 @@ static void on_signal(int signo) {
   lua_State *L = h->running;
   if (atomic_exchange(&w->report, false) && !w->quiet) report(L);
   lua_Hook now = lua_gethook(L);
-  if (now != preempt_hook) {
-    w->user_hook = now;
-    w->user_mask = lua_gethookmask(L);
-    w->user_count = lua_gethookcount(L);
+  if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
+    w->asked = true;
+    return;
   }
-  lua_sethook(L, preempt_hook, LUA_MASKCOUNT | (w->user_hook ? w->user_mask : 0), 1);
+  if (now != preempt_hook && now != gl_hook_event) { /* of a C module, or none */
+    w->foreign = (foreign_hook){L, now, lua_gethookmask(L), lua_gethookcount(L)};
+  }
+  lua_sethook(L, preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
 }
 
 /* ---- on the loop's thread, in the hook ---- */
@@ -90,11 +103,12 @@ static void doom(lua_State *L, gl_task *t) {
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %f s", (double)t->max_preempted * GL_SLICE_MS / 1000);
 }
 
+/* Not by yielding when a line hook is to be called after this one: it would run with the yield under way. */
 static void make_way(lua_State *L, gl_host *h) {
   gl_task *t = h->task;
   h->watchdog->count++;
   t->preempted++;
-  if (L == h->running && lua_isyieldable(L)) {
+  if (L == h->running && lua_isyieldable(L) && !(lua_gethookmask(L) & LUA_MASKLINE)) {
     gl_host_make_way(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
@@ -104,24 +118,82 @@ static void make_way(lua_State *L, gl_host *h) {
   }
 }
 
-/* A task that catches the error and goes on is let go on, once; then the hook stays, and raises at each
- * instruction until nothing is left that could catch it. */
+/* A task that catches the error and goes on is let go on for a turn. */
+static void end_slice(lua_State *L, gl_host *h) {
+  gl_task *t = h->task;
+  if (is_doomed(t)) {
+    if (t->doomed++ % 2 == 0) doom(L, t);
+  } else if (!gl_scope_shields(t)) {
+    t->doomed = 0;
+  }
+  make_way(L, h);
+}
+
+/* Instructions until the next error: at random; in the end 1, which no nest of loops survives. */
+static int grace(struct gl_watchdog *w, gl_task *t) {
+  if (t->doomed++ > MERCY + MAX_RAISED) return 1;
+  w->random ^= w->random << 13;
+  w->random ^= w->random >> 17;
+  w->random ^= w->random << 5;
+  return (int)(w->random % MAX_GRACE) + 1;
+}
+
+/* It caught whatever was raised: from now on it is raised at again and again, after a random number of instructions.
+ * That leaves a <close> variable the time to do its work, and sooner or later finds a loop around a pcall outside
+ * of that pcall. True: this is not (or no longer) so. */
+static bool is_spared(lua_State *L, gl_host *h, bool hogs) {
+  gl_task *t = h->task;
+  bool doomed = is_doomed(t);
+  if (!doomed && !gl_scope_shields(t)) return true;
+  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, grace(h->watchdog, t));
+  if (hogs) make_way(L, h);
+  else if (doomed) doom(L, t);
+  return false;
+}
+
+static void put_back(lua_State *L, struct gl_watchdog *w) {
+  foreign_hook *f = &w->foreign;
+  if (f->L == L && f->hook) lua_sethook(L, f->hook, f->mask, f->count);
+  else gl_hook_restore(L);
+  if (f->L == L) f->L = NULL;
+}
+
 static void preempt_hook(lua_State *L, lua_Debug *ar) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
-  lua_Hook user = w ? w->user_hook : NULL;
-  if (ar->event != LUA_HOOKCOUNT) { /* an event the user's hook asked for */
-    if (user) user(L, ar);
+  if (!w) {
+    gl_hook_restore(L);
     return;
   }
-  bool doomed = t && is_doomed(t);
-  if (doomed && t->doomed > MERCY) doom(L, t);
-  lua_sethook(L, user, user ? w->user_mask : 0, user ? w->user_count : 0);
-  if (!w || !t || h->steps != atomic_load(&w->hogging)) return; /* it had made way by itself meanwhile */
-  if (!doomed) t->doomed = 0;
-  else if (t->doomed++ % 2 == 0) doom(L, t);
-  make_way(L, h);
+  if (ar->event != LUA_HOOKCOUNT) { /* an event the user's hook asked for */
+    if (w->foreign.L == L && w->foreign.hook) w->foreign.hook(L, ar);
+    else gl_hook_event(L, ar);
+    return;
+  }
+  bool hogs = t && h->steps == atomic_load(&w->hogging); /* else it had made way by itself meanwhile */
+  if (t && t->doomed > MERCY && !is_spared(L, h, hogs)) return;
+  put_back(L, w);
+  if (hogs) end_slice(L, h);
+}
+
+void gl_preempt_if_asked(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  struct gl_watchdog *w = h->watchdog;
+  if (!w || !w->asked) return;
+  w->asked = false;
+  gl_task *t = h->task;
+  if (!t || h->steps != atomic_load(&w->hogging)) return;
+  if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h);
+}
+
+bool gl_preempt_is_hook(lua_Hook hook) { return hook == preempt_hook; }
+
+void gl_preempt_follow(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  gl_task *t = h->task;
+  if (!h->watchdog || !t || t->doomed <= MERCY || !is_doomed(t)) return;
+  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, grace(h->watchdog, t));
 }
 
 /* ---- the watchdog's thread ---- */
@@ -184,6 +256,7 @@ bool gl_preempt_start(gl_host *h) {
   struct gl_watchdog *w = calloc(1, sizeof *w);
   if (!w) return false;
   sem_init(&w->rouse, 0, 0);
+  w->random = 2463534242u;
   w->watched = pthread_self();
   watched_host = h;
   h->watchdog = w;

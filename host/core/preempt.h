@@ -27,6 +27,15 @@ void gl_preempt_stop(gl_host *h);
 /* A batch of tasks is about to run: wakes the watchdog if it went to sleep. */
 void gl_preempt_rouse(gl_host *h);
 
+/* In a count hook of the user's on L: make way, if that is due. May raise, like any hook. */
+void gl_preempt_if_asked(lua_State *L);
+
+/* Is it the hook that preempts? */
+bool gl_preempt_is_hook(lua_Hook hook);
+
+/* A coroutine that L resumed failed: when that was to make an end, L is next. */
+void gl_preempt_follow(lua_State *L);
+
 /* Report C functions that stall the loop on stderr, or not. On by default. */
 void gl_preempt_report(gl_host *h, bool on);
 

@@ -75,6 +75,12 @@ gl_outcome gl_scope_check(const gl_task *t) {
   return passed(t->deadline) ? GL_OVERDUE : GL_DONE;
 }
 
+bool gl_scope_shields(const gl_task *t) {
+  for (const gl_scope *s = t->scope; s; s = s->outer)
+    if (s->shield) return true;
+  return false;
+}
+
 uint64_t gl_scope_deadline(const gl_task *t) {
   uint64_t nearest = 0;
   for (const gl_scope *s = t->scope; s; s = s->outer) {

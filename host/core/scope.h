@@ -28,6 +28,9 @@ void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield);
 /* Leave it; harmless when left already. */
 void gl_scope_leave(gl_host *h, gl_scope *s);
 
+/* Is the task within a shield now? */
+bool gl_scope_shields(const gl_task *t);
+
 /* `co` yielded to whoever resumed it: the scopes it is in do not bind what runs meanwhile. */
 void gl_scope_suspend(gl_host *h, lua_State *co);
 

@@ -136,6 +136,7 @@ static int take_trace(lua_State *L) {
  * open. They may wait (that parks: we are on the driver's own frames). The error is then alone on it. */
 static int close_variables(gl_task *t) {
   lua_State *L = t->host->L;
+  t->doomed = 0; /* nothing can catch any more; they get their time */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* out of memory: no trace */

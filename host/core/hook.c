@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/hook.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "core/preempt.h"
+
+#define MAX_STEP 10000 /* instructions between two looks whether it is time to make way: about 0.1 ms */
+
+/* A user value of it is the user's function. */
+typedef struct user_hook {
+  int mask;  /* what the user asked for */
+  int count; /* instructions between two calls */
+  int left;  /* until the next one */
+  int step;  /* of those, what Lua counts now */
+} user_hook;
+
+static const char KEY = 'k'; /* registry: coroutine (weak) -> user_hook */
+
+/* Pushes the hook of `co`, or nil. `co` may be L. */
+static user_hook *push_hook(lua_State *L, lua_State *co) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY);
+  lua_pushthread(co);
+  if (co != L) lua_xmove(co, L, 1);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return lua_touserdata(L, -1);
+}
+
+static void next_step(user_hook *u) {
+  if (u->left <= 0) u->left = u->count;
+  u->step = u->left < MAX_STEP ? u->left : MAX_STEP;
+}
+
+/* True: this event is one the user asked for. */
+static bool is_due(lua_State *L, user_hook *u, int event) {
+  if (event != LUA_HOOKCOUNT) return true;
+  int before = u->step;
+  u->left -= before;
+  bool due = u->left <= 0;
+  next_step(u);
+  if (u->step != before) lua_sethook(L, gl_hook_event, u->mask, u->step);
+  return due;
+}
+
+static void call(lua_State *L, lua_Debug *ar) {
+  static const char *const names[] = {"call", "return", "line", "count", "tail call"};
+  lua_getiuservalue(L, -1, 1);
+  lua_pushstring(L, names[ar->event]);
+  if (ar->currentline >= 0) lua_pushinteger(L, ar->currentline);
+  else lua_pushnil(L);
+  lua_call(L, 2, 0);
+}
+
+void gl_hook_event(lua_State *L, lua_Debug *ar) {
+  user_hook *u = push_hook(L, L);
+  if (u && is_due(L, u, ar->event)) {
+    lua_getinfo(L, "lS", ar);
+    call(L, ar);
+  }
+  lua_pop(L, 1);
+  if (ar->event == LUA_HOOKCOUNT) gl_preempt_if_asked(L);
+}
+
+void gl_hook_restore(lua_State *L) {
+  user_hook *u = push_hook(L, L);
+  if (u) lua_sethook(L, gl_hook_event, u->mask, u->step);
+  else lua_sethook(L, NULL, 0, 0);
+  lua_pop(L, 1);
+}
+
+/* ---- the library's two functions ---- */
+
+static lua_State *target(lua_State *L, int *arg) {
+  *arg = lua_isthread(L, 1) ? 1 : 0;
+  return *arg ? lua_tothread(L, 1) : L;
+}
+
+static int parse_mask(const char *events, int count) {
+  int mask = 0;
+  if (strchr(events, 'c')) mask |= LUA_MASKCALL;
+  if (strchr(events, 'r')) mask |= LUA_MASKRET;
+  if (strchr(events, 'l')) mask |= LUA_MASKLINE;
+  if (count > 0) mask |= LUA_MASKCOUNT;
+  return mask;
+}
+
+/* Pushes thread -> hook (nil at the top of the stack: none) into the table. */
+static void remember(lua_State *L, lua_State *co) {
+  if (co != L && !lua_checkstack(co, 1)) luaL_error(L, "stack overflow");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY);
+  lua_pushthread(co);
+  if (co != L) lua_xmove(co, L, 1);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+/* sethook([thread,] hook, mask [, count]) */
+static int debug_sethook(lua_State *L) {
+  int arg, mask = 0, count = 0;
+  lua_State *co = target(L, &arg);
+  if (lua_isnoneornil(L, arg + 1)) {
+    lua_settop(L, arg + 1);
+  } else {
+    const char *events = luaL_checkstring(L, arg + 2);
+    luaL_checktype(L, arg + 1, LUA_TFUNCTION);
+    count = (int)luaL_optinteger(L, arg + 3, 0);
+    mask = parse_mask(events, count);
+  }
+  user_hook *u = NULL;
+  if (mask) {
+    u = lua_newuserdatauv(L, sizeof *u, 1);
+    *u = (user_hook){.mask = mask, .count = count};
+    if (count > 0) next_step(u);
+    lua_pushvalue(L, arg + 1);
+    lua_setiuservalue(L, -2, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  remember(L, co);
+  if (u) lua_sethook(co, gl_hook_event, mask, u->step);
+  else lua_sethook(co, NULL, 0, 0);
+  return 0;
+}
+
+/* gethook([thread]) -> hook, mask, count */
+static int debug_gethook(lua_State *L) {
+  int arg, n = 0;
+  char events[4];
+  lua_State *co = target(L, &arg);
+  lua_Hook hook = lua_gethook(co);
+  if (co != L && !lua_checkstack(co, 1)) return luaL_error(L, "stack overflow");
+  user_hook *u = push_hook(L, co);
+  if (hook && hook != gl_hook_event && !gl_preempt_is_hook(hook)) {
+    lua_pushliteral(L, "external hook");
+    lua_pushliteral(L, "");
+    lua_pushinteger(L, lua_gethookcount(co));
+    return 3;
+  }
+  if (!u || !hook) {
+    luaL_pushfail(L);
+    return 1;
+  }
+  if (u->mask & LUA_MASKCALL) events[n++] = 'c';
+  if (u->mask & LUA_MASKRET) events[n++] = 'r';
+  if (u->mask & LUA_MASKLINE) events[n++] = 'l';
+  lua_getiuservalue(L, -1, 1);
+  lua_pushlstring(L, events, (size_t)n);
+  lua_pushinteger(L, u->count);
+  return 3;
+}
+
+void gl_hook_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"gethook", debug_gethook}, {"sethook", debug_sethook}, {NULL, NULL}};
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
+  lua_getglobal(L, "debug");
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
+}
