@@ -56,10 +56,7 @@ static void call(lua_State *L, lua_Debug *ar) {
 
 void gl_hook_event(lua_State *L, lua_Debug *ar) {
   user_hook *u = push_hook(L, L);
-  if (u && is_due(L, u, ar->event)) {
-    lua_getinfo(L, "lS", ar);
-    call(L, ar);
-  }
+  if (u && is_due(L, u, ar->event)) call(L, ar);
   lua_pop(L, 1);
   if (ar->event == LUA_HOOKCOUNT) gl_preempt_if_asked(L);
 }

@@ -103,12 +103,12 @@ static void doom(lua_State *L, gl_task *t) {
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %f s", (double)t->max_preempted * GL_SLICE_MS / 1000);
 }
 
-/* Not by yielding when a line hook is to be called after this one: it would run with the yield under way. */
+/* Not by yielding when the user has a hook: Lua would tell it a call twice, count anew, or call it with the yield under way. */
 static void make_way(lua_State *L, gl_host *h) {
   gl_task *t = h->task;
   h->watchdog->count++;
   t->preempted++;
-  if (L == h->running && lua_isyieldable(L) && !(lua_gethookmask(L) & LUA_MASKLINE)) {
+  if (L == h->running && lua_isyieldable(L) && !lua_gethook(L)) {
     gl_host_make_way(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */

@@ -6,6 +6,9 @@
  * queue: by yielding, or by parking where Lua cannot yield. A C function cannot be stopped so; one that takes too
  * long is reported with the Lua stack that called it.
  *
+ * One loop is out of reach: that of a message handler (xpcall) called for an error raised here, since Lua runs handlers of
+ * errors in hooks with hooks off. One that returns, as debug.traceback, is fine.
+ *
  * While nobody hogs, a step costs one increment; while the loop is idle, the watchdog sleeps.
  */
 #ifndef GL_CORE_PREEMPT_H
