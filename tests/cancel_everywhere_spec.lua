@@ -1,0 +1,204 @@
+-- SPDX-License-Identifier: MIT
+-- Steps that use every kind of wait there is, each run again and again and interrupted in its 1st, 2nd, ... last wait:
+-- by a cancel, and by the end of its time. Each time all that the host counts, and the open file descriptors, are
+-- back where they were.
+local app = require "green.app"
+local db = require "green.db"
+local debug = require "green.debug"
+local frames = require "http.frames"
+local fs = require "green.fs"
+local http = require "green.http"
+local net = require "green.net"
+local response = require "green.response"
+local task = require "green.task"
+
+local TURNS = 2000 -- connections take some until they are closed
+
+local steps = {}
+
+function steps.tasks()
+  task.sleep(0)
+  assert(task.spawn(function() task.sleep(0) return 1 end):join() == 1)
+  task.spawn(task.sleep, 0):wait()
+  task.group(function(g)
+    g:spawn(task.sleep, 0)
+    g:spawn(function() g:spawn(task.sleep, 0) task.sleep(0) end)
+  end)
+  assert(task.map({ 1, 2, 3 }, function(v) task.sleep(0) return v end, { max = 2 })[3] == 3)
+  assert(task.race { function() task.sleep(1000) end, function() task.sleep(0) return 2 end } == 2)
+  table.sort({ 2, 1 }, function(a, b) task.sleep(0) return a < b end)
+  coroutine.wrap(function() task.sleep(0) end)()
+  task.shield(5, task.sleep, 0)
+end
+
+function steps.channels()
+  task.group(function(g)
+    local c = task.channel()
+    g:spawn(function() assert(c:receive() + c:receive() == 3) end)
+    c:send(1)
+    c:send(2)
+    g:spawn(function()
+      for i = 1, 3 do c:send(i) end
+      c:close()
+    end)
+    local sum = 0
+    for v in c do sum = sum + v end
+    assert(sum == 6)
+  end)
+end
+
+function steps.locks()
+  task.group(function(g)
+    local m, permits = task.mutex(), task.semaphore(1)
+    for _ = 1, 2 do
+      g:spawn(function()
+        local _ <close> = permits:acquire()
+        local _ <close> = m:lock()
+        task.sleep(0)
+      end)
+    end
+    task.sleep(0)
+    local _ <close> = permits:acquire()
+    local _ <close> = m:lock()
+    task.sleep(0)
+  end)
+end
+
+function steps.sockets()
+  local listener <close> = net.listen "127.0.0.1:0"
+  task.group(function(g)
+    local socket <close> = net.connect(listener:address())
+    local peer <close> = listener:accept()
+    g:spawn(function() peer:write(peer:read():upper()) end)
+    socket:write "hello"
+    assert(socket:read() == "HELLO")
+  end)
+end
+
+function steps.database(at)
+  local d <close> = db.connect("sqlite:" .. at.file)
+  d:exec "DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER PRIMARY KEY, v)"
+  d:transaction(function()
+    d:query("INSERT INTO t (v) VALUES ($1), ($2)", 1, 2)
+    pcall(d.transaction, d, function()
+      d:exec "INSERT INTO t (v) VALUES (9)"
+      error "rolled back"
+    end)
+  end)
+  local sum = 0
+  for row in d:rows "SELECT v FROM t" do sum = sum + row.v end
+  assert(sum == 3)
+end
+
+function steps.files(at)
+  assert(fs.stat(at.file).type == "file")
+  assert(#fs.list "/" > 0 and fs.realpath "/" == "/")
+  assert(#fs.read(arg[0]) > 0)
+end
+
+function steps.requests(at)
+  local body = ("y"):rep(100000)
+  assert(http.post("http://" .. at.address .. "/echo", { body = body }).body == body)
+  assert(#http.get("http://" .. at.address .. "/stream").body == 3000)
+end
+
+function steps.streams(at)
+  local answer <close> = http.get("http://" .. at.address .. "/stream", { stream = true })
+  local n = 0
+  for chunk in answer:chunks() do n = n + #chunk end
+  assert(n == 3000)
+end
+
+function steps.websocket(at)
+  local client = frames.connect(at.address, { path = "/ws" })
+  local _ <close> = setmetatable({}, { __close = function() client:close() end })
+  client:text "hi"
+  assert(client:message() == "hi")
+end
+
+local rewords = { [steps.websocket] = true } -- frames.lua puts errors of the socket into words of its own
+
+-- The server's side: a handler is cancelled when the client, interrupted, goes away.
+local function application()
+  local a = app.new { cancel_on_disconnect = true }
+  a:post("/echo", function(req) return req:body() end)
+  a:get("/stream", function()
+    return response.stream(function(out)
+      for _ = 1, 3 do
+        out:write(("x"):rep(1000))
+        task.sleep(0)
+      end
+    end)
+  end)
+  a:ws("/ws", function(socket)
+    for message in socket:messages() do socket:send(message) end
+  end)
+  return a
+end
+
+local function descriptors() return #fs.list "/proc/self/fd" end
+
+local function difference(before)
+  collectgarbage()
+  for name, count in pairs(debug.census()) do
+    local more = count > before[name]
+    local fewer = count < before[name] and name ~= "handles" -- a kept connection may have been closed
+    if more or fewer then return ("%s %d -> %d"):format(name, before[name], count) end
+  end
+end
+
+local function check_restored(before, fds, what)
+  local left
+  for _ = 1, TURNS do
+    left = difference(before)
+    if not left then break end
+    task.sleep(0.001)
+  end
+  assert(not left, ("%s: left behind: %s"):format(what, left))
+  local now = descriptors()
+  assert(now <= fds, ("%s: open file descriptors %d -> %d"):format(what, fds, now))
+end
+
+-- True: it came to its end before it was interrupted.
+local function run(step, at, n, how)
+  local t = task.spawn(function()
+    debug.cancel_at(n, how)
+    step(at)
+    return debug.cancel_at(0)
+  end)
+  local ok, result = pcall(t.join, t, 20)
+  local code = how == "cancel" and "ECANCELED" or "EDEADLINE"
+  if ok and result > 0 then return true end
+  assert(ok or rewords[step] or type(result) == "table" and result.code == code, ("wait %d: %s"):format(n, tostring(result)))
+  return false
+end
+
+describe("interrupted in any wait,", function()
+  local at, server = {}, nil
+
+  setup(function()
+    at.file = os.tmpname()
+  end)
+  teardown(function() os.remove(at.file) end)
+
+  for name, step in pairs(steps) do
+    for _, how in ipairs { "cancel", "deadline" } do
+      it(("%s give all back (%s)"):format(name, how), function()
+        local idle = debug.census()
+        server = application():listen "127.0.0.1:0"
+        finally(function() server:abort() end)
+        at.address = server:address()
+        task.spawn(step, at):join() -- what is made once is made, and one connection is kept
+        while debug.census().ops > idle.ops or debug.census().tasks > idle.tasks do task.sleep(0) end
+        local before, fds = debug.census(), descriptors()
+        local n = 0
+        repeat
+          n = n + 1
+          local complete = run(step, at, n, how)
+          check_restored(before, fds, ("wait %d"):format(n))
+        until complete or n > 500
+        assert.is_true(n > 1 and n <= 500)
+      end)
+    end
+  end
+end)
