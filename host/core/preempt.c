@@ -131,7 +131,8 @@ static void end_slice(lua_State *L, gl_host *h) {
 
 /* Instructions until the next error: at random; in the end 1, which no nest of loops survives. */
 static int grace(struct gl_watchdog *w, gl_task *t) {
-  if (t->doomed++ > MERCY + MAX_RAISED) return 1;
+  if (t->doomed > MERCY + MAX_RAISED) return 1;
+  t->doomed++;
   w->random ^= w->random << 13;
   w->random ^= w->random >> 17;
   w->random ^= w->random << 5;

@@ -53,14 +53,14 @@ struct gl_task {
     int nresults;         /* once ended: how many lie on co */
   };
   uint32_t refs;
+  uint16_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
   uint8_t state;          /* gl_task_state */
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
-  uint8_t doomed;         /* errors raised at it while it hogged, and turns it was given between them */
   uint8_t fuse_outcome;   /* GL_CANCELLED or GL_OVERDUE */
-  bool cancelled;         /* sticky: each further await raises */
-  bool joined;            /* somebody took the result or the error */
-  bool exposed;           /* the script holds its coroutine (coroutine.running): not to be reused */
+  bool cancelled : 1;     /* sticky: each further await raises */
+  bool joined : 1;        /* somebody took the result or the error */
+  bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
 };
 
 /* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so
