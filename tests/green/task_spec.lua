@@ -952,7 +952,7 @@ describe("SIGUSR1", function()
     assert.same({ "fine\n", 0 }, { out, code_ })
     assert.matches("greenlua: 2 tasks\n", err)
     assert.matches("task %d+, [%d.]+ s old, waiting for channel%.receive since [%d.]+ s at main%.lua:3, spawned at main%.lua:3", err)
-    assert.matches("task 1, .* task%.sleep .* at main%.lua:5", err)
+    assert.matches("task 1, .* at main%.lua:[45]", err) -- still in os.execute, or asleep
   end)
   it("is the script's when it waits for it", function()
     local out, err = shell("$lua main.lua", { ["main.lua"] = [[
