@@ -69,11 +69,10 @@ static int find_target(const char *path, char **target) {
   return at ? 0 : UV_ENOMEM;
 }
 
-/* Before the mode: changing the owner drops the set-id bits. */
-static int take_after(int fd, const struct stat *old, const mode_t *mode) {
-  mode_t bits = mode ? *mode : old->st_mode & 07777;
-  if (fchown(fd, old->st_uid, old->st_gid) != 0 && !mode) bits &= 0777; /* not ours to give away */
-  return fchmod(fd, bits) == 0 ? 0 : -errno;
+static void take_after(gl_fs_replace *r, const struct stat *old, const mode_t *mode) {
+  r->mode = mode ? *mode : old->st_mode & 07777;
+  r->moded = true;
+  if (fchown(r->fd, old->st_uid, old->st_gid) != 0 && !mode) r->mode &= 0777; /* not ours to give away */
 }
 
 int gl_fs_replace_begin(gl_fs_replace *r, const char *path, const mode_t *mode) {
@@ -89,8 +88,10 @@ int gl_fs_replace_begin(gl_fs_replace *r, const char *path, const mode_t *mode) 
   r->fd = gl_fs_make_temp(dir, ".greenlua-", false, exists || mode ? 0600 : 0666, &r->temp);
   free(dir);
   if (r->fd < 0) return r->fd;
-  if (exists) return take_after(r->fd, &old, mode);
-  return mode && fchmod(r->fd, *mode) != 0 ? -errno : 0;
+  if (mode) r->mode = *mode;
+  r->moded = mode != NULL;
+  if (exists) take_after(r, &old, mode);
+  return 0;
 }
 
 /* So that the new name, too, survives a power cut. File systems that cannot do it are right to refuse. */
@@ -104,7 +105,9 @@ static void sync_folder(const char *path) {
   free(dir);
 }
 
+/* The mode comes last: changing the owner drops the set-id bits, and so does writing, for all but root. */
 int gl_fs_replace_end(gl_fs_replace *r, int err, bool sync) {
+  if (!err && r->moded && fchmod(r->fd, r->mode) != 0) err = -errno;
   if (!err && sync && fsync(r->fd) != 0) err = -errno;
   if (r->fd >= 0 && close(r->fd) != 0 && !err) err = -errno;
   if (!err && rename(r->temp, r->target) != 0) err = -errno;
