@@ -268,8 +268,11 @@ describe("a loop over hub.subscribe", function()
     breaks:join()
     assert.is_false((pcall(fails.join, fails)))
     cancelled:join()
-    cancelled = collector "news"
+    local heard
+    cancelled, heard = collector "news"
     until_true(function() return hub.count "news" == 1 end)
+    hub.publish("news", "m1")
+    until_true(function() return #heard == 1 end) -- it is in its loop, also when it was preempted before
     cancelled:cancel()
     assert.is_false((pcall(cancelled.join, cancelled)))
     assert.equal(0, hub.count "news")
