@@ -23,7 +23,6 @@
 #include "net/socket.h"
 #include "sys/exit.h"
 #include "sys/io.h"
-#include "sys/line.h"
 #include "sys/signal.h"
 #include "sys/fs.h"
 #include "sys/semaphore.h"
@@ -39,7 +38,6 @@ static const luaL_Reg c_modules[] = {
   {"green.http.client.native", gl_open_http_client},
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
-  {"green.repl.native", gl_open_line},
   {"green.signal", gl_open_signal},
   {"green.semaphore", gl_open_semaphore},
   {"green.task.native", gl_open_task},

@@ -128,8 +128,9 @@ int gl_method_gc(lua_State *L) {
   if (!s) return gl_stdio_stock(L);
   if (!gl_in_finalizer(L)) return p->closef ? close_with(L, p) : 0;
   if (p->closef) close_with(L, p);
-  if (s->file && !s->file->standard) gl_file_unref(s->file);
-  if (s->file && !s->file->standard) s->file = NULL;
+  if (!s->file || s->file->standard) return 0;
+  gl_file_unref(s->file);
+  s->file = NULL;
   return 0;
 }
 

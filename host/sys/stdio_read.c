@@ -117,6 +117,8 @@ static void show_prompt(gl_file *f) {
 static int wait_read(lua_State *L, gl_file *f, const gl_formats *r, size_t size, bool lines, int pin) {
   read_op *op = gl_op_new(L, &read_type, sizeof *op - sizeof op->formats + size, pin);
   memcpy(&op->formats, r, size);
+  op->formats.done = 0; /* from the start: a finalizer may have read meanwhile */
+  op->formats.pos = op->formats.seen = 0;
   op->lines = lines;
   show_prompt(f);
   gl_file_start(&op->job, f, GL_READER, step_read);

@@ -251,7 +251,7 @@ int gl_method_seek(lua_State *L) {
   lua_Integer offset = luaL_optinteger(L, 3, 0), at = 0;
   bool tell = whence == SEEK_CUR && offset == 0 && !f->append, idle = gl_file_idle(f, GL_WRITER);
   ssize_t status = !idle ? GL_WAIT_POOL : tell || !f->out.len ? 0 : gl_file_drain(f);
-  if (gl_must_wait(status) && !gl_may_wait(L)) status = gl_file_flush_now(f);
+  if (gl_must_wait(status) && idle && !gl_may_wait(L)) status = gl_file_flush_now(f);
   if (gl_must_wait(status)) {
     gl_writejob *w = gl_op_new(L, &seek_type, sizeof *w, 0);
     w->whence = whence;
