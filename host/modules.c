@@ -23,6 +23,7 @@
 #include "net/socket.h"
 #include "sys/exit.h"
 #include "sys/io.h"
+#include "sys/osfile.h"
 #include "sys/signal.h"
 #include "sys/fs.h"
 #include "sys/semaphore.h"
@@ -89,6 +90,7 @@ void gl_modules_open(lua_State *L, bool noenv) {
   gl_open_coroutine(L);
   gl_open_exit(L);
   gl_open_io(L);
+  gl_open_osfile(L);
   gl_open_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, c_modules, 0);

@@ -34,6 +34,14 @@ gl_stdio *gl_stdio_test(lua_State *L, int idx) {
 
 bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) < 0; }
 
+/* Where nobody may wait, regular files are written at once, as stock Lua does; what may take for ever goes on by itself. */
+bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status) {
+  const gl_lane *lane = &f->lane[GL_READER];
+  if (!f->d.seekable || (lane->pooled && lane->room)) return false;
+  *status = gl_file_flush_now(f);
+  return true;
+}
+
 bool gl_may_wait(lua_State *L) { return gl_host_of(L)->task && !gl_in_finalizer(L); }
 
 int gl_stdio_fail(lua_State *L, int status, const char *name) {
@@ -95,9 +103,11 @@ int gl_stdio_close(lua_State *L) {
       gl_file_start(&w->job, f, GL_WRITER, step_close);
       return gl_await(L, &w->job.op, GL_FOREVER);
     }
-    gl_file_retire(f);
-    lua_pushboolean(L, 1);
-    return 1;
+    if (!gl_stdio_flush_unwaited(f, &status)) {
+      gl_file_retire(f);
+      lua_pushboolean(L, 1);
+      return 1;
+    }
   }
   if (!status) status = gl_stdio_take_error(f);
   int err = gl_file_close(f);

@@ -59,6 +59,9 @@ bool gl_in_finalizer(lua_State *L);
 /* What a flush nobody waited for met; told once. */
 int gl_stdio_take_error(gl_file *f);
 
+/* Write everything now, where nobody may wait. False: that might block; nothing was done. */
+bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status);
+
 static inline bool gl_must_wait(ssize_t status) { return status == GL_WAIT_READY || status == GL_WAIT_POOL; }
 
 /* A job that writes: write, print, flush, seek, close. */

@@ -74,7 +74,7 @@ static bool put_value(lua_State *L, gl_buf *to, int idx) {
   char number[64];
   size_t len;
   const char *text = number;
-  if (lua_type(L, idx) != LUA_TNUMBER) text = luaL_checklstring(L, idx, &len);
+  if (lua_type(L, idx) != LUA_TNUMBER) text = lua_tolstring(L, idx, &len);
   else if (lua_isinteger(L, idx)) len = (size_t)snprintf(number, sizeof number, LUA_INTEGER_FMT, (LUAI_UACINT)lua_tointeger(L, idx));
   else len = (size_t)snprintf(number, sizeof number, LUA_NUMBER_FMT, (LUAI_UACNUMBER)lua_tonumber(L, idx));
   return gl_buf_add(to, text, len);
@@ -86,9 +86,11 @@ static bool put_values(lua_State *L, gl_buf *to, int arg, int n) {
   return true;
 }
 
-static void check_values(lua_State *L, int arg, int n) {
-  for (int i = arg; i < arg + n; i++)
-    if (lua_type(L, i) != LUA_TNUMBER) luaL_checkstring(L, i); /* which would make a string of a number */
+/* How many of the values can be written; the next one cannot. */
+static int count_good(lua_State *L, int arg, int n) {
+  int good = 0;
+  while (good < n && (lua_type(L, arg + good) == LUA_TNUMBER || lua_type(L, arg + good) == LUA_TSTRING)) good++;
+  return good;
 }
 
 /* It is another reader's turn: the text is accepted when it is ours. */
@@ -121,14 +123,23 @@ static int accepted(lua_State *L, gl_file *f, size_t before, const gl_optype *ty
   return 1;
 }
 
+/* As stock, what comes before a wrong argument is written. */
 static int write_values(lua_State *L, gl_file *f, int arg, int n) {
-  check_values(L, arg, n);
-  if (!f->writable) return gl_stdio_fail(L, UV_EBADF, NULL);
-  if (!may_put(f)) return write_later(L, f, arg, n);
+  int good = count_good(L, arg, n);
+  if (!f->writable) {
+    if (good < n) luaL_checkstring(L, arg + good);
+    return gl_stdio_fail(L, UV_EBADF, NULL);
+  }
+  if (!may_put(f)) {
+    if (good < n) luaL_checkstring(L, arg + good);
+    return write_later(L, f, arg, n);
+  }
   gl_file_rewind(f);
   size_t before = f->out.len;
-  if (!put_values(L, &f->out, arg, n)) return luaL_error(L, "not enough memory");
-  return accepted(L, f, before, &write_type);
+  if (!put_values(L, &f->out, arg, good)) return luaL_error(L, "not enough memory");
+  if (good == n) return accepted(L, f, before, &write_type);
+  f->accepted += f->out.len - before;
+  return luaL_checkstring(L, arg + good) != NULL;
 }
 
 int gl_method_write(lua_State *L) {
@@ -176,7 +187,7 @@ static int file_flush(lua_State *L, gl_file *f) {
   bool idle = gl_file_idle(f, GL_WRITER);
   ssize_t status = idle ? gl_file_drain(f) : GL_WAIT_POOL;
   if (gl_must_wait(status) && gl_may_wait(L)) return wait_write(L, &flush_type, f);
-  if (gl_must_wait(status)) {
+  if (gl_must_wait(status) && !gl_stdio_flush_unwaited(f, &status)) {
     gl_file_kick(f);
     status = 0;
   }
