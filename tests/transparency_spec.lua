@@ -82,10 +82,11 @@ for _, row in ipairs(awaits) do
       assert.is_true(#tasks >= 50)
     end)
 
-    it("is refused in a finalizer, with a clear error", function()
+    it(row.finalizer and "works in a finalizer" or "is refused in a finalizer, with a clear error", function()
       local ok, err
       setmetatable({}, { __gc = function() ok, err = pcall(await) end })
       collectgarbage()
+      if row.finalizer then return assert(ok, err) end
       assert.is_false(ok)
       assert.equal("EFINALIZER", err.code)
       assert.matches("finalizer", tostring(err))

@@ -136,9 +136,10 @@ static int write_values(lua_State *L, gl_file *f, int arg, int n) {
   }
   gl_file_rewind(f);
   size_t before = f->out.len;
-  if (!put_values(L, &f->out, arg, good)) return luaL_error(L, "not enough memory");
-  if (good == n) return accepted(L, f, before, &write_type);
+  bool enough = put_values(L, &f->out, arg, good);
+  if (enough && good == n) return accepted(L, f, before, &write_type);
   f->accepted += f->out.len - before;
+  if (!enough) return luaL_error(L, "not enough memory");
   return luaL_checkstring(L, arg + good) != NULL;
 }
 
@@ -175,7 +176,10 @@ int gl_io_print(lua_State *L) {
   bool ok = true;
   size_t before = f->out.len;
   for (int i = 1; i <= n && ok; i++) ok = (i == 1 || gl_buf_add(&f->out, "\t", 1)) && put_value(L, &f->out, i);
-  if (!ok || !gl_buf_add(&f->out, "\n", 1)) return luaL_error(L, "not enough memory");
+  if (!ok || !gl_buf_add(&f->out, "\n", 1)) {
+    f->accepted += f->out.len - before;
+    return luaL_error(L, "not enough memory");
+  }
   gl_descriptor_look(&f->d);
   (void)accepted(L, f, before, &print_type); /* nobody is told of errors */
   return 0;
