@@ -39,7 +39,7 @@ gl_file *gl_file_new(gl_files *fs, int fd, FILE *stream, const char *mode, bool 
   f->files = fs;
   f->host = fs->host;
   f->watch.on_ready = on_ready;
-  f->standard = stream != NULL;
+  f->standard = f->held = stream != NULL;
   f->buffering = GL_BUFFER_GUESS;
   f->limit = LIMIT;
   f->append = *mode == 'a';
@@ -58,6 +58,8 @@ void gl_file_ref(gl_file *f) { f->refs++; }
 
 void gl_file_unref(gl_file *f) {
   if (--f->refs > 0) return;
+  *f->at = f->next;
+  if (f->next) f->next->at = f->at;
   gl_buf_free(&f->in);
   gl_buf_free(&f->out);
   free(f);
@@ -75,8 +77,6 @@ static int shut(gl_file *f) {
   if (f->files && f->files->ready) gl_ready_forget(f->files->ready, &f->watch, f->d.io);
   gl_descriptor_drop(&f->d);
   int err = f->standard || fclose(f->stream) == 0 ? 0 : -errno;
-  *f->at = f->next;
-  if (f->next) f->next->at = f->at;
   if (!f->standard) f->host->census.handles--;
   gl_file_unref(f);
   return err;
@@ -437,7 +437,8 @@ gl_files *gl_files_new(gl_host *h) {
   return fs;
 }
 
-/* Files whose read is on the pool are closed when that returns. */
+/* Files whose read is on the pool are closed when that returns. A value made while the state was closing is never
+ * finalized: what it held is let go of here. */
 void gl_files_free(gl_files *fs) {
   gl_files_flush_now(fs);
   for (gl_file *f = fs->all, *next; f; f = next) {
@@ -448,9 +449,10 @@ void gl_files_free(gl_files *fs) {
     f->files = NULL;
     f->next = NULL; /* the list is no more */
     f->at = &f->next;
+    bool held = f->held;
     if (!f->lane[GL_READER].busy && !f->lane[GL_WRITER].busy) shut(f);
+    if (held) gl_file_unref(f);
   }
-  for (int i = 0; i < 3; i++) gl_file_unref(fs->standard[i]);
   if (fs->ready) gl_ready_free(fs->ready);
   free(fs);
 }

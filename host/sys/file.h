@@ -62,6 +62,7 @@ struct gl_file {
   int refs;
   uint8_t buffering;  /* gl_buffering */
   bool readable, writable, append;
+  bool held;          /* by a value, or as a standard file by `files` */
   bool standard;      /* stdin, stdout, stderr: not to be closed */
   bool ended;         /* the pool met the end, or an error: `met`, for the next gl_file_fill */
   int met;
@@ -74,7 +75,7 @@ struct gl_file {
 struct gl_files {
   gl_host *host;
   gl_ready *ready;    /* once somebody waited */
-  gl_file *all;       /* open ones, and those with something left to write */
+  gl_file *all;
   gl_file *standard[3];
 };
 

@@ -25,6 +25,7 @@ void gl_stdio_open(gl_stdio *s, gl_file *file, lua_CFunction closef) {
   s->s.f = file->stream;
   s->s.closef = closef ? closef : gl_stdio_close;
   s->file = file;
+  file->held = true;
 }
 
 gl_stdio *gl_stdio_test(lua_State *L, int idx) {
@@ -139,6 +140,7 @@ int gl_method_gc(lua_State *L) {
   if (!gl_in_finalizer(L)) return p->closef ? close_with(L, p) : 0;
   if (p->closef) close_with(L, p);
   if (!s->file || s->file->standard) return 0;
+  s->file->held = false;
   gl_file_unref(s->file);
   s->file = NULL;
   return 0;

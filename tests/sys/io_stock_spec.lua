@@ -4,6 +4,7 @@
 local shell = require "shell"
 
 local prelude = [[
+pcall(function() require "green.debug".report_stalls(false) end)
 local function show(v)
   return (tostring(v):gsub("0x%x+", "ADDR"):gsub("greenlua", "lua"):gsub("lua5%.4", "lua"))
 end
