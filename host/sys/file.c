@@ -15,6 +15,7 @@
 #define STEP 65536            /* the others */
 #define AT_ONCE (256 * 1024)  /* more than this is read on the pool, though it may be cached */
 #define POOL_MAX (16 << 20)   /* one job of the pool */
+#define SPARE_MAX (4 * LIMIT)
 #define PROMISED 4096         /* PIPE_BUF: what a descriptor that is ready takes without blocking */
 
 static gl_lane *lane_of(gl_file *f, gl_way way) {
@@ -62,6 +63,7 @@ void gl_file_unref(gl_file *f) {
   if (f->next) f->next->at = f->at;
   gl_buf_free(&f->in);
   gl_buf_free(&f->out);
+  gl_buf_free(&f->spare);
   free(f);
 }
 
@@ -228,6 +230,10 @@ static void give_back(gl_file *f, gl_buf *rest) {
   } else if (rest->len) {
     f->written += rest->len;
     f->error = UV_ENOMEM;
+  } else if (rest->cap <= SPARE_MAX && !f->spare.data) {
+    gl_buf swap = f->spare;
+    f->spare = *rest;
+    *rest = swap;
   }
   gl_buf_free(rest);
 }
@@ -269,7 +275,8 @@ static int start_pool(gl_file *f, gl_lane *lane, gl_way way, size_t want) {
     if (!lane->room) return UV_ENOMEM;
   } else {
     lane->bytes = f->out;
-    f->out = (gl_buf){0};
+    f->out = f->spare;
+    f->spare = (gl_buf){0};
   }
   lane->busy = lane->pooled = true;
   lane->req.data = f;

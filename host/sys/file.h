@@ -55,6 +55,7 @@ struct gl_file {
   gl_lane lane[2];
   gl_buf in;          /* read ahead */
   gl_buf out;         /* accepted, not written */
+  gl_buf spare;       /* what `out` was, to be so again */
   size_t limit;       /* of `out` */
   uint64_t accepted;  /* bytes ever put */
   uint64_t written;   /* of those, written or lost to an error */
