@@ -25,9 +25,9 @@
 #include "sys/channel.h"
 #include "sys/execute.h"
 #include "sys/exit.h"
-#include "sys/line.h"
-#include "sys/popen.h"
 #include "sys/process.h"
+#include "sys/io.h"
+#include "sys/osfile.h"
 #include "sys/signal.h"
 #include "sys/fs.h"
 #include "sys/scope.h"
@@ -46,7 +46,6 @@ static const luaL_Reg c_modules[] = {
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
   {"green.process.native", gl_open_process},
-  {"green.repl.native", gl_open_line},
   {"green.signal", gl_open_signal},
   {"green.scope", gl_open_scope},
   {"green.semaphore", gl_open_semaphore},
@@ -100,7 +99,8 @@ void gl_modules_open(lua_State *L, bool noenv) {
   gl_hook_open(L);
   gl_open_execute(L);
   gl_open_exit(L);
-  gl_open_popen(L);
+  gl_open_io(L);
+  gl_open_osfile(L);
   gl_open_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, c_modules, 0);

@@ -14,6 +14,7 @@
 #include <lualib.h>
 
 #include "core/task.h"
+#include "sys/io.h"
 
 typedef struct script {
   const gl_options *options;
@@ -54,6 +55,7 @@ static int message_handler(lua_State *L) {
 
 static void report(lua_State *L) {
   const char *message = lua_tostring(L, -1);
+  gl_io_flush_now(L);
   fflush(stdout);
   fprintf(stderr, "greenlua: %s\n", message ? message : "(error object is not a string)");
   fflush(stderr);

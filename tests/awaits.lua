@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Every waiting function of greenlua, for the transparency matrix: { name, function }. The function sets up
 -- what it needs, waits at least once (another task must get to run) and asserts its result. It may be called
--- from fifty tasks at once, and in any of the contexts.
+-- from fifty tasks at once, and in any of the contexts. `finalizer`: in a finalizer it does not wait, but works.
 local db = require "green.db"
 local frames = require "http.frames"
 local fs = require "green.fs"
@@ -87,6 +87,20 @@ end
 
 local POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 local function give_request(req, give) give(req) end
+
+-- A named pipe, open at both ends: one task reads what another writes.
+local function pipe()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(os.execute("mkfifo " .. path))
+  local file = assert(io.open(path, "r+"))
+  os.remove(path)
+  return file
+end
+
+local function write_later(file, text)
+  task.spawn(function() if io.type(file) == "file" then file:write(text):flush() end end)
+end
 
 return {
   { "db.query", function()
@@ -251,6 +265,43 @@ return {
     local child <close> = process.spawn({ "cat" }, { stdin = "pipe", stdout = "null" })
     child.stdin:write(("x"):rep(200000))
   end },
+  { "file:read", function()
+    local p <close> = pipe()
+    write_later(p, "12 rest\nlast")
+    local number, line = p:read("n", "L")
+    assert(number == 12 and line == " rest\n")
+    assert(p:read(4) == "last")
+  end },
+  { "file:write", function()
+    task.sleep(0) -- refused in a finalizer, where a write goes on by itself
+    local p <close> = pipe()
+    local reader = task.spawn(function() return #p:read(300000) end)
+    assert(p:write(("x"):rep(300000)) == p and p:flush())
+    assert(reader:join() == 300000)
+  end },
+  { "file:lines", function()
+    local p <close> = pipe()
+    write_later(p, "a\nb\n")
+    local got = {}
+    for line in p:lines() do
+      got[#got + 1] = line
+      if #got == 2 then break end
+    end
+    assert(got[1] == "a" and got[2] == "b")
+  end },
+  { "io.open", function()
+    local path = os.tmpname()
+    local f <close> = assert(io.open(path, "w"))
+    assert(f:write("text"):flush() and f:seek("set", 1) == 1)
+    assert(f:close())
+    assert(os.remove(path))
+  end, finalizer = true },
+  { "os.rename", function()
+    local path = os.tmpname()
+    assert(os.rename(path, path .. "x"))
+    assert(os.remove(path .. "x"))
+    assert(select(3, os.remove(path)) == 2)
+  end, finalizer = true },
   { "semaphore.acquire", function()
     local permits = task.semaphore(1)
     permits:acquire()

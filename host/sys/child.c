@@ -59,9 +59,10 @@ static uv_stdio_container_t inherit(int fd) {
 
 static uv_stdio_container_t container(const gl_command *cmd, int i, const int theirs[3]) {
   switch (cmd->stdio[i]) {
-    case GL_STDIO_NULL: return inherit(-1);
-    case GL_STDIO_PIPE: return inherit(theirs[i]);
-    case GL_STDIO_STDOUT: return container(cmd, 1, theirs);
+    case GL_CHILD_NULL: return inherit(-1);
+    case GL_CHILD_PIPE: return inherit(theirs[i]);
+    case GL_CHILD_FD: return inherit(cmd->fd);
+    case GL_CHILD_STDOUT: return container(cmd, 1, theirs);
     default: return inherit(i);
   }
 }
@@ -95,7 +96,7 @@ int gl_child_start(gl_host *h, const gl_command *cmd, gl_child **c, gl_pipe *pip
   int theirs[3] = {-1, -1, -1}, err = 0;
   for (int i = 0; i < 3; i++) {
     pipes[i] = NULL;
-    if (!err && cmd->stdio[i] == GL_STDIO_PIPE) err = gl_pipe_open(h, i == 0, &pipes[i], &theirs[i]);
+    if (!err && cmd->stdio[i] == GL_CHILD_PIPE) err = gl_pipe_open(h, i == 0, &pipes[i], &theirs[i]);
   }
   if (!err) err = spawn(h, cmd, theirs, c);
   for (int i = 0; i < 3; i++) {

@@ -24,14 +24,15 @@ struct gl_child {
   bool exited;
 };
 
-typedef enum gl_stdio { GL_STDIO_NULL, GL_STDIO_INHERIT, GL_STDIO_PIPE, GL_STDIO_STDOUT } gl_stdio;
+typedef enum gl_child_stdio { GL_CHILD_NULL, GL_CHILD_INHERIT, GL_CHILD_PIPE, GL_CHILD_STDOUT, GL_CHILD_FD } gl_child_stdio;
 
 /* What to run. argv[0] is looked up in PATH. */
 typedef struct gl_command {
   char **argv;
   char **env;        /* NULL = ours */
   const char *cwd;   /* NULL = ours */
-  gl_stdio stdio[3]; /* GL_STDIO_STDOUT is for stderr: where stdout goes */
+  gl_child_stdio stdio[3]; /* GL_CHILD_STDOUT is for stderr: where stdout goes */
+  int fd;                  /* of GL_CHILD_FD; stays the caller's */
   bool group;
 } gl_command;
 

@@ -21,12 +21,12 @@ static char **strings(lua_State *L, int idx, const char *name) {
   return list;
 }
 
-static gl_stdio stdio_of(lua_State *L, int idx, const char *name) {
+static gl_child_stdio stdio_of(lua_State *L, int idx, const char *name) {
   static const char *const words[] = {"null", "inherit", "pipe", "stdout", NULL};
   lua_getfield(L, idx, name);
   int kind = luaL_checkoption(L, -1, "null", words);
   lua_pop(L, 1);
-  return (gl_stdio)kind;
+  return (gl_child_stdio)kind;
 }
 
 void gl_command_check(lua_State *L, int idx, gl_command *cmd) {

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "sys/io.h"
+
 #define SHELL "/bin/sh"
 
 void gl_shell_command(gl_command *cmd, char *argv[4], const char *line) {
@@ -12,7 +14,7 @@ void gl_shell_command(gl_command *cmd, char *argv[4], const char *line) {
   argv[1] = (char *)(uintptr_t)"-c";
   argv[2] = (char *)(uintptr_t)line;
   argv[3] = NULL;
-  *cmd = (gl_command){.argv = argv, .stdio = {GL_STDIO_INHERIT, GL_STDIO_INHERIT, GL_STDIO_INHERIT}};
+  *cmd = (gl_command){.argv = argv, .stdio = {GL_CHILD_INHERIT, GL_CHILD_INHERIT, GL_CHILD_INHERIT}};
 }
 
 int gl_push_execresult(lua_State *L, const gl_child *c) {
@@ -45,6 +47,7 @@ static int os_execute(lua_State *L) {
   gl_command cmd;
   char *argv[4];
   gl_pipe *pipes[3];
+  gl_io_flush_soon(L, false);
   gl_child_op *w = gl_op_new(L, &execute_type, sizeof *w, 0);
   gl_shell_command(&cmd, argv, line);
   int err = gl_child_start(w->op.host, &cmd, &w->child, pipes);

@@ -13,6 +13,7 @@
 
 #include "core/host.h"
 #include "core/task.h"
+#include "sys/io.h"
 
 /* lua_close closes the pending variables of the main thread; here those are on the base of the task. We
  * stand on frames that are then gone, as stock os.exit does: nothing returns to them. */
@@ -34,6 +35,7 @@ static int os_exit(lua_State *L) {
   if (lua_isboolean(L, 1)) code = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else code = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
   if (lua_toboolean(L, 2)) close_state(h);
+  else gl_io_flush_now(L);
   leave(h, code);
 }
 

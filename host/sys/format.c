@@ -9,10 +9,7 @@
 
 /* ---- arguments ---- */
 
-static int count_arguments(lua_State *L, int first) { return lua_gettop(L) - first + 1; }
-
-size_t gl_formats_size(lua_State *L, int first) {
-  int n = count_arguments(L, first);
+size_t gl_formats_size(int n) {
   return sizeof(gl_formats) + (size_t)(n > 0 ? n : 1) * sizeof(gl_format);
 }
 
@@ -40,8 +37,7 @@ static void parse_item(lua_State *L, int idx, gl_format *f) {
   }
 }
 
-void gl_formats_parse(lua_State *L, int first, gl_formats *r) {
-  int n = count_arguments(L, first);
+void gl_formats_parse(lua_State *L, int first, int n, gl_formats *r) {
   *r = (gl_formats){.first = n > 0 ? first : 0, .n = n > 0 ? n : 1};
   if (n <= 0) r->item[0] = (gl_format){.kind = GL_READ_LINE};
   for (int i = 0; i < n; i++) parse_item(L, first + i, &r->item[i]);

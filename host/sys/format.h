@@ -35,11 +35,11 @@ typedef struct gl_formats {
   gl_format item[];
 } gl_formats;
 
-/* Bytes for the formats in the arguments first..top. */
-size_t gl_formats_size(lua_State *L, int first);
+/* Bytes for `n` formats (0 = none given, which is one line). */
+size_t gl_formats_size(int n);
 
-/* Fill in `r`, which has gl_formats_size bytes. A wrong argument is kept until it is its turn. Never raises. */
-void gl_formats_parse(lua_State *L, int first, gl_formats *r);
+/* Fill in `r`, which has gl_formats_size bytes, from `n` arguments from `first` on. A wrong argument is kept until it is its turn. Never raises. */
+void gl_formats_parse(lua_State *L, int first, int n, gl_formats *r);
 
 /* Go on scanning from the start of what was not consumed. True: complete. `eof`: no more bytes will come. */
 bool gl_formats_scan(gl_formats *r, const char *bytes, size_t len, bool eof);

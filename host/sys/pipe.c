@@ -164,12 +164,12 @@ void gl_read_free(gl_op *op) { gl_pipe_unref(((read_op *)op)->pipe); }
 
 int gl_pipe_read(lua_State *L, gl_pipe *p, const gl_read_type *type, int first, size_t some, double timeout) {
   if (p->reader) return gl_error_raise(L, type->op.name, "EBUSY", "another task is reading here");
-  read_op *r = gl_op_new(L, &type->op, offsetof(read_op, formats) + gl_formats_size(L, first), 0);
+  read_op *r = gl_op_new(L, &type->op, offsetof(read_op, formats) + gl_formats_size(lua_gettop(L) - first + 1), 0);
   r->pipe = p;
   r->some = some;
   p->refs++;
   p->reader = &r->op;
-  gl_formats_parse(L, first, &r->formats);
+  gl_formats_parse(L, first, lua_gettop(L) - first + 1, &r->formats);
   int err = answers(r) ? 0 : gl_pipe_start(p);
   if (err || answers(r)) gl_op_done(&r->op, err);
   return gl_await(L, &r->op, timeout);

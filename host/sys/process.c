@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/scope.h"
 #include "sys/command.h"
+#include "sys/io.h"
 #include "sys/run.h"
 
 #define CHILD "green.child"
@@ -188,10 +189,11 @@ static int process_spawn(lua_State *L) {
   gl_pipe *pipes[3];
   void **handle[3];
   gl_command_check(L, 1, &cmd);
+  gl_io_flush_soon(L, true);
   void **child = push_handle(L, CHILD);
   for (int i = 0; i < 3; i++) {
     handle[i] = NULL;
-    if (cmd.stdio[i] == GL_STDIO_PIPE) handle[i] = push_handle(L, PIPE);
+    if (cmd.stdio[i] == GL_CHILD_PIPE) handle[i] = push_handle(L, PIPE);
     else lua_pushnil(L);
   }
   int err = gl_child_start(gl_host_of(L), &cmd, &c, pipes);

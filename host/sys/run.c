@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "sys/command.h"
+#include "sys/io.h"
 
 #define COMMAND 1 /* stack index of the command table, which the op pins */
 
@@ -168,7 +169,8 @@ int gl_process_run(lua_State *L) {
   double timeout = opt_number(L, "timeout", GL_FOREVER), max_output = opt_number(L, "max_output", 0);
   lua_getfield(L, COMMAND, "input");
   const char *input = luaL_optlstring(L, -1, NULL, &len);
-  if (input) cmd.stdio[0] = GL_STDIO_PIPE;
+  if (input) cmd.stdio[0] = GL_CHILD_PIPE;
+  gl_io_flush_soon(L, true);
   run_op *r = gl_op_new(L, &run_type, sizeof *r, COMMAND);
   r->timeout = timeout;
   r->max_output = max_output < (double)(1ULL << 53) ? (size_t)max_output : (size_t)1 << 53;

@@ -1,11 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- The interactive mode, line by line as lua has it. Each chunk runs in the task of the prompt and may wait;
 -- other tasks go on while it does, and while a person types.
-local native = require "green.repl.native"
-
 local function prompt(name, default)
   local value = _G[name]
   return value == nil and default or tostring(value)
+end
+
+-- A line of what a person types, or nil; what follows is there for io.read.
+local function ask(question)
+  io.stdout:write(question)
+  io.stdout:flush()
+  return io.stdin:read "l"
 end
 
 local function is_incomplete(message)
@@ -14,7 +19,7 @@ end
 
 -- A statement may take several lines; an expression is worth its values. Returns nil at the end of input.
 local function read_chunk()
-  local text = native.read(prompt("_PROMPT", "> "))
+  local text = ask(prompt("_PROMPT", "> "))
   if not text then return nil end
   if text:sub(1, 1) == "=" then text = "return " .. text:sub(2) end
   local chunk = load("return " .. text, "=stdin", "t")
@@ -23,7 +28,7 @@ local function read_chunk()
     local message
     chunk, message = load(text, "=stdin", "t")
     if chunk or not is_incomplete(message) then return chunk or false, message end
-    local more = native.read(prompt("_PROMPT2", ">> "))
+    local more = ask(prompt("_PROMPT2", ">> "))
     if not more then return false, message end
     text = text .. "\n" .. more
   end
