@@ -23,6 +23,7 @@
 #include "http/websocket.h"
 #include "net/socket.h"
 #include "sys/channel.h"
+#include "sys/chunk.h"
 #include "sys/execute.h"
 #include "sys/exit.h"
 #include "sys/process.h"
@@ -63,6 +64,7 @@ static int search_embedded(lua_State *L) {
     lua_pushstring(L, lib->chunk + 1);
     return 2;
   }
+  if (strncmp(name, "green.", 6) != 0) return 0; /* what is none of ours fails as it does under lua */
   lua_pushfstring(L, "no module '%s' in greenlua", name);
   return 1;
 }
@@ -100,6 +102,7 @@ void gl_modules_open(lua_State *L, bool noenv) {
   gl_open_execute(L);
   gl_open_exit(L);
   gl_open_io(L);
+  gl_open_chunk(L);
   gl_open_osfile(L);
   gl_open_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

@@ -17,6 +17,8 @@ local signal = require "green.signal"
 local task = require "green.task"
 local ws = require "green.ws"
 
+package.path = package.path .. ";/tmp/?.lua" -- for modules made here
+
 local TIMEOUT = 60 -- seconds: a matrix under sanitizers is slow
 
 local function taken()
@@ -289,6 +291,26 @@ return {
     end
     assert(got[1] == "a" and got[2] == "b")
   end },
+  { "dofile", function()
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:write("--", ("x"):rep(300000), "\nreturn 3") -- more than is read without the pool
+    file:close()
+    assert(dofile(path) == 3 and loadfile(path)() == 3)
+    os.remove(path)
+  end, finalizer = true },
+  { "require", function()
+    local name = os.tmpname()
+    local file <close> = assert(io.open(name .. ".lua", "w"))
+    file:write("--", ("x"):rep(300000), "\nreturn { 3 }")
+    file:close()
+    local module = name:match "[^/]+$"
+    assert(package.searchpath(module, "/tmp/?.lua") == name .. ".lua")
+    assert(require(module)[1] == 3)
+    package.loaded[module] = nil
+    os.remove(name)
+    os.remove(name .. ".lua")
+  end, finalizer = true },
   { "io.open", function()
     local path = os.tmpname()
     local f <close> = assert(io.open(path, "w"))

@@ -30,6 +30,9 @@ typedef struct gl_descriptor {
   bool nowait[2]; /* RWF_NOWAIT is worth a try: reading, writing */
 } gl_descriptor;
 
+/* Open what the kernel can find without touching a disk. A descriptor, -ENOENT, or -EAGAIN: it cannot tell. */
+int gl_open_cached(const char *path, int flags);
+
 /* A descriptor nobody looked at yet. `own`: opened by us, so that O_NONBLOCK on it is nobody else's business. */
 void gl_descriptor_init(gl_descriptor *d, int fd, bool own);
 

@@ -49,6 +49,11 @@ void gl_io_flush_soon(lua_State *L, bool all) {
   if (fs) gl_files_flush(fs, all);
 }
 
+void gl_io_push_read_all(lua_State *L) {
+  lua_pushlightuserdata(L, files_of(L));
+  lua_pushcclosure(L, gl_io_read_all, 1);
+}
+
 /* Each of `functions` in place of the one of the same name in the table on top. */
 static void replace(lua_State *L, gl_files *fs, const luaL_Reg *functions) {
   for (; functions->name; functions++) {

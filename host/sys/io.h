@@ -9,6 +9,9 @@
 /* Puts the waiting version of the io library, and print, in the place of the stock one. Raises. */
 void gl_open_io(lua_State *L);
 
+/* Push a function that reads all that stdin has left. */
+void gl_io_push_read_all(lua_State *L);
+
 /* Write out all that io.write and print have accepted, blocking: before the process ends. */
 void gl_io_flush_now(lua_State *L);
 

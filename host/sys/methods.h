@@ -19,6 +19,7 @@ int gl_method_read(lua_State *L);
 int gl_method_lines(lua_State *L);
 int gl_io_read(lua_State *L);
 int gl_io_lines(lua_State *L);
+int gl_io_read_all(lua_State *L); /* of stdin */
 
 /* stdio_write.c */
 int gl_method_write(lua_State *L);

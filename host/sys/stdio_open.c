@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/check.h"
@@ -160,13 +158,9 @@ static const gl_optype open_type = {"io.open", push_open, cancel_open, free_open
 
 /* ---- start ---- */
 
-/* What the kernel can tell without touching a disk. UV_EAGAIN: it cannot. */
+/* What creates a file is for the pool. */
 static int open_cached(const char *path, int flags) {
-  struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_CACHED};
-  if (!flags || (flags & O_CREAT)) return UV_EAGAIN;
-  long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-  if (fd >= 0) return (int)fd;
-  return errno == ENOENT ? -ENOENT : UV_EAGAIN;
+  return !flags || (flags & O_CREAT) ? UV_EAGAIN : gl_open_cached(path, flags);
 }
 
 static int start_open(lua_State *L, const char *path, const char *mode, int flags, opened_for who) {

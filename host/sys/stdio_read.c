@@ -158,6 +158,13 @@ int gl_io_read(lua_State *L) {
   return file_read(L, s->file, 1, n, false, lua_gettop(L));
 }
 
+int gl_io_read_all(lua_State *L) {
+  gl_files *fs = lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  lua_pushliteral(L, "a");
+  return file_read(L, fs->standard[STDIN_FILENO], 1, 1, false, 0);
+}
+
 /* ---- lines ---- */
 
 #define MAX_FORMATS 250
