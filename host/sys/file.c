@@ -350,7 +350,8 @@ static void advance(gl_file *f, gl_lane *lane) {
     finish(lane, status);
   }
   go_on_writing(f, lane);
-  if (f->over && quiet(f) && !f->out.len && !f->standard) shut(f);
+  bool last = !f->standard || !f->files;
+  if (f->over && last && quiet(f) && !f->out.len) shut(f);
   gl_file_unref(f);
 }
 

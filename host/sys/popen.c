@@ -30,17 +30,15 @@ static int close_popen(lua_State *L) {
   gl_stdio *s = lua_touserdata(L, 1);
   gl_child *c = s->owner;
   gl_file_retire(s->file);
-  if (s->collected || !gl_host_of(L)->task) {
-    s->owner = NULL;
-    gl_child_unref(c);
-    return 0;
-  }
+  if (s->collected || !gl_host_of(L)->task) return 0;
   if (gl_scope_check(gl_host_of(L)->task) != GL_DONE) gl_child_end(c, GRACE); /* the wait will be refused */
   gl_child_op *w = gl_op_new(L, &close_type, sizeof *w, 0);
   s->owner = NULL;
   w->child = c;
   return gl_child_await(L, w, GL_FOREVER);
 }
+
+static void drop_child(void *owner) { gl_child_unref(owner); }
 
 /* ---- open ---- */
 
@@ -89,5 +87,6 @@ int gl_io_popen(lua_State *L) {
   }
   gl_stdio_open(s, f, close_popen);
   s->owner = c;
+  s->drop = drop_child;
   return 1;
 }

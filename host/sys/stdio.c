@@ -140,6 +140,8 @@ int gl_method_gc(lua_State *L) {
   if (!gl_in_finalizer(L) || lua_gettop(L) > 1) return p->closef ? close_with(L, p) : 0;
   s->collected = true;
   if (p->closef) close_with(L, p);
+  if (s->owner) s->drop(s->owner);
+  s->owner = NULL;
   if (!s->file || s->file->standard) return 0;
   s->file->held = false;
   gl_file_unref(s->file);

@@ -15,6 +15,7 @@ typedef struct gl_stdio {
   const void *mark;  /* &gl_stdio_mark: it is one of ours */
   gl_file *file;     /* held, except for the standard ones; NULL = not open yet, or finalized */
   void *owner;       /* for closef: the process of a popen */
+  void (*drop)(void *owner); /* lets go of an owner that closef left */
   bool collected;    /* closef is called because nobody has the value any more: it must not wait */
 } gl_stdio;
 
