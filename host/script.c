@@ -14,6 +14,7 @@
 #include <lualib.h>
 
 #include "core/task.h"
+#include "core/trace.h"
 #include "sys/io.h"
 
 typedef struct script {
@@ -49,7 +50,7 @@ static int message_handler(lua_State *L) {
       message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     }
   }
-  luaL_traceback(L, L, message, 1);
+  gl_trace_push(L, L, message, 1, 1);
   return 1;
 }
 

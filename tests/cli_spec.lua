@@ -174,7 +174,7 @@ describe("what goes wrong:", function()
   end)
 
   it("greenlua's own error objects have a traceback", function()
-    local err = fails("greenlua: task.join: timed out\nstack traceback:\n", "$lua a.lua",
+    local err = fails("greenlua: task.join: task 2, spawned at a.lua:1: timed out\nstack traceback:\n", "$lua a.lua",
       script "local task = require 'green.task' task.spawn(task.sleep, 1):join(0.001)")
     assert.matches("a.lua:1: in main chunk", err)
   end)

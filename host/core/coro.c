@@ -6,6 +6,7 @@
 #include "core/preempt.h"
 #include "core/scope.h"
 #include "core/task.h"
+#include "core/trace.h"
 
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
@@ -37,8 +38,10 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     h->running = before;
     if (status != LUA_YIELD) {
       if (h->task) gl_scope_abandon(h, co);
-      if (status != LUA_OK) gl_preempt_follow(L);
-      return status == LUA_OK ? nres : -1;
+      if (status == LUA_OK) return nres;
+      gl_trace_coroutine(L, co);
+      gl_preempt_follow(L);
+      return -1;
     }
     if (!h->awaiting) {
       if (h->task) gl_scope_suspend(h, co);
@@ -116,6 +119,7 @@ static int wrap_fail(lua_State *L, int stat) {
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
+    gl_trace_renamed(L);
   }
   return lua_error(L);
 }

@@ -168,6 +168,7 @@ void gl_host_close(gl_host *h) {
   gl_alloc_free(&h->alloc);
   free(h->home);
   free(h->spare);
+  gl_buf_free(&h->trace);
   free(h->scratch);
   free(h);
 }

@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "core/alloc.h"
+#include "core/buf.h"
 #include "core/clock.h"
 
 typedef struct gl_host gl_host;
@@ -90,6 +91,7 @@ struct gl_host {
   int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
   gl_spare *spare;      /* finished coroutines to be used again */
   int spares;           /* how many those are, at most GL_SPARES */
+  gl_buf trace;         /* frames an error has left behind (core/trace.h) */
   char *scratch;        /* GL_SCRATCH bytes any loop callback may use until it returns: what reads land in */
 };
 

@@ -12,6 +12,8 @@
 #include "core/preempt.h"
 #include "core/task.h"
 
+#define DESCRIPTION 300 /* bytes of what a task waits for */
+
 static int debug_census(lua_State *L) {
   const gl_census *c = &gl_host_of(L)->census;
   lua_createtable(L, 0, 5);
@@ -91,7 +93,9 @@ static void push_task(lua_State *L, const gl_host *h, const gl_task *t) {
   lua_pushstring(L, line);
   lua_setfield(L, -2, "line");
   if (!t->op) return;
-  lua_pushstring(L, t->op->type->name);
+  char what[DESCRIPTION];
+  gl_op_describe(t->op, what, sizeof what);
+  lua_pushstring(L, what);
   lua_setfield(L, -2, "waits");
   lua_pushnumber(L, (double)((uint32_t)now - t->op->since) / 1000);
   lua_setfield(L, -2, "waited");
@@ -158,13 +162,14 @@ void gl_inspect_stop(gl_host *h) {
 }
 
 void gl_inspect_print(const gl_host *h) {
-  char line[LUA_IDSIZE + 16];
+  char line[LUA_IDSIZE + 16], what[DESCRIPTION];
   uint64_t now = uv_now(&h->loop);
   fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
   for (const gl_task *t = h->live; t; t = t->next_live) {
     find_line(t->co, line, sizeof line);
     fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)((uint32_t)now - t->born) / 1000, state_name(t));
-    if (t->op) fprintf(stderr, " for %s since %.3f s", t->op->type->name, (double)((uint32_t)now - t->op->since) / 1000);
+    if (t->op) gl_op_describe(t->op, what, sizeof what);
+    if (t->op) fprintf(stderr, " for %s since %.3f s", what, (double)((uint32_t)now - t->op->since) / 1000);
     if (*line) fprintf(stderr, " at %s", line);
     if (t->site) fprintf(stderr, ", spawned at %s", t->site);
     fputc('\n', stderr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/op.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "core/scope.h"
 #include "core/stack.h"
 #include "core/task.h"
+
+#define OBJECT 256 /* bytes of what an op is about, at most */
 
 #ifdef GREENLUA_GC_STRESS
 #define GC_STRESS(L) ((void)lua_gc((L), LUA_GCCOLLECT, 0))
@@ -98,6 +101,22 @@ void gl_op_reap(gl_host *h) {
   }
 }
 
+void gl_op_describe(const gl_op *op, char *out, size_t size) {
+  size_t n = (size_t)snprintf(out, size, "%s ", op->type->name);
+  if (op->type->object && n < size) op->type->object(op, out + n, size - n);
+  n = strnlen(out, size - 1);
+  out[n] = '\0';
+  if (n && out[n - 1] == ' ') out[n - 1] = '\0';
+}
+
+/* What it waited for in vain: the op may be gone by the time the error is made. */
+static char *name_object(const gl_op *op) {
+  char object[OBJECT] = "";
+  if (op->type->object) op->type->object(op, object, sizeof object);
+  object[sizeof object - 1] = '\0';
+  return *object ? strdup(object) : NULL;
+}
+
 void gl_op_detach(gl_op *op, int outcome) {
   gl_task *t = op->task;
   GL_CHECK(t && !op->done);
@@ -106,16 +125,27 @@ void gl_op_detach(gl_op *op, int outcome) {
   op->detached = true;
   t->op = NULL;
   t->waited = op->type->name;
+  if (outcome == GL_TIMED_OUT || outcome == GL_OVERDUE) t->trace = name_object(op);
   gl_task_wake(t, (gl_outcome)outcome);
   if (op->type->cancel) op->type->cancel(op); /* may say done at once: the op is then gone with the next reap */
+}
+
+/* `why` with the object that gl_op_detach has named. */
+static int raise_late(lua_State *L, gl_task *t, const char *code, const char *why) {
+  if (!t->trace) return gl_error_raise(L, t->waited, code, "%s", why);
+  char object[OBJECT];
+  snprintf(object, sizeof object, "%s", t->trace);
+  free(t->trace);
+  t->trace = NULL;
+  return gl_error_raise(L, t->waited, code, "%s: %s", object, why);
 }
 
 /* The wait is over: results or an error, on the coroutine that waited. */
 static int conclude(lua_State *L, gl_task *t) {
   GC_STRESS(L);
-  if (t->outcome == GL_TIMED_OUT) return gl_error_raise(L, t->waited, "ETIMEDOUT", "timed out");
+  if (t->outcome == GL_TIMED_OUT) return raise_late(L, t, "ETIMEDOUT", "timed out");
   if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->waited, "ECANCELED", "the task was cancelled");
-  if (t->outcome == GL_OVERDUE) return gl_error_raise(L, t->waited, "EDEADLINE", "the deadline passed");
+  if (t->outcome == GL_OVERDUE) return raise_late(L, t, "EDEADLINE", "the deadline passed");
   if (t->outcome == GL_NO_STACK)
     return gl_error_raise(L, t->waited, "EMFILE", "too many tasks wait where Lua cannot yield (%d)", (int)t->host->census.parked);
   gl_op *op = t->op;

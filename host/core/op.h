@@ -26,6 +26,7 @@ typedef struct gl_optype {
   int (*push)(lua_State *L, gl_op *op);   /* on the waiting coroutine, protected, may raise; returns its result count */
   void (*cancel)(gl_op *op);              /* on the loop: make done come soon; NULL = it cannot be stopped */
   void (*free)(gl_op *op);                /* release what the op owns, not the op; calls no Lua; may be NULL */
+  void (*object)(const gl_op *op, char *out, size_t size); /* what it is about, for people: a path, an address; may be NULL */
 } gl_optype;
 
 /* First member of every request struct. Bindings read `status` and use `next` while they queue it. */
@@ -47,6 +48,9 @@ struct gl_op {
  * the op is freed (bytes being written), 0 = none. Raises when there is no task to wait, the task was
  * cancelled, a finalizer is running, or memory is out. From here until gl_await nothing may raise. */
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx);
+
+/* "fs.stat notes.txt": what it does, and to what. */
+void gl_op_describe(const gl_op *op, char *out, size_t size);
 
 /* Raise what gl_op_new would raise, but for memory: for those who must change something before it. */
 void gl_op_check(lua_State *L, const gl_optype *type);

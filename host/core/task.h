@@ -27,7 +27,7 @@ struct gl_task {
   lua_State *co;          /* base coroutine; NULL before the first step of a C task */
   gl_op *op;              /* what it waits for */
   gl_op *spent;           /* an op whose push raised; freed with the next op or the task */
-  char *trace;            /* once failed: where, taken before its frames went; NULL = out of memory */
+  char *trace;            /* once failed: where, taken before its frames went; before: what it waited for in vain; or NULL */
   union {
     lua_CFunction main;   /* before the first step of a C task: what to call, with `owner` as light userdata */
     const char *waited;   /* afterwards: name of the op it was detached from, for the error */

@@ -12,6 +12,7 @@
 #include "db/sqlite_job.h"
 #include "db/sqlite_rows.h"
 
+#define SQL_SHOWN 100 /* bytes of a statement that errors and the inspector show */
 #define CONNECTION "green.db.sqlite.connection"
 #define TIMEOUT 30.0                     /* seconds a job may take, unless the caller says otherwise */
 #define MAX_RESULT ((size_t)64 << 20)    /* bytes of rows one query may gather */
@@ -156,8 +157,13 @@ static void free_query(gl_op *op) {
   gl_sqlite_job_free(&q->job);
 }
 
-static const gl_optype query_type = {"db.query", push_query, gl_sqlite_job_cancel, free_query};
-static const gl_optype exec_type = {"db.exec", push_exec, gl_sqlite_job_cancel, free_query};
+static void object_query(const gl_op *op, char *out, size_t size) {
+  const query_op *q = (const query_op *)op;
+  if (q->call) snprintf(out, size < SQL_SHOWN ? size : SQL_SHOWN, "%s", q->call->sql);
+}
+
+static const gl_optype query_type = {"db.query", push_query, gl_sqlite_job_cancel, free_query, object_query};
+static const gl_optype exec_type = {"db.exec", push_exec, gl_sqlite_job_cancel, free_query, object_query};
 
 static int query_await(lua_State *L, const gl_optype *type, size_t max_bytes, int sql, double timeout) {
   gl_sqlite_conn *c = check_conn(L);

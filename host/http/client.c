@@ -151,7 +151,24 @@ static void free_exchange(gl_op *op) {
   if (e->x) gl_exchange_unref(e->x);
 }
 
-static const gl_optype request_type = {"http.request", push_request, cancel_request, free_exchange};
+/* "POST api.example:443" */
+static void object_exchange(const gl_op *op, char *out, size_t size) {
+  const exchange_op *e = (const exchange_op *)op;
+  bool tls = strncmp(e->url, "https:", 6) == 0;
+  const char *host = strstr(e->url, "://");
+  host = host ? host + 3 : e->url;
+  size_t n = strcspn(host, "/?#");
+  const char *user = memchr(host, '@', n);
+  if (user) {
+    n -= (size_t)(user + 1 - host);
+    host = user + 1;
+  }
+  const char *port = memchr(host, ']', n) ? memchr(host, ']', n) : host;
+  const char *suffix = memchr(port, ':', n - (size_t)(port - host)) ? "" : tls ? ":443" : ":80";
+  snprintf(out, size, "%s %.*s%s", e->method, (int)n, host, suffix);
+}
+
+static const gl_optype request_type = {"http.request", push_request, cancel_request, free_exchange, object_exchange};
 
 static const char *text_field(lua_State *L, const char *name, size_t *len) {
   int type = lua_getfield(L, 1, name);
@@ -276,7 +293,7 @@ static void cancel_read(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static const gl_optype read_type = {"http.read", push_read, cancel_read, free_exchange};
+static const gl_optype read_type = {"http.read", push_read, cancel_read, free_exchange, object_exchange};
 
 /* stream:read() -> the next bytes, nil at the end. Waits. */
 static int stream_read(lua_State *L) {

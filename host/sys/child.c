@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -134,6 +135,11 @@ void gl_child_unwait(gl_op *op) {
 void gl_child_free_op(gl_op *op) {
   gl_child *c = ((gl_child_op *)op)->child;
   if (c) gl_child_unref(c);
+}
+
+void gl_child_object(const gl_op *op, char *out, size_t size) {
+  const gl_child *c = ((const gl_child_op *)op)->child;
+  if (c) snprintf(out, size, "process %d", (int)c->uv.pid);
 }
 
 int gl_child_await(lua_State *L, gl_child_op *w, double timeout) {

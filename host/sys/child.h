@@ -55,10 +55,11 @@ typedef struct gl_child_op {
   gl_child *child; /* one reference is the op's */
 } gl_child_op;
 
-/* Wait for the end of w->child, set in a new op. The type's cancel and free are (or call) those below. */
+/* Wait for the end of w->child, set in a new op. The type's cancel, free and object are (or call) those below. */
 int gl_child_await(lua_State *L, gl_child_op *w, double timeout);
 void gl_child_unwait(gl_op *op);
 void gl_child_free_op(gl_op *op);
+void gl_child_object(const gl_op *op, char *out, size_t size);
 
 /* ---- signals by name ---- */
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -172,7 +173,9 @@ static int loaded(lua_State *L, int status) {
 
 static int push_loadfile(lua_State *L, gl_op *op) { return loaded(L, load_found(L, (chunk_op *)op, lua_tostring(L, 2))); }
 
-static const gl_optype loadfile_type = {"loadfile", push_loadfile, gl_work_cancel, free_chunk};
+static void object_chunk(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const chunk_op *)op)->names); }
+
+static const gl_optype loadfile_type = {"loadfile", push_loadfile, gl_work_cancel, free_chunk, object_chunk};
 
 static int after_stdin(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -249,7 +252,7 @@ static int push_searchpath(lua_State *L, gl_op *op) {
   return 2;
 }
 
-static const gl_optype searchpath_type = {"package.searchpath", push_searchpath, gl_work_cancel, free_chunk};
+static const gl_optype searchpath_type = {"package.searchpath", push_searchpath, gl_work_cancel, free_chunk, object_chunk};
 
 static int chunk_searchpath(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
@@ -271,7 +274,7 @@ static int push_search(lua_State *L, gl_op *op) {
   return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", lua_tostring(L, 1), lua_tostring(L, -1), lua_tostring(L, -2));
 }
 
-static const gl_optype search_type = {"require", push_search, gl_work_cancel, free_chunk};
+static const gl_optype search_type = {"require", push_search, gl_work_cancel, free_chunk, object_chunk};
 
 /* In package.searchers. Upvalue 2: the package table. */
 static int search_lua(lua_State *L) {

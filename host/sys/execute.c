@@ -36,7 +36,7 @@ static void cancel_execute(gl_op *op) {
   gl_child_unwait(op);
 }
 
-static const gl_optype execute_type = {"os.execute", push_execute, cancel_execute, gl_child_free_op};
+static const gl_optype execute_type = {"os.execute", push_execute, cancel_execute, gl_child_free_op, gl_child_object};
 
 static int os_execute(lua_State *L) {
   const char *line = luaL_optstring(L, 1, NULL);

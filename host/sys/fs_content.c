@@ -69,7 +69,7 @@ static int push_read(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static const gl_optype read_type = {"fs.read", push_read, gl_fs_cancel, gl_fs_free};
+static const gl_optype read_type = {"fs.read", push_read, gl_fs_cancel, gl_fs_free, gl_fs_object};
 
 static int fs_read(lua_State *L) {
   const char *path = gl_fs_check_path(L, 1);
@@ -104,8 +104,8 @@ static void run_append(gl_work *w) {
   if (fd >= 0 && close(fd) != 0 && !w->result) w->result = gl_fs_errno();
 }
 
-static const gl_optype write_type = {"fs.write", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype append_type = {"fs.append", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
+static const gl_optype write_type = {"fs.write", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype append_type = {"fs.append", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
 
 static int put(lua_State *L, const gl_optype *type, bool sync, void (*run)(gl_work *)) {
   size_t size;
@@ -145,7 +145,7 @@ static void run_copy(gl_work *w) {
   if (from >= 0) close(from);
 }
 
-static const gl_optype copy_type = {"fs.copy", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
+static const gl_optype copy_type = {"fs.copy", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
 
 static int fs_copy(lua_State *L) {
   const char *from = gl_fs_check_path(L, 1), *to = gl_fs_check_path(L, 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/fs_job.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,6 +46,8 @@ int gl_fs_fail(lua_State *L, gl_op *op) {
   if (j->to && !j->where) subject = lua_pushfstring(L, "%s -> %s", j->path, j->to);
   return gl_error_status(L, op->type->name, op->status, subject);
 }
+
+void gl_fs_object(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const gl_fs_job *)op)->path); }
 
 int gl_fs_push_nothing(lua_State *L, gl_op *op) { return op->status < 0 ? gl_fs_fail(L, op) : 0; }
 

@@ -52,9 +52,10 @@ static inline gl_fs_job *gl_fs_job_of(gl_work *w) { return (gl_fs_job *)w; }
 gl_fs_job *gl_fs_job_new(lua_State *L, const gl_optype *type, const char *path, const char *to, int pin_idx,
                          void (*run)(gl_work *));
 
-/* cancel, free and the plainest push of every such optype. */
+/* cancel, free, object and the plainest push of every such optype. */
 void gl_fs_cancel(gl_op *op);
 void gl_fs_free(gl_op *op);
+void gl_fs_object(const gl_op *op, char *out, size_t size);
 int gl_fs_push_nothing(lua_State *L, gl_op *op);
 
 /* Raises what the job ended with, naming op and path. Never returns. */

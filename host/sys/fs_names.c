@@ -151,18 +151,18 @@ static int push_list(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static const gl_optype stat_type = {"fs.stat", push_stat, gl_fs_cancel, gl_fs_free};
-static const gl_optype lstat_type = {"fs.lstat", push_stat, gl_fs_cancel, gl_fs_free};
-static const gl_optype realpath_type = {"fs.realpath", push_text, gl_fs_cancel, gl_fs_free};
-static const gl_optype readlink_type = {"fs.readlink", push_text, gl_fs_cancel, gl_fs_free};
-static const gl_optype list_type = {"fs.list", push_list, gl_fs_cancel, gl_fs_free};
-static const gl_optype rename_type = {"fs.rename", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype link_type = {"fs.link", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype symlink_type = {"fs.symlink", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype chmod_type = {"fs.chmod", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype mkdir_type = {"fs.mkdir", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype utime_type = {"fs.utime", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
-static const gl_optype touch_type = {"fs.touch", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
+static const gl_optype stat_type = {"fs.stat", push_stat, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype lstat_type = {"fs.lstat", push_stat, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype realpath_type = {"fs.realpath", push_text, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype readlink_type = {"fs.readlink", push_text, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype list_type = {"fs.list", push_list, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype rename_type = {"fs.rename", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype link_type = {"fs.link", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype symlink_type = {"fs.symlink", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype chmod_type = {"fs.chmod", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype mkdir_type = {"fs.mkdir", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype utime_type = {"fs.utime", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype touch_type = {"fs.touch", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
 
 /* ---- calls ---- */
 

@@ -97,10 +97,10 @@ static int push_temp_dir(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static const gl_optype open_type = {"fs.open", push_open, gl_fs_cancel, gl_fs_free};
-static const gl_optype open_below_type = {"fs.open", push_open_below, gl_fs_cancel, gl_fs_free};
-static const gl_optype temp_file_type = {"fs.temp_file", push_open, gl_fs_cancel, gl_fs_free};
-static const gl_optype temp_dir_type = {"fs.temp_dir", push_temp_dir, gl_fs_cancel, gl_fs_free};
+static const gl_optype open_type = {"fs.open", push_open, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype open_below_type = {"fs.open", push_open_below, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype temp_file_type = {"fs.temp_file", push_open, gl_fs_cancel, gl_fs_free, gl_fs_object};
+static const gl_optype temp_dir_type = {"fs.temp_dir", push_temp_dir, gl_fs_cancel, gl_fs_free, gl_fs_object};
 
 /* ---- calls ---- */
 

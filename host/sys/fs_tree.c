@@ -74,7 +74,7 @@ static void run_remove(gl_work *w) {
   if (w->result && t.len) j->where = strdup(t.text);
 }
 
-static const gl_optype remove_type = {"fs.remove", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free};
+static const gl_optype remove_type = {"fs.remove", gl_fs_push_nothing, gl_fs_cancel, gl_fs_free, gl_fs_object};
 
 static int fs_remove(lua_State *L) {
   const char *path = gl_fs_check_path(L, 1);

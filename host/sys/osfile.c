@@ -53,9 +53,11 @@ static int push_remove(lua_State *L, gl_op *op) { return result(L, op->status, (
 static int push_rename(lua_State *L, gl_op *op) { return result(L, op->status, NULL); }
 static int push_tmpname(lua_State *L, gl_op *op) { return name_or_error(L, op->status, ((path_op *)op)->path); }
 
-static const gl_optype remove_type = {"os.remove", push_remove, gl_work_cancel, NULL};
-static const gl_optype rename_type = {"os.rename", push_rename, gl_work_cancel, NULL};
-static const gl_optype tmpname_type = {"os.tmpname", push_tmpname, gl_work_cancel, NULL};
+static void object_path(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const path_op *)op)->path); }
+
+static const gl_optype remove_type = {"os.remove", push_remove, gl_work_cancel, NULL, object_path};
+static const gl_optype rename_type = {"os.rename", push_rename, gl_work_cancel, NULL, object_path};
+static const gl_optype tmpname_type = {"os.tmpname", push_tmpname, gl_work_cancel, NULL, object_path};
 
 /* ---- calls ---- */
 

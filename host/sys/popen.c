@@ -23,7 +23,7 @@ static void cancel_close(gl_op *op) {
   gl_child_unwait(op);
 }
 
-static const gl_optype close_type = {"io.close", push_close, cancel_close, gl_child_free_op};
+static const gl_optype close_type = {"io.close", push_close, cancel_close, gl_child_free_op, gl_child_object};
 
 /* What was written goes out while we wait for the command, which may need it to end. */
 static int close_popen(lua_State *L) {

@@ -118,7 +118,7 @@ static int push_exit(lua_State *L, const gl_child *c) {
 
 static int push_wait(lua_State *L, gl_op *op) { return push_exit(L, ((gl_child_op *)op)->child); }
 
-static const gl_optype wait_type = {"process.wait", push_wait, gl_child_unwait, gl_child_free_op};
+static const gl_optype wait_type = {"process.wait", push_wait, gl_child_unwait, gl_child_free_op, gl_child_object};
 
 static int await_exit(lua_State *L, gl_child *c, const gl_optype *type, double timeout) {
   gl_child_op *w = gl_op_new(L, type, sizeof *w, 0);
@@ -149,7 +149,7 @@ static int push_close(lua_State *L, gl_op *op) {
   return 0;
 }
 
-static const gl_optype close_type = {"process.close", push_close, gl_child_unwait, gl_child_free_op};
+static const gl_optype close_type = {"process.close", push_close, gl_child_unwait, gl_child_free_op, gl_child_object};
 
 /* A task that was cancelled cannot wait here; the child ends all the same. */
 static int child_close(lua_State *L) {

@@ -154,7 +154,9 @@ static void free_open(gl_op *op) {
   if (o->fd >= 0) close(o->fd);
 }
 
-static const gl_optype open_type = {"io.open", push_open, cancel_open, free_open};
+static void object_open(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const open_op *)op)->path); }
+
+static const gl_optype open_type = {"io.open", push_open, cancel_open, free_open, object_open};
 
 /* ---- start ---- */
 

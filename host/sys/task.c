@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "core/task.h"
+#include "core/trace.h"
 
 #define HANDLE "green.task"
 #define UNJOINED_GRACE 1.0 /* seconds a failed task waits for somebody to join it before it is logged */
@@ -84,6 +85,7 @@ static int push_results(lua_State *L, gl_task *t) {
     if (!t->co || t->nresults < 1) return luaL_error(L, "not enough memory");
     lua_pushvalue(t->co, -1);
     lua_xmove(t->co, L, 1);
+    gl_trace_task(L, t);
     return lua_error(L);
   }
   int n = t->nresults;
@@ -106,7 +108,12 @@ static void cancel_join(gl_op *op) {
 
 static void free_join(gl_op *op) { gl_task_unref(((join_op *)op)->target); }
 
-static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join};
+static void object_join(const gl_op *op, char *out, size_t size) {
+  const gl_task *t = ((const join_op *)op)->target;
+  snprintf(out, size, t->site ? "task %d, spawned at %s" : "task %d", (int)t->id, t->site);
+}
+
+static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join, object_join};
 
 static const char *how_it_ended(const gl_task *t) { return t->status == LUA_OK ? "done" : t->cancelled ? "cancelled" : "failed"; }
 
@@ -115,7 +122,7 @@ static int push_wait(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join};
+static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join};
 
 static spawned *check_handle(lua_State *L) { return *(spawned **)luaL_checkudata(L, 1, HANDLE); }
 
