@@ -27,6 +27,7 @@ typedef struct gl_op gl_op;
 typedef struct gl_scope gl_scope;
 typedef struct gl_stack gl_stack;
 typedef struct gl_task gl_task;
+typedef struct gl_belonging gl_belonging;
 
 /* Work to do once at the end of this turn, after the batch ran and before the loop is asked again:
  * how many small writes become one. Intrusive, one shot; `run` must not call Lua. */
@@ -74,6 +75,7 @@ struct gl_host {
   gl_turn *turns;       /* to run at the end of this turn */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_scope *aside;      /* those of suspended coroutines (core/scope.h) */
+  gl_belonging *belongings; /* those of all tasks (core/belonging.h) */
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/belonging.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
@@ -161,6 +162,7 @@ static void finish(gl_task *t, int status, int nresults) {
   while (t->scope) gl_scope_leave(t->host, t->scope);
   if (t->context_ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->context_ref);
   unlink_live(t);
+  if (t->host->belongings) gl_belongings_end(t);
   if (t->joiners) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
   wake_joiners(t);

@@ -10,6 +10,8 @@
 
 #include "core/check.h"
 
+#define GRACE 5.0 /* seconds between TERM and KILL for a child whose task has ended */
+
 /* ---- life ---- */
 
 void gl_child_unref(gl_child *c) {
@@ -27,6 +29,7 @@ static void on_exit_status(uv_process_t *uv, int64_t code, int signal) {
   c->exited = true;
   c->code = code;
   c->signal = signal;
+  gl_belong_to_nobody(&c->belonging);
   gl_timer_drop(&c->host->clock, &c->grace);
   uv_close((uv_handle_t *)uv, on_closed);
   for (gl_op *op = c->waiters, *next; op; op = next) {
@@ -121,6 +124,12 @@ void gl_child_end(gl_child *c, double grace) {
   if (c->exited || c->grace.slot) return;
   gl_child_kill(c, SIGTERM);
   if (!gl_timer_arm(&c->host->clock, &c->grace, grace)) gl_child_kill(c, SIGKILL);
+}
+
+static void on_task_end(gl_belonging *b) { gl_child_end(GL_CONTAINER(b, gl_child, belonging), GRACE); }
+
+void gl_child_belong(gl_child *c, gl_task *t) {
+  if (!c->exited) gl_belong(&c->belonging, t, on_task_end);
 }
 
 /* ---- waiting from Lua ---- */

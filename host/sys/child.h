@@ -5,6 +5,7 @@
 #ifndef GL_SYS_CHILD_H
 #define GL_SYS_CHILD_H
 
+#include "core/belonging.h"
 #include "core/op.h"
 #include "sys/pipe.h"
 
@@ -17,6 +18,7 @@ struct gl_child {
   void (*on_exit)(gl_child *c);  /* on the loop, after the waiters; may be NULL */
   void *owner;                   /* for on_exit */
   gl_timer grace;                /* until it is killed */
+  gl_belonging belonging;        /* ended with a task */
   int64_t code;                  /* once exited; 0 when a signal ended it */
   int signal;                    /* the signal that ended it, or 0 */
   uint32_t refs;
@@ -45,6 +47,9 @@ int gl_child_kill(gl_child *c, int signal);
 
 /* Make it end: TERM now, KILL after `grace` seconds. Harmless when it has ended. */
 void gl_child_end(gl_child *c, double grace);
+
+/* Let it end with the task, as gl_child_end does, if it has not by then. */
+void gl_child_belong(gl_child *c, gl_task *t);
 
 void gl_child_unref(gl_child *c);
 

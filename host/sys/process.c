@@ -189,6 +189,8 @@ static int process_spawn(lua_State *L) {
   gl_pipe *pipes[3];
   void **handle[3];
   gl_command_check(L, 1, &cmd);
+  lua_getfield(L, 1, "keep");
+  bool keep = lua_toboolean(L, -1) || !gl_host_of(L)->task;
   gl_io_flush_soon(L, true);
   void **child = push_handle(L, CHILD);
   for (int i = 0; i < 3; i++) {
@@ -199,6 +201,7 @@ static int process_spawn(lua_State *L) {
   int err = gl_child_start(gl_host_of(L), &cmd, &c, pipes);
   if (err) return gl_command_fail(L, 1, "process.spawn", err);
   *child = c;
+  if (!keep) gl_child_belong(c, gl_host_of(L)->task);
   for (int i = 0; i < 3; i++)
     if (handle[i]) *handle[i] = pipes[i];
   return 4;

@@ -14,6 +14,7 @@ local STDIO = {
 
 local OPTIONS = { cwd = "string", env = "table", clear_env = "boolean", group = "boolean",
   stdin = "string", stdout = "string", stderr = "string" }
+local SPAWN_OPTIONS = setmetatable({ keep = "boolean" }, { __index = OPTIONS })
 local RUN_OPTIONS = setmetatable({ input = "string", timeout = "number", max_output = "number" }, { __index = OPTIONS })
 
 local function check_options(opts, known)
@@ -97,7 +98,8 @@ function Process:__tostring() return ("process: %d (%s)"):format(self.pid, self.
 local M = {}
 
 function M.spawn(argv, opts)
-  local cmd = command(argv, opts, OPTIONS)
+  local cmd = command(argv, opts, SPAWN_OPTIONS)
+  cmd.keep = opts and opts.keep
   local child, stdin, stdout, stderr = native.spawn(cmd)
   return setmetatable({
     child = child, pid = child:pid(), name = cmd.argv[1], stdin = stdin, stdout = stdout, stderr = stderr,

@@ -228,6 +228,26 @@ describe("process.spawn", function()
     eventually(function() return not alive(pid) end)
   end)
 
+  it("ends with the task that started it, returned or failed", function()
+    for _, ending in ipairs { function() end, error } do
+      local ended = task.spawn(function()
+        _G.leaked = process.spawn { "sleep", "1000" } -- still referred to
+        ending()
+      end)
+      pcall(ended.join, ended)
+      local _, signal = _G.leaked:wait()
+      assert.equal("TERM", signal)
+    end
+    _G.leaked = nil
+  end)
+
+  it("outlives it when it is to be kept", function()
+    local kept <close> = task.spawn(function() return process.spawn({ "sleep", "1000" }, { keep = true }) end):join()
+    assert.is_false((pcall(kept.wait, kept, 0.01)))
+    kept:kill "KILL"
+    assert.equal("KILL", select(2, kept:wait()))
+  end)
+
   it("kills a child whose handle is collected", function()
     local pid = process.spawn({ "sleep", "100" }).pid
     collectgarbage()

@@ -8,7 +8,7 @@
 ---    print(got.stdout)
 ---
 ---Nothing is left behind: `run` and `capture` kill the child on every way out but its own end, a `<close>` variable
----ends its process, and a process nobody refers to any more is killed. Signal handlers of children are the default
+---ends its process, one that was spawned ends with its task at the latest, and a process nobody refers to any more is killed. Signal handlers of children are the default
 ---ones, and they inherit no descriptor but the three.
 ---
 ---Errors name the command: "process.spawn: nosuch: no such file or directory" (ENOENT).
@@ -44,6 +44,10 @@ local process = {}
 ---@field stdout? string capture only
 ---@field stderr? string capture only
 
+---@class green.process.spawn_options : green.process.options
+---@field keep? boolean it may outlive the task that starts it, as long as somebody refers to it; default false: it is ended
+---(TERM, then KILL) with the task
+
 ---Start a process. Does not wait.
 ---
 ---    local sort <close> = process.spawn({ "sort" }, { stdin = "pipe", stdout = "pipe" })
@@ -53,7 +57,7 @@ local process = {}
 ---    end)
 ---    for line in sort.stdout:lines() do print(line) end
 ---@param command green.process.command
----@param options? green.process.options
+---@param options? green.process.spawn_options
 ---@return green.Process
 function process.spawn(command, options) end
 
