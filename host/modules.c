@@ -21,7 +21,7 @@
 #include "http/client.h"
 #include "http/server.h"
 #include "http/websocket.h"
-#include "net/socket.h"
+#include "net/net.h"
 #include "sys/channel.h"
 #include "sys/chunk.h"
 #include "sys/execute.h"

@@ -22,33 +22,40 @@ static const char *parse_unix(const char *path, gl_address *out) {
   return NULL;
 }
 
-const char *gl_address_parse(const char *text, size_t text_len, gl_address *out) {
-  *out = (gl_address){0};
-  if (strlen(text) != text_len) return "an address has no NUL";
-  if (strncmp(text, "unix:", 5) == 0) return parse_unix(text + 5, out);
-  char host[64];
+const char *gl_address_split(const char *text, char host[GL_HOST_MAX], int *port) {
   const char *from = text, *colon = strrchr(text, ':'), *to = colon;
   if (!colon) return "expected host:port, [v6]:port or unix:path";
-  bool v6 = *text == '[';
-  if (v6) {
+  if (*text == '[') {
     from = text + 1;
     to = colon - 1;
     if (to < from || *to != ']') return "expected [v6]:port";
   }
   size_t len = (size_t)(to - from);
-  if (len == 0 || len >= sizeof host) return "the host is empty or too long";
+  if (len == 0 || len >= GL_HOST_MAX) return "the host is empty or too long";
   memcpy(host, from, len);
   host[len] = 0;
-  int port = 0;
-  const char *wrong = parse_port(colon + 1, &port);
-  if (wrong) return wrong;
-  if (v6) {
-    out->family = AF_INET6;
-    return uv_ip6_addr(host, port, (struct sockaddr_in6 *)&out->ip) ? "not an IPv6 address" : NULL;
-  }
-  const char *ip = strcmp(host, "localhost") == 0 ? "127.0.0.1" : strcmp(host, "*") == 0 ? "0.0.0.0" : host;
+  return parse_port(colon + 1, port);
+}
+
+bool gl_address_number(const char *host, int port, gl_address *out) {
   out->family = AF_INET;
-  return uv_ip4_addr(ip, port, (struct sockaddr_in *)&out->ip) ? "not an IP address (names are not looked up here)" : NULL;
+  if (uv_ip4_addr(host, port, (struct sockaddr_in *)&out->ip) == 0) return true;
+  out->family = AF_INET6;
+  return uv_ip6_addr(host, port, (struct sockaddr_in6 *)&out->ip) == 0;
+}
+
+const char *gl_address_parse(const char *text, size_t text_len, gl_address *out) {
+  *out = (gl_address){0};
+  if (strlen(text) != text_len) return "an address has no NUL";
+  if (strncmp(text, "unix:", 5) == 0) return parse_unix(text + 5, out);
+  char host[GL_HOST_MAX];
+  int port = 0;
+  const char *wrong = gl_address_split(text, host, &port);
+  if (wrong) return wrong;
+  bool v6 = *text == '[';
+  const char *ip = strcmp(host, "localhost") == 0 ? "127.0.0.1" : strcmp(host, "*") == 0 ? "0.0.0.0" : host;
+  if (gl_address_number(ip, port, out) && (out->family == AF_INET6) == v6) return NULL;
+  return v6 ? "not an IPv6 address" : "not an IP address (names are not looked up here)";
 }
 
 void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]) {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #define GL_ADDRESS_MAX 160 /* bytes of text, with the final 0 */
+#define GL_HOST_MAX 256    /* of a host's name */
 
 typedef struct gl_address {
   int family;                   /* AF_INET, AF_INET6 or AF_UNIX */
@@ -19,6 +20,12 @@ typedef struct gl_address {
 
 /* Reads one, of so many bytes and a final 0. `*` is every IPv4 address. NULL, or what is wrong with it. */
 const char *gl_address_parse(const char *text, size_t text_len, gl_address *out);
+
+/* Splits "name:80" or "[::1]:80" into host and port. NULL, or what is wrong with it. */
+const char *gl_address_split(const char *text, char host[GL_HOST_MAX], int *port);
+
+/* Reads a numeric IP address. False: it is none. */
+bool gl_address_number(const char *host, int port, gl_address *out);
 
 /* Writes the text form of a socket address. */
 void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]);

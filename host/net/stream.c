@@ -15,14 +15,26 @@ struct gl_flight {
 };
 
 static void stream_free(gl_stream *s) {
+  if (s->filter) s->filter->free(s);
+  gl_buf_free(&s->plain);
   gl_buf_free(&s->out);
   free(s);
 }
 
+static void tell_drained(gl_stream *s) {
+  if (s->closing || !s->full || (!s->broken && (s->flight || s->plain.len || s->out.len))) return;
+  s->full = false;
+  s->user->drained(s);
+}
+
 static void on_turn(gl_turn *turn) {
   gl_stream *s = GL_CONTAINER(turn, gl_stream, turn);
-  if (s->gone) stream_free(s);
-  else gl_stream_flush(s);
+  if (s->gone) {
+    stream_free(s);
+  } else {
+    gl_stream_flush(s);
+    if (s->filter) tell_drained(s); /* it may have waited for the filter, not for the kernel */
+  }
 }
 
 gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, void *owner) {
@@ -53,14 +65,15 @@ static void on_closed(uv_handle_t *handle) {
 void gl_stream_close(gl_stream *s) {
   if (s->closing) return;
   s->closing = true;
+  gl_buf_free(&s->plain);
   gl_buf_free(&s->out);
   uv_close(&s->uv.handle, on_closed);
 }
 
-static void end(gl_stream *s, int status) {
-  if (s->ended) return;
+void gl_stream_end(gl_stream *s, int status) {
+  if (s->ended || s->closing) return;
+  gl_stream_pause(s);
   s->ended = true;
-  s->reading = false;
   s->user->end(s, status);
 }
 
@@ -75,10 +88,12 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
   gl_stream *s = handle->data;
   if (n > 0) {
-    s->user->data(s, buf->base, (size_t)n);
+    if (s->filter) s->filter->received(s, buf->base, (size_t)n);
+    else s->user->data(s, buf->base, (size_t)n);
   } else if (n < 0) {
-    uv_read_stop(handle);
-    end(s, (int)n);
+    gl_stream_pause(s);
+    if (s->filter) s->filter->ended(s, (int)n);
+    else gl_stream_end(s, (int)n);
   }
 }
 
@@ -99,9 +114,21 @@ void gl_stream_pause(gl_stream *s) {
 
 static void break_off(gl_stream *s, int status) {
   s->broken = true;
+  gl_buf_free(&s->plain);
   gl_buf_free(&s->out);
   gl_stream_pause(s);
-  end(s, status);
+  if (s->filter) s->filter->ended(s, status);
+  else gl_stream_end(s, status);
+}
+
+void gl_stream_break(gl_stream *s, int status) {
+  if (s->broken || s->closing) return;
+  uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
+  uv_os_fd_t fd;
+  if (s->out.len && !s->flight) uv_try_write(&s->uv.stream, &buf, 1);
+  if (uv_fileno(&s->uv.handle, &fd) == 0) shutdown(fd, SHUT_WR); /* the other side need not wait until we are closed */
+  break_off(s, status);
+  gl_stream_touch(s); /* it may have to be closed, and who waits for room has to be told */
 }
 
 static void on_shutdown(uv_shutdown_t *req, int status) {
@@ -133,11 +160,7 @@ static void on_write(uv_write_t *req, int status) {
   if (s->closing) return;
   if (status < 0) break_off(s, status);
   gl_stream_flush(s); /* also of a broken stream, which may have to be closed now */
-  if (s->closing) return;
-  if (s->full && (s->broken || (!s->flight && !s->out.len))) {
-    s->full = false;
-    s->user->drained(s);
-  }
+  tell_drained(s);
 }
 
 /* Hand what the kernel did not take to libuv, which waits for the socket. */
@@ -161,36 +184,54 @@ static void take_off(gl_stream *s) {
   }
 }
 
-void gl_stream_flush(gl_stream *s) {
-  if (s->closing || s->flight) return;
-  if (s->out.len && !s->broken) {
-    uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
-    int n = uv_try_write(&s->uv.stream, &buf, 1);
-    if (n >= 0) gl_buf_eat(&s->out, (size_t)n);
-    if (n < 0 && n != UV_EAGAIN) break_off(s, n);
-    else if (s->out.len) take_off(s);
-    else gl_buf_free(&s->out); /* an idle connection holds no buffer */
-  }
-  if (s->finish && !s->flight) finish_now(s);
+static void send_out(gl_stream *s) {
+  uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
+  int n = uv_try_write(&s->uv.stream, &buf, 1);
+  if (n >= 0) gl_buf_eat(&s->out, (size_t)n);
+  if (n < 0 && n != UV_EAGAIN) break_off(s, n);
+  else if (s->out.len) take_off(s);
+  else gl_buf_free(&s->out); /* an idle connection holds no buffer */
 }
 
+/* Is there something to send? A filter is asked for its next piece. */
+static bool fill(gl_stream *s) {
+  if (!s->out.len && s->filter && !s->shut) s->filter->fill(s);
+  return !s->broken && s->out.len > 0;
+}
+
+void gl_stream_flush(gl_stream *s) {
+  if (s->closing || s->flight) return;
+  while (!s->broken && !s->flight && fill(s)) send_out(s);
+  if (s->finish && !s->flight && !s->plain.len) finish_now(s);
+}
+
+void gl_stream_touch(gl_stream *s) {
+  if (!s->closing) gl_host_at_turn_end(s->host, &s->turn);
+}
+
+/* Where what the user writes goes. */
+static gl_buf *input(gl_stream *s) { return s->filter ? &s->plain : &s->out; }
+
 char *gl_stream_room(gl_stream *s, size_t n) {
-  if (n > OUT_MAX - s->out.len) return NULL;
-  return gl_buf_room(&s->out, n);
+  gl_buf *to = input(s);
+  if (n > OUT_MAX - to->len) return NULL;
+  return gl_buf_room(to, n);
 }
 
 void gl_stream_wrote(gl_stream *s, size_t n) {
+  gl_buf *to = input(s);
   if (s->broken || s->closing) {
-    gl_buf_free(&s->out);
+    gl_buf_free(to);
     return;
   }
-  gl_buf_grew(&s->out, n);
+  gl_buf_grew(to, n);
   gl_host_at_turn_end(s->host, &s->turn);
 }
 
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   if (s->broken || s->closing) return true; /* thrown away: the end was or will be told */
-  if (n > OUT_MAX - s->out.len || !gl_buf_add(&s->out, bytes, n)) {
+  gl_buf *to = input(s);
+  if (n > OUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
     break_off(s, UV_ENOMEM);
     return false;
   }
@@ -198,7 +239,7 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   return true;
 }
 
-size_t gl_stream_pending(const gl_stream *s) { return s->out.len + uv_stream_get_write_queue_size(&s->uv.stream); }
+size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + s->out.len + uv_stream_get_write_queue_size(&s->uv.stream); }
 
 bool gl_stream_full(gl_stream *s) {
   if (s->broken || s->closing || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;

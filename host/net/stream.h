@@ -5,6 +5,9 @@
  * turn. No function here calls Lua or waits, and all may be used from loop callbacks.
  *
  *     user: data* -> end -> closed          write* -> (full) -> drained
+ *
+ * A filter (net/tls.h) may sit between the stream and its user, who notices nothing: what arrives goes through it
+ * first, and what is written waits in `plain` until it turned it into what leaves.
  */
 #ifndef GL_NET_STREAM_H
 #define GL_NET_STREAM_H
@@ -22,6 +25,14 @@ typedef struct gl_stream_user {
   void (*closed)(gl_stream *s);          /* the handle is gone; the stream is freed when this returns */
 } gl_stream_user;
 
+/* What sits between a stream and its user. */
+typedef struct gl_filter {
+  void (*received)(gl_stream *s, const char *bytes, size_t n); /* of the wire: hand on with user->data */
+  void (*ended)(gl_stream *s, int status);                     /* the wire did: tell with gl_stream_end */
+  void (*fill)(gl_stream *s); /* move a piece of `plain` to `out`; once there is none and `finish` is set, its farewell */
+  void (*free)(gl_stream *s); /* what `filtering` is */
+} gl_filter;
+
 typedef struct gl_flight gl_flight;
 
 struct gl_stream {
@@ -34,6 +45,9 @@ struct gl_stream {
   gl_host *host;
   const gl_stream_user *user;
   void *owner;
+  const gl_filter *filter; /* NULL: none */
+  void *filtering;   /* the filter's own */
+  gl_buf plain;      /* with a filter: written and not yet in `out` */
   gl_buf out;        /* to be written at the end of the turn */
   gl_flight *flight; /* what the kernel did not take at once */
   gl_turn turn;
@@ -80,5 +94,15 @@ void gl_stream_finish(gl_stream *s, bool half);
 
 /* Close now, dropping output. `closed` follows later. Idempotent. */
 void gl_stream_close(gl_stream *s);
+
+/* For filters: the user is told the end, once. Reading is over. */
+void gl_stream_end(gl_stream *s, int status);
+
+/* For filters: the stream is of no use any more. What is in `out` leaves if the kernel takes it at once, and the other
+ * side reads the end. */
+void gl_stream_break(gl_stream *s, int status);
+
+/* For filters: there may be something to send, or `plain` can be moved now. */
+void gl_stream_touch(gl_stream *s);
 
 #endif

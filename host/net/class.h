@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Classes of userdata that can be closed.
+ */
+#ifndef GL_NET_CLASS_H
+#define GL_NET_CLASS_H
+
+#include <lauxlib.h>
+
+/* A metatable with methods, for the collector and for <close>. */
+void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, lua_CFunction close);
+
+#endif

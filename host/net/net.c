@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/net.h"
+
+#include <lauxlib.h>
+
+#include "net/connect.h"
+#include "net/listen.h"
+#include "net/resolve.h"
+#include "net/socket.h"
+#include "net/tls_lua.h"
+
+int gl_open_net(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"connect", gl_net_connect}, {"listen", gl_net_listen}, {"resolve", gl_net_resolve}, {NULL, NULL},
+  };
+  gl_socket_open(L);
+  gl_listen_open(L);
+  gl_tls_open(L);
+  luaL_newlib(L, functions);
+  return 1;
+}
