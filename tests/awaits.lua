@@ -53,6 +53,13 @@ end
 
 local PIECE = ("x"):rep(512 * 1024) -- more than a unix socket takes at once
 
+-- Certificates are made once, and last for the whole run.
+local certs
+local function tls()
+  certs = certs or require "net.certificates"()
+  return { cert = certs.site.cert, key = certs.site.key }, { ca = certs.ca, server_name = "a.test" }
+end
+
 local function closing(f) return setmetatable({}, { __close = f }) end
 
 -- A unix socket's address, and its path.
@@ -205,11 +212,51 @@ return {
     local socket <close> = net.connect(listener:address())
     socket:shutdown()
   end },
+  { "net.connect name", function()
+    local listener <close> = net.listen "127.0.0.1:0"
+    local socket <close> = net.connect { host = "localhost", port = math.tointeger(listener:address():match "%d+$"), family = 4 }
+    assert(socket:peer() == listener:address())
+  end },
+  { "net.connect tls", function()
+    local server, client = tls()
+    local listener <close> = net.listen(fresh(), { tls = server })
+    local socket <close> = net.connect(listener:address(), { tls = client })
+    assert(socket:tls().verified)
+  end },
   { "net.read", function()
     connected(function(client, server)
       task.spawn(client.write, client, "x")
       assert(server:read() == "x")
     end)
+  end },
+  { "net.receive", function()
+    local socket <close> = net.udp { bind = "127.0.0.1:0" }
+    task.spawn(socket.send_to, socket, "x", socket:address())
+    assert(socket:receive() == "x")
+  end },
+  { "net.receive_from", function()
+    local socket <close> = net.udp { bind = "127.0.0.1:0" }
+    task.spawn(socket.send_to, socket, "x", socket:address())
+    assert(select(2, socket:receive_from()) == socket:address())
+  end },
+  { "net.resolve", function() assert(net.resolve("localhost", { family = 4 })[1]:match "^127") end },
+  { "net.start_tls", function()
+    local options, client_options = tls()
+    options.server = true
+    connected(function(client, server)
+      local other = task.spawn(server.start_tls, server, options)
+      client:start_tls(client_options)
+      other:join()
+      assert(client:tls().verified)
+    end)
+  end },
+  { "net.tls", function()
+    local server, client = tls()
+    local listener <close> = net.listen(fresh(), { tls = server })
+    local connecting = task.spawn(net.connect, listener:address(), { tls = client })
+    local socket <close> = listener:accept(20)
+    assert(socket:tls().server_name == "a.test")
+    connecting:join():close()
   end },
   { "net.write", function()
     connected(function(client, server)

@@ -233,7 +233,8 @@ static int sock_peer(lua_State *L) {
   char text[GL_ADDRESS_MAX];
   struct sockaddr_storage sa;
   int len = sizeof sa;
-  if (!s->stream || s->stream->uv.handle.type != UV_TCP || uv_tcp_getpeername(&s->stream->uv.tcp, (struct sockaddr *)&sa, &len) != 0) return 0;
+  if (s->closed || !s->stream || s->stream->uv.handle.type != UV_TCP) return 0;
+  if (uv_tcp_getpeername(&s->stream->uv.tcp, (struct sockaddr *)&sa, &len) != 0) return 0;
   gl_address_text((struct sockaddr *)&sa, text);
   lua_pushstring(L, text);
   return 1;

@@ -244,22 +244,20 @@ static void name_it(udp *u) {
 }
 
 static int connect_to(udp *u, const gl_address *to) {
-  if (*u->peer) uv_udp_connect(&u->uv, NULL);
-  *u->peer = 0;
-  int err = to ? uv_udp_connect(&u->uv, (const struct sockaddr *)&to->ip) : 0;
-  if (to && !err) gl_address_text((const struct sockaddr *)&to->ip, u->peer);
+  int err = uv_udp_connect(&u->uv, (const struct sockaddr *)&to->ip);
+  if (!err) gl_address_text((const struct sockaddr *)&to->ip, u->peer);
   name_it(u); /* a route was chosen, and with it an address of ours */
   return err;
 }
 
-/* udp:connect([address]): only datagrams from there arrive, and send needs no address; without one, undone */
+/* udp:connect(address): only datagrams from there arrive, and send needs no address. Once: to undo it, Linux would take
+ * away the port as well. */
 static int udp_connect(lua_State *L) {
   udp *u = check_udp(L);
   gl_address to;
-  bool undo = lua_isnoneornil(L, 2);
-  if (!undo) check_address(L, 2, "net.udp", u->family, &to);
+  check_address(L, 2, "net.udp", u->family, &to);
   if (u->closed) return raise_udp(L, "net.udp", u, UV_ECANCELED);
-  int err = connect_to(u, undo ? NULL : &to);
+  int err = connect_to(u, &to);
   return err ? gl_error_status(L, "net.udp", err, lua_tostring(L, 2)) : 0;
 }
 
