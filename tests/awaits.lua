@@ -53,12 +53,10 @@ end
 
 local PIECE = ("x"):rep(512 * 1024) -- more than a unix socket takes at once
 
--- Certificates are made once, and last for the whole run.
-local certs
-local function tls()
-  certs = certs or require "net.certificates"()
-  return { cert = certs.site.cert, key = certs.site.key }, { ca = certs.ca, server_name = "a.test" }
-end
+-- A certificate for "localhost" that is its own authority, and its key; made once.
+local PEM = process.capture { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+  "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "-", "-out", "-" }.stdout
+local SERVER_TLS, CLIENT_TLS = { cert = PEM }, { ca = PEM, server_name = "localhost" }
 
 local function closing(f) return setmetatable({}, { __close = f }) end
 
@@ -218,9 +216,8 @@ return {
     assert(socket:peer() == listener:address())
   end },
   { "net.connect tls", function()
-    local server, client = tls()
-    local listener <close> = net.listen(fresh(), { tls = server })
-    local socket <close> = net.connect(listener:address(), { tls = client })
+    local listener <close> = net.listen(fresh(), { tls = SERVER_TLS })
+    local socket <close> = net.connect(listener:address(), { tls = CLIENT_TLS })
     assert(socket:tls().verified)
   end },
   { "net.read", function()
@@ -231,32 +228,27 @@ return {
   end },
   { "net.receive", function()
     local socket <close> = net.udp { bind = "127.0.0.1:0" }
-    task.spawn(socket.send_to, socket, "x", socket:address())
+    task.spawn(pcall, socket.send_to, socket, "x", socket:address())
     assert(socket:receive() == "x")
   end },
   { "net.receive_from", function()
     local socket <close> = net.udp { bind = "127.0.0.1:0" }
-    task.spawn(socket.send_to, socket, "x", socket:address())
+    task.spawn(pcall, socket.send_to, socket, "x", socket:address())
     assert(select(2, socket:receive_from()) == socket:address())
   end },
   { "net.resolve", function() assert(net.resolve("localhost", { family = 4 })[1]:match "^127") end },
   { "net.start_tls", function()
-    local options, client_options = tls()
-    options.server = true
     connected(function(client, server)
-      local other = task.spawn(server.start_tls, server, options)
-      client:start_tls(client_options)
-      other:join()
+      task.spawn(pcall, server.start_tls, server, { server = true, cert = PEM })
+      client:start_tls(CLIENT_TLS)
       assert(client:tls().verified)
     end)
   end },
   { "net.tls", function()
-    local server, client = tls()
-    local listener <close> = net.listen(fresh(), { tls = server })
-    local connecting = task.spawn(net.connect, listener:address(), { tls = client })
+    local listener <close> = net.listen(fresh(), { tls = SERVER_TLS })
+    task.spawn(pcall, net.connect, listener:address(), { tls = CLIENT_TLS })
     local socket <close> = listener:accept(20)
-    assert(socket:tls().server_name == "a.test")
-    connecting:join():close()
+    assert(socket:tls().server_name == "localhost")
   end },
   { "net.write", function()
     connected(function(client, server)
