@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -89,9 +90,28 @@ static bool read_authorities(SSL_CTX *ctx, BIO *in, bool server) {
   return ok && n > 0 && at_end();
 }
 
+static const char *setting(const char *variable, const char *otherwise) {
+  const char *value = getenv(variable);
+  return value && *value ? value : otherwise;
+}
+
+/* The system's authorities. Its folder costs nothing until a certificate is looked for; its file is read and parsed at
+ * once (40 ms), so that is for those who asked for it, and for systems without the folder. When nothing is there, nobody is
+ * trusted. */
+static void trust_system(SSL_CTX *ctx) {
+  const char *folder = setting(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+  const char *file = setting(X509_get_default_cert_file_env(), NULL);
+  if (access(folder, X_OK) == 0) SSL_CTX_load_verify_dir(ctx, folder);
+  else if (!file) file = X509_get_default_cert_file();
+  if (file) SSL_CTX_load_verify_file(ctx, file);
+  ERR_clear_error();
+}
+
 static bool trust(SSL_CTX *ctx, const gl_tls_settings *set, char why[GL_TLS_WHY]) {
   if (!set->ca) {
-    if (!set->server && set->verify) SSL_CTX_set_default_verify_paths(ctx); /* nothing there: nobody is trusted */
+    if (set->server || !set->verify) return true;
+    if (set->trusting) SSL_CTX_set1_cert_store(ctx, SSL_CTX_get_cert_store(set->trusting->ctx));
+    else trust_system(ctx);
     return true;
   }
   BIO *in = open_pem(set->ca);

@@ -13,11 +13,14 @@
 
 #define GL_TLS_WHY 256 /* bytes of a message */
 
+typedef struct gl_tls_config gl_tls_config;
+
 typedef struct gl_tls_settings {
   bool server;
   const char *cert;    /* its chain may follow in the same text; NULL = none */
   const char *key;     /* NULL = it is beside `cert` */
   const char *ca;      /* a client trusts these instead of the system's; a server asks clients for a certificate of these */
+  const gl_tls_config *trusting; /* client without `ca`: as this one does, which has read the system's already; may be NULL */
   bool verify;         /* client: check the certificate and its name */
   bool optional;       /* server with `ca`: a client may have no certificate */
   const unsigned char *alpn; /* protocols, each after a byte with its length; a server chooses the first it shares */
@@ -26,7 +29,7 @@ typedef struct gl_tls_settings {
 
 typedef struct gl_tls_name gl_tls_name;
 
-typedef struct gl_tls_config {
+struct gl_tls_config {
   SSL_CTX *ctx;
   BIO_METHOD *bio;      /* of the filter (net/tls.c) */
   gl_tls_name *names;   /* server: certificates by the name the client asks for */
@@ -36,7 +39,7 @@ typedef struct gl_tls_config {
   bool server;
   bool verify;
   bool any_name;        /* server: it has a certificate for names it does not know */
-} gl_tls_config;
+};
 
 /* One reference is the caller's. NULL, and why: "cert: site.pem: No such file or directory". */
 gl_tls_config *gl_tls_config_new(const gl_tls_settings *set, char why[GL_TLS_WHY]);

@@ -11,9 +11,10 @@
 #define CONFIG "green.net.tls"
 #define START "net.start_tls"
 
-/* ---- configurations ---- */
+/* The configuration of clients without wishes is in the registry, by this address. */
+static const char default_client = 0;
 
-static const char default_client = 0; /* its address: the registry key of the one for clients without wishes */
+/* ---- configurations ---- */
 
 static int config_gc(lua_State *L) {
   gl_tls_config **at = luaL_checkudata(L, 1, CONFIG);
@@ -101,9 +102,9 @@ static void add_names(lua_State *L, int idx, const char *op, gl_tls_config *c, c
   if (!set->cert && !c->names) luaL_argerror(L, idx, "tls: a server needs a cert");
 }
 
-static gl_tls_config *config_new(lua_State *L, int idx, const char *op, bool server) {
+static gl_tls_config *config_new(lua_State *L, int idx, const char *op, bool server, const gl_tls_config *trusting) {
   char why[GL_TLS_WHY];
-  gl_tls_settings set = {.server = server, .verify = true};
+  gl_tls_settings set = {.server = server, .verify = true, .trusting = trusting};
   luaL_checkstack(L, 20, op);
   if (lua_istable(L, idx)) (server ? read_server : read_client)(L, idx, &set);
   else if (server) luaL_argerror(L, idx, "tls: a table with a cert expected");
@@ -118,7 +119,19 @@ static gl_tls_config *config_new(lua_State *L, int idx, const char *op, bool ser
   return *at;
 }
 
-/* Asks for nothing that would need a configuration of its own. */
+/* Pushes the configuration of clients without wishes. There is one, for it may be long in the making. */
+static gl_tls_config *push_default(lua_State *L, const char *op) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_client) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, true);
+    config_new(L, lua_gettop(L), op, false, NULL);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &default_client);
+  }
+  return *(gl_tls_config **)lua_touserdata(L, -1);
+}
+
+/* Does it ask for something that needs a configuration of its own? */
 static bool has_wishes(lua_State *L, int idx) {
   static const char *const names[] = {"alpn", "ca", "cert", "key", "verify", NULL};
   bool found = false;
@@ -130,19 +143,12 @@ static bool has_wishes(lua_State *L, int idx) {
 }
 
 gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) {
+  gl_tls_settings set = {.verify = true};
   if (!lua_isboolean(L, idx)) luaL_checktype(L, idx, LUA_TTABLE);
-  if (server || has_wishes(L, idx)) return config_new(L, idx, op, server);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_client) == LUA_TNIL) {
-    config_new(L, idx, op, false);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &default_client);
-  } else if (lua_istable(L, idx)) {
-    gl_tls_settings none = {0};
-    int top = lua_gettop(L);
-    read_client(L, idx, &none); /* for what is no option */
-    lua_settop(L, top);
-  }
-  return *(gl_tls_config **)lua_touserdata(L, -1);
+  if (server) return config_new(L, idx, op, true, NULL);
+  if (lua_istable(L, idx)) read_client(L, idx, &set); /* complains first */
+  gl_tls_config *usual = set.ca || !set.verify ? NULL : push_default(L, op);
+  return has_wishes(L, idx) ? config_new(L, idx, op, false, usual) : usual;
 }
 
 /* ---- what was agreed on ---- */
