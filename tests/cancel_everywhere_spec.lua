@@ -9,6 +9,7 @@ local frames = require "http.frames"
 local fs = require "green.fs"
 local http = require "green.http"
 local net = require "green.net"
+local process = require "green.process"
 local response = require "green.response"
 local task = require "green.task"
 
@@ -73,6 +74,47 @@ function steps.sockets()
     socket:write "hello"
     assert(socket:read() == "HELLO")
   end)
+end
+
+local PEM = process.capture { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+  "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "-", "-out", "-" }.stdout
+
+function steps.secrets()
+  local listener <close> = net.listen("127.0.0.1:0", { tls = { cert = PEM } })
+  task.group(function(g)
+    local socket <close> = net.connect(listener:address(), { tls = { ca = PEM, server_name = "localhost" } })
+    local peer <close> = listener:accept()
+    g:spawn(function()
+      assert(peer:tls().server_name == "localhost")
+      peer:write(peer:read():upper())
+    end)
+    socket:write "hello"
+    assert(socket:read() == "HELLO")
+  end)
+end
+
+function steps.upgrades()
+  local listener <close> = net.listen "127.0.0.1:0"
+  task.group(function(g)
+    local socket <close> = net.connect("localhost:" .. listener:address():match "%d+$")
+    local peer <close> = listener:accept()
+    local other = g:spawn(peer.start_tls, peer, { server = true, cert = PEM })
+    socket:start_tls { ca = PEM }
+    other:join()
+    assert(socket:tls().verified)
+  end)
+end
+
+function steps.datagrams()
+  local socket <close> = net.udp { bind = net.resolve "127.0.0.1"[1] .. ":0" }
+  task.group(function(g)
+    g:spawn(function()
+      task.sleep(0)
+      socket:send_to("hello", socket:address())
+    end)
+    assert(socket:receive() == "hello")
+  end)
+  assert(net.resolve "localhost"[1])
 end
 
 function steps.database(at)

@@ -202,7 +202,8 @@ static bool fill(gl_stream *s) {
 void gl_stream_flush(gl_stream *s) {
   if (s->closing || s->flight) return;
   while (!s->broken && !s->flight && fill(s)) send_out(s);
-  if (s->finish && !s->flight && !s->plain.len) finish_now(s);
+  bool held = s->held && s->half && !s->broken;
+  if (s->finish && !s->flight && !s->plain.len && !held) finish_now(s);
 }
 
 void gl_stream_touch(gl_stream *s) {

@@ -51,6 +51,7 @@ struct gl_stream {
   gl_buf out;        /* to be written at the end of the turn */
   gl_flight *flight; /* what the kernel did not take at once */
   gl_turn turn;
+  bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
   bool ended;   /* end was told */
   bool broken;  /* a write failed: output is thrown away */

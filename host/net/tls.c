@@ -111,7 +111,7 @@ static void on_limit(gl_timer *timer) {
 /* ---- the filter ---- */
 
 static void handshake_over(tls *t, int status) {
-  t->shaking = false;
+  t->shaking = t->stream->held = false;
   t->secured = status == 0;
   gl_timer_drop(&t->stream->host->clock, &t->limit);
   if (t->ready) t->ready(t->stream, status);
@@ -231,6 +231,7 @@ bool gl_tls_begin(gl_stream *s, const gl_tls_start *start) {
   t->config->refs++;
   s->filter = &tls_filter;
   s->filtering = t;
+  s->held = true;
   if (t->config->server) SSL_set_accept_state(t->ssl);
   else SSL_set_connect_state(t->ssl);
   int err = gl_timer_arm(&s->host->clock, &t->limit, start->timeout) ? gl_stream_read(s) : UV_ENOMEM;

@@ -168,6 +168,7 @@ static SSL_CTX *context_new(gl_tls_config *c, const gl_tls_settings *set, char w
   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory of ours */
   SSL_CTX_set_verify(ctx, verify_mode(set), NULL);
   SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"greenlua", 8); /* resuming with client certificates asks for one */
   if (set->server && c->alpn) SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, c);

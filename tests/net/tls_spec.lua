@@ -199,6 +199,20 @@ describe("a TLS connection", function()
     accepting:join()
   end)
 
+  it("ends properly when it was shut down before the handshake was over", function()
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site() })
+    local accepting = task.spawn(function()
+      local server <close> = listener:accept(WAIT)
+      server:shutdown()
+      return read_all(server)
+    end)
+    local client <close> = net.connect(listener:address(), { tls = trusting() })
+    assert.is_nil(client:read(1, WAIT))
+    client:write "still read"
+    client:shutdown()
+    assert.equal("still read", accepting:join())
+  end)
+
   it("makes a writer wait while the other side does not read, and goes on", function()
     connected(function(client, server)
       local large, written = noise(4 * 1024 * 1024, 4), 0
