@@ -76,9 +76,11 @@ static void read_server(lua_State *L, int idx, gl_tls_settings *set) {
   gl_options_check(L, idx, names);
   read_identity(L, idx, set);
   set->ca = gl_options_string(L, idx, "client_ca");
-  if (lua_getfield(L, idx, "verify_client") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "optional") == 0) set->optional = true;
-  else if (!lua_isnil(L, -1) && !(lua_isboolean(L, -1) && lua_toboolean(L, -1))) luaL_argerror(L, idx, "verify_client: true or \"optional\" expected");
-  if (!lua_isnil(L, -1) && !set->ca) luaL_argerror(L, idx, "verify_client: client_ca expected, too");
+  int type = lua_getfield(L, idx, "verify_client");
+  set->optional = type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "optional") == 0;
+  bool demanded = type == LUA_TBOOLEAN && lua_toboolean(L, -1);
+  if (type != LUA_TNIL && !demanded && !set->optional) luaL_argerror(L, idx, "verify_client: true or \"optional\" expected");
+  if (type != LUA_TNIL && !set->ca) luaL_argerror(L, idx, "verify_client: client_ca expected, too");
   push_alpn(L, idx, set);
 }
 

@@ -1,118 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/udp.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/check.h"
 #include "core/error.h"
-#include "core/op.h"
-#include "net/address.h"
 #include "net/class.h"
+#include "net/datagrams.h"
 #include "net/options.h"
 
 #define UDP "green.udp"
-#define QUEUE_BYTES ((size_t)4 * 1024 * 1024)
 #define LONGEST_V4 65507 /* 65535 without the headers of IP and UDP */
 #define LONGEST_V6 65527
 
-typedef struct datagram {
-  struct datagram *next;
-  struct sockaddr_storage from;
-  bool truncated;
-  size_t n;
-  char bytes[];
-} datagram;
+static gl_datagrams *check_udp(lua_State *L) { return *(gl_datagrams **)luaL_checkudata(L, 1, UDP); }
 
-typedef struct udp {
-  uv_udp_t uv;
-  gl_host *host;
-  datagram *first, **last; /* received, not asked for */
-  size_t bytes;            /* in them */
-  lua_Integer count, limit;
-  size_t longest;          /* of a datagram, received */
-  gl_op *reader;           /* until its result was taken */
-  int family;
-  int error;               /* that the network reported and nobody was told yet */
-  bool receiving;
-  bool closed;
-  uint32_t refs;           /* the handle, libuv, each op */
-  char address[GL_ADDRESS_MAX];
-  char peer[GL_ADDRESS_MAX]; /* "" = not connected */
-} udp;
-
-static void unref(udp *u) {
-  if (--u->refs > 0) return;
-  for (datagram *d = u->first, *next; d; d = next) {
-    next = d->next;
-    free(d);
-  }
-  free(u);
-}
-
-static udp *check_udp(lua_State *L) { return *(udp **)luaL_checkudata(L, 1, UDP); }
-
-static int raise_udp(lua_State *L, const char *op, const udp *u, int status) {
+static int raise_udp(lua_State *L, const char *op, const gl_datagrams *u, int status) {
   if (u->closed) return gl_error_raise(L, op, "ECLOSED", "%s: the socket was closed", u->address);
   return gl_error_status(L, op, status, *u->peer ? u->peer : u->address);
 }
 
 /* ---- receiving ---- */
 
-static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
-  (void)hint;
-  udp *u = handle->data;
-  *buf = uv_buf_init(u->host->scratch, (unsigned)u->longest);
-}
-
-static void wake(gl_op *op) {
-  if (op && !op->done) gl_op_done(op, 0);
-}
-
-static void on_datagram(uv_udp_t *uv, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags) {
-  udp *u = uv->data;
-  if (n == 0 && !from) return; /* that was all for now */
-  if (n < 0) {
-    u->error = (int)n;
-  } else {
-    datagram *d = malloc(sizeof *d + (size_t)n);
-    if (!d) return; /* lost, as datagrams may be */
-    d->next = NULL;
-    d->n = (size_t)n;
-    d->truncated = (flags & UV_UDP_PARTIAL) != 0;
-    memcpy(&d->from, from, from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-    memcpy(d->bytes, buf->base, d->n);
-    *u->last = d;
-    u->last = &d->next;
-    u->count++;
-    u->bytes += d->n;
-  }
-  if (u->count >= u->limit || u->bytes >= QUEUE_BYTES) {
-    uv_udp_recv_stop(uv);
-    u->receiving = false;
-  }
-  wake(u->reader);
-}
-
-static int receive(udp *u) {
-  if (u->receiving) return 0;
-  int err = uv_udp_recv_start(&u->uv, on_alloc, on_datagram);
-  u->receiving = err == 0;
-  return err;
-}
-
-static void drop_first(udp *u) {
-  datagram *d = u->first;
-  if (!(u->first = d->next)) u->last = &u->first;
-  u->count--;
-  u->bytes -= d->n;
-  free(d);
-  if (u->count <= u->limit / 2 && u->bytes < QUEUE_BYTES / 2) receive(u);
-}
-
-static int push_datagram(lua_State *L, udp *u, const char *op, bool from) {
+static int push_datagram(lua_State *L, gl_datagrams *u, const char *op, bool from) {
   char text[GL_ADDRESS_MAX];
-  const datagram *d = u->first;
+  const gl_datagram *d = u->first;
   int n = 1, err = u->error;
   if (u->closed) return raise_udp(L, op, u, UV_ECANCELED);
   if (!d) {
@@ -126,17 +36,17 @@ static int push_datagram(lua_State *L, udp *u, const char *op, bool from) {
     lua_pushstring(L, text);
     n++;
   }
-  if (d->truncated) {
+  if (d->cut) {
     lua_pushboolean(L, true);
     n++;
   }
-  drop_first(u);
+  gl_datagrams_shift(u);
   return n;
 }
 
 typedef struct receive_op {
   gl_op op;
-  udp *u;
+  gl_datagrams *u;
   bool from;
 } receive_op;
 
@@ -151,13 +61,13 @@ static void cancel_receive(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static void free_receive(gl_op *op) { unref(((receive_op *)op)->u); }
+static void free_receive(gl_op *op) { gl_datagrams_unref(((receive_op *)op)->u); }
 
 static const gl_optype receive_type = {"net.receive", push_receive, cancel_receive, free_receive};
 static const gl_optype receive_from_type = {"net.receive_from", push_receive, cancel_receive, free_receive};
 
 static int await_datagram(lua_State *L, const gl_optype *type, bool from) {
-  udp *u = check_udp(L);
+  gl_datagrams *u = check_udp(L);
   double timeout = gl_check_timeout(L, 2, 30);
   if (u->reader) return gl_error_raise(L, type->name, "EBUSY", "%s: another task is receiving here", u->address);
   if (u->first || u->error || u->closed) return push_datagram(L, u, type->name, from);
@@ -180,7 +90,7 @@ static int udp_receive_from(lua_State *L) { return await_datagram(L, &receive_fr
 typedef struct send_op {
   gl_op op;
   uv_udp_send_t req;
-  udp *u;
+  gl_datagrams *u;
 } send_op;
 
 static int push_send(lua_State *L, gl_op *op) {
@@ -188,7 +98,7 @@ static int push_send(lua_State *L, gl_op *op) {
   return 0;
 }
 
-static void free_send(gl_op *op) { unref(((send_op *)op)->u); }
+static void free_send(gl_op *op) { gl_datagrams_unref(((send_op *)op)->u); }
 
 /* What libuv has queued cannot be taken back; the op keeps the bytes. */
 static const gl_optype send_type = {"net.send", push_send, NULL, free_send};
@@ -196,12 +106,13 @@ static const gl_optype send_to_type = {"net.send_to", push_send, NULL, free_send
 
 static void on_sent(uv_udp_send_t *req, int status) { gl_op_done(&GL_CONTAINER(req, send_op, req)->op, status); }
 
-static int send_bytes(lua_State *L, const gl_optype *type, udp *u, const struct sockaddr *to, double timeout) {
+static int send_bytes(lua_State *L, const gl_optype *type, gl_datagrams *u, const struct sockaddr *to, double timeout) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
   int longest = u->family == AF_INET6 ? LONGEST_V6 : LONGEST_V4;
   if (u->closed) return raise_udp(L, type->name, u, UV_ECANCELED);
-  if (n > (size_t)longest) return gl_error_raise(L, type->name, "EMSGSIZE", "%s: a datagram of %I bytes is too long (%d at most)", u->address, (LUAI_UACINT)n, longest);
+  if (n > (size_t)longest)
+    return gl_error_raise(L, type->name, "EMSGSIZE", "%s: a datagram of %I bytes is too long (%d at most)", u->address, (LUAI_UACINT)n, longest);
   uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
   int err = uv_udp_try_send(&u->uv, &buf, 1, to);
   if (err >= 0) return 0;
@@ -227,7 +138,7 @@ static void check_address(lua_State *L, int idx, const char *op, int family, gl_
 
 /* udp:send_to(bytes, address [, timeout]) */
 static int udp_send_to(lua_State *L) {
-  udp *u = check_udp(L);
+  gl_datagrams *u = check_udp(L);
   gl_address to;
   double timeout = gl_check_timeout(L, 4, 30);
   luaL_checkstring(L, 2);
@@ -237,32 +148,19 @@ static int udp_send_to(lua_State *L) {
 
 /* ---- the rest of its methods ---- */
 
-static void name_it(udp *u) {
-  struct sockaddr_storage sa;
-  int len = sizeof sa;
-  if (uv_udp_getsockname(&u->uv, (struct sockaddr *)&sa, &len) == 0) gl_address_text((struct sockaddr *)&sa, u->address);
-}
-
-static int connect_to(udp *u, const gl_address *to) {
-  int err = uv_udp_connect(&u->uv, (const struct sockaddr *)&to->ip);
-  if (!err) gl_address_text((const struct sockaddr *)&to->ip, u->peer);
-  name_it(u); /* a route was chosen, and with it an address of ours */
-  return err;
-}
-
 /* udp:connect(address): only datagrams from there arrive, and send needs no address. Once: to undo it, Linux would take
  * away the port as well. */
 static int udp_connect(lua_State *L) {
-  udp *u = check_udp(L);
+  gl_datagrams *u = check_udp(L);
   gl_address to;
   check_address(L, 2, "net.udp", u->family, &to);
   if (u->closed) return raise_udp(L, "net.udp", u, UV_ECANCELED);
-  int err = connect_to(u, &to);
+  int err = gl_datagrams_connect(u, &to);
   return err ? gl_error_status(L, "net.udp", err, lua_tostring(L, 2)) : 0;
 }
 
 static int membership(lua_State *L, uv_membership what) {
-  udp *u = check_udp(L);
+  gl_datagrams *u = check_udp(L);
   const char *group = luaL_checkstring(L, 2), *interface = luaL_optstring(L, 3, NULL);
   if (u->closed) return raise_udp(L, "net.udp", u, UV_ECANCELED);
   int err = uv_udp_set_membership(&u->uv, group, interface, what);
@@ -280,70 +178,31 @@ static int udp_address(lua_State *L) {
 }
 
 static int udp_peer(lua_State *L) {
-  const udp *u = check_udp(L);
+  const gl_datagrams *u = check_udp(L);
   if (*u->peer) lua_pushstring(L, u->peer);
   else lua_pushnil(L);
   return 1;
 }
 
-static void on_closed(uv_handle_t *handle) {
-  udp *u = handle->data;
-  u->host->census.handles--;
-  unref(u);
-}
-
-static void close_udp(udp *u) {
-  if (u->closed) return;
-  u->closed = true;
-  uv_close((uv_handle_t *)&u->uv, on_closed);
-  wake(u->reader);
-}
-
 static int udp_close(lua_State *L) {
-  close_udp(check_udp(L));
+  gl_datagrams_close(check_udp(L));
   return 0;
 }
 
 static int udp_gc(lua_State *L) {
-  udp **handle = luaL_checkudata(L, 1, UDP);
-  udp *u = *handle;
+  gl_datagrams **handle = luaL_checkudata(L, 1, UDP);
+  gl_datagrams *u = *handle;
   if (!u) return 0;
   *handle = NULL;
-  close_udp(u);
-  unref(u);
+  gl_datagrams_close(u);
+  gl_datagrams_unref(u);
   return 0;
 }
 
 /* ---- making one ---- */
 
-/* Closed from the start, until libuv has it. */
-static udp *udp_new(lua_State *L) {
-  udp **handle = lua_newuserdatauv(L, sizeof *handle, 0);
-  *handle = NULL;
-  luaL_setmetatable(L, UDP);
-  udp *u = calloc(1, sizeof *u);
-  if (!u) luaL_error(L, "not enough memory");
-  *handle = u;
-  u->host = gl_host_of(L);
-  u->last = &u->first;
-  u->closed = true;
-  u->refs = 1;
-  return u;
-}
-
-static int start(udp *u, const gl_address *address, unsigned flags) {
-  int err = uv_udp_init(&u->host->loop, &u->uv);
-  if (err) return err;
-  u->uv.data = u;
-  u->family = address->family;
-  u->closed = false;
-  u->refs++;
-  u->host->census.handles++;
-  return uv_udp_bind(&u->uv, (const struct sockaddr *)&address->ip, flags);
-}
-
 /* Options that are a call each; 0 or UV_E*. All were checked. */
-static int configure(lua_State *L, udp *u, int idx) {
+static int configure(lua_State *L, gl_datagrams *u, int idx) {
   int err = 0;
   lua_Integer ttl = gl_options_integer(L, idx, "ttl", 0, 1, 255), hops = gl_options_integer(L, idx, "multicast_ttl", 0, 0, 255);
   lua_Integer room = gl_options_integer(L, idx, "receive_buffer", 0, 1, INT32_MAX);
@@ -367,28 +226,35 @@ static bool read_addresses(lua_State *L, gl_address *at, gl_address *to) {
   return connects;
 }
 
+static gl_datagrams *push_new(lua_State *L) {
+  gl_datagrams **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL;
+  luaL_setmetatable(L, UDP);
+  *handle = gl_datagrams_new(gl_host_of(L));
+  if (!*handle) luaL_error(L, "not enough memory");
+  return *handle;
+}
+
 int gl_net_udp(lua_State *L) {
-  static const char *const names[] = {"bind", "broadcast", "connect", "ipv6_only", "max", "multicast_interface", "multicast_loop", "multicast_ttl",
-                                      "queue", "receive_buffer", "reuse_address", "ttl", NULL};
+  static const char *const names[] = {"bind", "broadcast", "connect", "ipv6_only", "max", "multicast_interface", "multicast_loop",
+                                      "multicast_ttl", "queue", "receive_buffer", "reuse_address", "ttl", NULL};
   gl_address at, to;
   lua_settop(L, 1);
   gl_options_check(L, 1, names);
-  bool connects = read_addresses(L, &at, &to);
-  unsigned flags = (gl_options_bool(L, 1, "reuse_address", false) ? UV_UDP_REUSEADDR : 0) | (gl_options_bool(L, 1, "ipv6_only", false) ? UV_UDP_IPV6ONLY : 0);
-  udp *u = udp_new(L);
+  bool connects = read_addresses(L, &at, &to), shared = gl_options_bool(L, 1, "reuse_address", false);
+  unsigned flags = (shared ? UV_UDP_REUSEADDR : 0) | (gl_options_bool(L, 1, "ipv6_only", false) ? UV_UDP_IPV6ONLY : 0);
+  gl_datagrams *u = push_new(L);
   int handle = lua_gettop(L);
   u->longest = (size_t)gl_options_integer(L, 1, "max", GL_SCRATCH, 1, GL_SCRATCH);
-  u->limit = gl_options_integer(L, 1, "queue", 1024, 1, 1000000);
-  gl_address_text((const struct sockaddr *)&at.ip, u->address);
-  int err = start(u, &at, flags);
+  u->limit = (size_t)gl_options_integer(L, 1, "queue", 1024, 1, 1000000);
+  int err = gl_datagrams_open(u, &at, flags);
   if (!err) err = configure(L, u, 1);
-  if (!err && connects) err = connect_to(u, &to);
-  if (!err) err = receive(u);
+  if (!err && connects) err = gl_datagrams_connect(u, &to);
+  if (!err) err = gl_datagrams_receive(u);
   if (err) {
-    close_udp(u);
+    gl_datagrams_close(u);
     return gl_error_status(L, "net.udp", err, u->address);
   }
-  name_it(u);
   lua_settop(L, handle);
   return 1;
 }

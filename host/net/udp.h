@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Datagrams for scripts. What arrives waits in order, up to a limit; then the kernel keeps what fits, and drops the rest.
+ * Datagrams for scripts.
  */
 #ifndef GL_NET_UDP_H
 #define GL_NET_UDP_H
