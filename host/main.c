@@ -7,6 +7,7 @@
 
 #include "core/host.h"
 #include "core/inspect.h"
+#include "core/memory.h"
 #include "core/preempt.h"
 #include "modules.h"
 #include "options.h"
@@ -40,6 +41,7 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   gl_modules_open(h->L, options.noenv);
+  gl_memory_limit(h, options.max_memory);
   gl_preempt_start(h);
   gl_inspect_start(h);
   int code = gl_script_run(h, &options);

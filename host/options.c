@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +23,7 @@ static const char options_text[] =
   "  --listen ADDR    serve on host:port, [ipv6]:port or unix:/path instead of\n"
   "                   127.0.0.1:8080; may be given several times\n"
   "  --grace SECONDS  when stopped, let requests finish for so long (default 10)\n"
+  "  --max-memory SIZE  no more memory than SIZE bytes, or with K, M or G\n"
   "  --help           show this help\n"
   "  --               stop handling options\n"
   "  -                stop handling options and execute stdin\n";
@@ -41,7 +45,8 @@ static const struct {
   int code;
   bool argument;
 } long_options[] = {
-  {"listen", GL_OPT_LISTEN, true}, {"grace", GL_OPT_GRACE, true}, {"version", GL_OPT_VERSION, false}, {"help", GL_OPT_HELP, false},
+  {"listen", GL_OPT_LISTEN, true}, {"grace", GL_OPT_GRACE, true}, {"max-memory", GL_OPT_MAX_MEMORY, true},
+  {"version", GL_OPT_VERSION, false}, {"help", GL_OPT_HELP, false},
 };
 
 static int next_long(char **argv, int *at, const char **value) {
@@ -83,7 +88,9 @@ int gl_options_next(char **argv, int *at, const char **value) {
 }
 
 static bool usage(const char *bad) {
-  bool lacks = strcmp(bad, "-e") == 0 || strcmp(bad, "-l") == 0 || strcmp(bad, "--listen") == 0 || strcmp(bad, "--grace") == 0;
+  static const char *const takers[] = {"-e", "-l", "--listen", "--grace", "--max-memory"};
+  bool lacks = false;
+  for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) lacks |= strcmp(bad, takers[i]) == 0;
   fprintf(stderr, lacks ? "greenlua: '%s' needs argument\n" : "greenlua: unrecognized option '%s'\n", bad);
   fprintf(stderr, "usage: greenlua [options] [script [args]]\nAvailable options are:\n%s", options_text);
   return false;
@@ -94,6 +101,23 @@ static bool parse_grace(gl_options *o, const char *text) {
   o->grace = strtod(text, &end);
   if (end != text && !*end && o->grace >= 0 && o->grace <= 1e9) return true;
   fprintf(stderr, "greenlua: --grace: '%s' is not a number of seconds\n", text);
+  return false;
+}
+
+/* Less would not do for the host itself. */
+#define LEAST ((size_t)1 << 20)
+
+static bool parse_size(size_t *size, const char *text) {
+  static const char units[] = "KMG";
+  char *end;
+  errno = 0;
+  unsigned long long n = strtoull(text, &end, 10);
+  const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+  int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+  bool ok = isdigit((unsigned char)*text) && !errno && (unit ? !end[1] : !*end) && n <= SIZE_MAX >> shift;
+  *size = ok ? (size_t)n << shift : 0;
+  if (*size >= LEAST) return true;
+  fprintf(stderr, ok ? "greenlua: --max-memory: '%s' is less than 1M\n" : "greenlua: --max-memory: '%s' is not a number of bytes, nor one with K, M or G\n", text);
   return false;
 }
 
@@ -108,6 +132,9 @@ bool gl_options_parse(gl_options *o, int argc, char **argv) {
       case GL_OPT_LISTEN: o->listens++; break;
       case GL_OPT_GRACE:
         if (!parse_grace(o, value)) return false;
+        break;
+      case GL_OPT_MAX_MEMORY:
+        if (!parse_size(&o->max_memory, value)) return false;
         break;
       case GL_OPT_HELP: help = true; break;
       case GL_OPT_VERSION: o->version = o->quit = true; break;

@@ -6,12 +6,14 @@
 #define GL_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct gl_options {
   int argc;
   char **argv;
   int script;       /* index of the script in argv; argc = there is none */
   int listens;      /* how many --listen there are */
+  size_t max_memory; /* bytes; 0 = no limit */
   double grace;     /* seconds a server that stops lets its requests finish */
   bool interactive; /* -i */
   bool chunks;      /* -e */
@@ -21,7 +23,7 @@ typedef struct gl_options {
 } gl_options;
 
 /* What gl_options_next returns beside the letter of a short option. */
-enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_VERSION, GL_OPT_HELP };
+enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_MAX_MEMORY, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* The option at argv[*at], stepping *at past it; its argument in *value. At GL_OPT_END *at is the index of
  * the script (or argc), at GL_OPT_BAD that of what is wrong. */

@@ -121,6 +121,12 @@ describe("flags:", function()
     fails("greenlua: '-e' needs argument\n", "$lua -e")
     fails("greenlua: '-l' needs argument\n", "$lua -l")
     fails("greenlua: '--listen' needs argument\n", "$lua --listen")
+    fails("greenlua: '--max-memory' needs argument\n", "$lua --max-memory")
+    for _, size in ipairs { "much", "-1", "1.5G", "64MB", "''", "99999999999G" } do
+      fails(("greenlua: --max-memory: '%s' is not a number of bytes, nor one with K, M or G\n"):format(size:gsub("'", "")),
+        "$lua --max-memory " .. size .. " -v")
+    end
+    fails("greenlua: --max-memory: '1000K' is less than 1M\n", "$lua --max-memory 1000K -v")
     fails("greenlua: --grace: 'soon' is not a number of seconds\n", "$lua --grace soon a.lua")
   end)
 end)

@@ -44,10 +44,10 @@ function Process:__close()
   if not self.ended then self:stop "KILL" end
 end
 
--- options: listen = the address (127.0.0.1, any port)
+-- options: listen = the address (127.0.0.1, any port), flags = more options of the command line
 return function(script, env, options)
-  local command = ("echo $$; exec env %s %s --listen %s %s 2>&1")
-    :format(environment(env), quote(interpreter), options and options.listen or "127.0.0.1:0", script)
+  local command = ("echo $$; exec env %s %s %s --listen %s %s 2>&1"):format(environment(env), quote(interpreter),
+    options and options.flags or "", options and options.listen or "127.0.0.1:0", script)
   local process = setmetatable({ pipe = assert(io.popen(command)) }, Process)
   process.pid = process.pipe:read "n"
   process.pipe:read "l"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * Small blocks for one thread: free lists by size, carved from larger pieces. A tenth of malloc's work and none of
- * its headers, which is most of what a waiting request weighs. Blocks above GL_SMALL go to malloc. Memory of small
- * blocks stays with the host until it closes, to be used again.
+ * its headers, which is most of what a waiting request weighs. Blocks above GL_SMALL go to malloc. Pieces of which
+ * nothing is left in use are given back when much lies idle and more is asked for (gl_alloc_trim).
  */
 #ifndef GL_CORE_ALLOC_H
 #define GL_CORE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define GL_SMALL 1024
@@ -16,23 +17,47 @@ typedef struct gl_block {
   struct gl_block *next;
 } gl_block;
 
+typedef struct gl_piece {
+  struct gl_piece *next;
+  size_t idle; /* bytes of it in the free lists: only while these are counted */
+} gl_piece;
+
 typedef struct gl_alloc {
   gl_block *spare[GL_SMALL / GL_GRAIN + 1]; /* by size in grains */
-  gl_block *pieces;                         /* what the blocks were carved from */
+  gl_piece *pieces;                         /* what the blocks were carved from */
   char *at, *end;                           /* the rest of the newest piece */
+  size_t npieces;
+  size_t fresh;                             /* bytes got from malloc since idle pieces were looked for */
+  size_t most;                              /* bytes to hold at most, if idle pieces can be found */
+  size_t taken, given;                      /* bytes ever; the difference is in use */
+  size_t large;                             /* bytes in use above GL_SMALL */
+  size_t edge;                              /* more than this in use: `admits` is asked */
+  bool (*admits)(struct gl_alloc *a, size_t more, bool lua);
 } gl_alloc;
+
+/* Nothing is taken yet, and nothing limited. */
+void gl_alloc_init(gl_alloc *a);
+
+/* Bytes in use. */
+static inline size_t gl_alloc_used(const gl_alloc *a) { return a->taken - a->given; }
+
+/* Bytes held: those in use, and idle small blocks. */
+size_t gl_alloc_held(const gl_alloc *a);
 
 /* `n` bytes, aligned for anything. NULL: out of memory. */
 void *gl_take(gl_alloc *a, size_t n);
 
-/* The same, zeroed. */
+/* The same, zeroed, or NULL when it is not admitted. */
 void *gl_take_zeroed(gl_alloc *a, size_t n);
 
 /* Give back a block of `n` bytes; NULL is harmless. */
 void gl_give(gl_alloc *a, void *block, size_t n);
 
-/* A lua_Alloc; `ud` is a gl_alloc. */
+/* A lua_Alloc; `ud` is a gl_alloc. NULL when it is not admitted: Lua then collects garbage and asks once more. */
 void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want);
+
+/* Give back the pieces that are idle. Takes time: it looks at each idle block. */
+void gl_alloc_trim(gl_alloc *a);
 
 /* Give everything back at once. */
 void gl_alloc_free(gl_alloc *a);

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/inspect.h"
+#include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
 #include "core/stack.h"
@@ -34,6 +35,8 @@ gl_host *gl_host_new(void) {
     free(h);
     return NULL;
   }
+  gl_alloc_init(&h->alloc);
+  gl_memory_watch(h);
   h->max_parked = MAX_PARKED;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
   h->scratch = malloc(GL_SCRATCH);

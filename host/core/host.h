@@ -50,6 +50,23 @@ typedef struct gl_census {
   int64_t pins;    /* Lua values held by ops */
 } gl_census;
 
+/* How much memory may be used (core/memory.h). */
+typedef struct gl_memory {
+  size_t limit;     /* bytes; 0 = none */
+  size_t mark;      /* what was taken when `charged` got its turn */
+  gl_task *charged; /* whose turn it is, or was */
+} gl_memory;
+
+/* What tests ordered to go wrong (core/fault.h). */
+typedef struct gl_fault {
+  gl_task *waiter; /* whose waits are counted */
+  gl_task *taker;  /* whose allocations are */
+  uint32_t waits;  /* until the one that is interrupted; 0 = it was */
+  uint32_t takes;  /* until the one that is refused; 0 = it was */
+  int outcome;     /* of that wait: GL_CANCELLED or GL_OVERDUE */
+  size_t refused;  /* bytes just refused, which Lua asks for again */
+} gl_fault;
+
 /* A coroutine that ran to its end and can run again. */
 typedef struct gl_spare {
   lua_State *co;
@@ -82,7 +99,9 @@ struct gl_host {
   int64_t jobs;         /* on the thread pool now (core/work.h) */
   gl_census census;
   gl_clock clock;
-  gl_alloc alloc;       /* small blocks: Lua's, tasks, ops */
+  gl_alloc alloc;       /* Lua's memory, tasks, ops */
+  gl_memory memory;
+  gl_fault fault;
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
   uint64_t alarm_due;   /* what it is set to, ns; 0 = it has to be set */
   gl_stack *stack;      /* the C stack we stand on */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/fault.h"
 #include "core/host.h"
 #include "core/op.h"
 #include "core/preempt.h"
@@ -51,9 +52,33 @@ static int debug_cancel_at(lua_State *L) {
   int which = luaL_checkoption(L, 2, "cancel", how);
   gl_task *t = gl_host_of(L)->task;
   if (!t) return luaL_error(L, "outside of a task");
-  lua_pushinteger(L, t->fuse);
-  t->fuse = (uint32_t)n;
-  t->fuse_outcome = which == 0 ? GL_CANCELLED : GL_OVERDUE;
+  lua_pushinteger(L, gl_fault_wait(t->host, (uint32_t)n, which == 0 ? GL_CANCELLED : GL_OVERDUE));
+  return 1;
+}
+
+/* fail_alloc(n): for tests: refuses the running task its n-th allocation from now. 0: none. Returns how many were still
+ * to go, of the last call. */
+static int debug_fail_alloc(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "a number of allocations >= 0 expected");
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) return luaL_error(L, "outside of a task");
+  lua_pushinteger(L, gl_fault_alloc(t->host, (uint32_t)n));
+  return 1;
+}
+
+/* memory() -> { used=, held=, limit= } in bytes: what Lua, tasks and ops use, what is held for them, and --max-memory */
+static int debug_memory(lua_State *L) {
+  const gl_host *h = gl_host_of(L);
+  size_t used = gl_alloc_used(&h->alloc), held = gl_alloc_held(&h->alloc);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, (lua_Integer)used);
+  lua_setfield(L, -2, "used");
+  lua_pushinteger(L, (lua_Integer)held);
+  lua_setfield(L, -2, "held");
+  if (!h->memory.limit) return 1;
+  lua_pushinteger(L, (lua_Integer)h->memory.limit);
+  lua_setfield(L, -2, "limit");
   return 1;
 }
 
@@ -178,8 +203,8 @@ void gl_inspect_print(const gl_host *h) {
 
 int gl_open_debug(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"cancel_at", debug_cancel_at}, {"census", debug_census}, {"preempted", debug_preempted},
-    {"report_stalls", debug_report_stalls}, {"tasks", debug_tasks}, {NULL, NULL},
+    {"cancel_at", debug_cancel_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
+    {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {"tasks", debug_tasks}, {NULL, NULL},
   };
   luaL_newlib(L, functions);
   return 1;

@@ -13,7 +13,8 @@ void gl_inspect_start(gl_host *h);
 /* No more. Before gl_host_close. */
 void gl_inspect_stop(gl_host *h);
 
-/* green.debug: cancel_at(n [, how]), tasks(), preempted(), report_stalls(on), census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now. */
+/* green.debug: census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now; memory() -> { used=, held=, limit= };
+ * tasks(), preempted(), report_stalls(on); for tests cancel_at(n [, how]) and fail_alloc(n). */
 int gl_open_debug(lua_State *L);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/scope.h"
 #include "core/stack.h"
 #include "core/task.h"
@@ -194,17 +195,6 @@ void gl_pause(gl_host *h, gl_task *t) {
   leave(h, t, to);
 }
 
-/* For tests: cancel the task, or end its time, in this wait. */
-static void blow_fuse(gl_task *t) {
-  if (!t->fuse || --t->fuse > 0) return;
-  if (t->fuse_outcome == GL_CANCELLED) {
-    gl_task_cancel(t);
-  } else {
-    t->deadline = 1; /* long past */
-    if (gl_scope_check(t) == GL_OVERDUE) gl_op_detach(t->op, GL_OVERDUE);
-  }
-}
-
 int gl_await(lua_State *L, gl_op *op, double timeout) {
   gl_host *h = op->host;
   gl_task *t = h->task;
@@ -223,7 +213,7 @@ int gl_await(lua_State *L, gl_op *op, double timeout) {
   }
   op->task = t;
   t->state = GL_TASK_WAITING;
-  blow_fuse(t);
+  if (h->fault.waiter) gl_fault_in_wait(t);
   if (L == h->running && lua_isyieldable(L)) {
     h->awaiting = true;
     return lua_yieldk(L, 0, (lua_KContext)t, await_k);

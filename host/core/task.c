@@ -7,6 +7,8 @@
 #include "core/belonging.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "core/fault.h"
+#include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
 #include "core/scope.h"
@@ -17,8 +19,9 @@
 
 static int new_coroutine(lua_State *L) {
   gl_task *t = lua_touserdata(L, 1);
-  t->co = lua_newthread(L);
-  t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_State *co = lua_newthread(L);
+  t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX); /* may fail: it has a coroutine only then */
+  t->co = co;
   return 0;
 }
 
@@ -115,6 +118,7 @@ void gl_task_unref(gl_task *t) {
   if (--t->refs > 0) return;
   GL_CHECK(t->state == GL_TASK_ENDED);
   release_coroutine(t);
+  gl_memory_forget(t->host, t);
   free(t->trace);
   gl_give(&t->host->alloc, t, sizeof *t);
 }
@@ -125,6 +129,12 @@ static void wake_joiners(gl_task *t) {
     gl_op_done(op, 0);
   }
   t->joiners = NULL;
+}
+
+/* What is raised at a C module that yielded by itself, to nobody. Protected, unlike the step it ends. */
+static int push_astray(lua_State *L) {
+  lua_pushliteral(L, "attempt to yield from outside a coroutine");
+  return 1;
 }
 
 static int take_trace(lua_State *L) {
@@ -144,11 +154,14 @@ static int take_trace(lua_State *L) {
 /* A coroutine that failed stands as it fell: its frames tell where, and its to-be-closed variables are
  * open. They may wait (that parks: we are on the driver's own frames). The error is then alone on it. */
 static int close_variables(gl_task *t) {
-  lua_State *L = t->host->L;
+  gl_host *h = t->host;
+  lua_State *L = h->L;
   t->doomed = 0; /* nothing can catch any more; they get their time */
+  h->running = NULL; /* the trace is ours: it may take what memory the task could not */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* out of memory: no trace */
+  h->running = t->co;
   return lua_resetthread(t->co);
 }
 
@@ -157,6 +170,7 @@ static void finish(gl_task *t, int status, int nresults) {
   t->state = GL_TASK_ENDED;
   t->status = (uint8_t)status;
   t->nresults = nresults;
+  gl_fault_forget(t->host, t);
   if (t->spent) gl_op_free(t->spent);
   t->spent = NULL;
   while (t->scope) gl_scope_leave(t->host, t->scope);
@@ -170,6 +184,7 @@ static void finish(gl_task *t, int status, int nresults) {
 }
 
 void gl_task_step(gl_host *h, gl_task *t) {
+  if (h->memory.limit) gl_memory_charge(h, t);
   h->task = t;
   h->steps++;
   t->state = GL_TASK_RUNNING;
@@ -198,12 +213,13 @@ void gl_task_step(gl_host *h, gl_task *t) {
     return;
   }
   if (status != LUA_OK) {
-    bool yielded = status == LUA_YIELD; /* a C module yielded by itself, to nobody */
+    bool yielded = status == LUA_YIELD;
     status = close_variables(t);
     nresults = 1;
     if (yielded && status == LUA_OK) {
-      lua_pushliteral(t->co, "attempt to yield from outside a coroutine");
-      status = LUA_ERRRUN;
+      lua_pushcfunction(t->co, push_astray);
+      status = lua_pcall(t->co, 0, 1, 0);
+      if (status == LUA_OK) status = LUA_ERRRUN;
     }
   }
   h->task = NULL;

@@ -42,7 +42,7 @@ struct gl_task {
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
   uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
-  uint32_t fuse;          /* so many ops from now it is interrupted, by `fuse_outcome` (green.debug.cancel_at); 0 = never */
+  uint32_t asked;         /* memory it asked for lately, in grains, when there is a limit (core/memory.h) */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
   uint64_t id;            /* serial number, never used twice */
@@ -57,7 +57,7 @@ struct gl_task {
   uint8_t state;          /* gl_task_state */
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
-  uint8_t fuse_outcome;   /* GL_CANCELLED or GL_OVERDUE */
+  uint8_t asked_when;     /* which while that was */
   bool cancelled : 1;     /* sticky: each further await raises */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */

@@ -16,6 +16,7 @@
 #define LINGER_SECONDS 2.0
 #define FRAMING_RATIO 16               /* a chunk of one byte takes six more */
 #define OVERTIME "the request took too long"
+#define NO_MEMORY "not enough memory"
 
 static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
 
@@ -202,6 +203,10 @@ static void fail(gl_conn *c, gl_task *t) {
   if (c->timed_out) {
     f.status = 503;
     snprintf(f.reason, sizeof f.reason, "%s", OVERTIME);
+  } else if (!c->req) { /* it did not even begin */
+    f.status = 503;
+    snprintf(f.reason, sizeof f.reason, "%s", NO_MEMORY);
+    c->close_after = true;
   } else if (t->nresults > 0) {
     lua_pushcfunction(L, read_failure);
     lua_pushlightuserdata(L, &f);
@@ -247,7 +252,7 @@ static void begin(gl_conn *c, bool in_driver) {
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
   if (c->task) gl_task_limit_cpu(c->task, c->server->limits.cpu_limit);
-  else gl_conn_refuse(c, 503, "not enough memory");
+  else gl_conn_refuse(c, 503, NO_MEMORY);
 }
 
 /* ---- reading: llhttp's callbacks ---- */

@@ -23,6 +23,11 @@ function debug.tasks() end
 ---@return table<string, integer>
 function debug.census() end
 
+---Memory in bytes: what Lua, tasks and operations use, what is held for them (more, after a peak), and what --max-memory
+---allows, if it was given.
+---@return { used: integer, held: integer, limit?: integer }
+function debug.memory() end
+
 ---How many times a task that held the CPU for too long was made to make way.
 ---@return integer
 function debug.preempted() end

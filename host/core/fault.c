@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/fault.h"
+
+#include "core/memory.h"
+#include "core/op.h"
+#include "core/scope.h"
+#include "core/task.h"
+
+uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome) {
+  gl_fault *f = &h->fault;
+  uint32_t left = f->waiter == h->task ? f->waits : 0;
+  f->waiter = n ? h->task : NULL;
+  f->waits = n;
+  f->outcome = outcome;
+  return left;
+}
+
+void gl_fault_in_wait(gl_task *t) {
+  gl_fault *f = &t->host->fault;
+  if (f->waiter != t || !f->waits || --f->waits > 0) return;
+  if (f->outcome == GL_CANCELLED) {
+    gl_task_cancel(t);
+  } else {
+    t->deadline = 1; /* long past */
+    if (gl_scope_check(t) == GL_OVERDUE) gl_op_detach(t->op, GL_OVERDUE);
+  }
+}
+
+uint32_t gl_fault_alloc(gl_host *h, uint32_t n) {
+  gl_fault *f = &h->fault;
+  uint32_t left = f->taker == h->task ? f->takes : 0;
+  f->taker = n ? h->task : NULL;
+  f->takes = n;
+  f->refused = 0;
+  gl_memory_watch(h);
+  return left;
+}
+
+bool gl_fault_watches(const gl_host *h) { return h->fault.taker != NULL; }
+
+bool gl_fault_refuses(gl_host *h, size_t bytes, bool again) {
+  gl_fault *f = &h->fault;
+  if (!f->taker || h->task != f->taker || !h->running) return false;
+  size_t before = f->refused;
+  f->refused = 0;
+  if (again && before == bytes) return true;
+  if (!f->takes || --f->takes > 0) return false;
+  f->refused = again ? bytes : 0;
+  return true;
+}
+
+void gl_fault_forget(gl_host *h, const gl_task *t) {
+  if (h->fault.waiter == t) h->fault.waiter = NULL;
+  if (h->fault.taker != t) return;
+  h->fault.taker = NULL;
+  gl_memory_watch(h);
+}
