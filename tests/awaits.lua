@@ -402,7 +402,13 @@ return {
     assert(subscription:receive(TIMEOUT) == "news")
   end },
   { "signal.wait", function() -- a signal that is ignored when it comes too late
-    task.spawn(os.execute, "kill -WINCH $PPID")
+    local sender = task.spawn(function() -- again and again: one may be sent before we wait, where a task is preempted
+      while true do
+        os.execute "kill -WINCH $PPID"
+        task.sleep(0.005)
+      end
+    end)
+    local _ <close> = setmetatable({}, { __close = function() sender:cancel() end })
     assert(signal.wait("USR1", "WINCH") == "WINCH")
   end },
   { "task.join", function()

@@ -158,8 +158,6 @@ function steps.websocket(at)
   assert(client:message() == "hi")
 end
 
-local rewords = { [steps.websocket] = true } -- frames.lua puts errors of the socket into words of its own
-
 -- The server's side: a handler is cancelled when the client, interrupted, goes away.
 local function application()
   local a = app.new { cancel_on_disconnect = true }
@@ -211,7 +209,7 @@ local function run(step, at, n, how)
   local ok, result = pcall(t.join, t, 20)
   local code = how == "cancel" and "ECANCELED" or "EDEADLINE"
   if ok and result > 0 then return true end
-  assert(ok or rewords[step] or type(result) == "table" and result.code == code, ("wait %d: %s"):format(n, tostring(result)))
+  assert(ok or type(result) == "table" and result.code == code, ("wait %d: %s"):format(n, tostring(result)))
   return false
 end
 

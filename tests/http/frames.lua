@@ -46,10 +46,12 @@ end
 local Client = {}
 Client.__index = Client
 
+local NOT_THE_END = { ETIMEDOUT = true, ECANCELED = true, EDEADLINE = true }
+
 -- More bytes into the buffer; false at the end, also when it was a hard one.
 local function more(client)
   local ok, bytes = pcall(client.socket.read, client.socket, 65536, TIMEOUT)
-  if not ok and bytes.code == "ETIMEDOUT" then error(bytes) end
+  if not ok and NOT_THE_END[bytes.code] then error(bytes, 0) end
   if not ok or not bytes then return false end
   client.pieces[#client.pieces + 1] = bytes
   client.have = client.have + #bytes
