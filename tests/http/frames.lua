@@ -46,12 +46,12 @@ end
 local Client = {}
 Client.__index = Client
 
-local NOT_THE_END = { ETIMEDOUT = true, ECANCELED = true, EDEADLINE = true }
+local HARD_ENDS = { ECONNABORTED = true, ECONNRESET = true, EPIPE = true }
 
 -- More bytes into the buffer; false at the end, also when it was a hard one.
 local function more(client)
   local ok, bytes = pcall(client.socket.read, client.socket, 65536, TIMEOUT)
-  if not ok and NOT_THE_END[bytes.code] then error(bytes, 0) end
+  if not ok and not (type(bytes) == "table" and HARD_ENDS[bytes.code]) then error(bytes, 0) end
   if not ok or not bytes then return false end
   client.pieces[#client.pieces + 1] = bytes
   client.have = client.have + #bytes
