@@ -74,15 +74,15 @@ local function attempt(context, await, arm, disarm)
   local seen = {}
   local t = task.spawn(function()
     seen.ok, seen.err = pcall(context[3], function()
-      if seen.armed then return "again" end -- a place may call more than once
+      if seen.armed then return "value" end -- a place may call more than once
       seen.armed = true
       arm()
       local fine, what = pcall(await)
       seen.happened = disarm() == 0
-      if fine then return "came to its end" end
+      if fine then return "value" end
       seen.raised = what
       if context.errors ~= false then error(what, 0) end -- a message handler would be called for its own error, 200 deep
-      return "raised"
+      return "value"
     end)
     if seen.happened == nil then seen.happened = disarm() == 0 end -- right before the function
     task.sleep(0)
@@ -108,7 +108,7 @@ local function interrupt(context, await, n, how)
   local function is_it(err) return type(err) == "table" and err.code == codes[how] end
   local seen = attempt(context, await, function() debug.cancel_at(n, how) end, function() return debug.cancel_at(0) end)
   if not seen.happened then
-    assert(not seen.raised, ("it failed: %s"):format(tostring(seen.raised)))
+    assert(seen.ok and not seen.raised, ("it failed: %s"):format(tostring(seen.raised or seen.err)))
     return false
   end
   assert(not seen.raised or is_it(seen.raised), ("the wait raised %s"):format(tostring(seen.raised)))
@@ -140,8 +140,10 @@ end
 
 local ALLOCATING = { "plain", "table.sort comparator", "coroutine.wrap, 3 deep" }
 
+-- A C function whose stack cannot grow says, as in stock Lua, that it overflows.
 local function is_refusal(err)
-  return tostring(type(err) == "table" and err.message or err):find("not enough memory", 1, true) ~= nil
+  local message = tostring(type(err) == "table" and err.message or err)
+  return message:find("not enough memory", 1, true) ~= nil or message:find("stack overflow (", 1, true) ~= nil
 end
 
 local function refuse(context, await, n)
