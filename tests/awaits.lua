@@ -143,6 +143,20 @@ return {
     end)
     assert(seven == 7)
   end },
+  { "db.rollback", function() -- on the connection the loop holds; then the pool resets the one it was given back
+    local d <close> = db.connect "sqlite::memory:"
+    d:exec "CREATE TABLE t (v)"
+    local function roll_back()
+      local _, err = pcall(d.transaction, d, function()
+        d:exec "INSERT INTO t VALUES (1)"
+        error("rolled back", 0)
+      end)
+      if err ~= "rolled back" then error(err, 0) end
+    end
+    for _ in d:rows "VALUES (1)" do roll_back() end
+    roll_back()
+    assert(d:value "SELECT count(*) FROM t" == 0)
+  end },
   { "fs.copy", function()
     local dir <close> = fs.temp_dir()
     fs.mkdir(fs.join(dir.path, "a/b"), { parents = true })
@@ -156,7 +170,30 @@ return {
     file:write "some text"
     assert(file:seek("end", -4) == 5 and file:read() == "text" and file:read() == nil)
   end },
+  { "fs.open by name", function()
+    local dir <close> = fs.temp_dir()
+    local file <close> = fs.open(fs.join(dir.path, "f"), "w")
+    file:write "text"
+    file:sync()
+    file:close()
+  end },
+  { "fs.readlink", function()
+    local dir <close> = fs.temp_dir()
+    fs.symlink("there", fs.join(dir.path, "a"))
+    assert(fs.readlink(fs.join(dir.path, "a")) == "there")
+    assert(fs.lstat(fs.join(dir.path, "a")).type == "link")
+  end },
   { "fs.realpath", function() assert(fs.realpath "/." == "/") end },
+  { "fs.rename", function()
+    local dir <close> = fs.temp_dir()
+    local a, b = fs.join(dir.path, "a"), fs.join(dir.path, "b")
+    fs.touch(a)
+    fs.chmod(a, 384)
+    fs.utime(a, 1, 1)
+    fs.rename(a, b)
+    fs.link(b, a)
+    assert(fs.stat(a).mode == fs.stat(b).mode and fs.stat(b).mtime == 1)
+  end },
   { "fs.stat", function() assert(fs.stat("/").type == "directory") end },
   { "fs.walk", function()
     local dir <close> = fs.temp_dir()
@@ -190,6 +227,11 @@ return {
     local pipe = io.popen "exit 3"
     local ok, how, code = pipe:close()
     assert(ok == nil and how == "exit" and code == 3)
+  end },
+  { "io.popen flush", function()
+    local pipe <close> = io.popen("cat >/dev/null", "w")
+    pipe:setvbuf("full", 1 << 20)
+    assert(pipe:write(("x"):rep(200000)):flush())
   end },
   { "io.popen lines", function()
     local pipe <close> = io.popen "echo a"
@@ -399,10 +441,17 @@ return {
   { "http.get", function()
     serving(function(url) assert(http.get(url, ONCE).body == "hello") end)
   end },
-  { "http.read", function()
-    serving(function(url)
+  { "http.read", function() -- a body that comes piece by piece
+    with_server("127.0.0.1:0", function()
+      return response.stream(function(out)
+        out:write "hel"
+        task.sleep(0.002)
+        out:write "lo"
+      end)
+    end, function(server)
       local got = ""
-      for chunk in http.get(url, { stream = true, headers = ONCE.headers }):chunks() do got = got .. chunk end
+      local answer <close> = http.get("http://" .. server:address(), { stream = true, headers = ONCE.headers })
+      for chunk in answer:chunks() do got = got .. chunk end
       assert(got == "hello")
     end)
   end },
@@ -427,6 +476,7 @@ return {
     local first, second = task.spawn(function(...) return ... end, "a", nil):join()
     assert(first == "a" and second == nil)
   end },
+  { "task.wait", function() assert(task.spawn(task.sleep, 0):wait() == "done") end },
   { "task.sleep", function()
     local before = task.now()
     task.sleep(0.0005)

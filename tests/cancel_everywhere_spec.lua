@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Steps that use every kind of wait there is, each run again and again and interrupted in its 1st, 2nd, ... last wait:
+-- Steps that use every kind of operation there is (beside some programs, each row of the matrix), each run again and again and interrupted in its 1st, 2nd, ... last wait:
 -- by a cancel, and by the end of its time. Each time all that the host counts, and the open file descriptors, are
 -- back where they were.
 local app = require "green.app"
+local awaits = require "awaits"
 local db = require "green.db"
 local debug = require "green.debug"
 local frames = require "http.frames"
@@ -158,6 +159,8 @@ function steps.websocket(at)
   assert(client:message() == "hi")
 end
 
+for _, row in ipairs(awaits) do steps[row[1]] = row[2] end
+
 -- The server's side: a handler is cancelled when the client, interrupted, goes away.
 local function application()
   local a = app.new { cancel_on_disconnect = true }
@@ -199,18 +202,38 @@ local function check_restored(before, fds, what)
   assert(now <= fds, ("%s: open file descriptors %d -> %d"):format(what, fds, now))
 end
 
+local interrupted = {} -- names of the operations that were
+
 -- True: it came to its end before it was interrupted.
 local function run(step, at, n, how)
+  local left, hit
   local t = task.spawn(function()
     debug.cancel_at(n, how)
+    local _ <close> = setmetatable({}, { __close = function() left, hit = debug.cancel_at(0) end })
     step(at)
-    return debug.cancel_at(0)
   end)
-  local ok, result = pcall(t.join, t, 20)
+  local ok, err = pcall(t.join, t, 20)
+  if hit then interrupted[hit] = true end
   local code = how == "cancel" and "ECANCELED" or "EDEADLINE"
-  if ok and result > 0 then return true end
-  assert(ok or type(result) == "table" and result.code == code, ("wait %d: %s"):format(n, tostring(result)))
+  if ok and left > 0 then return true end
+  assert(ok or type(err) == "table" and err.code == code, ("wait %d: %s"):format(n, tostring(err)))
   return false
+end
+
+local UNSEEN = { ["repl.read"] = true } -- reads the terminal's lines
+
+-- Every operation there is, by its declaration in the source.
+local function operations()
+  local names = {}
+  local list <close> = assert(io.popen "grep -rlE 'gl_(op|read_)type [a-z_]+ =' host --include=*.c")
+  for path in list:lines() do
+    local text = fs.read(path)
+    for value in text:gmatch "const gl_%w+_?type [%w_]+ = ([^;]+);" do
+      local name = value:match '"([^"]+)"' or text:match('#define ' .. value:match "[%u_]+" .. ' "([^"]+)"')
+      names[#names + 1] = assert(name, value)
+    end
+  end
+  return names
 end
 
 describe("interrupted in any wait,", function()
@@ -241,4 +264,13 @@ describe("interrupted in any wait,", function()
       end)
     end
   end
+
+  it("all kinds of operations there are", function()
+    local names, missing = operations(), {}
+    for _, name in ipairs(names) do
+      if not interrupted[name] and not UNSEEN[name] then missing[#missing + 1] = name end
+    end
+    assert.is_true(#names > 60)
+    assert.same({}, missing)
+  end)
 end)

@@ -11,6 +11,7 @@ uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome) {
   uint32_t left = f->waiter == h->task ? f->waits : 0;
   f->waiter = n ? h->task : NULL;
   f->waits = n;
+  f->hit = NULL;
   f->outcome = outcome;
   return left;
 }
@@ -18,6 +19,7 @@ uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome) {
 void gl_fault_in_wait(gl_task *t) {
   gl_fault *f = &t->host->fault;
   if (f->waiter != t || !f->waits || --f->waits > 0) return;
+  f->hit = t->op->type->name;
   if (f->outcome == GL_CANCELLED) {
     gl_task_cancel(t);
   } else {

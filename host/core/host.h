@@ -64,6 +64,7 @@ typedef struct gl_fault {
   uint32_t waits;  /* until the one that is interrupted; 0 = it was */
   uint32_t takes;  /* until the one that is refused; 0 = it was */
   int outcome;     /* of that wait: GL_CANCELLED or GL_OVERDUE */
+  const char *hit; /* name of the op it waited for, or NULL: it did not happen */
   size_t refused;  /* bytes just refused, which Lua asks for again */
 } gl_fault;
 

@@ -44,7 +44,8 @@ static int debug_report_stalls(lua_State *L) {
 }
 
 /* cancel_at(n [, how]): for tests: interrupts the running task in its n-th wait from now, as a cancel would, or with
- * how = "deadline" the end of its time. 0: never. Returns how many waits were still to go, of the last call. */
+ * how = "deadline" the end of its time. 0: never. Returns how many waits were still to go, of the last call, and the
+ * operation that was interrupted. */
 static int debug_cancel_at(lua_State *L) {
   static const char *const how[] = {"cancel", "deadline", NULL};
   lua_Integer n = luaL_checkinteger(L, 1);
@@ -52,8 +53,10 @@ static int debug_cancel_at(lua_State *L) {
   int which = luaL_checkoption(L, 2, "cancel", how);
   gl_task *t = gl_host_of(L)->task;
   if (!t) return luaL_error(L, "outside of a task");
+  const char *hit = t->host->fault.waiter == t ? t->host->fault.hit : NULL;
   lua_pushinteger(L, gl_fault_wait(t->host, (uint32_t)n, which == 0 ? GL_CANCELLED : GL_OVERDUE));
-  return 1;
+  lua_pushstring(L, hit);
+  return 2;
 }
 
 /* fail_alloc(n): for tests: refuses the running task its n-th allocation from now. 0: none. Returns how many were still

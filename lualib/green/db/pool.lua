@@ -72,7 +72,7 @@ local function put(self, conn, ok, permit)
   if ok and not self.closed and #self.idle < self.size then
     self.idle[#self.idle + 1] = conn
   elseif ok and native.current() then
-    native.spawn(conn.close, conn)
+    native.spawn(pcall, conn.close, conn) -- in a finalizer it may be gone by then, with the pool
   end
   if permit then self.permits:release() end
 end
