@@ -174,6 +174,7 @@ static int load_repl(lua_State *L, script *s) {
   lua_settop(L, 1);
   int status = load_embedded(L, "return require 'green.repl'(...)");
   lua_pushcfunction(L, message_handler);
+  lua_pushboolean(L, !isatty(STDIN_FILENO));
   return status;
 }
 

@@ -1,16 +1,21 @@
 -- SPDX-License-Identifier: MIT
 -- The interactive mode, line by line as lua has it. Each chunk runs in the task of the prompt and may wait;
--- other tasks go on while it does, and while a person types.
+-- other tasks go on while it does, and while a person types, and whatever becomes of the globals.
+local _G, io, load, pcall, select, tostring, type, xpcall = _G, io, load, pcall, select, tostring, type, xpcall
+
 local function prompt(name, default)
   local value = _G[name]
   return value == nil and default or tostring(value)
 end
 
--- A line of what a person types, or nil; what follows is there for io.read.
-local function ask(question)
+-- A line of what a person types, or nil; what follows is there for io.read. What does not come from a
+-- terminal is shown, so that the output reads as if it did.
+local function ask(question, echo)
   io.stdout:write(question)
   io.stdout:flush()
-  return io.stdin:read "l"
+  local line = io.stdin:read "l"
+  if line and echo then io.stdout:write(line, "\n") end
+  return line
 end
 
 local function is_incomplete(message)
@@ -18,8 +23,8 @@ local function is_incomplete(message)
 end
 
 -- A statement may take several lines; an expression is worth its values. Returns nil at the end of input.
-local function read_chunk()
-  local text = ask(prompt("_PROMPT", "> "))
+local function read_chunk(echo)
+  local text = ask(prompt("_PROMPT", "> "), echo)
   if not text then return nil end
   if text:sub(1, 1) == "=" then text = "return " .. text:sub(2) end
   local chunk = load("return " .. text, "=stdin", "t")
@@ -28,7 +33,7 @@ local function read_chunk()
     local message
     chunk, message = load(text, "=stdin", "t")
     if chunk or not is_incomplete(message) then return chunk or false, message end
-    local more = ask(prompt("_PROMPT2", ">> "))
+    local more = ask(prompt("_PROMPT2", ">> "), echo)
     if not more then return false, message end
     text = text .. "\n" .. more
   end
@@ -47,17 +52,17 @@ end
 local function show(ok, ...)
   if not ok then return report(trim(...)) end
   if select("#", ...) == 0 then return end
-  local printed, message = pcall(print, ...)
+  local printed, message = pcall(_G.print, ...)
   if not printed then report(("error calling 'print' (%s)"):format(message)) end
 end
 
--- handler: what turns an error into the text that is shown, as in scripts.
-return function(handler)
+-- handler: what turns an error into the text that is shown, as in scripts; echo: the input is no terminal.
+return function(handler, echo)
   while true do
-    local chunk, message = read_chunk()
+    local chunk, message = read_chunk(echo)
     if chunk == nil then break end
     if chunk then show(xpcall(chunk, handler))
     else report(message) end
   end
-  print()
+  io.stdout:write "\n"
 end
