@@ -7,6 +7,7 @@
 
 #include "core/host.h"
 #include "core/inspect.h"
+#include "core/interrupt.h"
 #include "core/memory.h"
 #include "core/preempt.h"
 #include "modules.h"
@@ -45,6 +46,7 @@ int main(int argc, char **argv) {
   gl_preempt_start(h);
   gl_inspect_start(h);
   int code = gl_script_run(h, &options);
+  gl_interrupt_stop(h);
   gl_inspect_stop(h);
   gl_preempt_stop(h);
   gl_host_close(h);

@@ -87,12 +87,12 @@ int gl_options_next(char **argv, int *at, const char **value) {
   return (unsigned char)text[1];
 }
 
-static bool usage(const char *bad) {
+static bool usage(const gl_options *o, const char *bad) {
   static const char *const takers[] = {"-e", "-l", "--listen", "--grace", "--max-memory"};
   bool lacks = false;
   for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) lacks |= strcmp(bad, takers[i]) == 0;
-  fprintf(stderr, lacks ? "greenlua: '%s' needs argument\n" : "greenlua: unrecognized option '%s'\n", bad);
-  fprintf(stderr, "usage: greenlua [options] [script [args]]\nAvailable options are:\n%s", options_text);
+  fprintf(stderr, lacks ? "%s: '%s' needs argument\n" : "%s: unrecognized option '%s'\n", o->program, bad);
+  fprintf(stderr, "usage: %s [options] [script [args]]\nAvailable options are:\n%s", o->program, options_text);
   return false;
 }
 
@@ -100,7 +100,7 @@ static bool parse_grace(gl_options *o, const char *text) {
   char *end;
   o->grace = strtod(text, &end);
   if (end != text && !*end && o->grace >= 0 && o->grace <= 1e9) return true;
-  fprintf(stderr, "greenlua: --grace: '%s' is not a number of seconds\n", text);
+  fprintf(stderr, "%s: --grace: '%s' is not a number of seconds\n", o->program, text);
   return false;
 }
 
@@ -123,12 +123,13 @@ static bool parse_size(size_t *size, const char *text) {
 
 bool gl_options_parse(gl_options *o, int argc, char **argv) {
   *o = (gl_options){.argc = argc, .argv = argv, .grace = GRACE};
+  o->program = argc > 0 && *argv[0] ? argv[0] : "greenlua";
   bool help = false;
   int code, at = argc > 0 ? 1 : 0;
   const char *value = NULL;
   while ((code = gl_options_next(argv, &at, &value)) != GL_OPT_END) {
     switch (code) {
-      case GL_OPT_BAD: return usage(argv[at]);
+      case GL_OPT_BAD: return usage(o, argv[at]);
       case GL_OPT_LISTEN: o->listens++; break;
       case GL_OPT_GRACE:
         if (!parse_grace(o, value)) return false;

@@ -11,6 +11,7 @@
 typedef struct gl_options {
   int argc;
   char **argv;
+  const char *program; /* argv[0]: who its messages are from */
   int script;       /* index of the script in argv; argc = there is none */
   int listens;      /* how many --listen there are */
   size_t max_memory; /* bytes; 0 = no limit */

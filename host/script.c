@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "core/interrupt.h"
 #include "core/task.h"
 #include "core/trace.h"
 #include "sys/io.h"
@@ -54,11 +55,11 @@ static int message_handler(lua_State *L) {
   return 1;
 }
 
-static void report(lua_State *L) {
+static void report(lua_State *L, const gl_options *o) {
   const char *message = lua_tostring(L, -1);
   gl_io_flush_now(L);
   fflush(stdout);
-  fprintf(stderr, "greenlua: %s\n", message ? message : "(error object is not a string)");
+  fprintf(stderr, "%s: %s\n", o->program, message ? message : "(error object is not a string)");
   fflush(stderr);
 }
 
@@ -165,6 +166,14 @@ static int load_serve(lua_State *L, script *s) {
   return LUA_ERRRUN;
 }
 
+/* interruptible(yes): Ctrl-C at the prompt leaves, and in what was typed it is an error. */
+static int interruptible(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  if (lua_toboolean(L, 1)) gl_interrupt_arm(h, h->task);
+  else gl_interrupt_disarm(h);
+  return 0;
+}
+
 static int load_repl(lua_State *L, script *s) {
   const gl_options *o = s->options;
   s->step++;
@@ -174,6 +183,7 @@ static int load_repl(lua_State *L, script *s) {
   lua_settop(L, 1);
   int status = load_embedded(L, "return require 'green.repl'(...)");
   lua_pushcfunction(L, message_handler);
+  lua_pushcfunction(L, interruptible);
   lua_pushboolean(L, !isatty(STDIN_FILENO));
   return status;
 }
@@ -198,7 +208,7 @@ static void settle(lua_State *L, script *s) {
 }
 
 static int fail(lua_State *L, script *s) {
-  report(L);
+  report(L, s->options);
   s->exit = EXIT_FAILURE;
   return 0;
 }
@@ -213,6 +223,7 @@ static int proceed(lua_State *L, int status, lua_KContext ctx) {
       status = steps[s->step](L, s);
     } while (status == NOTHING);
     if (status != LUA_OK) return fail(L, s);
+    gl_interrupt_arm(gl_host_of(L), gl_host_of(L)->task);
     status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, ctx, proceed);
   }
 }
@@ -238,6 +249,7 @@ static int script_main(lua_State *L) {
 static void on_end(gl_task *t, int status, int nresults) {
   (void)nresults;
   script *s = t->owner;
+  gl_interrupt_disarm(t->host);
   if (status != LUA_OK) {
     gl_task_log_error(t, "script");
     s->exit = EXIT_FAILURE;
@@ -249,7 +261,7 @@ static void on_end(gl_task *t, int status, int nresults) {
 int gl_script_run(gl_host *h, const gl_options *options) {
   script s = {.options = options, .at = 1};
   if (!gl_task_start(h, script_main, &s, on_end, false)) {
-    fputs("greenlua: not enough memory\n", stderr);
+    fprintf(stderr, "%s: not enough memory\n", options->program);
     return EXIT_FAILURE;
   }
   gl_host_run(h);

@@ -258,6 +258,73 @@ describe("os.exit", function()
   end
 end)
 
+describe("Ctrl-C", function()
+  -- Runs a script until it says go, and sends it SIGINT.
+  local function interrupted(text)
+    return sh([[
+      $lua a.lua > out & pid=$!
+      while ! grep -q go out; do sleep 0.01; done
+      kill -INT $pid
+      wait $pid; code=$?
+      cat out
+      exit $code
+    ]], { ["a.lua"] = "io.stdout:setvbuf 'line' " .. text })
+  end
+
+  for how, rest in pairs { hogs = "while true do end", waits = "require 'green.task'.sleep(100)",
+    ["waits in a C function"] = "table.sort({ 1, 2 }, function() require 'green.task'.sleep(100) end)",
+    ["waits in a coroutine"] = "coroutine.wrap(function() require 'green.task'.sleep(100) end)()",
+    ["waits for tasks"] = "require 'green.task'.spawn(function() while true do end end):join()" } do
+    it("is an error in a script that " .. how, function()
+      local out, err, code = interrupted("local _ <close> = setmetatable({}, { __close = function() print 'closed' end }) print 'go' " .. rest)
+      assert.equal("go\nclosed\n", out)
+      assert.matches("^greenlua: .*interrupted!\nstack traceback:", err)
+      assert.equal(1, code)
+    end)
+  end
+
+  it("may be caught", function()
+    local out, err, code = interrupted "print 'go' pcall(function() while true do end end) print 'caught'"
+    assert.equal("go\ncaught\n", out)
+    assert.equal("", err)
+    assert.equal(0, code)
+  end)
+
+  it("ends a script that goes on, the second time", function()
+    local out, _, code = sh([[
+      $lua a.lua > out & pid=$!
+      while ! grep -q go out; do sleep 0.01; done
+      kill -INT $pid
+      while ! grep -q caught out; do sleep 0.01; done
+      kill -INT $pid
+      wait $pid
+      exit $?
+    ]], { ["a.lua"] = "io.stdout:setvbuf 'line' local function f() while true do end end print 'go' pcall(f) print 'caught' while true do pcall(f) end" })
+    assert.equal("", out)
+    assert.equal(130, code)
+  end)
+
+  it("is for whoever waits for the signal", function()
+    local out, err, code = interrupted [[
+      local task, signal = require "green.task", require "green.signal"
+      local came = task.spawn(signal.wait, "INT")
+      task.sleep(0)
+      print "go"
+      print(came:join())
+    ]]
+    assert.equal("go\nINT\n", out)
+    assert.equal("", err)
+    assert.equal(0, code)
+  end)
+end)
+
+describe("messages", function()
+  it("are from the name it was called by", function()
+    local _, err = sh("ln -s $lua mylua && ./mylua -e 'error(\"x\", 0)' || ./mylua -x")
+    assert.matches("^%./mylua: x\n.*\n%./mylua: unrecognized option '%-x'\nusage: %./mylua ", err)
+  end)
+end)
+
 describe("a pipe nobody reads", function()
   it("ends a script that writes to it, as it ends lua", function()
     prints("y\n", "$lua -e 'while true do print \"y\" end' | head -n 1")
@@ -277,42 +344,74 @@ describe("the REPL", function()
   end
 
   it("prints what expressions are worth", function()
-    assert.equal("> 2\n> 1\tnil\tx\n> > \n", (session "1 + 1\n=1, nil, 'x'\nlocal x = 1\n"))
+    assert.equal("> 1 + 1\n2\n> =1, nil, 'x'\n1\tnil\tx\n> local x = 1\n> \n", (session "1 + 1\n=1, nil, 'x'\nlocal x = 1\n"))
   end)
 
   it("takes statements of several lines", function()
-    assert.equal("> >> >> 1\n2\n> \n", (session "for i = 1, 2 do\nprint(i)\nend\n"))
+    assert.equal("> for i = 1, 2 do\n>> print(i)\n>> end\n1\n2\n> \n", (session "for i = 1, 2 do\nprint(i)\nend\n"))
   end)
 
   it("goes on after an error", function()
     local out, err = session "error 'x'\nx = = 1\n1\n"
-    assert.equal("> > > 1\n> \n", out)
+    assert.equal("> error 'x'\n> x = = 1\n> 1\n1\n> \n", out)
     assert.equal("stdin:1: x\nstack traceback:\n\t[C]: in function 'error'\n\tstdin:1: in main chunk\n\t[C]: in ?\n"
       .. "stdin:1: unexpected symbol near '='\n", err)
   end)
 
   it("waits", function()
-    assert.equal("> > true\n> \n", (session "task = require 'green.task'\ntask.spawn(function() return true end):join()\n"))
+    assert.matches("\n> task.spawn[^\n]+\ntrue\n> \n$", (session "task = require 'green.task'\ntask.spawn(function() return true end):join()\n"))
   end)
 
   it("has prompts to be changed", function()
-    assert.equal("> $ | $ \n", (session "_PROMPT, _PROMPT2 = '$ ', '| '\nx =\n1\n"))
+    assert.equal("> _PROMPT, _PROMPT2 = '$ ', '| '\n$ x =\n| 1\n$ \n", (session "_PROMPT, _PROMPT2 = '$ ', '| '\nx =\n1\n"))
   end)
 
   it("starts after the script", function()
     local out = sh("$lua -i a.lua < lines", { ["a.lua"] = "x = 1", lines = "x\n" })
-    assert.matches("\n> 1\n> \n$", out)
+    assert.matches("\n> x\n1\n> \n$", out)
   end)
 
   it("leaves at the end of a statement that is not complete", function()
     local out, err = session "x =\n"
-    assert.equal("> >> \n> \n", (out:gsub(">> > \n", ">> \n> \n")))
+    assert.equal("> x =\n>> > \n", out)
     assert.matches("near <eof>", err)
   end)
 
   it("reports a print that fails", function()
     local _, err = session "setmetatable({}, { __tostring = function() error 'no' end })\n"
     assert.matches("^error calling 'print' %(stdin:1: no%)", err)
+  end)
+
+  it("asks each time what its prompt is worth", function()
+    local out = session("_PROMPT = 'done '\n",
+      [[-e "n = 0; _PROMPT = setmetatable({}, { __tostring = function() n = n + 1 return n .. ' ' end })"]])
+    assert.equal("1 _PROMPT = 'done '\ndone \n", out)
+  end)
+
+  it("needs no global", function()
+    local out, err = session "local g = _G for name in pairs(g) do g[name] = nil end\n1\n"
+    assert.matches("\n> 1\n> \n$", out)
+    assert.equal("error calling 'print' (attempt to call a nil value)\n", err)
+  end)
+
+  it("survives Ctrl-C in what was typed, and ends by it at the prompt", function()
+    prints("interrupted\ninterrupted\nkilled by 2\n", [[
+      mkfifo lines
+      $lua -i < lines > out 2> said & pid=$!
+      exec 3> lines
+      seen() { n=0; until tail -n 1 $1 | grep -q "$2" || [ $n = 500 ]; do sleep 0.01; n=$((n + 1)); done; }
+      for loop in 'while true do end' 'require "green.task".sleep(100)'; do
+        echo "print 'go' io.stdout:flush() $loop" >&3
+        seen out '^go$'
+        kill -INT $pid
+        seen out '^> $'
+        grep -q interrupted! said && echo interrupted
+        : > said
+      done
+      kill -INT $pid
+      wait $pid
+      echo killed by $(($? - 128))
+    ]])
   end)
 
   it("lets other tasks run while it waits for a line", function()

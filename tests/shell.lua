@@ -23,5 +23,6 @@ return function(command, files)
   local err = file:read "a"
   file:close()
   os.execute("rm -r " .. folder)
+  err = err:gsub(interpreter:gsub("%p", "%%%0") .. "([: ])", "greenlua%1") -- as it calls itself when found on $PATH
   return out, err, code
 end

@@ -72,6 +72,7 @@ gl_outcome gl_scope_check(const gl_task *t) {
     if (s->shield) return GL_DONE;
   }
   if (t->cancelled) return GL_CANCELLED;
+  if (t->interrupted) return GL_INTERRUPTED;
   return passed(t->deadline) ? GL_OVERDUE : GL_DONE;
 }
 
@@ -91,9 +92,15 @@ uint64_t gl_scope_deadline(const gl_task *t) {
   return nearest;
 }
 
-void gl_scope_raise(lua_State *L, const gl_task *t, const char *op) {
+int gl_scope_interrupt(lua_State *L, gl_task *t) {
+  t->interrupted = false;
+  return luaL_error(L, "interrupted!");
+}
+
+void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   switch (gl_scope_check(t)) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
+    case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
     case GL_OVERDUE: gl_error_raise(L, op, "EDEADLINE", "the deadline passed"); break;
     default: break;
   }

@@ -43,13 +43,16 @@ void gl_scope_abandon(gl_host *h, lua_State *co);
 /* Whatever waits or will wait inside raises ECANCELED. Calls no Lua. */
 void gl_scope_cancel(gl_scope *s);
 
-/* May the task wait? GL_DONE = yes, GL_CANCELLED, or GL_OVERDUE when a deadline is over. */
+/* May the task wait? GL_DONE = yes, GL_CANCELLED, GL_INTERRUPTED, or GL_OVERDUE when a deadline is over. */
 gl_outcome gl_scope_check(const gl_task *t);
 
 /* The nearest deadline that reaches the task; 0 = none. Children inherit it. */
 uint64_t gl_scope_deadline(const gl_task *t);
 
 /* Raise what gl_scope_check says, if anything, in the name of `op`. */
-void gl_scope_raise(lua_State *L, const gl_task *t, const char *op);
+void gl_scope_raise(lua_State *L, gl_task *t, const char *op);
+
+/* Raise lua's own "interrupted!". Once: the task may catch it and go on. */
+int gl_scope_interrupt(lua_State *L, gl_task *t);
 
 #endif

@@ -239,6 +239,12 @@ void gl_task_cancel(gl_task *t) {
   if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }
 
+void gl_task_interrupt(gl_task *t) {
+  if (t->state == GL_TASK_ENDED) return;
+  t->interrupted = true;
+  if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_INTERRUPTED) gl_op_detach(t->op, GL_INTERRUPTED);
+}
+
 void gl_task_limit_cpu(gl_task *t, double seconds) { t->max_preempted = t->preempted + (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1; }
 
 /* ---- what a failure says ---- */

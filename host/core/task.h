@@ -16,7 +16,7 @@
 typedef enum gl_task_state { GL_TASK_NEW, GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
 
 /* Why a waiting task was woken. */
-typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_OVERDUE, GL_NO_STACK } gl_outcome;
+typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_OVERDUE, GL_INTERRUPTED, GL_NO_STACK } gl_outcome;
 
 /* Told once when a task ends, by the driver: `status` is that of lua_resume, the `nresults` results
  * (or the error) are on top of t->co; its to-be-closed variables are closed. Must not raise. */
@@ -59,6 +59,7 @@ struct gl_task {
   uint8_t status;         /* once ended: that of lua_resume */
   uint8_t asked_when;     /* which while that was */
   bool cancelled : 1;     /* sticky: each further await raises */
+  bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
 };
@@ -74,6 +75,9 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
 
 /* Cancel: the pending await raises "cancelled", and so does each later one. Calls no Lua. */
 void gl_task_cancel(gl_task *t);
+
+/* Raise "interrupted!" in it, once: where it waits, or will wait, or at the end of its slice. Calls no Lua. */
+void gl_task_interrupt(gl_task *t);
 
 /* It may use so many seconds of CPU more, counted in slices it did not make way by itself; then it is raised at. */
 void gl_task_limit_cpu(gl_task *t, double seconds);

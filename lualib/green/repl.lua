@@ -56,11 +56,14 @@ local function show(ok, ...)
   if not printed then report(("error calling 'print' (%s)"):format(message)) end
 end
 
--- handler: what turns an error into the text that is shown, as in scripts; echo: the input is no terminal.
-return function(handler, echo)
+-- handler: what turns an error into the text that is shown, as in scripts; interruptible: says whether Ctrl-C is
+-- an error or the end; echo: the input is no terminal.
+return function(handler, interruptible, echo)
   while true do
+    interruptible(false)
     local chunk, message = read_chunk(echo)
     if chunk == nil then break end
+    interruptible(true)
     if chunk then show(xpcall(chunk, handler))
     else report(message) end
   end

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/interrupt.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/task.h"
+
+struct gl_interrupter {
+  uv_async_t came;
+  gl_task *task; /* NULL = not armed */
+};
+
+/* For the handler, which may run on any thread: SIGINT is the whole process's. */
+static _Atomic(struct gl_interrupter *) armed;
+
+static void set_handler(void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+  sigaction(SIGINT, &action, NULL);
+}
+
+static void on_sigint(int signo);
+
+/* A handler that is neither ours nor the default belongs to whoever waits for SIGINT by name. */
+static bool is_ours(void) {
+  struct sigaction now;
+  sigaction(SIGINT, NULL, &now);
+  return now.sa_handler == on_sigint || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
+}
+
+/* Lua may be in the middle of anything, or stuck: leave the rest to the loop, and the last word to the person. */
+static void on_sigint(int signo) {
+  (void)signo;
+  set_handler(SIG_DFL);
+  struct gl_interrupter *i = atomic_load(&armed);
+  if (i) uv_async_send(&i->came);
+}
+
+static void on_came(uv_async_t *came) {
+  struct gl_interrupter *i = came->data;
+  if (i->task) gl_task_interrupt(i->task);
+}
+
+static struct gl_interrupter *interrupter_new(gl_host *h) {
+  struct gl_interrupter *i = calloc(1, sizeof *i);
+  if (!i || uv_async_init(&h->loop, &i->came, on_came) != 0) {
+    free(i);
+    return NULL;
+  }
+  i->came.data = i;
+  uv_unref((uv_handle_t *)&i->came); /* no reason to go on */
+  return i;
+}
+
+void gl_interrupt_arm(gl_host *h, gl_task *t) {
+  if (!h->interrupter) h->interrupter = interrupter_new(h);
+  if (!h->interrupter) return; /* out of memory: SIGINT ends the process */
+  h->interrupter->task = t;
+  atomic_store(&armed, h->interrupter);
+  if (is_ours()) set_handler(on_sigint);
+}
+
+void gl_interrupt_disarm(gl_host *h) {
+  if (!h->interrupter || !h->interrupter->task) return;
+  if (is_ours()) set_handler(SIG_DFL);
+  atomic_store(&armed, NULL);
+  h->interrupter->task = NULL;
+}
+
+static void on_closed(uv_handle_t *came) { free(came->data); }
+
+void gl_interrupt_stop(gl_host *h) {
+  if (!h->interrupter) return;
+  gl_interrupt_disarm(h);
+  uv_close((uv_handle_t *)&h->interrupter->came, on_closed);
+  h->interrupter = NULL;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ctrl-C, as lua has it: the first SIGINT is an error, "interrupted!", in the script, which may clean up or catch
+ * it; a second one ends the process. The script is interrupted where it waits or, when it hogs, at the end of
+ * a slice.
+ */
+#ifndef GL_CORE_INTERRUPT_H
+#define GL_CORE_INTERRUPT_H
+
+#include "core/host.h"
+
+/* From now on the next SIGINT of the process is for `t`, and one after that ends the process. Once per chunk, so that
+ * each has its first one. Whoever waits for SIGINT by name (green.signal) gets it instead. */
+void gl_interrupt_arm(gl_host *h, gl_task *t);
+
+/* SIGINT ends the process again. No-op unless armed. */
+void gl_interrupt_disarm(gl_host *h);
+
+/* Before the host closes. */
+void gl_interrupt_stop(gl_host *h);
+
+#endif
