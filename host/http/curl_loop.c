@@ -281,8 +281,10 @@ static int curl_gc(lua_State *L) {
 }
 
 static void open_multi(lua_State *L, gl_curl *c) {
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) c->multi = curl_multi_init();
-  if (!c->multi) gl_error_raise(L, "http", "ENOMEM", "cannot initialize libcurl");
+  const char *error = gl_libcurl_load();
+  if (error) gl_error_raise(L, "http", "ENOLIBRARY", "the HTTP client needs libcurl: %s", error);
+  c->multi = curl_multi_init();
+  if (!c->multi) gl_error_raise(L, "http", "ENOMEM", "not enough memory");
   curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_want);
   curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
   curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
