@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/preempt.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -199,16 +200,23 @@ void gl_preempt_follow(lua_State *L) {
 
 /* ---- the watchdog's thread ---- */
 
-static void nap(void) {
-  struct timespec tick = {0, TICK_MS * 1000000L};
-  nanosleep(&tick, NULL);
+/* One tick; the semaphore cuts it short only at the end. */
+static void nap(struct gl_watchdog *w) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += TICK_MS * 1000000L;
+  if (until.tv_nsec >= 1000000000L) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000L;
+  }
+  while (sem_clockwait(&w->rouse, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
 }
 
 static void watch(gl_host *h, struct gl_watchdog *w) {
   uint64_t last = 0;
   int same = 0, idle = 0;
   while (!atomic_load(&w->end)) {
-    nap();
+    nap(w);
     uint64_t step = __atomic_load_n(&h->steps, __ATOMIC_RELAXED);
     bool busy = __atomic_load_n(&h->running, __ATOMIC_RELAXED) != NULL;
     same = busy && step == last ? same + 1 : 0;
