@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/library.h"
 #include "db/sqlite_cursor.h"
 #include "db/sqlite_job.h"
 #include "db/sqlite_rows.h"
@@ -259,6 +260,8 @@ int gl_open_sqlite(lua_State *L) {
     {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
+  const char *error = gl_library_need("libsqlite3.so.0");
+  if (error) gl_error_raise(L, "db.sqlite", "ENOLIBRARY", "SQLite needs libsqlite3: %s", error);
   luaL_newmetatable(L, CONNECTION);
   lua_pushcfunction(L, conn_gc);
   lua_setfield(L, -2, "__gc");

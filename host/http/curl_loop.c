@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/library.h"
 
 #define POOL 256           /* easy handles kept for reuse: some 5 KB each */
 #define IDLE_MAX 256L      /* connections kept open without a request */
@@ -281,10 +282,10 @@ static int curl_gc(lua_State *L) {
 }
 
 static void open_multi(lua_State *L, gl_curl *c) {
-  const char *error = gl_libcurl_load();
+  const char *error = gl_library_need("libcurl.so.4");
   if (error) gl_error_raise(L, "http", "ENOLIBRARY", "the HTTP client needs libcurl: %s", error);
-  c->multi = curl_multi_init();
-  if (!c->multi) gl_error_raise(L, "http", "ENOMEM", "not enough memory");
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) c->multi = curl_multi_init();
+  if (!c->multi) gl_error_raise(L, "http", "ENOMEM", "cannot initialize libcurl");
   curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_want);
   curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
   curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout);

@@ -10,8 +10,9 @@
 #ifndef GL_HTTP_CURL_LOOP_H
 #define GL_HTTP_CURL_LOOP_H
 
+#include <curl/curl.h>
+
 #include "core/host.h"
-#include "http/libcurl.h"
 
 typedef struct gl_curl gl_curl;
 

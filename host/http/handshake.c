@@ -10,6 +10,7 @@
 #include <openssl/sha.h>
 
 #include "core/error.h"
+#include "core/library.h"
 #include "http/request.h"
 #include "http/server.h"
 #include "http/websocket.h"
@@ -157,6 +158,8 @@ static int ws_accept(lua_State *L) {
   if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!c->stream || c->stream->closing) return gl_error_status(L, "ws.accept", UV_EPIPE, "the client is gone");
   if (!c->body_done) return refuse(L, 400, "a WebSocket request has no body");
+  const char *error = gl_library_need("libcrypto.so.3");
+  if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
   accept_key(key, n, accept);
   choose_protocol(L, r, 2);
   const char *protocol = lua_tostring(L, -1);

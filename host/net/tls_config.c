@@ -10,6 +10,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "core/library.h"
+
 struct gl_tls_name {
   gl_tls_name *next;
   SSL_CTX *ctx;
@@ -190,6 +192,12 @@ static bool copy_alpn(gl_tls_config *c, const gl_tls_settings *set) {
 }
 
 gl_tls_config *gl_tls_config_new(const gl_tls_settings *set, char why[GL_TLS_WHY]) {
+  const char *lacks = gl_library_need("libcrypto.so.3");
+  if (!lacks) lacks = gl_library_need("libssl.so.3");
+  if (lacks) {
+    snprintf(why, GL_TLS_WHY, "TLS needs OpenSSL: %s", lacks);
+    return NULL;
+  }
   gl_tls_config *c = calloc(1, sizeof *c);
   snprintf(why, GL_TLS_WHY, "not enough memory");
   if (!c) return NULL;
