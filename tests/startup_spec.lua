@@ -1,0 +1,46 @@
+-- SPDX-License-Identifier: MIT
+-- What a script that starts does not pay for: libraries are loaded when they are first needed.
+local sh = require "shell"
+
+-- The names of the shared objects in the process, from a script that first runs `text`.
+local function loaded(text)
+  local out, err = sh("$lua a.lua", { ["a.lua"] = text .. [[
+
+    local seen = {}
+    for line in io.lines "/proc/self/maps" do seen[line:match "([^/]*%.so[%d.]*)$" or ""] = true end
+    for name in pairs(seen) do print(name) end
+  ]] })
+  assert.equal("", err)
+  return out
+end
+
+describe("a script that starts", function()
+  it("has none of the large libraries loaded", function()
+    local out = loaded ""
+    assert.matches("libc%.so", out)
+    for _, name in ipairs { "libcurl", "libsqlite3", "libcrypto", "libssl", "libpq" } do
+      assert.is_nil(out:find(name, 1, true), name)
+    end
+  end)
+
+  it("has them from their first use on", function()
+    assert.matches("libsqlite3%.so", loaded "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'")
+    assert.matches("libcurl%.so", loaded "pcall(require('green.http').get, 'http://127.0.0.1:1/')")
+  end)
+end)
+
+describe("a library that is not there", function()
+  local function broken(name, text)
+    local out, err = sh("mkdir lib && echo no > lib/" .. name .. " && LD_LIBRARY_PATH=$PWD/lib $lua a.lua",
+      { ["a.lua"] = "local ok, e = pcall(function() " .. text .. " end) print(ok, e.code, e.message)" })
+    assert.equal("", err)
+    return out
+  end
+
+  it("is named by the error", function()
+    assert.matches("^false\tENOLIBRARY\t.*the HTTP client needs libcurl: .*libcurl%.so%.4",
+      broken("libcurl.so.4", "require('green.http').get 'http://127.0.0.1:1/'"))
+    assert.matches("^false\tENOLIBRARY\t.*SQLite needs libsqlite3: .*libsqlite3%.so%.0",
+      broken("libsqlite3.so.0", "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'"))
+  end)
+end)
