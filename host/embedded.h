@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The Lua modules that ship inside the binary; the table is generated at build time from lualib/.
+ * What ships inside the binary: the Lua modules, and the stubs of lualib/meta as text. The tables are generated at build
+ * time from lualib/.
  */
 #ifndef GL_EMBEDDED_H
 #define GL_EMBEDDED_H
@@ -11,6 +12,7 @@ typedef struct gl_lualib {
   const char *start, *end; /* source text */
 } gl_lualib;
 
-extern const gl_lualib gl_lualibs[];
+extern const gl_lualib gl_lualibs[]; /* to be required */
+extern const gl_lualib gl_stubs[];   /* to be read: green.reference */
 
 #endif

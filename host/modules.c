@@ -22,6 +22,7 @@
 #include "http/server.h"
 #include "http/websocket.h"
 #include "net/net.h"
+#include "reference.h"
 #include "sys/channel.h"
 #include "sys/chunk.h"
 #include "sys/execute.h"
@@ -47,6 +48,7 @@ static const luaL_Reg c_modules[] = {
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
   {"green.process.native", gl_open_process},
+  {"green.reference.native", gl_open_reference},
   {"green.signal", gl_open_signal},
   {"green.scope", gl_open_scope},
   {"green.semaphore", gl_open_semaphore},

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "reference.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "embedded.h"
+#include "near.h"
+
+static int reference_stubs(lua_State *L) {
+  lua_newtable(L);
+  for (const gl_lualib *stub = gl_stubs; stub->name; stub++) {
+    lua_pushlstring(L, stub->start, (size_t)(stub->end - stub->start));
+    lua_setfield(L, -2, stub->name);
+  }
+  return 1;
+}
+
+static int reference_near(lua_State *L) {
+  size_t mistakes;
+  if (gl_near(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &mistakes)) lua_pushinteger(L, (lua_Integer)mistakes);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int reference_columns(lua_State *L) {
+  struct winsize size;
+  if (!isatty(STDOUT_FILENO)) lua_pushnil(L);
+  else lua_pushinteger(L, ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80);
+  return 1;
+}
+
+int gl_open_reference(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"columns", reference_columns}, {"near", reference_near}, {"stubs", reference_stubs}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}

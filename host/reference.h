@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * green.reference.native: what the reference needs from C.
+ *   stubs()           the embedded lualib/meta: module name -> text
+ *   near(word, name)  how many mistakes made `word` of `name`; nil when they are too many
+ *   columns()         width of the terminal that stdout is; nil when it is none
+ */
+#ifndef GL_REFERENCE_H
+#define GL_REFERENCE_H
+
+#include <lua.h>
+
+int gl_open_reference(lua_State *L);
+
+#endif
