@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- The reference at hand: help() in the REPL and `greenlua doc` in the shell. It is made of the stubs in lualib/meta.
+local index_of = require "green.reference.index"
+local native = require "green.reference.native"
+local printer = require "green.reference.print"
+local values = require "green.reference.values"
+
+local M = {}
+
+local SUGGESTIONS = 5
+local WIDEST = 100
+local PLAIN = 80
+
+local function plain(text) return text end
+local function bold(text) return "\27[1m" .. text .. "\27[0m" end
+local function dim(text) return "\27[2m" .. text .. "\27[0m" end
+
+-- Is stdout a terminal that takes colours, by the convention of no-color.org?
+local function is_colourful()
+  local no = os.getenv "NO_COLOR"
+  return native.columns() ~= nil and (no == nil or no == "") and os.getenv "TERM" ~= "dumb"
+end
+
+local function layout_of(opts)
+  local colour = opts and opts.color
+  if colour == nil then colour = is_colourful() end
+  local width = opts and opts.width or native.columns() or PLAIN
+  return { width = math.max(40, math.min(width, WIDEST)), bold = colour and bold or plain, dim = colour and dim or plain }
+end
+
+local function display_names(entries)
+  local names = {}
+  for i, entry in ipairs(entries) do names[i] = entry.name:gsub("^green%.", "") end
+  return table.concat(names, ", ")
+end
+
+-- What is said when nothing has this name: what it may mean, or what is like it.
+local function excuse(name, index, several, layout)
+  if #several > 0 then return ("'%s' is several:\n%s"):format(name, printer.list(several, layout)) end
+  local near = index:near(name, SUGGESTIONS)
+  if #near == 0 then return ("no '%s' here; help() lists the modules"):format(name) end
+  return ("no '%s' here; did you mean %s?"):format(name, display_names(near))
+end
+
+function M.find(name)
+  if type(name) ~= "string" then error("reference.find: name: a string expected, got " .. type(name), 2) end
+  local entry, several = index_of():find(name)
+  if entry then return entry end
+  return nil, #several > 0 and several or index_of():near(name, SUGGESTIONS)
+end
+
+function M.text(what, opts)
+  local index, layout = index_of(), layout_of(opts)
+  if what == nil then return printer.overview(index, layout) end
+  local entry, several = nil, nil
+  if type(what) == "string" then entry, several = index:find(what) else entry = values.find(index, what) end
+  if entry then return printer.entry(entry, index, layout), true end
+  if type(what) == "string" then return excuse(what, index, several, layout), false end
+  return ("nothing is known about this %s; help() lists the modules"):format(type(what)), false
+end
+
+function M.help(...)
+  if select("#", ...) > 0 and (...) == nil then return print "nothing is known about nil; help() lists the modules" end
+  print((M.text((...))))
+end
+
+function M.names()
+  local names, seen = {}, {}
+  for _, entry in ipairs(index_of().entries) do
+    local name = entry.name:gsub("^green%.", "")
+    if entry.kind == "module" then name = entry.name end
+    if not entry.private and not seen[name] then
+      seen[name] = true
+      table.insert(names, name)
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+return M

@@ -1,0 +1,136 @@
+-- SPDX-License-Identifier: MIT
+-- From a value to its entry: functions and modules by what is loaded, methods and objects by their metatables. A class is
+-- called what its metatable is called (__name, which messages have: "green.socket expected, got nil"), except these.
+local METATABLES = {
+  ["green.Channel"] = "green.channel",
+  ["green.File"] = "green.file",
+  ["green.Process"] = "green.process",
+  ["green.Response"] = "green.response",
+  ["green.Semaphore"] = "green.semaphore",
+  ["green.Server"] = "green.server",
+  ["green.Task"] = "green.task",
+  ["green.TempDir"] = "green.tempdir",
+  ["green.db.sqlite.Connection"] = "green.db.sqlite.connection",
+  ["green.db.sqlite.Cursor"] = "green.db.sqlite.cursor",
+  ["green.net.listener"] = "green.listener",
+  ["green.net.socket"] = "green.socket",
+  ["green.process.Reader"] = "green.pipe",
+  ["green.process.Writer"] = "green.pipe",
+  ["green.ws.socket"] = "green.ws",
+}
+
+local M = {}
+
+-- ---- metatables ----
+
+-- The tables a metatable finds methods in: its __index, or what that function knows.
+local function holders(metatable)
+  local index = rawget(metatable, "__index")
+  if type(index) == "table" then return { index } end
+  local list = {}
+  for i = 1, type(index) == "function" and 8 or 0 do
+    local name, value = debug.getupvalue(index, i)
+    if not name then break end
+    if type(value) == "table" then table.insert(list, value) end
+  end
+  return list
+end
+
+-- Calls visit(metatable) for those that functions of the module lead to, and those of C.
+local function each_metatable(roots, visit)
+  local seen = {}
+  local function walk(value, depth)
+    if depth > 6 or seen[value] then return end
+    if type(value) == "function" then
+      seen[value] = true
+      for i = 1, 60 do
+        local name, upvalue = debug.getupvalue(value, i)
+        if not name then break end
+        walk(upvalue, depth + 1)
+      end
+    elseif type(value) == "table" and value ~= _G and value ~= package.loaded then
+      seen[value] = true
+      if rawget(value, "__index") ~= nil then visit(value) end
+      for _, each in next, value do
+        if type(each) == "function" then walk(each, depth + 1) end
+      end
+      local metatable = debug.getmetatable(value)
+      if metatable then walk(metatable, depth + 1) end
+    end
+  end
+  for _, root in ipairs(roots) do walk(root, 1) end
+  for key, value in next, debug.getregistry() do
+    if type(key) == "string" and key:match "^green%." and type(value) == "table" then visit(value) end
+  end
+end
+
+-- { name of a metatable = { table that holds its methods } }, of the modules that are loaded.
+function M.methods(index)
+  local found, roots = {}, {}
+  for _, module in ipairs(index.modules) do
+    local value = package.loaded[module.name]
+    if value ~= nil and value ~= true then table.insert(roots, value) end
+  end
+  each_metatable(roots, function(metatable)
+    local name = rawget(metatable, "__name")
+    if type(name) ~= "string" then return end
+    found[name] = found[name] or {}
+    for _, holder in ipairs(holders(metatable)) do table.insert(found[name], holder) end
+  end)
+  return found
+end
+
+-- The name of a class's metatable.
+function M.metatable_of(entry) return METATABLES[entry.name] or entry.name end
+
+-- ---- looking up ----
+
+local function stock_value(entry)
+  local library = entry.library == "" and _G or package.loaded[entry.library or entry.name]
+  if not entry.head then return library end
+  return type(library) == "table" and library[entry.key] or nil
+end
+
+local function value_of(entry, methods)
+  if entry.kind == "stock" then return stock_value(entry) end
+  if entry.kind == "module" then return package.loaded[entry.name] end
+  if entry.kind == "function" then
+    local module = package.loaded[entry.module]
+    return entry.owner.kind == "module" and type(module) == "table" and module[entry.key] or nil
+  end
+  for _, holder in ipairs(entry.kind == "method" and methods[M.metatable_of(entry.owner)] or {}) do
+    local method = rawget(holder, entry.key)
+    if method then return method end
+  end
+end
+
+local function class_called(name, index)
+  for _, entry in ipairs(index.entries) do
+    if entry.kind == "class" and M.metatable_of(entry) == name then return entry end
+  end
+  return index:module(name)
+end
+
+-- The class of an object; of an instance of a model, its model's.
+local function class_of(value, index)
+  local metatable = debug.getmetatable(value)
+  for _ = 1, 8 do
+    if type(metatable) ~= "table" then return nil end
+    local name = rawget(metatable, "__name")
+    local entry = type(name) == "string" and class_called(name, index)
+    if entry then return entry end
+    local parent = rawget(metatable, "__index")
+    metatable = parent ~= metatable and type(parent) == "table" and parent or debug.getmetatable(metatable)
+  end
+end
+
+-- The entry of a function, a module or an object; nil for other values.
+function M.find(index, value)
+  local methods = M.methods(index)
+  for _, entry in ipairs(index.entries) do
+    if not entry.private and rawequal(value_of(entry, methods), value) then return entry end
+  end
+  if type(value) == "table" or type(value) == "userdata" then return class_of(value, index) end
+end
+
+return M
