@@ -1,14 +1,15 @@
+---@meta green.app
 -- SPDX-License-Identifier: MIT
----@meta
 
 ---An application: routes, middleware, files and scripts. A script that returns one is served.
----
----    local app = require "green.app".new()
----    app:get("/orders/:id", function(req) return find(req.params.id) end)
----    return app
----
 ---Handlers answer with a string (text/plain), a table (JSON), nil (204) or a `green.response`. An error object or table
 ---with `status` 400..599 is answered with that status and `{"error": message}`; any other error is a 500 that says nothing.
+---```lua
+---local app = require "green.app".new()
+---app:get("/orders/:id", function(req) return { id = req.params.id } end)
+---print(app:inject("/orders/7").body) --> {"id":"7"}
+---return app
+---```
 ---@class green.app
 local App = {}
 
@@ -20,40 +21,78 @@ local App = {}
 ---@field cancel_on_disconnect? boolean the request's task is cancelled when its client goes away
 ---@field cpu_limit? number seconds of CPU the handler may use; more ends it with ECPULIMIT: 503 (the server's cpu_limit: 10)
 
----Routes: `/literal`, `/:name` (one non-empty segment), `/*name` (the rest, may be empty; last). More specific answers
----first: literal, `:name`, `*name`. Slashes are strict: "/a" and "/a/" differ. HEAD is answered by GET, OPTIONS by 204 and
----Allow, other methods by 405. Raises when another route of this method has the same shape.
+---Answers GET, and HEAD. Routes: `/literal`, `/:name` (one non-empty segment), `/*name` (the rest, may be empty; last). More
+---specific answers first: literal, `:name`, `*name`. Slashes are strict: "/a" and "/a/" differ. OPTIONS is answered by 204
+---and Allow, other methods by 405.
+---Does not wait.
+---Raises: a message when another route of this method has the same shape.
+---```lua
+---app:get("/files/*path", function(req) return req.params.path end)
+---print(app:inject("/files/a/b").body, app:inject({ method = "PUT", path = "/files/a" }).status) --> a/b  405
+---```
 ---@param path string
 ---@param handler green.handler
 ---@param opts? green.routeopts
 ---@return green.app self
 function App:get(path, handler, opts) end
 
+---Answers POST.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:post("/orders", function(req) return response.json(req:json(), 201) end)
+---print(app:inject({ method = "POST", path = "/orders", json = { n = 1 } }).status) --> 201
+---```
 ---@param path string
 ---@param handler green.handler
 ---@param opts? green.routeopts
 ---@return green.app self
 function App:post(path, handler, opts) end
 
+---Answers PUT.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:put("/orders/:id", function(req) return { id = req.params.id } end)
+---```
 ---@param path string
 ---@param handler green.handler
 ---@param opts? green.routeopts
 ---@return green.app self
 function App:put(path, handler, opts) end
 
+---Answers PATCH.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:patch("/orders/:id", function(req) return { id = req.params.id } end)
+---```
 ---@param path string
 ---@param handler green.handler
 ---@param opts? green.routeopts
 ---@return green.app self
 function App:patch(path, handler, opts) end
 
+---Answers DELETE.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:delete("/orders/:id", function(req) end)
+---print(app:inject({ method = "DELETE", path = "/orders/7" }).status) --> 204
+---```
 ---@param path string
 ---@param handler green.handler
 ---@param opts? green.routeopts
 ---@return green.app self
 function App:delete(path, handler, opts) end
 
----Every method that no other route of this path answers, OPTIONS included.
+---Answers every method that no other route of this path answers, OPTIONS included.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:any("/echo", function(req) return req.method end)
+---print(app:inject({ method = "PUT", path = "/echo" }).body) --> PUT
+---```
 ---@param path string
 ---@param handler green.handler
 ---@param opts? green.routeopts
@@ -61,6 +100,13 @@ function App:delete(path, handler, opts) end
 function App:any(path, handler, opts) end
 
 ---A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:ws("/echo", function(socket, req)
+---  for message in socket:messages() do socket:send(message) end
+---end)
+---```
 ---@param path string
 ---@param handler fun(ws: green.ws.socket, req: green.request)
 ---@param opts? green.ws.options
@@ -68,11 +114,13 @@ function App:any(path, handler, opts) end
 function App:ws(path, handler, opts) end
 
 ---Middleware around every answer, 404 and 405 included; the first added is the outermost.
----
----    app:use(function(req, next)
----      local res = response.of(next(req))
----      return res:header("x-served-by", "greenlua")
----    end)
+---Does not wait.
+---```lua
+---app:use(function(req, next)
+---  return response.of(next(req)):header("x-served-by", "greenlua")
+---end)
+---print(app:inject("/").headers["x-served-by"]) --> greenlua
+---```
 ---@param middleware green.middleware
 ---@return green.app self
 function App:use(middleware) end
@@ -84,6 +132,14 @@ function App:use(middleware) end
 ---@field max_age? number seconds for Cache-Control
 
 ---The files below a directory: ETag, Last-Modified, 304, one Range, no way out (links included).
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---fs.mkdir "public"
+---fs.write("public/index.html", "<h1>Hello</h1>")
+---app:static("/", "public", { max_age = 3600 })
+---print(app:inject("/").body) --> <h1>Hello</h1>
+---```
 ---@param prefix string
 ---@param dir string
 ---@param opts? green.staticopts
@@ -91,55 +147,173 @@ function App:use(middleware) end
 function App:static(prefix, dir, opts) end
 
 ---A request script: the file runs top to bottom for each request, `local req = ...`, and returns the answer. Its globals
----end with the request. Compiled again when the file changes. Raises now if it is missing or does not compile.
+---end with the request. Compiled again when the file changes.
+---Waits for the file.
+---Raises: a message if it is missing or does not compile; as `get`.
+---```lua
+---fs.write("now.lua", "local req = ... return req.path")
+---app:script("/now", "now.lua")
+---print(app:inject("/now").body) --> /now
+---```
 ---@param path string
 ---@param file string
 ---@return green.app self
 function App:script(path, file) end
 
 ---PREFIX/NAME runs DIR/NAME.lua; NAME has letters, digits, `_`, `-` and `/`; "" and "x/" mean index.
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---fs.mkdir "pages"
+---fs.write("pages/index.lua", "return 'welcome'")
+---app:scripts("/", "pages")
+---print(app:inject("/").body) --> welcome
+---```
 ---@param prefix string
 ---@param dir string
 ---@return green.app self
 function App:scripts(prefix, dir) end
 
 ---Routes under a prefix, with middleware of their own inside the app's.
+---Does not wait.
+---Raises: what `define` raises.
+---```lua
+---app:group("/admin", function(admin)
+---  admin:use(function(req, next) return req.headers.cookie and next(req) or response.status(403) end)
+---  admin:get("/stats", function() return {} end)
+---end)
+---print(app:inject("/admin/stats").status) --> 403
+---```
 ---@param prefix string
 ---@param define fun(group: green.app)
 ---@return green.app self
 function App:group(prefix, define) end
 
----@return { method: string, path: string }[] in order of registration; method "ANY" for `any`
+---The address of a path, for itself or to hand out; known once the app listens. A prefix counts for nothing here.
+---Does not wait.
+---Raises: a message before the app listens, and when it does so on a unix socket only.
+---```lua
+---local server = app:listen "127.0.0.1:0"
+---print(app:url "/orders" == "http://" .. server:address() .. "/orders") --> true
+---```
+---@param path? string "/"
+---@return string
+function App:url(path) end
+
+---@private
+---@param address string
+function App:served_on(address) end
+
+---All routes in order of registration; the method is "ANY" for `any`.
+---Does not wait.
+---```lua
+---app:get("/", function() end)
+---for _, route in ipairs(app:routes()) do print(route.method, route.path) end --> GET  /
+---```
+---@return { method: string, path: string }[]
 function App:routes() end
 
----What `green.http.native.listen` takes. A server keeps the one it was given.
+---What the server takes. A server keeps the one it was given.
+---Does not wait.
+---```lua
+---print(type(app:dispatcher().fallback)) --> function
+---```
 ---@return { exact: table<string, table<string, green.handler>>, fallback: green.handler }
 function App:dispatcher() end
 
----The handler's answer to a request. Waits as the handler does.
+---The handler's answer to a request.
+---Waits as the handler does.
+---Raises: what the handler raises.
+---```lua
+---app:get("/", function(req) return "hello" end)
+---print(app:handle(test.request { path = "/" })) --> hello
+---```
 ---@param req green.request
 ---@return green.answer
 function App:handle(req) end
 
----Serves on "host:port" until the server is closed.
+---Serves on an address until the server is closed: "host:port", "[ipv6]:port" or "unix:/path"; port 0 is any free one.
+---Does not wait.
+---Raises: EADDRINUSE, EACCES and the system's others; EINVAL for what is no address.
+---```lua
+---app:get("/", function() return "hello" end)
+---local server = app:listen "127.0.0.1:0"
+---print(http.get("http://" .. server:address()).body) --> hello
+---server:finish(1)
+---```
 ---@param address string
----@param opts? table limits and time-outs of the server
----@return table server
+---@param opts? green.serveropts
+---@return green.Server
 function App:listen(address, opts) end
 
 ---Runs one request without a socket, see `green.test`.
----
----    local res = app:inject { method = "POST", path = "/orders", json = { item = "tea" } }
----    assert(res.status == 201 and res:json().id)
+---Waits as the handler does.
+---```lua
+---app:post("/orders", function(req) return response.json({ id = 1, item = req:json().item }, 201) end)
+---local answer = app:inject { method = "POST", path = "/orders", json = { item = "tea" } }
+---print(answer.status, answer:json().item) --> 201  tea
+---```
 ---@param spec string|green.testspec a path, or more
 ---@return green.testanswer
 function App:inject(spec) end
 
+---@class green.serveropts
+---@field max_target? integer bytes of a request's path and query (8192): 414
+---@field max_head? integer bytes of a request's headers (16384): 431
+---@field max_headers? integer how many (100): 431
+---@field max_body? integer bytes req:body() takes (1 MiB): 413
+---@field max_connections? integer further ones wait or are closed (100000)
+---@field header_timeout? number seconds from the first byte of a head to its last (10): 408
+---@field keepalive_timeout? number seconds between requests (65)
+---@field body_timeout? number seconds between two reads of a body that is waited for (30): 408
+---@field write_timeout? number seconds for a client that does not read its answer (30)
+---@field request_timeout? number seconds for the handler to answer (60): 503
+---@field cpu_limit? number seconds of CPU a request may use (10): 503
+---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false)
+
+---A server that listens. It goes on when nobody refers to it.
+---```lua
+---local server = app:listen "127.0.0.1:0"
+---print(server:address():match "^127", server:connections()) --> 127  0
+---server:finish(1)
+---server:abort()
+---```
+---@class green.Server
+local Server = {}
+
+---The address with the port that was chosen.
+---Does not wait.
+---@return string
+function Server:address() end
+
+---How many connections there are.
+---Does not wait.
+---@return integer
+function Server:connections() end
+
+---Stops listening and lets what runs come to its end.
+---Waits until the last connection is closed.
+---Raises: ETIMEDOUT; EBUSY when another task does it.
+---@param timeout? number seconds
+function Server:finish(timeout) end
+
+---Stops listening, closes every connection and cancels what runs.
+---Does not wait.
+function Server:abort() end
+
 local app = {}
 
+---An app without routes.
+---Does not wait.
+---@param opts? green.serveropts limits and time-outs of its servers
 ---@return green.app
-function app.new() end
+function app.new(opts) end
 
+---Is the value an app?
+---Does not wait.
+---```lua
+---print(require "green.app".is(app), require "green.app".is {}) --> true  false
+---```
 ---@param value any
 ---@return boolean
 function app.is(value) end

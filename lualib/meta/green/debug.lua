@@ -1,7 +1,13 @@
+---@meta green.debug
 -- SPDX-License-Identifier: MIT
----@meta
 
----What the process is doing. Nothing here waits.
+---What the process is doing.
+---Nothing here waits.
+---```lua
+---for _, t in ipairs(require "green.debug".tasks()) do
+---  if t.waits then print(t.id, t.line, t.waits, t.waited) end
+---end
+---```
 ---@class green.debug
 local debug = {}
 
@@ -20,6 +26,9 @@ local debug = {}
 function debug.tasks() end
 
 ---What is alive: { tasks, ops, handles, parked, pins }. Tests hold it against its value before.
+---```lua
+---print(require "green.debug".census().tasks >= 1) --> true
+---```
 ---@return table<string, integer>
 function debug.census() end
 
@@ -29,11 +38,28 @@ function debug.census() end
 function debug.memory() end
 
 ---How many times a task that held the CPU for too long was made to make way.
+---```lua
+---print(require "green.debug".preempted() >= 0) --> true
+---```
 ---@return integer
 function debug.preempted() end
 
 ---Tell on stderr when a C function holds the loop for more than 100 ms; on by default.
+---```lua
+---require "green.debug".report_stalls(false)
+---```
 ---@param on boolean
 function debug.report_stalls(on) end
+
+---For tests: interrupts the running task in its n-th wait from now, as a cancel would, or the end of its time.
+---```lua
+---require "green.debug".cancel_at(1)
+---local ok, err = pcall(task.sleep, 0.01)
+---print(err.code) --> ECANCELED
+---```
+---@param n integer 0: never
+---@param how? "cancel"|"deadline" "cancel"
+---@return integer left how many waits were still to go, of the last call
+function debug.cancel_at(n, how) end
 
 return debug

@@ -1,46 +1,79 @@
----@meta
+---@meta green.error
 -- SPDX-License-Identifier: MIT
 
---- The errors `green.*` raises, made from Lua. Nothing here waits.
+---The errors that `green.*` raises, made from Lua.
+---Nothing here waits.
+---```lua
+---local err = require "green.error"
 ---
----     local err = require "green.error"
----     if not user then err.raise("session.load", "ENOTFOUND", "no user %d", id) end
+---local function load(user)
+---  if not user then err.raise("session.load", "ENOTFOUND", "no user %d", 7) end
+---end
+---
+---local ok, why = pcall(load, nil)
+---print(err.is(why, "ENOTFOUND"), why) --> true  session.load: no user 7
+---```
 ---@class green.error
 local err = {}
 
----@class green.error.object `tostring` of it is its message
+---`tostring` of it is its message.
+---@class green.error.object
 ---@field code string for programs: "ECONNREFUSED"
 ---@field message string for people: "op: what and why"
 ---@field op string what failed: "http.get"
+---@field status? integer the HTTP status a server answers with when nobody catches it
 
---- An error object; its message is "op: " and the formatted rest.
----@param op string
+---An error object; its message is "op: " and the formatted rest.
+---```lua
+---local err = require "green.error"
+---local why = err.new("ovens.light", "ENOGAS", "oven %d", 3)
+---print(why, why.code) --> ovens.light: oven 3  ENOGAS
+---```
+---@param op string what failed
 ---@param code string
 ---@param format string as for string.format
+---@param ... any
 ---@return green.error.object
 function err.new(op, code, format, ...) end
 
---- Raises one.
----@param op string
+---Raises one.
+---Raises: the error object.
+---@param op string what failed
 ---@param code string
 ---@param format string as for string.format
+---@param ... any
 function err.raise(op, code, format, ...) end
 
---- Raises what a server answers by itself, with this HTTP status; the message goes to the client as it is.
----@param status integer
----@param op string
+---Raises what a server answers by itself, with this HTTP status; the message goes to the client as it is.
+---Raises: the error object.
+---```lua
+---local err = require "green.error"
+---app:get("/cellar", function() err.status(403, "cellar", "EACCES", "not for %s", "guests") end)
+---local answer = app:inject "/cellar"
+---print(answer.status, answer.body) --> 403  {"error":"not for guests"}
+---```
+---@param status integer 400..599
+---@param op string what failed
 ---@param code string
 ---@param format string as for string.format
+---@param ... any
 function err.status(status, op, code, format, ...) end
 
---- Is the value an error object (with this code)?
+---Is the value an error object (with this code)?
 ---@param value any
 ---@param code? string
 ---@return boolean
 function err.is(value, code) end
 
---- Raises a plain message, positioned at the line that called into the module that calls this.
+---Raises a plain message that points at the line that called into the module that calls this: for arguments nobody may pass.
+---Raises: the message, a string.
+---```lua
+---local err = require "green.error"
+---local function check(n) if n < 0 then err.misuse("bake: a number >= 0 expected, got %d", n) end end
+---print((pcall(check, -1))) --> false
+---```
 ---@param format string as for string.format
+---@param ... any
 function err.misuse(format, ...) end
 
 return err

@@ -1,89 +1,131 @@
--- SPDX-License-Identifier: MIT
 ---@meta green.hub
+-- SPDX-License-Identifier: MIT
 
 ---From any task to the WebSockets and loops that listen, within one process.
----
----```lua
----app:ws("/live", function(ws, req)
----  hub.attach(req.user, ws)       -- hub.send("ann", ...) reaches all of ann's sockets
----  ws:subscribe "prices"          -- hub.publish("prices", ...) reaches everybody who listens
----  for message in ws:messages() do hub.publish("chat", message) end
----end)
----```
----
 ---Sending never waits. A socket that does not keep up (`max_pending`) is closed with 1013; a loop that does not keep up loses the
 ---oldest. Who is closed, or not held by anybody, listens to nothing.
+---```lua
+---app:ws("/live", function(socket, req)
+---  hub.attach(req.user, socket)   -- hub.send("ann", ...) reaches all of ann's sockets
+---  socket:subscribe "prices"      -- hub.publish("prices", ...) reaches everybody who listens
+---  for message in socket:messages() do hub.publish("chat", message) end
+---end)
+---```
+---@class green.hub
 local hub = {}
 
 ---The socket belongs to the user from now on. Users and topics are two worlds: no topic reaches a user.
+---Does not wait.
+---```lua
+---hub.attach("ann", socket)
+---print(hub.send("ann", "hello")) --> 1
+---```
 ---@param user string|number
 ---@param ws green.ws.socket
 function hub.attach(user, ws) end
 
----Sends text to every socket of a user. Does not wait.
----
----```lua
----if hub.send("ann", "your order is ready") == 0 then send_mail("ann") end
----```
----
+---Sends text to every socket of a user.
+---Does not wait.
 ---Raises: EILSEQ when it is not UTF-8.
+---```lua
+---if hub.send("ann", "your order is ready") == 0 then print "ann is not here" end --> ann is not here
+---```
 ---@param user string|number
 ---@param message string
 ---@return integer sent how many sockets there were
 function hub.send(user, message) end
 
----Sends text to everybody who listens to the topic. Does not wait.
----
+---Sends text to everybody who listens to the topic.
+---Does not wait.
 ---Raises: EILSEQ when it is not UTF-8.
+---```lua
+---local prices <close> = hub.subscribe "prices"
+---print(hub.publish("prices", "99"), prices:receive()) --> 1  99
+---```
 ---@param topic string
 ---@param message string
 ---@return integer sent how many sockets and loops there were
 function hub.publish(topic, message) end
 
 ---How many sockets and loops listen to a topic.
+---Does not wait.
+---```lua
+---print(hub.count "prices") --> 0
+---```
 ---@param topic string
 ---@return integer
 function hub.count(topic) end
 
+---Messages of a topic.
+---```lua
+---local prices = hub.subscribe "prices"
+---hub.publish("prices", "99")
+---print(prices:receive(1)) --> 99
+---prices:close()
+---print(prices:receive()) --> nil
+---```
 ---@class green.hub.subscription
 ---@field lost integer messages that were dropped because more than 1,024 waited
 ---@operator call: string?
 local Subscription = {}
 
----A subscription, to be looped over: it ends when the loop is left. The loop waits for each message.
----
+---A subscription, to be looped over: it ends when the loop is left. Held in a variable it is to be closed: `local prices
+---<close> = hub.subscribe "prices"`. Several tasks may receive from one: each message goes to one of them.
+---Does not wait; the loop waits for each message.
 ---```lua
+---task.after(0, hub.publish, "prices", "101")
 ---for price in hub.subscribe "prices" do
 ---  if tonumber(price) > 100 then break end
 ---end
 ---```
----
----Held in a variable it is to be closed: `local prices <close> = hub.subscribe "prices"`. Several tasks may receive from one: each
----message goes to one of them.
 ---@param topic string
 ---@return green.hub.subscription
 function hub.subscribe(topic) end
 
----The next message; nil once the subscription is closed. Waits.
----
----Raises: ETIMEDOUT; ECANCELED.
----@param timeout? number seconds (none)
+---The next message; nil once the subscription is closed.
+---Waits.
+---Raises: ETIMEDOUT.
+---@param timeout? number seconds; without it as long as it takes
 ---@return string?
 function Subscription:receive(timeout) end
 
 ---Ends the subscription, and every loop over it. Messages that wait are dropped.
+---Does not wait.
 function Subscription:close() end
 
----What `ws:subscribe(topic)`, `ws:unsubscribe(topic)` and the end of a socket call.
+---What `socket:subscribe(topic)` calls.
+---Does not wait.
+---```lua
+---hub.join(socket, "prices")
+---print(hub.count "prices") --> 1
+---hub.leave(socket, "prices")
+---print(hub.count "prices") --> 0
+---```
 ---@param ws green.ws.socket
 ---@param topic string
 function hub.join(ws, topic) end
 
+---What `socket:unsubscribe(topic)` calls.
+---Does not wait.
+---```lua
+---hub.leave(socket, "prices")
+---```
 ---@param ws green.ws.socket
 ---@param topic string
 function hub.leave(ws, topic) end
 
+---What the end of a socket calls: it listens to nothing any more.
+---Does not wait.
+---```lua
+---hub.join(socket, "prices")
+---hub.drop(socket)
+---print(hub.count "prices") --> 0
+---```
 ---@param subscriber green.ws.socket|green.hub.subscription
 function hub.drop(subscriber) end
+
+---@private
+---@param message string
+function Subscription:try_send(message) end
 
 return hub

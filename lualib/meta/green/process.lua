@@ -1,17 +1,20 @@
 ---@meta green.process
 -- SPDX-License-Identifier: MIT
 
----Child processes. A command is a list of words, so nothing needs quoting; for the shell it is `{ "sh", "-c", "..." }`.
----
----    local got = process.capture { "sort", "-u", "names.txt" }
----    assert(got.code == 0, got.stderr)
----    print(got.stdout)
+---Child processes.
+---A command is a list of words, so nothing needs quoting; for the shell it is `{ "sh", "-c", "..." }`.
 ---
 ---Nothing is left behind: `run` and `capture` kill the child on every way out but its own end, a `<close>` variable
 ---ends its process, one that was spawned ends with its task at the latest, and a process nobody refers to any more is killed. Signal handlers of children are the default
 ---ones, and they inherit no descriptor but the three.
 ---
 ---Errors name the command: "process.spawn: nosuch: no such file or directory" (ENOENT).
+---```lua
+---local process = require "green.process"
+---local got = process.capture({ "sort", "-u" }, { input = "b\na\nb\n" })
+---assert(got.code == 0, got.stderr)
+---print(#got.stdout) --> 4
+---```
 ---@class green.process
 local process = {}
 
@@ -48,35 +51,51 @@ local process = {}
 ---@field keep? boolean it may outlive the task that starts it, as long as somebody refers to it; default false: it is ended
 ---(TERM, then KILL) with the task
 
----Start a process. Does not wait.
----
----    local sort <close> = process.spawn({ "sort" }, { stdin = "pipe", stdout = "pipe" })
----    task.spawn(function()
----      for _, name in ipairs { "b", "a" } do sort.stdin:write(name .. "\n") end
----      sort.stdin:close()
----    end)
----    for line in sort.stdout:lines() do print(line) end
+---Starts a process.
+---Does not wait.
+---Raises: ENOENT, EACCES and the system's others.
+---```lua
+---local sort <close> = process.spawn({ "sort" }, { stdin = "pipe", stdout = "pipe" })
+---task.spawn(function()
+---  for _, name in ipairs { "b", "a" } do sort.stdin:write(name .. "\n") end
+---  sort.stdin:close()
+---end)
+---print(table.concat({ sort.stdout:read "l", sort.stdout:read "l" }, " ")) --> a b
+---```
 ---@param command green.process.command
 ---@param options? green.process.spawn_options
 ---@return green.Process
 function process.spawn(command, options) end
 
----Run a command to its end; its output is ours. Waits. Killed when the task is cancelled.
----
----    assert(process.run { "make", "-j4" }.code == 0)
+---Runs a command to its end; its output is ours. It is killed when the task is cancelled.
+---Waits.
+---Raises: ETIMEDOUT and EMSGSIZE, the child is dead by then; ENOENT, EACCES and the system's others.
+---```lua
+---print(process.run({ "sh", "-c", "exit $N" }, { env = { N = 3 } }).code) --> 3
+---```
 ---@param command green.process.command
 ---@param options? green.process.run_options
 ---@return green.process.result
 function process.run(command, options) end
 
----Run a command to its end and take its output. It is over when the child has ended and both outputs are closed.
----Waits. Killed, with all it started, when the task is cancelled.
+---Runs a command to its end and takes its output. It is over when the child has ended and both outputs are closed. It is
+---killed, with all it started, when the task is cancelled.
+---Waits.
+---Raises: ETIMEDOUT and EMSGSIZE, the child is dead by then; ENOENT, EACCES and the system's others.
+---```lua
+---print(process.capture({ "tr", "a-z", "A-Z" }, { input = "hello" }).stdout) --> HELLO
+---```
 ---@param command green.process.command
 ---@param options? green.process.run_options
 ---@return green.process.result
 function process.capture(command, options) end
 
 ---A process that was spawned. `<close>` closes it.
+---```lua
+---local sleeper = process.spawn { "sleep", "60" }
+---print(sleeper:kill "TERM", select(2, sleeper:wait())) --> true  TERM
+---sleeper:close()
+---```
 ---@class green.Process
 ---@field pid integer
 ---@field name string the first word of the command
@@ -85,52 +104,75 @@ function process.capture(command, options) end
 ---@field stderr? green.process.Reader when it is a "pipe"
 local Process = {}
 
----Wait until it has ended; several tasks may, and again later. Raises ETIMEDOUT: it goes on then.
+---How it ended; several tasks may ask, and again later.
+---Waits until it has.
+---Raises: ETIMEDOUT, and it goes on.
 ---@param timeout? number seconds; 60; math.huge: for ever
 ---@return integer? code nil when a signal ended it
 ---@return string? signal "TERM"
 function Process:wait(timeout) end
 
----Send a signal. Never waits.
+---Sends a signal.
+---Does not wait.
+---Raises: an argument error for an unknown signal.
 ---@param signal? string|integer "TERM" (default), "SIGHUP", 9
 ---@return boolean sent false: it has ended
 function Process:kill(signal) end
 
----End it: close the pipes, TERM, and KILL after the grace. Waits until it is gone; in a task that was cancelled, which may
----not wait, that happens behind its back.
+---Ends it: the pipes are closed, TERM, and KILL after the grace.
+---Waits until it is gone; in a task that was cancelled, which may not wait, that happens behind its back.
 ---@param grace? number seconds; 5
 function Process:close(grace) end
 
----Output of a child. When nobody reads, it waits as soon as the pipe is full. One task at a time (EBUSY).
+---Output of a child. When nobody reads, the child waits as soon as the pipe is full. One task at a time.
+---```lua
+---local child <close> = process.spawn({ "printf", "a\nb\nc" }, { stdout = "pipe" })
+---print(child.stdout:read "l") --> a
+---for line in child.stdout:lines() do io.write(line) end
+---child.stdout:close()
+---```
 ---@class green.process.Reader
 local Reader = {}
 
----Wait for bytes: nothing = what there is, a number = at most so many, or a format as in `file:read`. Nil at the end.
+---Bytes: nothing = what there is, a number = at most so many, or a format as in `file:read`. Nil at the end.
+---Waits until there are some.
+---Raises: ETIMEDOUT; EBUSY when another task reads.
 ---@param want? integer|"l"|"L"|"a"|"n"
 ---@param timeout? number seconds; 60
 ---@return string|number|nil
 function Reader:read(want, timeout) end
 
 ---What `read` gives, until nil.
+---Waits in the loop.
+---Raises: as `read`, in the loop.
 ---@param format? "l"|"L"|"n" default "l"
 ---@param timeout? number seconds for each; 60
 ---@return fun(): string|number|nil
 function Reader:lines(format, timeout) end
 
 ---A child that goes on writing gets SIGPIPE. A read that waits ends with ECANCELED.
+---Does not wait.
 function Reader:close() end
 
 ---Input of a child. Any number of tasks; each write arrives whole.
+---```lua
+---local cat <close> = process.spawn({ "cat" }, { stdin = "pipe", stdout = "pipe" })
+---cat.stdin:write "meow"
+---cat.stdin:close()
+---print(cat.stdout:read "a") --> meow
+---```
 ---@class green.process.Writer
 local Writer = {}
 
----Returns when the pipe has taken all of it, so the child's pace is ours. EPIPE: nobody reads any more. After a timeout or a
----cancel the rest still goes out.
+---Writes all of it. After a timeout or a cancel the rest still goes out.
+---Waits until the pipe has taken it, so the child's pace is ours.
+---Raises: EPIPE when nobody reads any more; ETIMEDOUT.
 ---@param bytes string
 ---@param timeout? number seconds; 60
 function Writer:write(bytes, timeout) end
 
----The child sees the end of its input, after what is on its way. Never waits.
+---The child sees the end of its input, after what is on its way.
+---Does not wait.
 function Writer:close() end
 
 return process

@@ -1,8 +1,14 @@
+---@meta green.request
 -- SPDX-License-Identifier: MIT
----@meta
 
----The request as handlers see it. What the client got wrong raises an error object with a `status`, answered by the server.
----Fields of your own may be assigned (`req.user = ...`).
+---The request as handlers see it. Fields of your own may be assigned (`req.user = ...`).
+---What the client got wrong raises an error object with a `status`, which the server answers when nobody catches it.
+---```lua
+---app:get("/orders/:id", function(req)
+---  return ("%s, page %s, from %s"):format(req.params.id, req.query.page, req:header "referer")
+---end)
+---print(app:inject({ path = "/orders/7?page=2", headers = { Referer = "/" } }).body) --> 7, page 2, from /
+---```
 ---@class green.request
 ---@field method string
 ---@field target string as sent: path and query, escaped
@@ -14,68 +20,106 @@
 ---@field params table<string, string> of the route, percent-decoded
 ---@field headers table<string, string> by lower-case name
 ---@field cookies table<string, string> the first of each name, not decoded
----@field remote string
----@field scheme string
----@field id string
----@field version string
+---@field remote string "192.0.2.7:40312"
+---@field scheme string "http" or "https"
+---@field id string of this request, for logs
+---@field version string "1.1"
 ---@field keep_alive boolean
 ---@field ctx table empty at first: what middleware and handlers share
 ---@field user any nil until somebody assigns it
 local Request = {}
 
----One header by lower-case name.
+---One header by lower-case name; nil if it was not sent.
+---Does not wait.
 ---@param name string
 ---@return string?
 function Request:header(name) end
 
----The whole body. Waits. Larger than `max` bytes (1 MB): 413.
----@param max? integer
+---The whole body.
+---Waits for the client to send it.
+---Raises: an error with `status` 413 when it is larger than `max`; ECONNRESET when the client goes away.
+---```lua
+---print(req:body()) --> {"item":"tea"}
+---```
+---@param max? integer bytes (1 MB)
 ---@return string
 function Request:body(max) end
 
----The body as it comes. Waits between pieces; no limit.
----
----    for bytes in req:chunks() do size = size + #bytes end
+---The body as it comes, of any size.
+---Waits between the pieces.
+---Raises: ECONNRESET when the client goes away.
+---```lua
+---local size = 0
+---for bytes in req:chunks() do size = size + #bytes end
+---print(size) --> 14
+---```
 ---@return fun(): string?
 function Request:chunks() end
 
----The body as JSON, whatever its Content-Type. Waits. 400 with the position when it is not JSON.
+---The body as JSON, whatever its Content-Type.
+---Waits for the client to send it.
+---Raises: an error with `status` 400 and the position when it is not JSON; as `body`.
+---```lua
+---print(req:json().item) --> tea
+---```
 ---@param max? integer bytes (1 MB)
 ---@return any
 function Request:json(max) end
 
----The fields of an urlencoded or multipart form: the first of each name, and all in order. Files are tables. Waits.
----Another type: 415; more than 1000 fields (100 parts) or `max` bytes: 413; bad escapes: 400.
+---The fields of an urlencoded or multipart form: the first of each name, and all in order. Files are tables.
+---Waits for the client to send it.
+---Raises: an error with `status` 415 for another type; 413 for more than 1000 fields (100 parts) or `max` bytes; 400 for bad
+---escapes; as `body`.
+---```lua
+---local fields, all = req:form()
+---print(fields.item, #all) --> tea  2
+---```
 ---@param max? integer bytes, of all fields together (1 MB)
 ---@return table<string, string|{ filename: string, type: string?, body: string }>
 ---@return { [1]: string, [2]: any }[]
 function Request:form(max) end
 
+---A part of a multipart body: a field or a file.
 ---@class green.part
 ---@field name string
 ---@field filename? string without directories; nil for plain fields
 ---@field headers table<string, string> by lower-case name
 local Part = {}
 
----The part as it comes. Waits.
+---The part as it comes.
+---Waits between the pieces.
+---Raises: an error with `status` 400 when the body is malformed; ECONNRESET when the client goes away.
 ---@return fun(): string?
 function Part:chunks() end
 
----The whole part. Waits. Larger than `max` bytes (1 MB): 413.
----@param max? integer
+---The whole part.
+---Waits for the client to send it.
+---Raises: an error with `status` 413 when it is larger than `max`; as `chunks`.
+---```lua
+---for part in req:parts() do print(part.name, part:body()) end --> item  tea
+---```
+---@param max? integer bytes (1 MB)
 ---@return string
 function Part:body(max) end
 
----A multipart body part by part, never held as a whole; what is not read of a part is skipped. Waits.
----Not multipart: 415; malformed: 400; more than 100 parts: 413.
----
----    for part in req:parts() do
----      for bytes in part:chunks() do save(part.filename, bytes) end
----    end
+---A multipart body part by part, never held as a whole; what is not read of a part is skipped.
+---Waits in the loop.
+---Raises: an error with `status` 415 when it is not multipart; 400 when it is malformed; 413 for more than 100 parts.
+---```lua
+---for part in req:parts() do
+---  local size = 0
+---  for bytes in part:chunks() do size = size + #bytes end
+---  print(part.name, size) --> item  3
+---end
+---```
 ---@return fun(): green.part?
 function Request:parts() end
 
 ---All values of a query parameter.
+---Does not wait.
+---```lua
+---print(table.concat(req:query_all "tag", ", ")) --> hot, new
+---```
 ---@param name string
 ---@return string[]
 function Request:query_all(name) end

@@ -1,17 +1,22 @@
 ---@meta green.semaphore
 -- SPDX-License-Identifier: MIT
 
----Semaphores between tasks; `green.task` has `new` as `task.semaphore`.
+---Semaphores between tasks. `task.semaphore` is `new`.
+---```lua
+---local ovens = require "green.semaphore".new(3)
+---do
+---  local _ <close> = ovens:acquire()
+---  print(ovens:available()) --> 2
+---end
+---print(ovens:try(), ovens:available()) --> true  2
+---ovens:release()
+---ovens:close()
+---```
 ---@class green.semaphore
 local semaphore = {}
 
 ---A semaphore with `n` permits, all free.
----
----    local ovens = task.semaphore(3)
----    do
----      local _ <close> = ovens:acquire()
----      bake()
----    end
+---Does not wait.
 ---@param n integer at least 1
 ---@return green.Semaphore
 function semaphore.new(n) end
@@ -20,23 +25,30 @@ function semaphore.new(n) end
 ---@class green.Semaphore
 local Semaphore = {}
 
----Take a permit; first come, first served. Waits when none is free. Raises ETIMEDOUT, ECANCELED, and ECLOSED once
----it was closed.
+---Takes a permit; first come, first served.
+---Waits when none is free.
+---Raises: ETIMEDOUT; ECLOSED once it was closed.
 ---@param timeout? number seconds; 60; math.huge: for ever
 ---@return green.Semaphore self for `local _ <close> =`
 function Semaphore:acquire(timeout) end
 
----Take a permit if one is free. Never waits.
+---Takes a permit if one is free.
+---Does not wait.
 ---@return boolean taken
 function Semaphore:try() end
 
----Give a permit back: to the task that waited longest, if any waits. More often than acquired is an error.
+---Gives a permit back: to the task that waited longest, if any waits.
+---Does not wait.
+---Raises: an error when it is given back more often than it was taken.
 function Semaphore:release() end
 
----@return integer permits that are free
+---How many permits are free.
+---Does not wait.
+---@return integer
 function Semaphore:available() end
 
----Wake everybody who waits, with ECLOSED, and refuse whoever comes later.
+---Wakes everybody who waits, with ECLOSED, and refuses whoever comes later.
+---Does not wait.
 function Semaphore:close() end
 
 return semaphore

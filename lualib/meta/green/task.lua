@@ -1,173 +1,326 @@
+---@meta green.task
 -- SPDX-License-Identifier: MIT
----@meta
 
----Tasks: one running script each. A request, a script and whatever they spawn are tasks; they run concurrently
----on one thread. Times are seconds, as a number.
+---Tasks: one running script each. A request, a script and whatever they spawn are tasks.
+---They run concurrently on one thread. Times are seconds, as a number. Whatever waits, in any module, raises ECANCELED once its
+---task was cancelled and EDEADLINE once a task.deadline around it is over.
+---```lua
+---local task = require "green.task"
+---local slow = task.spawn(function() task.sleep(0.01) return "slow" end)
+---local quick = task.spawn(function() return "quick" end)
+---print(slow:join(), quick:join(), slow:status()) --> slow  quick  done
+---```
 ---@class green.task
 local task = {}
 
----@class green.task.Handle
-local Handle = {}
-
----The results of the task's function, or its error raised. Waits. Raises ETIMEDOUT after `timeout`.
----@param timeout? number seconds; without it as long as it takes
----@return any ...
-function Handle:join(timeout) end
-
----Cancels: the await the task is in raises ECANCELED, and so does each later one (but within task.shield).
-function Handle:cancel() end
-
----@return "ready"|"running"|"waiting"|"done"|"failed"|"cancelled"
-function Handle:status() end
-
----Runs fn(...) as a task of its own, beginning with the next turn. Does not wait. An error that nobody joins is logged,
----with where the task was spawned. The child inherits the deadline and the context of the running task.
----
+---A task, seen from outside.
 ---```lua
----local a = task.spawn(http.get, "http://127.0.0.1:8080/a")
----local b = task.spawn(http.get, "http://127.0.0.1:8080/b")
----print(a:join().status, b:join().status)
+---local one = task.spawn(task.sleep, 60)
+---task.sleep(0)
+---print(one:status()) --> waiting
+---one:cancel()
+---print(one:wait()) --> cancelled
+---print(green.try(one.join, one)) --> nil  task.sleep: the task was cancelled
+---```
+---@class green.Task
+local Task = {}
+
+---The results of the task's function, or its error raised.
+---Waits until it has ended, without `timeout` as long as it takes.
+---Raises: what the function raised; ETIMEDOUT, and the task goes on.
+---@param timeout? number seconds
+---@return any ...
+function Task:join(timeout) end
+
+---Waits until it has ended, however it did; a failure is then nobody else's to log.
+---Waits until it has ended, without `timeout` as long as it takes.
+---Raises: ETIMEDOUT, and the task goes on.
+---@param timeout? number seconds
+---@return "done"|"failed"|"cancelled"
+function Task:wait(timeout) end
+
+---Cancels: the wait the task is in raises ECANCELED, and so does each later one (but within task.shield).
+---Does not wait.
+function Task:cancel() end
+
+---What the task is doing.
+---Does not wait.
+---@return "ready"|"running"|"waiting"|"done"|"failed"|"cancelled"
+function Task:status() end
+
+---Runs fn(...) as a task of its own, beginning with the next turn. An error that nobody joins is logged, with where the
+---task was spawned. The child inherits the deadline and the context of the running task.
+---Does not wait.
+---```lua
+---local a = task.spawn(http.get, site .. "/orders/1")
+---local b = task.spawn(http.get, site .. "/orders/2")
+---print(a:join().status, b:join().status) --> 200  200
 ---```
 ---@param fn function
 ---@param ... any its arguments
----@return green.task.Handle
+---@return green.Task
 function task.spawn(fn, ...) end
 
----Waits. 0 lets the others run.
+---Lets time pass; 0 lets the others run.
+---Waits.
+---```lua
+---task.sleep(0.01)
+---```
 ---@param seconds number >= 0
 function task.sleep(seconds) end
 
----@return number seconds on a clock that only goes forward
+---A clock that only goes forward.
+---Does not wait.
+---```lua
+---local began = task.now()
+---task.sleep(0.01)
+---print(task.now() - began >= 0.01) --> true
+---```
+---@return number seconds
 function task.now() end
 
----fn(...)'s results, unless `seconds` pass: then the await it is in, and each later one inside, raises EDEADLINE. Of
+---fn(...)'s results, unless `seconds` pass: then the wait it is in, and each later one inside, raises EDEADLINE. Of
 ---several deadlines the nearest counts. Holds for libraries that know nothing of it, and for the children.
----
+---Waits as `fn` does.
+---Raises: EDEADLINE; what `fn` raises.
 ---```lua
----local page = task.deadline(2, function() return http.get(url).body end)
+---local ok, err = pcall(task.deadline, 0.01, task.sleep, 60)
+---print(err.code) --> EDEADLINE
 ---```
 ---@param seconds number
 ---@param fn function
----@param ... any
+---@param ... any its arguments
 ---@return any ...
 function task.deadline(seconds, fn, ...) end
 
 ---Runs clean-up that waits although the task was cancelled or is past its deadline: nothing reaches in from outside, but
 ---fn has only `seconds` of its own.
+---Waits as `fn` does.
+---Raises: EDEADLINE after `seconds`; what `fn` raises.
+---```lua
+---task.shield(2, function() http.delete(site .. "/orders") end)
+---```
 ---@param seconds number
 ---@param fn function
----@param ... any
+---@param ... any its arguments
 ---@return any ...
 function task.shield(seconds, fn, ...) end
 
 ---The running task may use so much more CPU without waiting; past it, ECPULIMIT is raised in it.
+---Does not wait.
+---Raises: ENOTASK outside of a task.
+---```lua
+---task.cpu_limit(0.02)
+---local ok, err = pcall(function() while true do end end)
+---print(err.code) --> ECPULIMIT
+---```
 ---@param seconds number > 0
 function task.cpu_limit(seconds) end
 
 ---Runs fn(...) in `seconds`, as a task.
+---Does not wait.
+---```lua
+---print(task.after(0.01, math.max, 1, 2):join()) --> 2
+---```
 ---@param seconds number
 ---@param fn function
----@param ... any
----@return green.task.Handle
+---@param ... any its arguments
+---@return green.Task
 function task.after(seconds, fn, ...) end
 
 ---Runs fn(...) every `seconds`, as a task, until it is cancelled or fn raises. Runs never overlap.
+---Does not wait.
+---```lua
+---local ticks = 0
+---local clock = task.every(0.005, function() ticks = ticks + 1 end)
+---task.sleep(0.05)
+---clock:cancel()
+---print(ticks > 1) --> true
+---```
 ---@param seconds number > 0
 ---@param fn function
----@param ... any
----@return green.task.Handle
+---@param ... any its arguments
+---@return green.Task
 function task.every(seconds, fn, ...) end
 
----Values that follow a task into its children and its coroutines: `task.context.user = "ann"`. A child gets a copy.
+---Values that follow a task into its children and its coroutines. A child gets a copy.
+---```lua
+---task.context.user = "ann"
+---print(task.spawn(function() return task.context.user end):join()) --> ann
+---```
 ---@type table
 task.context = {}
 
+---The children of one task.group.
+---```lua
+---task.group(function(group)
+---  group:spawn(task.sleep, 60)
+---  group:spawn(function() group:cancel() end)
+---end)
+---```
 ---@class green.task.Group
 local Group = {}
 
 ---A child of the group. Its failure cancels the others and is raised by task.group.
+---Does not wait.
 ---@param fn function
----@param ... any
----@return green.task.Handle
+---@param ... any its arguments
+---@return green.Task
 function Group:spawn(fn, ...) end
 
 ---Cancels every child. Not a failure.
+---Does not wait.
 function Group:cancel() end
 
 ---body(group)'s results, once every child has ended: the group never returns while a child lives. The first failure, of a
----child or the body, cancels the others and is raised. Waits.
----
+---child or the body, cancels the others and is raised.
+---Waits until the last child has ended.
+---Raises: the first failure.
 ---```lua
 ---task.group(function(group)
----  for _, url in ipairs(urls) do group:spawn(check, url) end
+---  for _, id in ipairs { 1, 2, 3 } do group:spawn(http.get, site .. "/orders/" .. id) end
 ---end)
 ---```
 ---@param body fun(group: green.task.Group): ...
 ---@return any ...
 function task.group(body) end
 
----{ fn(value, i), ... } for each value of the list, in its order. The first failure cancels the rest and is raised. Waits.
+---{ fn(value, i), ... } for each value of the list, in its order. The first failure cancels the rest.
+---Waits until all are done.
+---Raises: the first failure.
+---```lua
+---local items = task.map({ 1, 2, 3 }, function(id) return http.get(site .. "/orders/" .. id):json().id end, { max = 2 })
+---print(table.concat(items, " ")) --> 1 2 3
+---```
 ---@param list any[]
 ---@param fn fun(value: any, i: integer): any
 ---@param opts? { max?: integer } how many run at once, 64 by default
 ---@return any[]
 function task.map(list, fn, opts) end
 
----Runs all functions at once: their first results under the same keys. Waits.
+---Runs all functions at once: their first results under the same keys.
+---Waits until all are done.
+---Raises: the first failure, which cancels the rest.
+---```lua
+---local got = task.all {
+---  order = function() return http.get(site .. "/orders/7"):json() end,
+---  now = task.now,
+---}
+---print(got.order.item, got.now > 0) --> soup  true
+---```
 ---@param functions table<any, fun(): any>
 ---@return table
 function task.all(functions) end
 
----Runs all functions at once: the results of the first that ends; the others are cancelled. Waits.
+---Runs all functions at once: the results of the first that ends; the others are cancelled.
+---Waits until one has ended.
+---Raises: a failure, which counts as an end.
+---```lua
+---print(task.race { function() task.sleep(60) return "slow" end, function() return "quick" end }) --> quick
+---```
 ---@param functions (fun(): ...)[]
 ---@return any ...
 function task.race(functions) end
 
----@class green.channel
+---Values from task to task, first in, first out. A channel is also an iterator: `for value in channel do`; `#channel` is how
+---many values it holds.
+---```lua
+---local channel = task.channel(2)
+---task.spawn(function()
+---  for i = 1, 3 do channel:send(i) end
+---  channel:close()
+---end)
+---local sum = 0
+---for value in channel do sum = sum + value end
+---print(sum) --> 6
+---print(channel:receive(), channel:try_receive()) --> nil  false
+---print(channel:try_send(4) == false) --> true
+---```
+---@class green.Channel
 local Channel = {}
 
----Waits while the channel is full: until the value is within the capacity, or received when that is 0. Raises ECLOSED; after
----`timeout` ETIMEDOUT, and the value is not sent.
+---Sends a value.
+---Waits while the channel is full: until the value is within the capacity, or received when that is 0.
+---Raises: ECLOSED; ETIMEDOUT, and the value is not sent.
 ---@param value any
----@param timeout? number seconds
+---@param timeout? number seconds; without it as long as it takes
 function Channel:send(value, timeout) end
 
+---Sends a value if that can be done at once.
+---Does not wait.
 ---@param value any
----@return boolean sent false when that would have to wait
+---@return boolean sent
 function Channel:try_send(value) end
 
----The next value; nil once the channel is closed and empty. Waits. A channel is also an iterator: `for value in channel do`.
----@param timeout? number seconds
+---The next value; nil once the channel is closed and empty.
+---Waits.
+---Raises: ETIMEDOUT.
+---@param timeout? number seconds; without it as long as it takes
 ---@return any
 function Channel:receive(timeout) end
 
+---The next value, if there is one.
+---Does not wait.
 ---@return boolean got
 ---@return any value
 function Channel:try_receive() end
 
 ---Nothing more can be sent; what was sent can still be received.
+---Does not wait.
 function Channel:close() end
 
----First in, first out, between any number of tasks.
+---A channel, between any number of tasks.
+---Does not wait.
+---```lua
+---local channel = task.channel()
+---task.spawn(channel.send, channel, "hello")
+---print(channel:receive()) --> hello
+---```
 ---@param capacity? integer values it holds while nobody receives; 0 by default
----@return green.channel
+---@return green.Channel
 function task.channel(capacity) end
 
----@param permits integer
----@return green.semaphore
+---A semaphore with so many permits, see green.semaphore.
+---Does not wait.
+---```lua
+---local ovens = task.semaphore(2)
+---local _ <close> = ovens:acquire()
+---```
+---@param permits integer at least 1
+---@return green.Semaphore
 function task.semaphore(permits) end
 
+---A lock that one task at a time has.
+---```lua
+---local mutex = task.mutex()
+---do
+---  local _ <close> = mutex:lock()
+---  task.sleep(0.001) -- nobody else is here meanwhile
+---end
+---mutex:lock()
+---mutex:unlock()
+---```
 ---@class green.task.Mutex
 local Mutex = {}
 
----Waits for the lock. `local _ <close> = mutex:lock()` unlocks on every way out.
+---Takes the lock. `local _ <close> = mutex:lock()` gives it back on every way out.
+---Waits while another task has it, without `timeout` as long as it takes.
+---Raises: ETIMEDOUT; a message when the task has it already.
 ---@param timeout? number seconds
 ---@return green.task.Mutex
 function Mutex:lock(timeout) end
 
----Raises when another task has it locked.
+---Gives the lock back.
+---Does not wait.
+---Raises: a message when another task has it.
 function Mutex:unlock() end
 
+---A lock.
+---Does not wait.
+---```lua
+---local mutex = task.mutex()
+---local _ <close> = mutex:lock()
+---```
 ---@return green.task.Mutex
 function task.mutex() end
 

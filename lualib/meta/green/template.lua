@@ -1,25 +1,40 @@
+---@meta green.template
 -- SPDX-License-Identifier: MIT
----@meta
 
----HTML with Lua in it: `{{ expr }}` escaped, `{- expr -}` as it is, `{% code %}`. A tag ends at the first `}}`, so write
----`{{ f { x = { 1 } } }}`. nil inserts nothing. Values are visible as variables, over the globals.
----
----    local page = template.compile "<h1>{{ title }}</h1>{% for _, x in ipairs(list) do %}<li>{{ x }}{% end %}"
----    return response.html(page { title = "A & B", list = { 1, 2 } })
+---HTML with Lua in it. `{{ expr }}` is inserted escaped, `{- expr -}` as it is, `{% code %}` runs.
+---A tag ends at the first `}}`, so write `{{ f { x = { 1 } } }}`. nil inserts nothing. Values are visible as variables, over
+---the globals.
+---```lua
+---local page = template.compile "<h1>{{ title }}</h1>{% for _, x in ipairs(list) do %}<li>{{ x }}{% end %}"
+---print(page { title = "A & B", list = { 1, 2 } }) --> <h1>A &amp; B</h1><li>1<li>2
+---```
+---@class green.template
 local template = {}
 
----Raises EINVAL, naming the template and the line.
+---A function that fills the template in.
+---Does not wait; what it returns waits where the template's code does.
+---Raises: EINVAL, naming the template and the line.
 ---@param text string
 ---@param name? string for errors ("template")
 ---@return fun(values?: table): string
 function template.compile(text, name) end
 
----Compiles a file. Waits. Raises ENOENT and its like.
+---Compiles a file.
+---Waits.
+---Raises: ENOENT and its like; EINVAL as `compile`.
+---```lua
+---fs.write("hello.html", "<p>Hello {{ name }}</p>")
+---print(template.load "hello.html" { name = "Ann" }) --> <p>Hello Ann</p>
+---```
 ---@param path string
 ---@return fun(values?: table): string
 function template.load(path) end
 
----& < > " ' as entities; nil as nothing.
+---`& < > " '` as entities; nil as nothing.
+---Does not wait.
+---```lua
+---print(template.escape "<b>") --> &lt;b&gt;
+---```
 ---@param value any
 ---@return string
 function template.escape(value) end

@@ -1,7 +1,14 @@
+---@meta green.test
 -- SPDX-License-Identifier: MIT
----@meta
 
 ---Testing an app without sockets.
+---```lua
+---local test = require "green.test"
+---app:post("/orders", function(req) return { got = req:json().item } end)
+---local answer = test.inject(app, { method = "POST", path = "/orders", json = { item = "tea" } })
+---print(answer.status, answer:json().got) --> 200  tea
+---```
+---@class green.test
 local test = {}
 
 ---@class green.testspec
@@ -11,8 +18,8 @@ local test = {}
 ---@field body? string|string[]|fun(): string? whole, in pieces, or an iterator of pieces
 ---@field json? any body and Content-Type
 ---@field form? table<string, any> body and Content-Type
----@field remote? string
----@field scheme? string
+---@field remote? string "127.0.0.1:1"
+---@field scheme? string "http"
 
 ---@class green.testanswer
 ---@field status integer
@@ -22,17 +29,27 @@ local test = {}
 ---@field traceback? string
 local Answer = {}
 
+---The body decoded from JSON.
+---Does not wait.
+---Raises: EJSON when it is none.
 ---@return any
 function Answer:json() end
 
 ---A request with the fields and methods of the server's.
+---Does not wait.
+---Raises: an error with `status` 400 for a path no server would take.
+---```lua
+---local req = test.request { path = "/orders?open=1" }
+---print(req.path, req.query.open) --> /orders  1
+---```
 ---@param spec green.testspec
 ---@return green.request
 function test.request(spec) end
 
----`app:inject(spec)`. Waits as the handlers do.
+---Runs one request through an app; what the handler raises is in the answer.
+---Waits as the handler does.
 ---@param app green.app
----@param spec string|green.testspec
+---@param spec string|green.testspec a path, or more
 ---@return green.testanswer
 function test.inject(app, spec) end
 

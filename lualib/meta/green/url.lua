@@ -1,12 +1,14 @@
----@meta
+---@meta green.url
 -- SPDX-License-Identifier: MIT
 
---- URLs after RFC 3986. Nothing here waits.
----
----     local url = require "green.url"
----     local parts = url.parse "https://example.com:8443/a?q=1"
----     print(parts.host, parts.port)                       --> example.com  8443
----     print(url.encode_query { q = "x y", tag = { 1, 2 } }) --> q=x%20y&tag=1&tag=2
+---URLs after RFC 3986, and the queries and web forms in them.
+---Nothing here waits.
+---```lua
+---local url = require "green.url"
+---local parts = url.parse "https://example.com:8443/a?q=1"
+---print(parts.host, parts.port) --> example.com  8443
+---print(url.encode_query { q = "x y", tag = { 1, 2 } }) --> q=x%20y&tag=1&tag=2
+---```
 ---@class green.url
 local url = {}
 
@@ -20,32 +22,47 @@ local url = {}
 ---@field query? string as it stands, without "?"
 ---@field fragment? string as it stands, without "#"
 
---- Takes a URL, or a reference without scheme or host, apart. Raises `EINVAL`.
+---Takes a URL, or a reference without scheme or host, apart.
+---Raises: EINVAL when it is none.
 ---@param text string
 ---@return green.url.parts
 function url.parse(text) end
 
---- Puts it together; `query` may be a table, see `encode_query`.
+---Puts a URL together; `query` may be a table, see `encode_query`.
+---Raises: EINVAL for parts that no URL has.
+---```lua
+---print(url.build { scheme = "http", host = "localhost", port = 8080, path = "/a", query = { n = 1 } }) --> http://localhost:8080/a?n=1
+---```
 ---@param parts green.url.parts|{ query: table }
 ---@return string
 function url.build(parts) end
 
---- Percent-encodes all but letters, digits and "-._~".
+---Percent-encodes all but letters, digits and "-._~".
+---```lua
+---print(url.encode "50% off/today") --> 50%25%20off%2Ftoday
+---```
 ---@param text string|number
 ---@return string
 function url.encode(text) end
 
---- Decodes %XX; anything else stays as it is.
+---Decodes %XX; anything else stays as it is.
+---```lua
+---print(url.decode "caf%C3%A9+1") --> café+1
+---```
 ---@param text string
 ---@return string
 function url.decode(text) end
 
---- A query string or web form: name to value or list of values (names are sorted), or a list of {name, value}.
+---A query string or web form of a table: name to value or list of values (names are sorted), or a list of {name, value}.
 ---@param params table values are strings, numbers and booleans
 ---@return string
 function url.encode_query(params) end
 
---- Takes a query string or web form apart; "+" is a space.
+---Takes a query string or web form apart; "+" is a space.
+---```lua
+---local first, all = url.decode_query "tag=a&tag=b+c"
+---print(first.tag, #all, all[2][2]) --> a  2  b c
+---```
 ---@param text string
 ---@return table<string, string> first the first value of each name
 ---@return { [1]: string, [2]: string }[] all every {name, value}, in order

@@ -1,15 +1,14 @@
--- SPDX-License-Identifier: MIT
 ---@meta green.ws
+-- SPDX-License-Identifier: MIT
 
 ---WebSockets, the server's side. `app:ws` is the usual way in: it accepts, and closes when the handler is left.
----
+---Any number of tasks may send, one at a time may receive. Pings are answered by themselves, and sent.
 ---```lua
----app:ws("/echo", function(ws, req)
----  for message in ws:messages() do ws:send(message) end
+---app:ws("/echo", function(socket, req)
+---  for message in socket:messages() do socket:send(message) end
 ---end)
 ---```
----
----Any number of tasks may send, one at a time may receive. Pings are answered by themselves, and sent.
+---@class green.ws
 local ws = {}
 
 ---@class green.ws.options
@@ -21,20 +20,23 @@ local ws = {}
 ---@field protocols? string[] subprotocols, most wanted first: the first that the client offers is chosen
 
 ---Answers the request by becoming a WebSocket. Keep it in a `<close>` variable: on every way out it leaves its topics and
----says goodbye, with 1000, or 1011 after an error. Does not wait.
----
----```lua
----local socket <close> = ws.accept(req, { max_message = 4096 })
----```
----
+---says goodbye, with 1000, or 1011 after an error.
+---Does not wait.
 ---Raises: an error object with `status` 400, 403 or 426 (EPROTO) that is the answer when nobody catches it; ECLOSED when the request
 ---was answered already; EPIPE when the client is gone.
+---```lua
+---app:get("/live", function(req)
+---  local socket <close> = ws.accept(req, { max_message = 4096 })
+---  socket:send "welcome"
+---end)
+---print(app:inject("/live").status >= 400) --> true
+---```
 ---@param req green.request
 ---@param opts? green.ws.options
 ---@return green.ws.socket
 function ws.accept(req, opts) end
 
----A socket takes fields of your own: `socket.user = "ann"`.
+---A WebSocket. It takes fields of your own: `socket.user = "ann"`.
 ---@class green.ws.socket
 ---@field open boolean messages can be sent
 ---@field pending integer bytes that were sent and the peer has not taken
@@ -42,73 +44,115 @@ function ws.accept(req, opts) end
 ---@field close_reason? string once it is closed
 local Socket = {}
 
----The next message; nil once the socket is closed, `close_code` tells how. Waits.
----
----Raises: ETIMEDOUT; ECANCELED; EBUSY when another task is receiving.
+---The next message; nil once the socket is closed, `close_code` tells how.
+---Waits.
+---Raises: ETIMEDOUT; EBUSY when another task is receiving.
+---```lua
+---print(socket:receive(5)) --> hello  text
+---```
 ---@param timeout? number seconds (none; `idle_timeout` ends the wait for a dead peer)
 ---@return string? message
 ---@return "text"|"binary"|nil kind
 function Socket:receive(timeout) end
 
----Message after message until the socket is closed. Waits and raises as `receive`.
----
+---Message after message until the socket is closed.
+---Waits in the loop.
+---Raises: as `receive`, in the loop.
 ---```lua
----for message, kind in ws:messages() do print(kind, #message) end
+---for message, kind in socket:messages() do
+---  print(kind, #message) --> text  5
+---  socket:shut()
+---end
 ---```
 ---@return fun(): string?, "text"|"binary"|nil
 function Socket:messages() end
 
----Sends text. Waits while the peer does not keep up, until it took everything.
----
----Raises: EPIPE when the socket is closed or the peer goes; ECANCELED; EILSEQ when it is not UTF-8.
+---Sends text.
+---Waits while the peer does not keep up, until it took everything.
+---Raises: EPIPE when the socket is closed or the peer goes; EILSEQ when it is not UTF-8.
+---```lua
+---socket:send "hello"
+---```
 ---@param text string
 function Socket:send(text) end
 
----Sends bytes, as `send`.
+---Sends bytes.
+---Waits as `send`.
+---Raises: EPIPE when the socket is closed or the peer goes.
+---```lua
+---socket:send_binary "\xff\x00"
+---```
 ---@param bytes string
 function Socket:send_binary(bytes) end
 
----Sends a value as JSON text, as `send`.
+---Sends a value as JSON text.
+---Waits as `send`.
+---Raises: EJSON; as `send`.
+---```lua
+---socket:json { price = 99 }
+---```
 ---@param value any
 function Socket:json(value) end
 
----Sends text without waiting, or not at all.
----
----```lua
----local ok, why = ws:try_send(price)
----if why == "slow" then skipped = skipped + 1 end
----```
----
+---Sends text at once, or not at all.
+---Does not wait.
 ---Raises: EILSEQ when it is not UTF-8.
+---```lua
+---local ok, why = socket:try_send "99"
+---print(ok, why) --> true  nil
+---```
 ---@param text string
 ---@return boolean sent
 ---@return "closed"|"slow"|nil why "slow": more than `max_pending` bytes wait
 function Socket:try_send(text) end
 
----Sends a ping. The peer's answer only shows in the connection staying alive. Does not wait.
----
+---Sends a ping. The peer's answer only shows in the connection staying alive.
+---Does not wait.
 ---Raises: EPIPE when the socket is closed.
+---```lua
+---socket:ping()
+---```
 ---@param bytes? string 125 bytes at most
 function Socket:ping(bytes) end
 
----Closes, and waits until the connection is: for the peer's answer, some 5 seconds at most once it took all output. Messages
----that were under way can still be received. Harmless when it is closed.
----
----Raises: ECANCELED; an argument error for a code that may not be sent (1000, 1001, 1003, 1007 to 1009, 1011 to 1014 and 3000 to
+---Closes. Messages that were under way can still be received. Harmless when it is closed.
+---Waits until the connection is closed: for the peer's answer, some 5 seconds at most once it took all output.
+---Raises: an argument error for a code that may not be sent (1000, 1001, 1003, 1007 to 1009, 1011 to 1014 and 3000 to
 ---4999 may) and a reason that is not UTF-8 of 123 bytes at most.
+---```lua
+---socket:close(1001, "closing time")
+---print(socket.open, socket.close_code) --> false  1000
+---```
 ---@param code? integer (1000)
 ---@param reason? string
 function Socket:close(code, reason) end
 
----As `close`, without waiting.
+---As `close`, without seeing the end of it.
+---Does not wait.
+---Raises: as `close`.
+---```lua
+---socket:shut()
+---```
 ---@param code? integer (1000)
 ---@param reason? string
 function Socket:shut(code, reason) end
 
----From now on what is published to the topic is sent to this socket. Does not wait.
+---From now on what is published to the topic is sent to this socket.
+---Does not wait.
+---```lua
+---socket:subscribe "prices"
+---print(hub.publish("prices", "99")) --> 1
+---```
 ---@param topic string
 function Socket:subscribe(topic) end
 
+---No longer, from now on.
+---Does not wait.
+---```lua
+---socket:subscribe "prices"
+---socket:unsubscribe "prices"
+---print(hub.publish("prices", "99")) --> 0
+---```
 ---@param topic string
 function Socket:unsubscribe(topic) end
 

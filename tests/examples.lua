@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+-- Runs the examples of a module's stub, each in a task of its own with a deadline: greenlua examples.lua MODULE, in a
+-- folder that may be written to. An example finds the modules by their short names, as in the REPL, and what it takes for
+-- granted here. Prints a line for each, "ok" or "not ok", which tests/green/reference_spec.lua reads.
+local here = arg[0]:match "^(.*)/[^/]*$"
+package.path = here .. "/?.lua;" .. package.path
+
+local index = require "green.reference.index" ()
+local native = require "green.http.native"
+local task = require "green.task"
+
+local DEADLINE = 10 -- seconds
+
+-- ---- what examples take for granted ----
+
+local function new_database()
+  local db = require "green.db".connect "sqlite::memory:"
+  db:exec [[
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, pizza TEXT UNIQUE, status TEXT DEFAULT 'open', total REAL, photo BLOB);
+    CREATE TABLE stock (item TEXT PRIMARY KEY, n INTEGER);
+    INSERT INTO stock VALUES ('dough', 5);
+  ]]
+  return db
+end
+
+local function with_orders(db)
+  db:exec "INSERT INTO orders (pizza, total) VALUES ('margherita', 8), ('quattro', 11.5)"
+  return db
+end
+
+-- A server that orders can be sent to, and its address.
+local function new_site()
+  local app = require "green.app".new()
+  local response = require "green.response"
+  app:get("/orders/:id", function(req) return { id = math.tointeger(req.params.id), item = "soup" } end)
+  app:get("/log", function() return response.stream(function(out) for i = 1, 3 do out:write("line " .. i .. "\n") end end) end)
+  app:any("/orders", function(req)
+    if req.method == "GET" then return { { id = 7, item = "soup" } } end
+    return response.json({ id = 8, method = req.method }, 201)
+  end)
+  return "http://" .. app:listen("127.0.0.1:0"):address()
+end
+
+-- Both ends of a WebSocket: the server's, and a client that sends "hello" and answers what has to be answered.
+local function new_socket()
+  local frames = require "http.frames"
+  local box = task.channel(1)
+  local server = native.listen("127.0.0.1:0", function(req)
+    local socket <close> = require "green.ws".accept(req)
+    box:send(socket)
+    task.sleep(DEADLINE)
+  end)
+  local client = frames.connect(server:address())
+  client:text "hello"
+  task.spawn(function()
+    for opcode in function() return client:frame() end do
+      if opcode == frames.CLOSE then client:raw(frames.close(1000)) end
+    end
+    client:close()
+  end)
+  return box:receive(DEADLINE)
+end
+
+local MULTIPART = "--x\r\nContent-Disposition: form-data; name=\"item\"\r\n\r\ntea\r\n--x--\r\n"
+
+local function new_request(entry)
+  local spec = { method = "POST", path = "/orders?tag=hot&tag=new", json = { item = "tea" } }
+  if entry.key == "form" then spec.json, spec.form = nil, { item = "tea", milk = "no" } end
+  if entry.key == "parts" or entry.owner and entry.owner.name == "green.part" then
+    spec.json, spec.body = nil, MULTIPART
+    spec.headers = { ["content-type"] = "multipart/form-data; boundary=x" }
+  end
+  return require "green.test".request(spec)
+end
+
+local given = {
+  app = function() return require "green.app".new() end,
+  site = new_site,
+  socket = new_socket,
+  req = new_request,
+  connection = function() return require "green.db.sqlite".open ":memory:" end,
+}
+
+local of_module = {
+  ["green.db"] = { db = function(entry)
+    local db = new_database()
+    return entry.kind == "module" and db or with_orders(db)
+  end },
+  ["green.model"] = {
+    db = function(_, env) return env.Order and env.database end,
+    database = function(entry)
+      local db = new_database()
+      return entry.kind == "module" and db or with_orders(db)
+    end,
+    Order = function(_, env) return require "green.model"(env.database, "orders") end,
+  },
+}
+
+local function environment(entry, out)
+  local env = { print = function(...)
+    local words = table.pack(...)
+    for i = 1, words.n do words[i] = tostring(words[i]) end
+    table.insert(out, table.concat(words, "  "))
+  end }
+  return setmetatable(env, { __index = function(_, name)
+    local make = (of_module[entry.module] or {})[name] or given[name]
+    if make then
+      env[name] = make(entry, env)
+      return env[name]
+    end
+    if _G[name] == nil and index:module("green." .. name) then return require("green." .. name) end
+    if name == "green" then return require "green" end
+    return _G[name]
+  end })
+end
+
+-- ---- running ----
+
+-- What the comments `--> ...` say is printed; nil when there are none.
+local function expected(code)
+  local lines = {}
+  for text in code:gmatch "%-%-> ([^\n]*)" do table.insert(lines, text) end
+  return #lines > 0 and table.concat(lines, "\n") or nil
+end
+
+local function check_response(value)
+  if getmetatable(value) ~= native.response then return end
+  local app = require "green.app".new():get("/", function() return value end)
+  local answer = app:inject "/"
+  if answer.error then error(answer.error, 0) end
+end
+
+local function run(entry, example)
+  local out = {}
+  local chunk = assert(load(example.code, "=example", "t", environment(entry, out)))
+  if not example.runs then return end
+  check_response(task.deadline(DEADLINE, chunk))
+  local want, got = expected(example.code), table.concat(out, "\n")
+  if want and want ~= got then error(("printed %q instead of %q"):format(got, want), 0) end
+end
+
+local module = arg[1]
+for _, entry in ipairs(index.entries) do
+  for i, example in ipairs(entry.module == module and entry.examples or {}) do
+    local ok, err = task.spawn(pcall, run, entry, example):join()
+    print(("%s\t%s %d\t%s"):format(ok and "ok" or "not ok", entry.name, i, ok and "" or tostring(err):gsub("\n", " | ")))
+  end
+end
+os.exit(true)
