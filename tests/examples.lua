@@ -143,7 +143,7 @@ local module = arg[1]
 for _, entry in ipairs(index.entries) do
   for i, example in ipairs(entry.module == module and entry.examples or {}) do
     local ok, err = task.spawn(pcall, run, entry, example):join()
-    print(("%s\t%s %d\t%s"):format(ok and "ok" or "not ok", entry.name, i, ok and "" or tostring(err):gsub("\n", " | ")))
+    print(("\n%s\t%s %d\t%s"):format(ok and "ok" or "not ok", entry.name, i, ok and "" or tostring(err):gsub("\n", " | ")))
   end
 end
 os.exit(true)

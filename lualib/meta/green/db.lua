@@ -1,13 +1,17 @@
 ---@meta green.db
 -- SPDX-License-Identifier: MIT
 
----Databases. `db.connect` gives a pool that any number of tasks use at once; each statement waits in its own
+---Databases.
+---`db.connect` gives a pool that any number of tasks use at once; each statement waits in its own
 ---task while the others go on. Everything raises error objects: `err.code` is SQLite's own
 ---("SQLITE_CONSTRAINT_UNIQUE"), ETIMEDOUT, ECANCELED or ECLOSED; `err.sql` is the statement.
----
----    local db = require "green.db".connect "sqlite:kitchen.db"
----    db:exec("INSERT INTO orders (pizza) VALUES ($1)", "funghi")
----    for row in db:rows "SELECT id, pizza FROM orders" do print(row.id, row.pizza) end
+---Raises: SQLITE_CONSTRAINT_UNIQUE and SQLite's others; ETIMEDOUT; ECLOSED once the database was closed.
+---```lua
+---local db <close> = require "green.db".connect "sqlite::memory:"
+---db:exec "CREATE TABLE orders (id INTEGER PRIMARY KEY, pizza TEXT)"
+---db:exec("INSERT INTO orders (pizza) VALUES ($1)", "funghi")
+---for row in db:rows "SELECT id, pizza FROM orders" do print(row.id, row.pizza) end --> 1  funghi
+---```
 ---@class green.db
 local db = {}
 
@@ -17,15 +21,24 @@ local db = {}
 ---@field timeout? number   seconds one statement may take; 30
 ---@field max_result? integer bytes of rows query(), one() and value() may gather; 64 MiB
 
----Waits for nothing: connections are opened when they are needed.
----A file is used in WAL mode, with foreign keys on, by several connections that read and one that writes. A
+---A pool of connections, which are opened when they are needed. A file is used in WAL mode, with foreign keys on, by several connections that read and one that writes. A
 ---database in memory has one connection, used by turns, and lives until db:close().
+---Does not wait.
+---Raises: EINVAL for a URL that names no database.
+---```lua
+---local kitchen <close> = require "green.db".connect("sqlite:kitchen.db", { readers = 2, timeout = 5 })
+---```
 ---@param url string "sqlite:kitchen.db", "sqlite:///var/lib/kitchen.db", "sqlite::memory:"
 ---@param options? green.db.options
 ---@return green.db.Database
 function db.connect(url, options) end
 
 ---A parameter to be stored as BLOB; a plain string is stored as TEXT. Both come back as strings.
+---Does not wait.
+---```lua
+---db:exec("UPDATE orders SET photo = $1 WHERE id = 1", require "green.db".blob "\xff\xd8")
+---print(#db:value "SELECT photo FROM orders WHERE id = 1") --> 2
+---```
 ---@param bytes string
 ---@return userdata
 function db.blob(bytes) end
@@ -39,34 +52,51 @@ function db.blob(bytes) end
 ---@field affected integer  rows inserted, updated or deleted
 ---@field last_id? integer  id of the row inserted last, when rows were affected
 
----Close it with `<close>` or by name.
+---A pool of connections to one database. `<close>` closes it.
+---Everything here waits.
 ---@class green.db.Database
 local Database = {}
 
----All rows of one statement, whose parameters are $1, $2, ... and always bound. Waits.
----Raises SQLITE_TOOBIG beyond max_result.
----
----    local open = db:query("SELECT * FROM orders WHERE status = $1", "open")
----    print(#open, open[1].id)
+---All rows of one statement, whose parameters are $1, $2, ... and always bound.
+---Waits.
+---Raises: SQLITE_TOOBIG beyond max_result; SQLITE_ERROR and SQLite's others; ETIMEDOUT; ECLOSED.
+---```lua
+---local open = db:query("SELECT * FROM orders WHERE status = $1", "open")
+---print(#open, open[1].pizza) --> 2  margherita
+---```
 ---@param sql string
 ---@param ... green.db.value
 ---@return green.db.result
 function Database:query(sql, ...) end
 
----The first row, or nil. Waits.
+---The first row, or nil.
+---Waits.
+---```lua
+---print(db:one("SELECT pizza FROM orders WHERE id = $1", 2).pizza) --> quattro
+---```
 ---@param sql string
 ---@param ... green.db.value
 ---@return table<string, string|number>?
 function Database:one(sql, ...) end
 
----The first column of the first row; nil for no row, and for NULL. Waits.
+---The first column of the first row; nil for no row, and for NULL.
+---Waits.
+---```lua
+---print(db:value "SELECT count(*) FROM orders") --> 2
+---```
 ---@param sql string
 ---@param ... green.db.value
 ---@return string|number|nil
 function Database:value(sql, ...) end
 
 ---For statements without rows. Without parameters it may be a script of several statements; when one fails,
----those before it stay done. Waits.
+---those before it stay done.
+---Waits.
+---```lua
+---print(db:exec("INSERT INTO orders (pizza) VALUES ($1)", "funghi")) --> 1  3
+---local row, err = green.try(db.exec, db, "INSERT INTO orders (pizza) VALUES ('funghi')")
+---print(err.code) --> SQLITE_CONSTRAINT_UNIQUE
+---```
 ---@param sql string
 ---@param ... green.db.value
 ---@return integer affected
@@ -75,35 +105,70 @@ function Database:exec(sql, ...) end
 
 ---Rows, read in batches as the loop asks for them. The loop holds a connection until it ends, breaks or fails.
 ---Waits in the loop.
----
----    for row in db:rows("SELECT * FROM orders WHERE total > $1", 100) do
----      if row.status == "late" then break end
----    end
+---```lua
+---for row in db:rows("SELECT * FROM orders WHERE total > $1", 10) do
+---  print(row.pizza) --> quattro
+---  if row.status == "late" then break end
+---end
+---```
 ---@param sql string
 ---@param ... green.db.value
 ---@return fun(): table<string, string|number>?
 function Database:rows(sql, ...) end
 
----Run `fn(...)` in a transaction: committed when it returns, rolled back when it raises or its task is
+---Runs `fn(...)` in a transaction: committed when it returns, rolled back when it raises or its task is
 ---cancelled; the error is passed on as it is. Inside, this task's statements (not those of other tasks, its
----children included) belong to the transaction. Nested, it is a savepoint. Waits, first come first served.
----
----    db:transaction(function()
----      db:exec("UPDATE stock SET n = n - 1 WHERE item = $1", "dough")
----      db:exec("INSERT INTO orders (pizza) VALUES ($1)", "funghi")
----    end)
+---children included) belong to the transaction. Nested, it is a savepoint.
+---Waits, first come first served.
+---Raises: what `fn` raises; as `query`.
+---```lua
+---db:transaction(function()
+---  db:exec("UPDATE stock SET n = n - 1 WHERE item = $1", "dough")
+---  db:exec("INSERT INTO orders (pizza) VALUES ($1)", "funghi")
+---end)
+---print(db:value "SELECT n FROM stock") --> 4
+---```
 ---@generic T
 ---@param fn fun(...): T
 ---@param ... any
 ---@return T ... what fn returns
 function Database:transaction(fn, ...) end
 
----The columns of a table, in order; `key` is the place in the primary key, or 0. Empty: no such table. Waits.
+---The columns of a table, in order; `key` is the place in the primary key, or 0. Empty: no such table.
+---Waits.
+---```lua
+---for _, column in ipairs(db:columns "stock") do io.write(column.name, " ", column.key, "\n") end
+---```
 ---@param name string
 ---@return { name: string, key: integer }[]
 function Database:columns(name) end
 
----Who waits for a connection is woken with ECLOSED; connections in use close as they come back. Waits.
+---Closes it: who waits for a connection is woken with ECLOSED; connections in use close as they come back.
+---Waits.
+---```lua
+---db:close()
+---```
 function Database:close() end
+
+---@private
+---@param sql string
+---@return "readers"|"writer"
+function Database.kind_of(sql) end
+
+---@private
+---@return table?
+function Database:bound_lease() end
+
+---@private
+---@param lease table
+function Database:bind(lease) end
+
+---@private
+---@param lease table
+function Database:unbind(lease) end
+
+---@private
+---@param kind "readers"|"writer"
+function Database:lease(kind) end
 
 return db

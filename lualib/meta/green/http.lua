@@ -1,19 +1,19 @@
----@meta
+---@meta green.http
 -- SPDX-License-Identifier: MIT
 
---- The HTTP client. Every request waits for its answer, and only its own task does.
----
----     local http = require "green.http"
----     local resp = http.post("https://api.example.com/orders", { json = { item = "soup", n = 2 } })
----     if resp.status == 201 then print(resp:json().id) end
----
---- An HTTP status is an answer, not an error. What raises (an error object, see `green.error`) is that there is no
---- answer: `ECONNREFUSED`, `ECONNRESET` (also: closed too early), `ENOTFOUND` (no such host), `ETIMEDOUT`, `ETLS`
---- (the certificate), `EINVAL` (bad URL, scheme or header), `EMSGSIZE` (larger than `max_body`), `ELOOP` (too many
---- redirects), `EPROTO` (not HTTP), `ECANCELED` (the task). Messages name method, URL without credentials, and reason.
----
---- Connections are kept and reused; bodies are decompressed; HTTP/2 is spoken where TLS servers offer it; the
---- variables `http_proxy`, `https_proxy` and `no_proxy` are heeded. Credentials do not follow redirects to another origin.
+---The HTTP client. Every request waits for its answer, and only its own task does.
+---An HTTP status is an answer, not an error: what raises is that there is no answer. Messages name method, URL without
+---credentials, and reason. Connections are kept and reused; bodies are decompressed; HTTP/2 is spoken where TLS servers offer
+---it; the variables `http_proxy`, `https_proxy` and `no_proxy` are heeded. Credentials do not follow redirects to another
+---origin.
+---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
+---certificate; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
+---not HTTP.
+---```lua
+---local http = require "green.http"
+---local resp = http.post(site .. "/orders", { json = { item = "soup", n = 2 } })
+---print(resp.status, resp:json().id) --> 201  8
+---```
 ---@class green.http
 local http = {}
 
@@ -45,16 +45,22 @@ local http = {}
 ---@class green.http.client_settings : green.http.settings
 ---@field base_url? string what relative URLs are appended to; absolute ones must be on the same server
 
+---The headers of an answer.
 ---@class green.http.headers : { [string]: string }
---- Found by name in any case; `pairs` gives lower-case names. A repeated header's values are joined with ", ", but
---- of `set-cookie` only the first is given.
+---Found by name in any case; `pairs` gives lower-case names. A repeated header's values are joined with ", ", but
+---of `set-cookie` only the first is given.
 local headers = {}
 
---- All values of a header, in order; an empty list when there is none.
+---All values of a header, in order; an empty list when there is none.
+---Does not wait.
+---```lua
+---print(#http.get(site .. "/orders").headers:all "set-cookie") --> 0
+---```
 ---@param name string
 ---@return string[]
 function headers:all(name) end
 
+---An answer. One that is streamed is closed by `<close>`.
 ---@class green.http.response
 ---@field status integer
 ---@field headers green.http.headers
@@ -62,106 +68,187 @@ function headers:all(name) end
 ---@field url string where redirects led to
 local response = {}
 
---- The body decoded from JSON. Raises `EJSON` with `response` and `position` when it is none; the message names URL,
---- status and position.
+---The body decoded from JSON.
+---Does not wait.
+---Raises: EJSON with `response` and `position` when it is none; the message names URL, status and position.
+---```lua
+---print(http.get(site .. "/orders/7"):json().item) --> soup
+---```
 ---@return any
 function response:json() end
 
---- Raises `EHTTP` with `response` from status 400 on.
+---The response, if its status is below 400.
+---Does not wait.
+---Raises: EHTTP with `response` from status 400 on.
+---```lua
+---local ok, err = pcall(function() return http.get(site .. "/nothing"):raise_for_status() end)
+---print(err.code, err.response.status) --> EHTTP  404
+---```
 ---@return green.http.response self
 function response:raise_for_status() end
 
---- The pieces of a streamed body, as they come. A server faster than the loop is held back. Leaving the loop early
---- stops the transfer. Waits.
----
----     for chunk in http.get(url, { stream = true }):chunks() do file:write(chunk) end
+---The pieces of a streamed body, as they come. A server faster than the loop is held back. Leaving the loop early
+---stops the transfer.
+---Waits in the loop.
+---Raises: ETIMEDOUT; ECONNRESET; EBUSY when another task reads.
+---```lua
+---local size = 0
+---for chunk in http.get(site .. "/log", { stream = true }):chunks() do size = size + #chunk end
+---print(size) --> 21
+---```
 ---@return fun(stream: userdata): string? read
 ---@return userdata stream
 ---@return nil
 ---@return userdata closed with the loop
 function response:chunks() end
 
---- Stops the transfer of a streamed body; also called when a `<close>` variable goes out of scope.
+---Stops the transfer of a streamed body; also called when a `<close>` variable goes out of scope.
+---Does not wait.
+---```lua
+---local resp <close> = http.get(site .. "/log", { stream = true })
+---print(resp.status) --> 200
+---resp:close()
+---```
 function response:close() end
 
+---GET: asks for something.
+---Waits for the answer.
+---```lua
+---print(http.get(site .. "/orders", { query = { open = 1 }, timeout = 5 }).status) --> 200
+---```
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.get(url, opts) end
 
+---HEAD: the headers that GET would give.
+---Waits for the answer.
+---```lua
+---print(http.head(site .. "/orders").headers["Content-Type"]) --> application/json
+---```
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.head(url, opts) end
 
+---POST: gives something to be worked on.
+---Waits for the answer.
+---```lua
+---print(http.post(site .. "/orders", { form = { item = "soup" } }).status) --> 201
+---```
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.post(url, opts) end
 
+---PUT: puts something there.
+---Waits for the answer.
+---```lua
+---print(http.put(site .. "/orders", { json = { item = "tea" } }):json().method) --> PUT
+---```
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.put(url, opts) end
 
+---PATCH: changes something.
+---Waits for the answer.
+---```lua
+---print(http.patch(site .. "/orders", { json = { item = "tea" } }):json().method) --> PATCH
+---```
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.patch(url, opts) end
 
+---DELETE: removes something.
+---Waits for the answer.
+---```lua
+---print(http.delete(site .. "/orders").status) --> 201
+---```
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.delete(url, opts) end
 
---- Any method.
+---Any method.
+---Waits for the answer.
+---```lua
+---print(http.request("OPTIONS", site .. "/orders/7").status) --> 204
+---```
 ---@param method string
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.request(method, url, opts) end
 
---- A client with settings of its own: `get`, `post` ... and `request` as methods, with a URL relative to `base_url`.
----
----     local api = http.client { base_url = "https://api.example.com/v1", headers = { Authorization = "Bearer " .. token } }
----     local user = api:get("/users", { query = { id = 7 } }):json()
+---A client with settings of its own: `get`, `post` ... and `request` as methods, with a URL relative to `base_url`.
+---Does not wait.
+---Raises: EINVAL for a bad `base_url`.
+---```lua
+---local api = http.client { base_url = site, headers = { Authorization = "Bearer xyz" }, timeout = 5 }
+---print(api:get("/orders/7"):json().id) --> 7
+---```
 ---@param settings? green.http.client_settings
 ---@return green.http.client
 function http.client(settings) end
 
+---Requests with common settings.
+---```lua
+---local api = http.client { base_url = site }
+---print(api:get("orders").status, api:head("orders").status) --> 200  200
+---print(api:post("orders", { json = {} }).status, api:request("PUT", "orders").status) --> 201  201
+---api:put("orders", { body = "x" })
+---api:patch("orders", { body = "x" })
+---api:delete "orders"
+---```
 ---@class green.http.client
 local client = {}
 
+---As http.get, with the client's settings.
+---Waits for the answer.
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:get(url, opts) end
 
+---As http.head, with the client's settings.
+---Waits for the answer.
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:head(url, opts) end
 
+---As http.post, with the client's settings.
+---Waits for the answer.
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:post(url, opts) end
 
+---As http.put, with the client's settings.
+---Waits for the answer.
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:put(url, opts) end
 
+---As http.patch, with the client's settings.
+---Waits for the answer.
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:patch(url, opts) end
 
+---As http.delete, with the client's settings.
+---Waits for the answer.
 ---@param url string
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:delete(url, opts) end
 
+---As http.request, with the client's settings.
+---Waits for the answer.
 ---@param method string
 ---@param url string
 ---@param opts? green.http.options

@@ -28,7 +28,7 @@ function hub.attach(user, ws) end
 ---Does not wait.
 ---Raises: EILSEQ when it is not UTF-8.
 ---```lua
----if hub.send("ann", "your order is ready") == 0 then print "ann is not here" end --> ann is not here
+---if hub.send("bob", "your order is ready") == 0 then print "bob is not here" end --> bob is not here
 ---```
 ---@param user string|number
 ---@param message string

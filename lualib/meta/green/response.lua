@@ -1,11 +1,23 @@
+---@meta green.response
 -- SPDX-License-Identifier: MIT
----@meta
 
 ---Answers that say more than a string or a table.
----
----    return response.json({ id = 7 }, 201):header("location", "/orders/7")
+---Nothing here waits.
+---Raises: an argument error for what no answer can be.
+---```lua
+---local response = require "green.response"
+---return response.json({ id = 7 }, 201):header("location", "/orders/7")
+---```
+---@class green.response
 local response = {}
 
+---An answer.
+---```lua
+---local res = response.text("Tea is served", 201)
+---  :header("location", "/orders/7")
+---  :cookie("table", "12", { max_age = 3600 })
+---print(res.status, res.headers.location) --> 201  /orders/7
+---```
 ---@class green.Response
 ---@field status integer 200..599
 ---@field headers table<string, string|string[]> by lower-case name
@@ -15,10 +27,18 @@ local response = {}
 ---@field settle? fun(res: green.Response, req: green.request): green.answer replaces the response after all middleware
 local Response = {}
 
+---What a streamed answer is written to.
+---```lua
+---return response.stream(function(out)
+---  for i = 1, 3 do out:write(i .. "\n") end
+---end)
+---```
 ---@class green.writer
 local Writer = {}
 
----Waits while the client is slow; raises when it is gone.
+---Sends bytes.
+---Waits while the client is slow.
+---Raises: EPIPE or ECONNRESET when it is gone; ETIMEDOUT when it does not read; ECLOSED after the answer.
 ---@param bytes string
 function Writer:write(bytes) end
 
@@ -43,27 +63,47 @@ function Response:header(name, value) end
 ---@return green.Response self
 function Response:cookie(name, value, opts) end
 
+---Plain text.
+---```lua
+---return response.text("no tea left", 404)
+---```
 ---@param s string|number
 ---@param status? integer 200
 ---@return green.Response
 function response.text(s, status) end
 
+---HTML.
+---```lua
+---return response.html("<h1>" .. template.escape "Tom & Ann" .. "</h1>")
+---```
 ---@param s string|number
 ---@param status? integer 200
 ---@return green.Response
 function response.html(s, status) end
 
+---A value as JSON.
+---```lua
+---return response.json({ error = "no tea left" }, 404)
+---```
 ---@param value any nil is null
 ---@param status? integer 200
 ---@param headers? table<string, string|string[]>
 ---@return green.Response
 function response.json(value, status, headers) end
 
+---An answer without a body.
+---```lua
+---return response.status(304, { etag = '"7"' })
+---```
 ---@param status integer
 ---@param headers? table<string, string|string[]>
 ---@return green.Response
 function response.status(status, headers) end
 
+---Sends the client elsewhere.
+---```lua
+---print(response.redirect("/orders/7").headers.location) --> /orders/7
+---```
 ---@param url string
 ---@param status? 301|302|303|307|308 303
 ---@return green.Response
@@ -80,38 +120,65 @@ function response.redirect(url, status) end
 ---@field headers? table<string, string|string[]>
 
 ---A file, with what the request asks for: 304, a range, gzip; 404 if it is not there. Read when the answer is sent.
+---```lua
+---fs.write("menu.txt", "tea")
+---app:get("/menu", function() return response.file("menu.txt", { max_age = 60 }) end)
+---print(app:inject("/menu").body) --> tea
+---```
 ---@param path string
 ---@param opts? green.fileopts
 ---@return green.Response
 function response.file(path, opts) end
 
----The body is what fn writes. Raising in it breaks the connection off.
+---An answer of any length: the body is what fn writes. Raising in it breaks the connection off.
+---Does not wait; `fn` may.
+---```lua
+---return response.stream(function(out)
+---  for i = 1, 3 do out:write(("%d\n"):format(i)) end
+---end, { type = "text/csv" })
+---```
 ---@param fn fun(out: green.writer)
 ---@param opts? { status: integer?, type: string?, headers: table? }
 ---@return green.Response
 function response.stream(fn, opts) end
 
+---What server-sent events are written to.
+---```lua
+---return response.events(function(events)
+---  events:send { event = "price", data = { tea = 2 }, id = 1 }
+---  events:comment "still here"
+---end)
+---```
 ---@class green.events
 local Events = {}
 
----Sends an event. Waits while the client is slow; raises when it is gone.
+---Sends an event.
+---Waits while the client is slow.
+---Raises: EPIPE or ECONNRESET when it is gone; ETIMEDOUT when it does not read.
 ---@param event string|{ data: any, event: string?, id: string|integer|nil, retry: number? } data that is a table goes as JSON; retry in seconds
 function Events:send(event) end
 
 ---A line that clients ignore: keeps a quiet connection open.
+---Waits while the client is slow.
+---Raises: as `send`.
 ---@param text? string
 function Events:comment(text) end
 
 ---Server-sent events until fn returns.
----
----    return response.events(function(events)
----      for message in hub.subscribe "news" do events:send { data = message } end
----    end)
+---Does not wait; `fn` may.
+---```lua
+---return response.events(function(events)
+---  for i = 1, 3 do events:send("tick " .. i) end
+---end)
+---```
 ---@param fn fun(events: green.events)
 ---@return green.Response
 function response.events(fn) end
 
 ---Any answer of a handler as a response: what middleware needs to change one.
+---```lua
+---print(response.of("hello").status, response.of(nil).status) --> 200  204
+---```
 ---@param answer green.answer
 ---@return green.Response
 function response.of(answer) end

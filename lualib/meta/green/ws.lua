@@ -149,9 +149,9 @@ function Socket:subscribe(topic) end
 ---No longer, from now on.
 ---Does not wait.
 ---```lua
----socket:subscribe "prices"
----socket:unsubscribe "prices"
----print(hub.publish("prices", "99")) --> 0
+---socket:subscribe "news"
+---socket:unsubscribe "news"
+---print(hub.publish("news", "rain")) --> 0
 ---```
 ---@param topic string
 function Socket:unsubscribe(topic) end

@@ -1,33 +1,56 @@
 ---@meta green.db.sqlite
 -- SPDX-License-Identifier: MIT
 
----SQLite connections, one job at a time each, every job on the thread pool. What green.db makes pools of: scripts
----use that.
----
----    local c = require "green.db.sqlite".open ":memory:"
----    print(c:query(5, nil, "SELECT $1 + 1 AS n", 41)[1].n)
----    c:close()
+---SQLite connections, one job at a time each, on the thread pool. Scripts use green.db, which makes pools of them.
+---```lua
+---local c = require "green.db.sqlite".open ":memory:"
+---print(c:query(5, nil, "SELECT $1 + 1 AS n", 41)[1].n) --> 42
+---c:close()
+---```
 ---@class green.db.sqlite
 local sqlite = {}
 
----Open a file (made when it is missing) or ":memory:". A connection that `reads` answers `false` to a statement
----that writes. Waits. Raises SQLITE_CANTOPEN, ...
+---Opens a file (made when it is missing) or ":memory:". A connection that `reads` answers `false` to a statement
+---that writes.
+---Waits.
+---Raises: SQLITE_CANTOPEN and SQLite's others; ETIMEDOUT.
 ---@param path string
 ---@param reads? boolean
 ---@param timeout? number seconds; 30
 ---@return green.db.sqlite.Connection
 function sqlite.open(path, reads, timeout) end
 
+---A parameter to be stored as BLOB.
+---Does not wait.
+---```lua
+---print(connection:query(5, nil, "SELECT typeof($1) AS t", require "green.db.sqlite".blob "x")[1].t) --> blob
+---```
 ---@param bytes string
 ---@return userdata
 function sqlite.blob(bytes) end
 
----A statement that finds the database locked is tried again for 5 s, then raises SQLITE_BUSY. After a timeout or
+---A connection. A statement that finds the database locked is tried again for 5 s, then raises SQLITE_BUSY. After a timeout or
 ---a cancel the statement is stopped, and the next job begins when it has ended.
+---Everything here waits.
+---Raises: SQLITE_BUSY, SQLITE_CONSTRAINT_UNIQUE and SQLite's others; ETIMEDOUT; ECLOSED.
+---```lua
+---connection:exec(5, "CREATE TABLE t (n INTEGER)")
+---connection:begin()
+---connection:exec(5, "INSERT INTO t VALUES ($1)", 1)
+---connection:rollback()
+---connection:begin()
+---connection:exec(5, "INSERT INTO t VALUES ($1)", 2)
+---connection:commit()
+---local cursor = connection:cursor "SELECT n FROM t"
+---print(cursor:fetch()[1].n, connection:clean()) --> 2  false
+---cursor:close()
+---connection:reset()
+---```
 ---@class green.db.sqlite.Connection
 local Connection = {}
 
----One statement and all its rows. Waits. `false`: it writes, and the connection is for reading.
+---One statement and all its rows. `false`: it writes, and the connection is for reading.
+---Waits.
 ---@param timeout? number seconds; 30
 ---@param max_bytes? integer of rows; 64 MiB; SQLITE_TOOBIG beyond
 ---@param sql string
@@ -35,7 +58,8 @@ local Connection = {}
 ---@return green.db.result|false
 function Connection:query(timeout, max_bytes, sql, ...) end
 
----One statement, or without parameters a script of several. Waits.
+---One statement, or without parameters a script of several.
+---Waits.
 ---@param timeout? number seconds; 30
 ---@param sql string
 ---@param ... green.db.value
@@ -43,47 +67,65 @@ function Connection:query(timeout, max_bytes, sql, ...) end
 ---@return integer? last_id
 function Connection:exec(timeout, sql, ...) end
 
----A cursor over the rows of a statement. Waits for nothing.
+---A cursor over the rows of a statement.
+---Does not wait.
 ---@param sql string
 ---@param ... green.db.value
 ---@return green.db.sqlite.Cursor
 function Connection:cursor(sql, ...) end
 
 ---BEGIN IMMEDIATE. Until commit or rollback nothing runs outside of the transaction: once SQLite has ended it,
----for an error, each statement raises SQLITE_ABORT. Waits.
+---for an error, each statement raises SQLITE_ABORT.
+---Waits.
 ---@param timeout? number seconds; 30
 function Connection:begin(timeout) end
 
+---COMMIT.
 ---Waits.
 ---@param timeout? number seconds; 30
 function Connection:commit(timeout) end
 
----Well too when there is nothing to roll back. Waits.
+---ROLLBACK; well too when there is nothing to roll back.
+---Waits.
 ---@param timeout? number seconds; 30
 function Connection:rollback(timeout) end
 
----Roll back, and end every cursor: as good as new. Waits.
+---Rolls back, and ends every cursor: as good as new.
+---Waits.
 ---@param timeout? number seconds; 30
 function Connection:reset(timeout) end
 
 ---Is it fit for somebody else: nothing running, no cursor, no transaction?
+---Does not wait.
 ---@return boolean
 function Connection:clean() end
 
----Waits for what still runs. Later jobs raise ECLOSED.
+---Closes it. Later jobs raise ECLOSED.
+---Waits for what still runs.
 ---@param timeout? number seconds; 30
 function Connection:close(timeout) end
 
+---The rows of one statement.
 ---@class green.db.sqlite.Cursor
 local Cursor = {}
 
 ---The next rows: at most 100 or 256 KB. nil: there are no more. false: the statement writes, and the connection
----is for reading. Waits.
+---is for reading.
+---Waits.
+---Raises: as the connection; an error when another task waits for rows.
+---```lua
+---local cursor = connection:cursor "SELECT 1 AS n"
+---print(cursor:fetch()[1].n, cursor:fetch()) --> 1  nil
+---```
 ---@param timeout? number seconds; 30
 ---@return table<string, string|number>[]|false|nil
 function Cursor:fetch(timeout) end
 
----Never waits; the statement is put back before the connection's next job.
+---Ends it; the statement is put back before the connection's next job.
+---Does not wait.
+---```lua
+---connection:cursor("SELECT 1"):close()
+---```
 function Cursor:close() end
 
 return sqlite
