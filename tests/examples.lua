@@ -35,7 +35,7 @@ local function new_site()
   app:get("/orders/:id", function(req) return { id = math.tointeger(req.params.id), item = "soup" } end)
   app:get("/log", function() return response.stream(function(out) for i = 1, 3 do out:write("line " .. i .. "\n") end end) end)
   app:any("/orders", function(req)
-    if req.method == "GET" then return { { id = 7, item = "soup" } } end
+    if req.method == "GET" or req.method == "HEAD" then return { { id = 7, item = "soup" } } end
     return response.json({ id = 8, method = req.method }, 201)
   end)
   return "http://" .. app:listen("127.0.0.1:0"):address()
@@ -66,7 +66,7 @@ local MULTIPART = "--x\r\nContent-Disposition: form-data; name=\"item\"\r\n\r\nt
 local function new_request(entry)
   local spec = { method = "POST", path = "/orders?tag=hot&tag=new", json = { item = "tea" } }
   if entry.key == "form" then spec.json, spec.form = nil, { item = "tea", milk = "no" } end
-  if entry.key == "parts" or entry.owner and entry.owner.name == "green.part" then
+  if entry.key == "parts" or entry.name:match "^green%.part" then
     spec.json, spec.body = nil, MULTIPART
     spec.headers = { ["content-type"] = "multipart/form-data; boundary=x" }
   end
@@ -87,12 +87,11 @@ local of_module = {
     return entry.kind == "module" and db or with_orders(db)
   end },
   ["green.model"] = {
-    db = function(_, env) return env.Order and env.database end,
-    database = function(entry)
+    db = function(entry)
       local db = new_database()
       return entry.kind == "module" and db or with_orders(db)
     end,
-    Order = function(_, env) return require "green.model"(env.database, "orders") end,
+    Order = function(_, env) return require "green.model"(env.db, "orders") end,
   },
 }
 

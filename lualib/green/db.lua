@@ -9,7 +9,7 @@ local sqlite = require "green.db.sqlite"
 local stream = require "green.db.stream"
 local transaction = require "green.db.transaction"
 
-local Database = {}
+local Database = { __name = "green.db.Database" }
 Database.__index = Database
 
 local DEFAULTS = {

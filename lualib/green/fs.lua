@@ -103,7 +103,7 @@ end
 
 -- ---- watch ----
 
-local Watch = {}
+local Watch = { __name = "green.fs.Watch" }
 Watch.__index = Watch
 
 -- The system says that a name appeared or went; which of the two is looked up, as it is by now.

@@ -26,7 +26,7 @@ local function op_of(method) return OPS[method] or "http.request" end
 
 -- Header names are stored in lower case; any case finds them. Names that came more than once are remembered aside.
 local repeated_of = setmetatable({}, { __mode = "k" })
-local Headers = {}
+local Headers = { __name = "green.http.headers" }
 
 local function header_values(headers, name)
   name = name:lower()
@@ -35,9 +35,10 @@ local function header_values(headers, name)
   return { rawget(headers, name) }
 end
 
+local header_methods = { all = header_values }
+
 function Headers.__index(headers, name)
-  if name == "all" then return header_values end
-  return type(name) == "string" and rawget(headers, name:lower()) or nil
+  return header_methods[name] or type(name) == "string" and rawget(headers, name:lower()) or nil
 end
 
 local function finish_headers(headers, repeated)

@@ -150,7 +150,7 @@ end
 
 -- ---- loops ----
 
-local Subscription = {}
+local Subscription = { __name = "green.hub.subscription" }
 Subscription.__index = Subscription
 
 -- `ready` has its one permit while there may be something to look at.

@@ -4,7 +4,7 @@
 local fault = require "green.error"
 local null = require "cjson".null
 
-local Model = {}
+local Model = { __name = "green.Model" }
 
 -- What the database holds of each instance that is stored in it: save() writes only what differs, so that two
 -- tasks that change different columns of a row do not undo each other.

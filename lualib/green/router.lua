@@ -5,7 +5,7 @@
 local url = require "green.url"
 
 local M = {}
-local Router = {}
+local Router = { __name = "green.Router" }
 Router.__index = Router
 
 local function node() return { literal = {}, param = nil, rest = nil } end

@@ -90,7 +90,7 @@ M.context = setmetatable({}, {
 
 -- ---- groups ----
 
-local Group = {}
+local Group = { __name = "green.task.Group" }
 Group.__index = Group
 
 local function fail(group, err)
@@ -225,7 +225,7 @@ end
 
 -- ---- mutual exclusion ----
 
-local Mutex = {}
+local Mutex = { __name = "green.task.Mutex" }
 Mutex.__index = Mutex
 
 --- Waits for the lock. The result unlocks it when a <close> variable that holds it goes: local _ <close> = m:lock()

@@ -89,7 +89,7 @@ end
 
 -- ---- the answer ----
 
-local Answer = {}
+local Answer = { __name = "green.testanswer" }
 Answer.__index = Answer
 
 function Answer:json() return json.decode(self.body) end

@@ -26,39 +26,60 @@ local M = {}
 -- The tables a metatable finds methods in: its __index, or what that function knows.
 local function holders(metatable)
   local index = rawget(metatable, "__index")
+  if index == nil then return { metatable } end
   if type(index) == "table" then return { index } end
-  local list = {}
-  for i = 1, type(index) == "function" and 8 or 0 do
+  local list, i = {}, 1
+  while true do
     local name, value = debug.getupvalue(index, i)
-    if not name then break end
-    if type(value) == "table" then table.insert(list, value) end
+    if not name then return list end
+    if type(value) == "table" and value ~= _G then table.insert(list, value) end
+    i = i + 1
   end
-  return list
 end
 
--- Calls visit(metatable) for those that functions of the module lead to, and those of C.
-local function each_metatable(roots, visit)
-  local seen = {}
-  local function walk(value, depth)
-    if depth > 6 or seen[value] then return end
-    if type(value) == "function" then
-      seen[value] = true
-      for i = 1, 60 do
-        local name, upvalue = debug.getupvalue(value, i)
-        if not name then break end
-        walk(upvalue, depth + 1)
-      end
-    elseif type(value) == "table" and value ~= _G and value ~= package.loaded then
-      seen[value] = true
-      if rawget(value, "__index") ~= nil then visit(value) end
-      for _, each in next, value do
-        if type(each) == "function" then walk(each, depth + 1) end
-      end
-      local metatable = debug.getmetatable(value)
-      if metatable then walk(metatable, depth + 1) end
-    end
+local function functions_in(value, add)
+  for _, each in next, value do
+    if type(each) == "function" then add(each) end
   end
-  for _, root in ipairs(roots) do walk(root, 1) end
+end
+
+-- What a function or a table leads to: the functions in tables of functions, one level deeper in a module. Data is not
+-- looked through.
+local function neighbours(value, is_module, add)
+  local metatable = debug.getmetatable(value)
+  if type(value) == "function" then
+    for i = 1, 255 do
+      local name, upvalue = debug.getupvalue(value, i)
+      if not name then break end
+      add(upvalue)
+    end
+  elseif metatable or is_module or rawget(value, "__name") or rawget(value, "__index") ~= nil then
+    functions_in(value, add)
+    for _, each in next, is_module and value or {} do
+      if type(each) == "table" then
+        add(each)
+        functions_in(each, add)
+      end
+    end
+    if metatable then add(metatable) end
+  end
+end
+
+-- Calls visit(metatable) for those that functions of the modules lead to, and those of C.
+local function each_metatable(roots, visit)
+  local seen, queue = { [_G] = true, [package.loaded] = true }, {}
+  local function add(value)
+    if type(value) ~= "function" and type(value) ~= "table" or seen[value] then return end
+    seen[value] = true
+    table.insert(queue, value)
+  end
+  for _, root in ipairs(roots) do add(root) end
+  local modules, i = #queue, 1
+  while queue[i] do
+    if type(queue[i]) == "table" and rawget(queue[i], "__name") then visit(queue[i]) end
+    neighbours(queue[i], i <= modules, add)
+    i = i + 1
+  end
   for key, value in next, debug.getregistry() do
     if type(key) == "string" and key:match "^green%." and type(value) == "table" then visit(value) end
   end

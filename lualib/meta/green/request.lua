@@ -80,6 +80,11 @@ function Request:json(max) end
 function Request:form(max) end
 
 ---A part of a multipart body: a field or a file.
+---```lua
+---for part in req:parts() do
+---  for bytes in part:chunks() do print(part.name, bytes) end --> item  tea
+---end
+---```
 ---@class green.part
 ---@field name string
 ---@field filename? string without directories; nil for plain fields

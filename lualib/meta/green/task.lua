@@ -32,7 +32,7 @@ local Task = {}
 ---@return any ...
 function Task:join(timeout) end
 
----Waits until it has ended, however it did; a failure is then nobody else's to log.
+---How it ended; a failure is then nobody else's to log.
 ---Waits until it has ended, without `timeout` as long as it takes.
 ---Raises: ETIMEDOUT, and the task goes on.
 ---@param timeout? number seconds

@@ -42,9 +42,10 @@ function sqlite.blob(bytes) end
 ---connection:exec(5, "INSERT INTO t VALUES ($1)", 2)
 ---connection:commit()
 ---local cursor = connection:cursor "SELECT n FROM t"
----print(cursor:fetch()[1].n, connection:clean()) --> 2  false
+---print(cursor:fetch()[1].n) --> 2
 ---cursor:close()
 ---connection:reset()
+---print(connection:clean()) --> true
 ---```
 ---@class green.db.sqlite.Connection
 local Connection = {}
@@ -115,7 +116,7 @@ local Cursor = {}
 ---Raises: as the connection; an error when another task waits for rows.
 ---```lua
 ---local cursor = connection:cursor "SELECT 1 AS n"
----print(cursor:fetch()[1].n, cursor:fetch()) --> 1  nil
+---print(cursor:fetch()[1].n, (cursor:fetch())) --> 1  nil
 ---```
 ---@param timeout? number seconds; 30
 ---@return table<string, string|number>[]|false|nil
