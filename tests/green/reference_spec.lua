@@ -39,9 +39,9 @@ end
 for name in pairs(module_names()) do
   if not is_internal(name) or index:module(name) then require(name) end
 end
-require "green.db.sqlite"
+require "green.multipart"
 
-local methods = values.methods(index)
+local methods = values.methods()
 
 local function find_owned(owner, key)
   for _, entry in ipairs(index.entries) do

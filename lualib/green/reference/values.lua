@@ -86,11 +86,10 @@ local function each_metatable(roots, visit)
 end
 
 -- { name of a metatable = { table that holds its methods } }, of the modules that are loaded.
-function M.methods(index)
+function M.methods()
   local found, roots = {}, {}
-  for _, module in ipairs(index.modules) do
-    local value = package.loaded[module.name]
-    if value ~= nil and value ~= true then table.insert(roots, value) end
+  for name, value in pairs(package.loaded) do
+    if name:match "^green%f[.\0]" then table.insert(roots, value) end
   end
   each_metatable(roots, function(metatable)
     local name = rawget(metatable, "__name")
@@ -147,7 +146,7 @@ end
 
 -- The entry of a function, a module or an object; nil for other values.
 function M.find(index, value)
-  local methods = M.methods(index)
+  local methods = M.methods()
   for _, entry in ipairs(index.entries) do
     if not entry.private and rawequal(value_of(entry, methods), value) then return entry end
   end
