@@ -10,58 +10,105 @@
 
 #include <lua.h>
 
+#include "near.h"
+
 #define GRACE 10.0
 
-static const char options_text[] =
-  "  -e stat          execute string 'stat'\n"
-  "  -i               enter interactive mode after executing 'script'\n"
-  "  -l mod           require library 'mod' into global 'mod'\n"
-  "  -l g=mod         require library 'mod' into global 'g'\n"
-  "  -v, --version    show version information\n"
-  "  -E               ignore environment variables\n"
-  "  -W               turn warnings on\n"
-  "  --listen ADDR    serve on host:port, [ipv6]:port or unix:/path instead of\n"
-  "                   127.0.0.1:8080; may be given several times\n"
-  "  --grace SECONDS  when stopped, let requests finish for so long (default 10)\n"
-  "  --max-memory SIZE  no more memory than SIZE bytes, or with K, M or G\n"
-  "  --help           show this help\n"
-  "  --               stop handling options\n"
-  "  -                stop handling options and execute stdin\n";
+/* ---- the one list: parsing, --help and suggestions are made from it, and a test holds the man page and the
+ * completions against what --help says ---- */
+
+typedef struct option {
+  char letter;          /* 0: there is only a long name */
+  const char *name;     /* NULL: there is only the letter */
+  const char *argument; /* NULL: takes none */
+  int code;
+  const char *text;     /* what --help says, in lines */
+} option;
+
+static const option known[] = {
+  {'e', NULL, "stat", 'e', "execute string 'stat'"},
+  {'i', NULL, NULL, 'i', "enter interactive mode after executing 'script'"},
+  {'l', NULL, "mod", 'l', "require library 'mod' into global 'mod';\n'-l g=mod' into global 'g'"},
+  {'v', NULL, NULL, 'v', "show version information"},
+  {'E', NULL, NULL, 'E', "ignore environment variables"},
+  {'W', NULL, NULL, 'W', "turn warnings on"},
+  {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port or unix:/path instead of\n127.0.0.1:8080; may be given several times"},
+  {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
+  {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
+  {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
+  {0, "help", NULL, GL_OPT_HELP, "show this help"},
+};
+
+enum { NKNOWN = sizeof known / sizeof *known };
+
+static const gl_command commands[] = {
+  {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)"},
+};
+
+enum { NCOMMANDS = sizeof commands / sizeof *commands };
+
+/* ---- what is printed ---- */
+
+static void print_row(FILE *out, const char *left, const char *text) {
+  size_t len = strcspn(text, "\n");
+  fprintf(out, "  %-17s%.*s\n", left, (int)len, text);
+  if (text[len]) print_row(out, "", text + len + 1);
+}
+
+static void print_options(FILE *out) {
+  for (int i = 0; i < NKNOWN; i++) {
+    const option *o = &known[i];
+    char left[32], letter[2] = {o->letter, 0};
+    snprintf(left, sizeof left, "%s%s%s%s", o->name ? "--" : "-", o->name ? o->name : letter, o->argument ? " " : "",
+             o->argument ? o->argument : "");
+    print_row(out, left, o->text);
+  }
+  print_row(out, "--", "stop handling options");
+  print_row(out, "-", "stop handling options and execute stdin");
+}
 
 void gl_options_version(void) {
   puts("greenlua " GREENLUA_VERSION ", " LUA_COPYRIGHT);
   fflush(stdout);
 }
 
+static void print_usage(FILE *out, const char *program) { fprintf(out, "usage: %s [options] [script [args]]\n", program); }
+
 static void print_help(void) {
-  printf("usage: greenlua [options] [script [args]]\n\n"
-         "Runs a Lua script as lua does, but as a task: what waits holds up nobody else.\n"
-         "A script that returns an app, or one function, is served over HTTP.\n\n%s",
-         options_text);
+  print_usage(stdout, "greenlua");
+  for (int i = 0; i < NCOMMANDS; i++) printf("       greenlua %s\n", commands[i].usage);
+  puts("Runs a Lua script as lua does, but as a task: what waits holds up nobody else. A\n"
+       "script that returns an app, or one function, is served over HTTP.");
+  print_options(stdout);
+  for (int i = 0; i < NCOMMANDS; i++) print_row(stdout, commands[i].usage, commands[i].text);
 }
 
-static const struct {
-  const char *name;
-  int code;
-  bool argument;
-} long_options[] = {
-  {"listen", GL_OPT_LISTEN, true}, {"grace", GL_OPT_GRACE, true}, {"max-memory", GL_OPT_MAX_MEMORY, true},
-  {"version", GL_OPT_VERSION, false}, {"help", GL_OPT_HELP, false},
-};
+/* ---- parsing ---- */
+
+static const option *find_long(const char *text, size_t len) {
+  for (int i = 0; i < NKNOWN; i++) {
+    const char *name = known[i].name;
+    if (name && strlen(name) == len && memcmp(name, text, len) == 0) return &known[i];
+  }
+  return NULL;
+}
 
 static int next_long(char **argv, int *at, const char **value) {
   const char *text = argv[*at] + 2;
   size_t len = strcspn(text, "=");
-  for (size_t i = 0; i < sizeof long_options / sizeof *long_options; i++) {
-    if (strncmp(text, long_options[i].name, len) != 0 || long_options[i].name[len]) continue;
-    bool inline_value = text[len] == '=';
-    if (inline_value != long_options[i].argument && (inline_value || !argv[*at + 1])) return GL_OPT_BAD;
-    if (inline_value) *value = text + len + 1;
-    else if (long_options[i].argument) *value = argv[++*at];
-    ++*at;
-    return long_options[i].code;
-  }
-  return GL_OPT_BAD;
+  const option *o = find_long(text, len);
+  bool inline_value = text[len] == '=';
+  if (!o || (inline_value && !o->argument) || (o->argument && !inline_value && !argv[*at + 1])) return GL_OPT_BAD;
+  if (inline_value) *value = text + len + 1;
+  else if (o->argument) *value = argv[++*at];
+  ++*at;
+  return o->code;
+}
+
+static const option *find_letter(char letter) {
+  for (int i = 0; i < NKNOWN; i++)
+    if (letter && known[i].letter == letter) return &known[i];
+  return NULL;
 }
 
 int gl_options_next(char **argv, int *at, const char **value) {
@@ -72,7 +119,9 @@ int gl_options_next(char **argv, int *at, const char **value) {
     ++*at;
     return GL_OPT_END;
   }
-  if (text[1] == 'e' || text[1] == 'l') {
+  const option *o = find_letter(text[1]);
+  if (!o || (!o->argument && text[2])) return GL_OPT_BAD;
+  if (o->argument) {
     *value = text + 2;
     if (!text[2]) {
       const char *next = argv[*at + 1];
@@ -80,19 +129,45 @@ int gl_options_next(char **argv, int *at, const char **value) {
       *value = next;
       ++*at;
     }
-  } else if (!strchr("iEvW", text[1]) || text[2]) {
-    return GL_OPT_BAD;
   }
   ++*at;
-  return (unsigned char)text[1];
+  return o->code;
 }
 
-static bool usage(const gl_options *o, const char *bad) {
-  static const char *const takers[] = {"-e", "-l", "--listen", "--grace", "--max-memory"};
-  bool lacks = false;
-  for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) lacks |= strcmp(bad, takers[i]) == 0;
-  fprintf(stderr, lacks ? "%s: '%s' needs argument\n" : "%s: unrecognized option '%s'\n", o->program, bad);
-  fprintf(stderr, "usage: %s [options] [script [args]]\nAvailable options are:\n%s", o->program, options_text);
+/* ---- what is wrong with an option ---- */
+
+static const char *suggest(const char *text, size_t len) {
+  char word[64];
+  const char *best = NULL;
+  size_t least = 0, mistakes;
+  snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), text);
+  for (int i = 0; i < NKNOWN; i++) {
+    if (!known[i].name || !gl_near(word, known[i].name, &mistakes)) continue;
+    if (best && mistakes >= least) continue;
+    best = known[i].name;
+    least = mistakes;
+  }
+  return best;
+}
+
+/* What lua says of its options and greenlua's, with a suggestion for a long one that is mistyped. False. */
+static bool usage(const gl_options *opts, const char *bad) {
+  bool is_long = bad[0] == '-' && bad[1] == '-';
+  const char *name = bad + (is_long ? 2 : 1);
+  size_t len = strcspn(name, "=");
+  const option *o = is_long ? find_long(name, len) : name[0] && !name[1] ? find_letter(name[0]) : NULL;
+  const char *meant = o ? NULL : suggest(name, len);
+  if (o && o->argument) fprintf(stderr, "%s: '%s' needs argument\n", opts->program, bad);
+  else if (o) fprintf(stderr, "%s: '--%s' takes no argument\n", opts->program, o->name);
+  else if (meant) fprintf(stderr, "%s: unrecognized option '%.*s'; did you mean '--%s'?\n", opts->program, (int)(name + len - bad), bad, meant);
+  else fprintf(stderr, "%s: unrecognized option '%s'\n", opts->program, bad);
+  print_usage(stderr, opts->program);
+  if (meant) {
+    fputs("'greenlua --help' shows the options\n", stderr);
+    return false;
+  }
+  fputs("Available options are:\n", stderr);
+  print_options(stderr);
   return false;
 }
 
@@ -107,7 +182,7 @@ static bool parse_grace(gl_options *o, const char *text) {
 /* Less would not do for the host itself. */
 #define LEAST ((size_t)1 << 20)
 
-static bool parse_size(size_t *size, const char *text) {
+static bool parse_size(gl_options *o, const char *text) {
   static const char units[] = "KMG";
   char *end;
   errno = 0;
@@ -115,10 +190,19 @@ static bool parse_size(size_t *size, const char *text) {
   const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
   int shift = unit ? 10 * (int)(unit - units + 1) : 0;
   bool ok = isdigit((unsigned char)*text) && !errno && (unit ? !end[1] : !*end) && n <= SIZE_MAX >> shift;
-  *size = ok ? (size_t)n << shift : 0;
-  if (*size >= LEAST) return true;
-  fprintf(stderr, ok ? "greenlua: --max-memory: '%s' is less than 1M\n" : "greenlua: --max-memory: '%s' is not a number of bytes, nor one with K, M or G\n", text);
+  o->max_memory = ok ? (size_t)n << shift : 0;
+  if (o->max_memory >= LEAST) return true;
+  const char *why = ok ? "is less than 1M" : "is not a number of bytes, nor one with K, M or G";
+  fprintf(stderr, "%s: --max-memory: '%s' %s\n", o->program, text, why);
   return false;
+}
+
+/* A command is a word of its own; a script of that name is called "./doc", or comes after "--". */
+static const gl_command *find_command(const gl_options *o) {
+  if (o->script >= o->argc || strcmp(o->argv[o->script - 1], "--") == 0) return NULL;
+  for (int i = 0; i < NCOMMANDS; i++)
+    if (strcmp(o->argv[o->script], commands[i].name) == 0) return &commands[i];
+  return NULL;
 }
 
 bool gl_options_parse(gl_options *o, int argc, char **argv) {
@@ -135,7 +219,7 @@ bool gl_options_parse(gl_options *o, int argc, char **argv) {
         if (!parse_grace(o, value)) return false;
         break;
       case GL_OPT_MAX_MEMORY:
-        if (!parse_size(&o->max_memory, value)) return false;
+        if (!parse_size(o, value)) return false;
         break;
       case GL_OPT_HELP: help = true; break;
       case GL_OPT_VERSION: o->version = o->quit = true; break;
@@ -147,6 +231,7 @@ bool gl_options_parse(gl_options *o, int argc, char **argv) {
     }
   }
   o->script = at;
+  o->command = find_command(o);
   if (help) {
     print_help();
     o->quit = true;

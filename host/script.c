@@ -24,7 +24,7 @@ typedef struct script {
   int step;            /* the next of `steps` */
   int at;              /* the next option in argv */
   bool ran;            /* the results on the stack are the script's */
-  bool served;         /* ... are those of green.serve */
+  bool served;         /* ... are those of green.serve, or of a command: the exit code */
   int exit;
 } script;
 
@@ -109,9 +109,16 @@ static int push_args(lua_State *L) {
   return LUA_OK;
 }
 
+static int load_embedded(lua_State *L, const char *chunk) { return luaL_loadbuffer(L, chunk, strlen(chunk), "=greenlua"); }
+
 static int load_script(lua_State *L, script *s) {
   const gl_options *o = s->options;
   s->step++;
+  if (o->command) {
+    s->served = true; /* its result is the exit code */
+    int status = load_embedded(L, o->command->chunk);
+    return status == LUA_OK ? push_args(L) : status;
+  }
   bool given = o->script < o->argc;
   if (!given && (o->interactive || o->chunks || o->version || isatty(STDIN_FILENO))) return NOTHING;
   const char *name = given ? o->argv[o->script] : NULL;
@@ -147,8 +154,6 @@ static void push_serve_options(lua_State *L, const gl_options *o) {
   lua_pushstring(L, o->script < o->argc ? o->argv[o->script] : "-");
   lua_setfield(L, -2, "name");
 }
-
-static int load_embedded(lua_State *L, const char *chunk) { return luaL_loadbuffer(L, chunk, strlen(chunk), "=greenlua"); }
 
 static int load_serve(lua_State *L, script *s) {
   const gl_options *o = s->options;

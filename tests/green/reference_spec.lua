@@ -152,6 +152,19 @@ describe("the stubs", function()
     none(wrong)
   end)
 
+  it("say that what waits in the transparency matrix waits", function()
+    local wrong, count = {}, 0
+    for _, row in ipairs(require "awaits") do
+      local entry = reference.find(row[1])
+      if entry and entry.kind ~= "stock" then
+        count = count + 1
+        if not printer.inherited(entry, "waits", index) then table.insert(wrong, entry.name .. ": waits") end
+      end
+    end
+    none(wrong)
+    assert.is_true(count > 25)
+  end)
+
   it("say of every parameter what it is", function()
     local wrong = {}
     each_callable(function(entry)
