@@ -104,7 +104,7 @@ describe("flags:", function()
     prints("true\n", [[LUA_PATH=/nowhere/? $lua -e 'print(package.path:find("nowhere", 1, true) ~= nil)']])
   end)
 
-  it("--help fits a screen", function()
+  it("--help fits a screen, and names every option", function()
     local out, err, code = sh "$lua --help"
     local _, lines = out:gsub("\n", "")
     assert.is_true(lines > 10 and lines <= 24)
@@ -127,7 +127,83 @@ describe("flags:", function()
         "$lua --max-memory " .. size .. " -v")
     end
     fails("greenlua: --max-memory: '1000K' is less than 1M\n", "$lua --max-memory 1000K -v")
+    fails("greenlua: '--grace' needs argument\n", "$lua --grace")
+    fails("greenlua: '--help' takes no argument\n", "$lua --help=all")
     fails("greenlua: --grace: 'soon' is not a number of seconds\n", "$lua --grace soon a.lua")
+  end)
+
+  it("mistyped ones are told what was probably meant", function()
+    local usage = "\nusage: greenlua [options] [script [args]]\n'greenlua --help' shows the options\n"
+    assert.equal("greenlua: unrecognized option '--lisen'; did you mean '--listen'?" .. usage, fails("", "$lua --lisen 127.0.0.1:0 a.lua"))
+    fails("greenlua: unrecognized option '--lisen'; did you mean '--listen'?\n", "$lua --lisen=127.0.0.1:0")
+    fails("greenlua: unrecognized option '--garce'; did you mean '--grace'?\n", "$lua --garce 1")
+    fails("greenlua: unrecognized option '-help'; did you mean '--help'?\n", "$lua -help")
+  end)
+end)
+
+describe("doc", function()
+  local function doc(words) return (sh("$lua doc " .. words)) end
+
+  it("shows the reference of a name", function()
+    assert.matches("^http%.get%(url, opts%)", doc "http.get")
+    assert.matches("^green%.db\n", doc "green.db")
+    assert.matches("^Task:join%(timeout%)", doc "task:join")
+    assert.matches("section 6%.4 .-#pdf%-string%.format\n$", doc "string.format")
+  end)
+
+  it("lists the modules", function() assert.matches("\n  green%.http  +The HTTP client%.\n", doc "") end)
+
+  it("lists every name", function()
+    local names = "\n" .. doc "--names"
+    for _, name in ipairs { "green.http", "http.get", "task:join", "http.options", "string.format" } do
+      assert.is_truthy(names:find("\n" .. name .. "\n", 1, true), name)
+    end
+  end)
+
+  it("suggests names like an unknown one", function()
+    fails("greenlua: doc: no 'http.gte' here; did you mean http.get, ", "$lua doc http.gte")
+    fails("greenlua: doc: no 'xyzzyxyzzy' here; help() lists the modules\n", "$lua doc xyzzyxyzzy")
+    fails("greenlua: doc: 'close' is several:\n", "$lua doc close")
+  end)
+
+  it("refuses what it does not know", function()
+    fails("greenlua: doc: unrecognized option '--nope'\nusage: greenlua doc [NAME]\n", "$lua doc --nope")
+    fails("greenlua: doc: one name expected\n", "$lua doc http get")
+    prints("usage: greenlua doc [NAME]\n", "$lua doc --help | head -n 1")
+  end)
+
+  it("leaves a script of its name its path, and what follows --", function()
+    prints("mine\n", "$lua ./doc", { doc = "print 'mine'" })
+    prints("mine\ta\n", "$lua -- doc a", { doc = "print('mine', ...)" })
+    assert.matches("^The modules", (sh("$lua doc", { doc = "print 'mine'" })))
+  end)
+
+  it("is plain in a pipe and has colour on a terminal, unless NO_COLOR", function()
+    local escape = "\27%["
+    assert.not_matches(escape, doc "http.get")
+    assert.matches(escape .. "1mhttp%.get", (sh "TERM=xterm script -qec \"$lua doc http.get\" /dev/null"))
+    assert.not_matches(escape .. "1m", (sh "TERM=xterm NO_COLOR=1 script -qec \"$lua doc http.get\" /dev/null"))
+  end)
+
+  it("is as wide as the terminal, but not above 100 columns", function()
+    local function widest(columns)
+      local out = sh(("TERM=dumb script -qec \"stty cols %d; $lua doc green.fs\" /dev/null"):format(columns))
+      local most = 0
+      for line in out:gsub("\nExample.*", ""):gmatch "[^\r\n]+" do most = math.max(most, utf8.len(line) or #line) end
+      return most
+    end
+    local narrow, wide, huge = widest(60), widest(95), widest(300)
+    assert.is_true(narrow <= 60 and wide > 60 and wide <= 95 and huge > 80 and huge <= 100)
+  end)
+
+  it("is taken from GREENLUA_LUALIB's folder while developing", function()
+    local root = require "green.fs".absolute(arg[0]:match "^(.*)/tests/[^/]*$" or ".")
+    local out = sh(([[
+      mkdir lib && cp -r %s/lualib/. lib
+      echo '---New here.' >> lib/meta/green/url.lua && echo 'function url.fresh() end' >> lib/meta/green/url.lua
+      GREENLUA_LUALIB=$PWD/lib $lua doc url.fresh]]):format(root))
+    assert.matches("^url%.fresh%(%).-\n  New here%.", out)
+    fails("greenlua: doc: no 'url.fresh' here", "$lua doc url.fresh")
   end)
 end)
 

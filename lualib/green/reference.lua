@@ -64,14 +64,21 @@ function M.help(...)
   print((M.text((...))))
 end
 
+-- What people call it: a method by its class, and by its module where that is clear: "task:join".
+local function usual_names(entry, index)
+  if entry.kind == "module" then return { entry.name } end
+  local name = entry.name:gsub("^green%.", "")
+  if entry.kind ~= "method" then return { name } end
+  local by_module = ("%s:%s"):format(entry.module:gsub("^green%.", ""), entry.key)
+  return { name, index:find(by_module) == entry and by_module or nil }
+end
+
 function M.names()
-  local names, seen = {}, {}
-  for _, entry in ipairs(index_of().entries) do
-    local name = entry.name:gsub("^green%.", "")
-    if entry.kind == "module" then name = entry.name end
-    if not entry.private and not seen[name] then
+  local index, names, seen = index_of(), {}, {}
+  for _, entry in ipairs(index.entries) do
+    for _, name in ipairs(entry.private and {} or usual_names(entry, index)) do
+      if not seen[name] then table.insert(names, name) end
       seen[name] = true
-      table.insert(names, name)
     end
   end
   table.sort(names)

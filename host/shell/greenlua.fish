@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# fish completion for greenlua
+
+function __greenlua_script --description "The script or command of the line, if there is one yet"
+    set -l words (commandline -opc)
+    set -e words[1]
+    while set -q words[1]
+        switch $words[1]
+            case -e -l --listen --grace
+                set -e words[1]
+            case '-*'
+            case '*'
+                echo $words[1]
+                return 0
+        end
+        set -e words[1]
+    end
+    return 1
+end
+
+function __greenlua_is_doc
+    set -l script (__greenlua_script)
+    test (count (commandline -opc)) -eq 2; and test "$script" = doc
+end
+
+function __greenlua_names
+    set -l words (commandline -opc)
+    $words[1] doc --names 2>/dev/null
+end
+
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -s e -x -d "Execute a string"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -s i -d "Enter interactive mode after the script"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -s l -x -a '(__greenlua_names | string match "green.*")' -d "Require a library"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -s v -d "Show version information"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -s E -d "Ignore environment variables"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -s W -d "Turn warnings on"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port or unix:/path"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l grace -x -d "Seconds for requests to finish in when stopped"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show version information, and nothing else"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a doc -d "Show the reference"
+complete -c greenlua -n __greenlua_is_doc -f -a '--names --help (__greenlua_names)'
