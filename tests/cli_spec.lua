@@ -196,6 +196,19 @@ describe("doc", function()
     assert.is_true(narrow <= 60 and wide > 60 and wide <= 95 and huge > 80 and huge <= 100)
   end)
 
+  it("is what help prints in Lua", function()
+    local function help(arguments)
+      local out, err = sh("$lua -e 'help, url = require \"green.reference\".help, require \"green.url\" help(" .. arguments .. ")'")
+      assert.equal("", err)
+      return out
+    end
+    assert.equal(doc "url.encode", help "url.encode")
+    assert.equal(doc "url.encode", help "\"url.encode\"")
+    assert.equal(doc "", help "")
+    assert.equal("nothing is known about nil; help() lists the modules\n", help "nil")
+    assert.matches("did you mean url%.encode,", help "\"url.encod\"")
+  end)
+
   it("is taken from GREENLUA_LUALIB's folder while developing", function()
     local root = require "green.fs".absolute(arg[0]:match "^(.*)/tests/[^/]*$" or ".")
     local out = sh(([[

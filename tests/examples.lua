@@ -6,8 +6,11 @@ local here = arg[0]:match "^(.*)/[^/]*$"
 package.path = here .. "/?.lua;" .. package.path
 
 local index = require "green.reference.index" ()
+local inspect = require "green.debug"
 local native = require "green.http.native"
+local printer = require "green.reference.print"
 local task = require "green.task"
+local values = require "green.reference.values"
 
 local DEADLINE = 10 -- seconds
 
@@ -113,6 +116,42 @@ local function environment(entry, out)
   end })
 end
 
+-- ---- what is said not to wait must not ----
+
+local FAR = 1 << 30 -- a wait that never comes
+local waited = {} -- names of entries that did
+
+-- The function, and a look at how many waits the task's fuse counted meanwhile. Such functions call each other.
+local function watched(entry, fn)
+  return function(...)
+    local outer = inspect.cancel_at(FAR)
+    local _ <close> = setmetatable({}, { __close = function()
+      local used = FAR - inspect.cancel_at(0)
+      if used > 0 then waited[entry.name] = true end
+      if outer > 0 then inspect.cancel_at(outer - used) end
+    end })
+    return fn(...)
+  end
+end
+
+local function watch_all()
+  local methods = values.methods()
+  for _, entry in ipairs(index.entries) do
+    local holders = entry.kind == "method" and methods[values.metatable_of(entry.owner)] or {}
+    if entry.kind == "function" then holders = { package.loaded[entry.module] } end
+    for _, holder in ipairs(not printer.inherited(entry, "waits", index) and entry.name ~= "green.debug.cancel_at" and holders or {}) do
+      local fn = type(holder) == "table" and rawget(holder, entry.key)
+      if type(fn) == "function" then rawset(holder, entry.key, watched(entry, fn)) end
+    end
+  end
+end
+
+local function check_waits()
+  local name = next(waited)
+  waited = {}
+  if name then error(name .. " waits", 0) end
+end
+
 -- ---- running ----
 
 -- What the comments `--> ...` say is printed; nil when there are none.
@@ -134,11 +173,14 @@ local function run(entry, example)
   local chunk = assert(load(example.code, "=example", "t", environment(entry, out)))
   if not example.runs then return end
   check_response(task.deadline(DEADLINE, chunk))
+  check_waits()
   local want, got = expected(example.code), table.concat(out, "\n")
   if want and want ~= got then error(("printed %q instead of %q"):format(got, want), 0) end
 end
 
 local module = arg[1]
+for _, each in ipairs(index.modules) do pcall(require, each.name) end
+watch_all()
 for _, entry in ipairs(index.entries) do
   for i, example in ipairs(entry.module == module and entry.examples or {}) do
     local ok, err = task.spawn(pcall, run, entry, example):join()

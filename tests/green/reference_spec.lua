@@ -301,6 +301,28 @@ describe("green.reference.find", function()
   end)
 end)
 
+describe("a name", function()
+  local near = require "green.reference.native".near
+
+  it("is near when one letter is missing, too many, wrong, or two changed places", function()
+    assert.equal(0, near("listen", "listen"))
+    assert.equal(1, near("lisen", "listen"))
+    assert.equal(1, near("liisten", "listen"))
+    assert.equal(1, near("lisden", "listen"))
+    assert.equal(1, near("lsiten", "listen"))
+    assert.equal(2, near("lsitenn", "listen"))
+    assert.equal(1, near("gte", "get"))
+  end)
+
+  it("is not near when it has little to do with it", function()
+    assert.is_nil(near("help", "listen"))
+    assert.is_nil(near("x", "v"))
+    assert.is_nil(near("", "get"))
+    assert.is_nil(near(("a"):rep(1000), ("b"):rep(1000)))
+    assert.equal(0, near(("a"):rep(1000), ("a"):rep(1000)))
+  end)
+end)
+
 describe("green.reference.text", function()
   local function head(value) return (reference.text(value, { color = false }):match "^[^\n]*"):gsub("  .*", "") end
 

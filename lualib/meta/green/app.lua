@@ -132,8 +132,8 @@ function App:use(middleware) end
 ---@field max_age? number seconds for Cache-Control
 
 ---The files below a directory: ETag, Last-Modified, 304, one Range, no way out (links included).
----Does not wait.
----Raises: as `get`.
+---Waits for the folder to be looked at.
+---Raises: ENOTDIR when there is no such folder; as `get`.
 ---```lua
 ---fs.mkdir "public"
 ---fs.write("public/index.html", "<h1>Hello</h1>")
@@ -148,8 +148,8 @@ function App:static(prefix, dir, opts) end
 
 ---A request script: the file runs top to bottom for each request, `local req = ...`, and returns the answer. Its globals
 ---end with the request. Compiled again when the file changes.
----Waits for the file.
----Raises: a message if it is missing or does not compile; as `get`.
+---Waits for the file to be compiled.
+---Raises: ENOENT when it is missing; a message when it does not compile; as `get`.
 ---```lua
 ---fs.write("now.lua", "local req = ... return req.path")
 ---app:script("/now", "now.lua")
@@ -161,8 +161,8 @@ function App:static(prefix, dir, opts) end
 function App:script(path, file) end
 
 ---PREFIX/NAME runs DIR/NAME.lua; NAME has letters, digits, `_`, `-` and `/`; "" and "x/" mean index.
----Does not wait.
----Raises: as `get`.
+---Waits for the folder to be looked at.
+---Raises: ENOTDIR when there is no such folder; as `get`.
 ---```lua
 ---fs.mkdir "pages"
 ---fs.write("pages/index.lua", "return 'welcome'")

@@ -24,7 +24,7 @@ local db = {}
 ---A pool of connections, which are opened when they are needed. A file is used in WAL mode, with foreign keys on, by several connections that read and one that writes. A
 ---database in memory has one connection, used by turns, and lives until db:close().
 ---Does not wait.
----Raises: EINVAL for a URL that names no database.
+---Raises: EPROTONOSUPPORT for a URL that names no database this build knows.
 ---```lua
 ---local kitchen <close> = require "green.db".connect("sqlite:kitchen.db", { readers = 2, timeout = 5 })
 ---```

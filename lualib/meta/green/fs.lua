@@ -72,7 +72,7 @@ function fs.append(path, data, opts) end
 
 ---Copies a file over whatever file `to` is, as fs.write would; its permissions come along. With `recursive`, `from` may be
 ---a folder: `to` must not exist and appears when it is complete. Links inside are copied as links.
----Raises: EEXIST when a folder's copy is there already; EINVAL for pipes, sockets and devices; ELOOP for more than 256 levels;
+---Raises: EISDIR for a folder without `recursive`; EEXIST when a folder's copy is there already; EINVAL for pipes, sockets and devices; ELOOP for more than 256 levels;
 ---the system's others.
 ---```lua
 ---fs.write("a.txt", "x")

@@ -5,7 +5,7 @@
 ---Columns are learned from the database at first use. A column with the name of a method below is best renamed: the field
 ---hides the method.
 ---Everything here waits.
----Raises: EINVAL for a field that is no column; as green.db's statements.
+---Raises: ENOENT for no such table; EINVAL for a field that is no column; as green.db's statements.
 ---```lua
 ---local Order = require "green.model"(db, "orders")
 ---function Order:as_table() return { id = self.id, pizza = self.pizza } end

@@ -29,7 +29,7 @@ local url = {}
 function url.parse(text) end
 
 ---Puts a URL together; `query` may be a table, see `encode_query`.
----Raises: EINVAL for parts that no URL has.
+---Raises: an argument error for a `query` that is none.
 ---```lua
 ---print(url.build { scheme = "http", host = "localhost", port = 8080, path = "/a", query = { n = 1 } }) --> http://localhost:8080/a?n=1
 ---```
@@ -54,6 +54,7 @@ function url.encode(text) end
 function url.decode(text) end
 
 ---A query string or web form of a table: name to value or list of values (names are sorted), or a list of {name, value}.
+---Raises: an argument error for other values.
 ---@param params table values are strings, numbers and booleans
 ---@return string
 function url.encode_query(params) end
