@@ -51,7 +51,7 @@ enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 static void print_row(FILE *out, const char *left, const char *text) {
   size_t len = strcspn(text, "\n");
-  fprintf(out, "  %-17s%.*s\n", left, (int)len, text);
+  fprintf(out, "  %-19s%.*s\n", left, (int)len, text);
   if (text[len]) print_row(out, "", text + len + 1);
 }
 

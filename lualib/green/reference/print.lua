@@ -178,7 +178,8 @@ local function finish(out) return table.concat(out, "\n") end
 local function print_stock(out, entry)
   table.insert(out, out.bold(display(entry)))
   table.insert(out, "")
-  wrap(("Lua's own: section %s of the manual, %s"):format(entry.section, entry.anchor), 200, INDENT, out)
+  table.insert(out, ("%sLua's own: section %s of the manual, %s"):format(INDENT, entry.section, entry.anchor))
+  if entry.waits then table.insert(out, INDENT .. "In greenlua it waits without holding up other tasks.") end
   return finish(out)
 end
 

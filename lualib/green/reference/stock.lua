@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Lua's own functions: how they are called, and where the manual has them.
+-- Lua's own functions: how they are called, where the manual has them, and which of them wait in greenlua.
 local SECTIONS = {
   { "6.1", "", "assert(v [, message]) collectgarbage([opt [, arg]]) dofile([filename]) error(message [, level]) getmetatable(object) "
     .. "ipairs(t) load(chunk [, chunkname [, mode [, env]]]) loadfile([filename [, mode [, env]]]) next(table [, index]) pairs(t) "
@@ -19,6 +19,7 @@ local SECTIONS = {
     .. "type(x) ult(m, n)" },
   { "6.8", "io", "close([file]) flush() input([file]) lines([filename, ...]) open(filename [, mode]) output([file]) "
     .. "popen(prog [, mode]) read(...) tmpfile() type(obj) write(...)" },
+  { "6.8", "file", "close() flush() lines(...) read(...) seek([whence [, offset]]) setvbuf(mode [, size]) write(...)" },
   { "6.9", "os", "clock() date([format [, time]]) difftime(t2, t1) execute([command]) exit([code [, close]]) getenv(varname) "
     .. "remove(filename) rename(oldname, newname) setlocale(locale [, category]) time([table]) tmpname()" },
   { "6.10", "debug", "debug() gethook([thread]) getinfo([thread,] f [, what]) getlocal([thread,] f, local) getmetatable(value) "
@@ -27,22 +28,28 @@ local SECTIONS = {
     .. "setuservalue(udata, value, n) traceback([thread,] [message [, level]]) upvalueid(f, n) upvaluejoin(f1, n1, f2, n2)" },
 }
 
+local WAITS = {}
+for name in ([[
+  dofile loadfile print require package.searchpath io.close io.flush io.input io.lines io.open io.output io.popen io.read
+  io.tmpfile io.write file:close file:flush file:lines file:read file:seek file:write os.execute os.remove os.rename os.tmpname
+]]):gmatch "%S+" do WAITS[name] = true end
+
 local MANUAL = "https://www.lua.org/manual/5.4/manual.html#"
 
 local function new_entry(section, library, key, call)
-  local name = library == "" and key or library .. "." .. key
+  local name = library == "" and key or library .. (library == "file" and ":" or ".") .. key
   return {
     kind = "stock", name = name, key = key, library = library, section = section, head = name .. call,
-    anchor = MANUAL .. "pdf-" .. name,
+    anchor = MANUAL .. "pdf-" .. name, waits = WAITS[name] or false,
   }
 end
 
--- Entries of kind "stock": name, head, section and anchor in the manual; a library has no head.
+-- Entries of kind "stock": name, head, section and anchor in the manual, waits; a library has no head.
 return function()
   local entries = {}
   for _, row in ipairs(SECTIONS) do
     local section, library, calls = row[1], row[2], row[3]
-    if library ~= "" then
+    if library ~= "" and library ~= "file" then
       table.insert(entries, { kind = "stock", name = library, section = section, anchor = MANUAL .. section })
     end
     for key, call in calls:gmatch "(%w+)(%b())" do table.insert(entries, new_entry(section, library, key, call)) end

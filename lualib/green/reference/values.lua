@@ -105,8 +105,14 @@ function M.metatable_of(entry) return METATABLES[entry.name] or entry.name end
 
 -- ---- looking up ----
 
+local function stock_library(name)
+  if name == "" then return _G end
+  if name == "file" then return debug.getregistry()["FILE*"].__index end
+  return package.loaded[name]
+end
+
 local function stock_value(entry)
-  local library = entry.library == "" and _G or package.loaded[entry.library or entry.name]
+  local library = stock_library(entry.library or entry.name)
   if not entry.head then return library end
   return type(library) == "table" and library[entry.key] or nil
 end
