@@ -152,6 +152,18 @@ describe("the stubs", function()
     none(wrong)
   end)
 
+  it("have examples that fit into 100 columns", function()
+    local wrong = {}
+    for _, entry in ipairs(index.entries) do
+      for _, example in ipairs(entry.examples or {}) do
+        for line in example.code:gmatch "[^\n]+" do
+          if utf8.len(line) > 98 then table.insert(wrong, ("%s: %s"):format(entry.name, line)) end
+        end
+      end
+    end
+    none(wrong)
+  end)
+
   it("say that what waits in the transparency matrix waits", function()
     local wrong, count = {}, 0
     for _, row in ipairs(require "awaits") do
@@ -399,7 +411,10 @@ describe("green.reference.text", function()
 
   it("explains tables of options where they are taken", function()
     local text = reference.text("http.get", { color = false })
-    assert.is_truthy(text:find("connect_timeout?", 1, true))
+    assert.is_truthy(text:find("connect_timeout?", 1, true)) -- inherited
+    assert.is_truthy(reference.text("http.options", { color = false }):find("connect_timeout?", 1, true))
+    assert.is_truthy(reference.text("fs.stat", { color = false }):find("mtime", 1, true)) -- returned
+    assert.is_truthy(reference.text("app.get", { color = false }):find("\ngreen.handler\n  = fun(req", 1, true))
   end)
 
   it("lists the modules", function()

@@ -98,9 +98,10 @@ function Index:module(name)
   end
 end
 
-function Index:class(name)
+-- A class, or another name of a type.
+function Index:type(name)
   for _, entry in ipairs(self.entries) do
-    if entry.kind == "class" and entry.name == name then return entry end
+    if (entry.kind == "class" or entry.kind == "alias") and entry.name == name then return entry end
   end
 end
 

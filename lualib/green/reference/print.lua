@@ -103,25 +103,32 @@ local function add_statements(out, entry, index)
   if raises then wrap("Raises: " .. raises, out.width, INDENT, out) end
 end
 
--- The entries of classes without methods that the parameters are of: tables of options.
-local function option_classes(entry, index)
-  local list, seen = {}, {}
-  local function add(name)
-    local class = index:class(name)
-    if not class or seen[class] or #class.members > 0 then return end
-    seen[class] = true
-    table.insert(list, class)
-    for _, parent in ipairs(class.parents or {}) do add(parent) end
-  end
-  for _, item in ipairs(entry.params) do
-    for name in item.type:gmatch "green%.[%w_.]+" do add(name) end
-  end
-  return list
-end
-
 local function add_fields(out, entry)
   if #entry.fields == 0 then return end
   add_rows(out, item_rows(entry.fields), INDENT)
+end
+
+local function add_type(out, entry)
+  if entry.type and entry.type ~= "" then wrap("= " .. entry.type .. " " .. (entry.text or ""), out.width, INDENT, out) end
+end
+
+local add_types
+
+-- The types that nothing else tells about: tables of options and results with what they inherit, and other names of types.
+function add_types(out, items, index, seen)
+  local function add(name)
+    local entry = index:type(name)
+    if not entry or seen[entry] or #entry.members > 0 then return end
+    seen[entry] = true
+    heading(out, entry.name)
+    add_type(out, entry)
+    add_fields(out, entry)
+    for _, parent in ipairs(entry.parents or {}) do add(parent) end
+    if entry.kind == "class" then add_types(out, entry.fields, index, seen) end
+  end
+  for _, item in ipairs(items) do
+    for name in item.type:gmatch "green%.[%w_.]+" do add(name) end
+  end
 end
 
 -- Its own example; else one of its class or module that uses it.
@@ -187,29 +194,33 @@ local KIND = { class = "class", alias = "type" }
 
 local M = {}
 
--- All about one entry.
-function M.entry(entry, index, layout)
-  local out = new_out(layout)
-  if entry.kind == "stock" then return print_stock(out, entry) end
+local function add_title(out, entry)
   local title = display(entry)
   local aside = KIND[entry.kind] or (entry.kind ~= "module" and entry.module) or ""
   local gap = math.max(2, math.min(out.width, 80) - #title - #aside)
-  table.insert(out, (out.bold(title) .. (aside ~= "" and (" "):rep(gap) .. out.dim(aside) or "")))
-  if #entry.prose > 0 then table.insert(out, "") end
+  table.insert(out, out.bold(title) .. (aside ~= "" and (" "):rep(gap) .. out.dim(aside) or ""))
+  if #entry.prose > 0 or entry.type then table.insert(out, "") end
+end
+
+-- All about one entry.
+function M.entry(entry, index, layout)
+  local out, seen = new_out(layout), { [entry] = true }
+  if entry.kind == "stock" then return print_stock(out, entry) end
+  add_title(out, entry)
   add_prose(out, entry.prose, INDENT)
   add_statements(out, entry, index)
-  if entry.type and entry.type ~= "" then wrap("= " .. entry.type .. " " .. (entry.text or ""), out.width, INDENT, out) end
+  add_type(out, entry)
   if #entry.params > 0 then
     heading(out, "Takes")
     add_rows(out, item_rows(entry.params), INDENT)
   end
-  for _, class in ipairs(option_classes(entry, index)) do
-    heading(out, class.name)
-    add_fields(out, class)
-  end
+  add_types(out, entry.params, index, seen)
   add_returns(out, entry)
-  if #entry.fields > 0 then heading(out, "Fields") end
+  add_types(out, entry.returns, index, seen)
+  if #entry.fields > 0 and entry.kind ~= "alias" then heading(out, "Fields") end
   add_fields(out, entry)
+  add_types(out, entry.fields, index, seen)
+  for _, parent in ipairs(entry.parents or {}) do add_types(out, { { type = parent } }, index, seen) end
   add_members(out, entry, index)
   add_examples(out, entry, index)
   return finish(out)

@@ -28,7 +28,8 @@ local App = {}
 ---Raises: a message when another route of this method has the same shape.
 ---```lua
 ---app:get("/files/*path", function(req) return req.params.path end)
----print(app:inject("/files/a/b").body, app:inject({ method = "PUT", path = "/files/a" }).status) --> a/b  405
+---print(app:inject("/files/a/b").body) --> a/b
+---print(app:inject({ method = "PUT", path = "/files/a" }).status) --> 405
 ---```
 ---@param path string
 ---@param handler green.handler
@@ -179,7 +180,10 @@ function App:scripts(prefix, dir) end
 ---Raises: what `define` raises.
 ---```lua
 ---app:group("/admin", function(admin)
----  admin:use(function(req, next) return req.headers.cookie and next(req) or response.status(403) end)
+---  admin:use(function(req, next)
+---    if not req.headers.cookie then return response.status(403) end
+---    return next(req)
+---  end)
 ---  admin:get("/stats", function() return {} end)
 ---end)
 ---print(app:inject("/admin/stats").status) --> 403
@@ -249,7 +253,7 @@ function App:listen(address, opts) end
 ---Runs one request without a socket, see `green.test`.
 ---Waits as the handler does.
 ---```lua
----app:post("/orders", function(req) return response.json({ id = 1, item = req:json().item }, 201) end)
+---app:post("/orders", function(req) return response.json({ item = req:json().item }, 201) end)
 ---local answer = app:inject { method = "POST", path = "/orders", json = { item = "tea" } }
 ---print(answer.status, answer:json().item) --> 201  tea
 ---```

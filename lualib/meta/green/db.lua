@@ -26,7 +26,7 @@ local db = {}
 ---Does not wait.
 ---Raises: EPROTONOSUPPORT for a URL that names no database this build knows.
 ---```lua
----local kitchen <close> = require "green.db".connect("sqlite:kitchen.db", { readers = 2, timeout = 5 })
+---local kitchen <close> = require "green.db".connect("sqlite:kitchen.db", { timeout = 5 })
 ---```
 ---@param url string "sqlite:kitchen.db", "sqlite:///var/lib/kitchen.db", "sqlite::memory:"
 ---@param options? green.db.options

@@ -69,7 +69,9 @@ function err.is(value, code) end
 ---Raises: the message, a string.
 ---```lua
 ---local err = require "green.error"
----local function check(n) if n < 0 then err.misuse("bake: a number >= 0 expected, got %d", n) end end
+---local function check(n)
+---  if n < 0 then err.misuse("bake: a number >= 0 expected, got %d", n) end
+---end
 ---print((pcall(check, -1))) --> false
 ---```
 ---@param format string as for string.format

@@ -186,7 +186,7 @@ function http.request(method, url, opts) end
 ---Does not wait.
 ---Raises: EINVAL for a bad `base_url`.
 ---```lua
----local api = http.client { base_url = site, headers = { Authorization = "Bearer xyz" }, timeout = 5 }
+---local api = http.client { base_url = site, headers = { Authorization = "Bearer xyz" } }
 ---print(api:get("/orders/7"):json().id) --> 7
 ---```
 ---@param settings? green.http.client_settings

@@ -28,7 +28,9 @@ function hub.attach(user, ws) end
 ---Does not wait.
 ---Raises: EILSEQ when it is not UTF-8.
 ---```lua
----if hub.send("bob", "your order is ready") == 0 then print "bob is not here" end --> bob is not here
+---if hub.send("bob", "your order is ready") == 0 then
+---  print "bob is not here" --> bob is not here
+---end
 ---```
 ---@param user string|number
 ---@param message string

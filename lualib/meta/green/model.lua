@@ -4,8 +4,7 @@
 ---Classes over tables. An instance is a plain table of its columns: set fields, save() it, return it as JSON.
 ---Columns are learned from the database at first use. A column with the name of a method below is best renamed: the field
 ---hides the method.
----Everything here waits.
----Raises: ENOENT for no such table; EINVAL for a field that is no column; as green.db's statements.
+---Does not wait.
 ---```lua
 ---local Order = require "green.model"(db, "orders")
 ---function Order:as_table() return { id = self.id, pizza = self.pizza } end
@@ -18,6 +17,8 @@
 ---@class green.model
 
 ---What `require "green.model"` makes: the class of a table's rows. Methods of your own go into it.
+---Everything here waits.
+---Raises: ENOENT for no such table; EINVAL for a field that is no column; as green.db's statements.
 ---@class green.Model
 ---@field [string] any
 local Model = {}

@@ -7,7 +7,8 @@
 ---app:get("/orders/:id", function(req)
 ---  return ("%s, page %s, from %s"):format(req.params.id, req.query.page, req:header "referer")
 ---end)
----print(app:inject({ path = "/orders/7?page=2", headers = { Referer = "/" } }).body) --> 7, page 2, from /
+---local answer = app:inject { path = "/orders/7?page=2", headers = { Referer = "/" } }
+---print(answer.body) --> 7, page 2, from /
 ---```
 ---@class green.request
 ---@field method string

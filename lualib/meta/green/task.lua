@@ -189,8 +189,8 @@ function task.group(body) end
 ---Waits until all are done.
 ---Raises: the first failure.
 ---```lua
----local items = task.map({ 1, 2, 3 }, function(id) return http.get(site .. "/orders/" .. id):json().id end, { max = 2 })
----print(table.concat(items, " ")) --> 1 2 3
+---local function load(id) return http.get(site .. "/orders/" .. id):json().id end
+---print(table.concat(task.map({ 1, 2, 3 }, load, { max = 2 }), " ")) --> 1 2 3
 ---```
 ---@param list any[]
 ---@param fn fun(value: any, i: integer): any
@@ -216,7 +216,8 @@ function task.all(functions) end
 ---Waits until one has ended.
 ---Raises: a failure, which counts as an end.
 ---```lua
----print(task.race { function() task.sleep(60) return "slow" end, function() return "quick" end }) --> quick
+---local function slow() task.sleep(60) return "slow" end
+---print(task.race { slow, function() return "quick" end }) --> quick
 ---```
 ---@param functions (fun(): ...)[]
 ---@return any ...

@@ -5,8 +5,8 @@
 ---A tag ends at the first `}}`, so write `{{ f { x = { 1 } } }}`. nil inserts nothing. Values are visible as variables, over
 ---the globals.
 ---```lua
----local page = template.compile "<h1>{{ title }}</h1>{% for _, x in ipairs(list) do %}<li>{{ x }}{% end %}"
----print(page { title = "A & B", list = { 1, 2 } }) --> <h1>A &amp; B</h1><li>1<li>2
+---local page = template.compile "{{ title }}{% for _, x in ipairs(list) do %}<li>{{ x }}{% end %}"
+---print(page { title = "A & B", list = { 1, 2 } }) --> A &amp; B<li>1<li>2
 ---```
 ---@class green.template
 local template = {}

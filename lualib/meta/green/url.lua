@@ -31,7 +31,8 @@ function url.parse(text) end
 ---Puts a URL together; `query` may be a table, see `encode_query`.
 ---Raises: an argument error for a `query` that is none.
 ---```lua
----print(url.build { scheme = "http", host = "localhost", port = 8080, path = "/a", query = { n = 1 } }) --> http://localhost:8080/a?n=1
+---print(url.build { scheme = "http", host = "ann", path = "/a", query = { n = 1 } })
+-----> http://ann/a?n=1
 ---```
 ---@param parts green.url.parts|{ query: table }
 ---@return string

@@ -23,7 +23,8 @@ function sqlite.open(path, reads, timeout) end
 ---A parameter to be stored as BLOB.
 ---Does not wait.
 ---```lua
----print(connection:query(5, nil, "SELECT typeof($1) AS t", require "green.db.sqlite".blob "x")[1].t) --> blob
+---local blob = require "green.db.sqlite".blob "\xff\xd8"
+---print(connection:query(5, nil, "SELECT typeof($1) AS t", blob)[1].t) --> blob
 ---```
 ---@param bytes string
 ---@return userdata
