@@ -168,7 +168,7 @@ describe("the stubs", function()
     local wrong, count = {}, 0
     for _, row in ipairs(require "awaits") do
       local entry = reference.find(row[1])
-      if entry then
+      if entry and entry.kind ~= "class" then
         count = count + 1
         if entry.kind == "stock" and not entry.waits or entry.kind ~= "stock" and not printer.inherited(entry, "waits", index) then table.insert(wrong, entry.name .. ": waits") end
       end
@@ -403,7 +403,7 @@ describe("green.reference.text", function()
 
   it("has all that a stub has", function()
     local text = reference.text("net.connect", { color = false })
-    for _, part in ipairs { "Connects to an address.", "Waits.", "Raises: EINVAL", "address   string", "timeout?  number - seconds",
+    for _, part in ipairs { "Connects", "Waits.", "Raises: EINVAL", "address   string", "timeout?  number - seconds",
       "Returns", "green.net.socket", "Example" } do
       assert.is_truthy(text:find(part, 1, true), part)
     end
