@@ -41,7 +41,7 @@ static const option known[] = {
 
 enum { NKNOWN = sizeof known / sizeof *known };
 
-static const gl_command commands[] = {
+static const gl_subcommand commands[] = {
   {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)"},
 };
 
@@ -198,7 +198,7 @@ static bool parse_size(gl_options *o, const char *text) {
 }
 
 /* A command is a word of its own; a script of that name is called "./doc", or comes after "--". */
-static const gl_command *find_command(const gl_options *o) {
+static const gl_subcommand *find_command(const gl_options *o) {
   if (o->script >= o->argc || strcmp(o->argv[o->script - 1], "--") == 0) return NULL;
   for (int i = 0; i < NCOMMANDS; i++)
     if (strcmp(o->argv[o->script], commands[i].name) == 0) return &commands[i];

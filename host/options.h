@@ -9,19 +9,19 @@
 #include <stddef.h>
 
 /* `greenlua doc`: a word that is no script but a chunk of ours, which gets what follows it and returns the exit code. */
-typedef struct gl_command {
+typedef struct gl_subcommand {
   const char *name;
   const char *usage; /* as --help has it: "doc [NAME]" */
   const char *text;
   const char *chunk;
-} gl_command;
+} gl_subcommand;
 
 typedef struct gl_options {
   int argc;
   char **argv;
   const char *program; /* argv[0]: who its messages are from */
   int script;       /* index of the script in argv; argc = there is none */
-  const gl_command *command; /* what `script` is instead; NULL = a script */
+  const gl_subcommand *command; /* what `script` is instead; NULL = a script */
   int listens;      /* how many --listen there are */
   size_t max_memory; /* bytes; 0 = no limit */
   double grace;     /* seconds a server that stops lets its requests finish */

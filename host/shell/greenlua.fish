@@ -6,7 +6,7 @@ function __greenlua_script --description "The script or command of the line, if 
     set -e words[1]
     while set -q words[1]
         switch $words[1]
-            case -e -l --listen --grace
+            case -e -l --listen --grace --max-memory
                 set -e words[1]
             case '-*'
             case '*'
@@ -35,6 +35,7 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -s v -d "Show version
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s E -d "Ignore environment variables"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s W -d "Turn warnings on"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port or unix:/path"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l max-memory -x -d "Bytes (or K, M, G) of memory to use at most"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l grace -x -d "Seconds for requests to finish in when stopped"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show version information, and nothing else"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"

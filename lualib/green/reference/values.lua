@@ -14,6 +14,7 @@ local METATABLES = {
   ["green.db.sqlite.Cursor"] = "green.db.sqlite.cursor",
   ["green.net.listener"] = "green.listener",
   ["green.net.socket"] = "green.socket",
+  ["green.net.udp"] = "green.udp",
   ["green.process.Reader"] = "green.pipe",
   ["green.process.Writer"] = "green.pipe",
   ["green.ws.socket"] = "green.ws",

@@ -34,6 +34,9 @@ function debug.census() end
 
 ---Memory in bytes: what Lua, tasks and operations use, what is held for them (more, after a peak), and what --max-memory
 ---allows, if it was given.
+---```lua
+---print(require "green.debug".memory().used > 0) --> true
+---```
 ---@return { used: integer, held: integer, limit?: integer }
 function debug.memory() end
 
@@ -61,5 +64,14 @@ function debug.report_stalls(on) end
 ---@param how? "cancel"|"deadline" "cancel"
 ---@return integer left how many waits were still to go, of the last call
 function debug.cancel_at(n, how) end
+
+---For tests: refuses the running task its n-th allocation from now, once.
+---```lua
+---require "green.debug".fail_alloc(1)
+---print(pcall(string.rep, "x", 100000)) --> false	not enough memory
+---```
+---@param n integer 0: none
+---@return integer left how many were still to go, of the last call
+function debug.fail_alloc(n) end
 
 return debug

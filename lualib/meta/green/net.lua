@@ -1,9 +1,9 @@
--- SPDX-License-Identifier: MIT
 ---@meta green.net
+-- SPDX-License-Identifier: MIT
 
----Sockets: TCP and unix, with TLS or without, datagrams, and names. Addresses are `"example.com:80"`, `"127.0.0.1:80"`,
----`"[::1]:80"` or `"unix:/path"`. Times are in seconds.
----
+---Sockets: TCP and unix, with TLS or without, datagrams, and names.
+---Addresses are `"example.com:80"`, `"127.0.0.1:80"`, `"[::1]:80"` or `"unix:/path"`. Times are in seconds. With TLS, what the other
+---side is gets verified unless one says otherwise.
 ---```lua
 ---local net = require "green.net"
 ---local task = require "green.task"
@@ -16,13 +16,15 @@
 ---
 ---local socket <close> = net.connect(listener:address())
 ---socket:write "hello"
----print(socket:read())
+---print(socket:read()) --> HELLO
+---socket:shutdown()
 ---```
----
----With TLS, what the other side is gets verified unless one says otherwise:
----
----    local socket <close> = net.connect("example.com:443", { tls = true })
----    local listener <close> = net.listen("0.0.0.0:8443", { tls = { cert = "site.pem", key = "site.key" } })
+---```lua norun
+---local socket <close> = net.connect("example.com:443", { tls = true })
+---local tls = { cert = "site.pem", key = "site.key" }
+---local listener <close> = net.listen("0.0.0.0:8443", { tls = tls })
+---```
+---@class green.net
 local net = {}
 
 ---@class green.net.connect_options
@@ -54,13 +56,14 @@ local net = {}
 ---@field timeout? number seconds for a handshake; 10
 
 ---Connects. A name is looked up and its addresses are tried, IPv6 and IPv4 in turn, the next one after a quarter of a second
----or as soon as one has failed; the first to answer is taken. Waits.
----
----    local socket <close> = net.connect { host = "mail.test", port = 993, tls = { ca = "our.pem" }, timeout = 5 }
----
----Raises: EINVAL for what is no address; ENOTFOUND for a name that is not there, EAI_AGAIN when no name server answers;
+---or as soon as one has failed; the first to answer is taken.
+---Waits.
+---Raises: EINVAL for what is no address; ENOTFOUND for a name that is not there; EAI_AGAIN when no name server answers;
 ---ECONNREFUSED and its like; ETLS with what was wrong ("certificate verify failed: certificate has expired (host
----a.test)"); ETIMEDOUT; ECANCELED.
+---a.test)"); ETIMEDOUT.
+---```lua norun
+---local socket <close> = net.connect { host = "mail.test", port = 993, tls = { ca = "our.pem" } }
+---```
 ---@param address string|green.net.connect_options
 ---@param options? number|green.net.connect_options a number is the timeout
 ---@return green.net.socket
@@ -74,19 +77,20 @@ function net.connect(address, options) end
 ---@field path? string a unix socket
 
 ---Listens on an address; port 0 is any free one. A unix socket's file that nobody listens on is replaced, and the file is
----removed when the listener is closed. Does not wait.
----
+---removed when the listener is closed.
+---Does not wait.
 ---Raises: EINVAL for what is no address; EADDRINUSE and its like; ETLS for certificates that cannot be used.
 ---@param address string|green.net.listen_options
 ---@param options? green.net.listen_options
 ---@return green.net.listener
 function net.listen(address, options) end
 
----The addresses of a host, in the order the system prefers; a number is its own. Waits.
----
----    for _, address in ipairs(net.resolve "example.com") do print(address) end
----
----Raises: ENOTFOUND; EAI_AGAIN when no name server answers; ETIMEDOUT; ECANCELED.
+---The addresses of a host, in the order the system prefers; a number is its own.
+---Waits.
+---Raises: ENOTFOUND; EAI_AGAIN when no name server answers; ETIMEDOUT.
+---```lua
+---print(net.resolve("127.0.0.1")[1]) --> 127.0.0.1
+---```
 ---@param host string
 ---@param options? { family?: 4|6, timeout?: number } seconds, 30 by default
 ---@return string[] addresses
@@ -107,48 +111,59 @@ function net.resolve(host, options) end
 ---@field multicast_loop? boolean what is sent to a group comes back to this machine; true
 ---@field multicast_interface? string address of the interface to send to groups by
 
----A socket for datagrams (UDP). Does not wait.
----
----    local socket <close> = net.udp { bind = "127.0.0.1:0" }
----    socket:send_to("ping", socket:address())
----    print(socket:receive_from())
----
+---A socket for datagrams (UDP).
+---Does not wait.
 ---Raises: EINVAL for what is no address; EADDRINUSE and its like.
+---```lua
+---local socket <close> = net.udp { bind = "127.0.0.1:0" }
+---socket:send_to("ping", socket:address())
+---print((socket:receive_from())) --> ping
+---```
 ---@param options? green.net.udp_options
 ---@return green.net.udp
 function net.udp(options) end
 
----A connection. One task may read while another writes.
+---A connection. `<close>` closes it. One task may read while another writes.
+---```lua
+---local listener = net.listen "127.0.0.1:0"
+---local socket = net.connect(listener:address())
+---socket:write("hello", 5)
+---print(listener:accept(5):read(3), socket:peer() == listener:address()) --> hel  true
+---socket:close()
+---listener:close()
+---```
 ---@class green.net.socket
 local socket = {}
 
----Returns bytes as soon as there are any, or nil when the other side has ended. Waits.
----
+---Bytes as soon as there are any, or nil when the other side has ended.
+---Waits.
 ---Raises: EBUSY while another task reads; ECLOSED once this side was closed, also while waiting; ECONNRESET and
 ---its like; ETLS; ETRUNCATED when a TLS connection ended without saying so: something may be missing; ETIMEDOUT, after
----which the socket can be read again; ECANCELED.
+---which the socket can be read again.
 ---@param max? integer how many bytes at most, 65536 by default
 ---@param timeout? number seconds, 30 by default
 ---@return string? bytes
 function socket:read(max, timeout) end
 
----Writes all the bytes. Waits while the other side does not keep up; what was written then still leaves after
----a time-out.
----
+---Writes all the bytes. What was written still leaves after a time-out.
+---Waits while the other side does not keep up.
 ---Raises: EBUSY while another task writes; ECLOSED once this side was closed, also while waiting; EPIPE after
----shutdown or when the other side is gone; ETLS; ETIMEDOUT; ECANCELED.
+---shutdown or when the other side is gone; ETLS; ETIMEDOUT.
 ---@param bytes string
 ---@param timeout? number seconds, 30 by default
 function socket:write(bytes, timeout) end
 
----The other side reads the end once it has read what was written; this side may still read. Does not wait.
+---The other side reads the end once it has read what was written; this side may still read.
+---Does not wait.
 function socket:shutdown() end
 
 ---Closes the connection; what was written still leaves, within 30 seconds. Tasks that read or write are woken with
----ECLOSED. Does not wait. A variable `<close>` and the collector do this, too.
+---ECLOSED. A variable `<close>` and the collector do this, too.
+---Does not wait.
 function socket:close() end
 
 ---The address of the other side; nil of a unix socket, and once it is closed.
+---Does not wait.
 ---@return string?
 function socket:peer() end
 
@@ -156,10 +171,16 @@ function socket:peer() end
 ---@field server? boolean be the server: the options are those of net.listen, else those of net.connect
 
 ---Turns the connection into one with TLS, where both sides have agreed to (STARTTLS). What had arrived and was not read
----counts as part of TLS, so that nothing slips in before it. After a failure the connection is of no use. Waits.
----
+---counts as part of TLS, so that nothing slips in before it. After a failure the connection is of no use.
+---Waits.
 ---Raises: EBUSY while another task reads or writes; EINVAL when it has TLS already; ECLOSED; ETLS; ETIMEDOUT after 10
----seconds or options.timeout; ECANCELED.
+---seconds or options.timeout.
+---```lua norun
+---local socket <close> = net.connect "mail.test:25"
+---socket:write "STARTTLS\r\n"
+---socket:read()
+---socket:start_tls { server_name = "mail.test" }
+---```
 ---@param options? green.net.start_tls
 function socket:start_tls(options) end
 
@@ -173,95 +194,145 @@ function socket:start_tls(options) end
 ---@field peer? { subject: string, issuer: string, fingerprint: string, expires: string } its certificate: "O=A,CN=a.test"; the
 ---SHA-256 of it in hex; "2030-01-31T12:00:00Z"
 
----What TLS has agreed on; nil without TLS. Waits for the handshake of a connection that was accepted; reading does so, too.
----
----Raises: what was wrong with the handshake; EBUSY while another task waits for it; ECLOSED; ETIMEDOUT; ECANCELED.
+---What TLS has agreed on; nil without TLS.
+---Waits for the handshake of a connection that was accepted; reading does so, too.
+---Raises: what was wrong with the handshake; EBUSY while another task waits for it; ECLOSED; ETIMEDOUT.
+---```lua norun
+---local socket <close> = net.connect("example.com:443", { tls = { alpn = "h2" } })
+---print(socket:tls().protocol, socket:tls().alpn)
+---```
 ---@param timeout? number seconds, 30 by default
 ---@return green.net.tls?
 function socket:tls(timeout) end
 
 ---A listening socket.
+---```lua
+---local listener = net.listen "127.0.0.1:0"
+---print(listener:address():match "^127") --> 127
+---print(green.try(listener.accept, listener, 0.01)) --> nil  net.accept: timed out
+---listener:close()
+---```
 ---@class green.net.listener
 local listener = {}
 
----Returns the next connection. Waits. With TLS it returns before the handshake, which goes on beside all others: its failure
----is raised by the socket's methods.
----
----Raises: EBUSY while another task accepts; ECLOSED once the listener was closed, also while waiting; ETIMEDOUT;
----ECANCELED.
+---The next connection. With TLS it comes before the handshake, which goes on beside all others: its failure is raised by
+---the socket's methods.
+---Waits.
+---Raises: EBUSY while another task accepts; ECLOSED once the listener was closed, also while waiting; ETIMEDOUT.
 ---@param timeout? number seconds, for ever by default
 ---@return green.net.socket
 function listener:accept(timeout) end
 
 ---The address with the port that was chosen.
+---Does not wait.
 ---@return string
 function listener:address() end
 
----Other certificates, for connections accepted from now on. Does not wait. Raises ETLS, and keeps those it has.
+---Other certificates, for connections accepted from now on.
+---Does not wait.
+---Raises: ETLS, and keeps those it has.
+---```lua norun
+---local listener = net.listen("0.0.0.0:8443", { tls = { cert = "site.pem" } })
+---listener:set_tls { cert = "renewed.pem" }
+---```
 ---@param tls green.net.server_tls
 function listener:set_tls(tls) end
 
----Stops listening; connections nobody has accepted are closed. Does not wait.
+---Stops listening; connections nobody has accepted are closed.
+---Does not wait.
 function listener:close() end
 
 ---A socket for datagrams.
+---```lua
+---local a <close> = net.udp { bind = "127.0.0.1:0" }
+---local b = net.udp { bind = "127.0.0.1:0", connect = a:address() }
+---b:send("ping", 5)
+---local bytes, from = a:receive_from(5)
+---print(bytes, from == b:address(), b:peer() == a:address()) --> ping  true  true
+---a:send_to("pong", from)
+---print(b:receive(5)) --> pong
+---a:connect(from)
+---b:close()
+---```
 ---@class green.net.udp
 local udp = {}
 
----The next datagram; an empty one is "". Waits.
----
+---The next datagram; an empty one is "".
+---Waits.
 ---Raises: EBUSY while another task receives; ECONNREFUSED when the network says that nobody is there (connected sockets
----only); ECLOSED, also while waiting; ETIMEDOUT; ECANCELED.
+---only); ECLOSED, also while waiting; ETIMEDOUT.
 ---@param timeout? number seconds, 30 by default
 ---@return string bytes
 ---@return true? cut when it was longer than `max`
 function udp:receive(timeout) end
 
 ---The same, with the address it came from.
+---Waits.
+---Raises: as `receive`.
 ---@param timeout? number seconds, 30 by default
 ---@return string bytes
 ---@return string address
 ---@return true? cut
 function udp:receive_from(timeout) end
 
----Sends a datagram to where the socket is connected to. Waits when the network has no room, which is rare.
----
+---Sends a datagram to where the socket is connected to.
+---Waits when the network has no room, which is rare.
 ---Raises: EMSGSIZE for more than 65507 bytes (IPv6: 65527); EDESTADDRREQ when it is not connected; ECONNREFUSED when an
----earlier one found nobody; ECLOSED; ETIMEDOUT; ECANCELED.
+---earlier one found nobody; ECLOSED; ETIMEDOUT.
 ---@param bytes string
 ---@param timeout? number seconds, 30 by default
 function udp:send(bytes, timeout) end
 
----Sends a datagram to an address, in numbers. Waits as `send` does.
----
----Raises: EINVAL for what is no address; EISCONN when the socket is connected; else as `send`.
+---Sends a datagram to an address, in numbers.
+---Waits as `send`.
+---Raises: EINVAL for what is no address; EISCONN when the socket is connected; as `send`.
 ---@param bytes string
 ---@param address string
 ---@param timeout? number seconds, 30 by default
 function udp:send_to(bytes, address, timeout) end
 
----From now on only datagrams from there arrive, and `send` needs no address. Once. Does not wait.
+---From now on only datagrams from there arrive, and `send` needs no address. Once.
+---Does not wait.
+---Raises: EINVAL for what is no address; EISCONN when it is connected already; ECLOSED.
 ---@param address string
 function udp:connect(address) end
 
----Joins or leaves a multicast group, on an interface given by an address of it. Does not wait.
+---Joins a multicast group, on an interface given by an address of it.
+---Does not wait.
+---Raises: EINVAL for what is no such address; ENODEV and the system's others; ECLOSED.
+---```lua norun
+---local socket <close> = net.udp { bind = "0.0.0.0:5353", reuse_address = true }
+---socket:join "224.0.0.251"
+---socket:leave "224.0.0.251"
+---```
 ---@param group string
 ---@param interface? string
 function udp:join(group, interface) end
 
+---Leaves a multicast group.
+---Does not wait.
+---Raises: as `join`.
+---```lua norun
+---local socket <close> = net.udp { bind = "0.0.0.0:5353", reuse_address = true }
+---socket:join "224.0.0.251"
+---socket:leave "224.0.0.251"
+---```
 ---@param group string
 ---@param interface? string
 function udp:leave(group, interface) end
 
 ---The address with the port that was chosen.
+---Does not wait.
 ---@return string
 function udp:address() end
 
 ---Where it is connected to.
+---Does not wait.
 ---@return string?
 function udp:peer() end
 
----Closes it; who waits is woken with ECLOSED. Does not wait. A variable `<close>` and the collector do this, too.
+---Closes it; who waits is woken with ECLOSED. A variable `<close>` and the collector do this, too.
+---Does not wait.
 function udp:close() end
 
 return net
