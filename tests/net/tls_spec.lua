@@ -588,6 +588,32 @@ describe("a TLS server", function()
     assert.is_true(client:tls().verified)
   end))
 
+  it("survives a client's first words with bytes changed, cut and doubled", leaves_nothing(function()
+    local plain <close> = net.listen "127.0.0.1:0"
+    local hello = task.spawn(function()
+      local socket <close> = plain:accept(WAIT)
+      return socket:read(65536, WAIT)
+    end)
+    pcall(net.connect, plain:address(), { tls = trusting { alpn = { "h2", "http/1.1" }, server_name = "a.test" } })
+    hello = hello:join()
+    assert.is_true(#hello > 200)
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site { alpn = "h2", sni = { ["b.test"] = certs.b } } })
+    for i = 1, 300 do
+      local at, many = math.random(#hello), math.random(0, 3)
+      local words = hello:sub(1, at - 1) .. noise(many, i) .. hello:sub(at + math.random(0, 3))
+      if i % 10 == 0 then words = hello:sub(1, at) end
+      if i % 10 == 1 then words = hello .. words end
+      local client <close> = net.connect(listener:address())
+      client:write(words)
+      client:shutdown()
+      local server <close> = listener:accept(WAIT)
+      local err = failure(server.read, server, 1, WAIT)
+      assert.equal("ETLS", err.code, tostring(err))
+      server:close()
+      pcall(read_all, client)
+    end
+  end))
+
   it("is not held up by a client that says nothing, and lets it go in the end", leaves_nothing(function()
     local listener <close> = net.listen("127.0.0.1:0", { tls = site { timeout = 0.1 } })
     local silent <close> = net.connect(listener:address())
