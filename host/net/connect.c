@@ -62,7 +62,9 @@ static void cancel_connect(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static const gl_optype connect_type = {OP, push_connect, cancel_connect, free_connect};
+static void object_connect(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const connect_op *)op)->text); }
+
+static const gl_optype connect_type = {OP, push_connect, cancel_connect, free_connect, object_connect};
 
 static void secure(connect_op *c, gl_stream *stream) {
   gl_tls_start start = {.config = c->tls, .name = c->name, .timeout = c->tls_timeout, .ready = gl_socket_secured};

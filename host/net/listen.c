@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/listen.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,7 +102,9 @@ static void cancel_accept(gl_op *op) {
 
 static void free_accept(gl_op *op) { acceptor_unref(((accept_op *)op)->a); }
 
-static const gl_optype accept_type = {"net.accept", push_accept, cancel_accept, free_accept};
+static void object_accept(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const accept_op *)op)->a->address); }
+
+static const gl_optype accept_type = {"net.accept", push_accept, cancel_accept, free_accept, object_accept};
 
 /* listener:accept([timeout]) -> socket */
 static int listener_accept(lua_State *L) {

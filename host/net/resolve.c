@@ -61,7 +61,9 @@ static void cancel_resolve(gl_op *op) { uv_cancel((uv_req_t *)&((resolve_op *)op
 
 static void free_resolve(gl_op *op) { uv_freeaddrinfo(((resolve_op *)op)->req.addrinfo); }
 
-static const gl_optype resolve_type = {OP, push_resolve, cancel_resolve, free_resolve};
+static void object_resolve(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const resolve_op *)op)->host); }
+
+static const gl_optype resolve_type = {OP, push_resolve, cancel_resolve, free_resolve, object_resolve};
 
 static void on_resolve(uv_getaddrinfo_t *req, int status, struct addrinfo *list) {
   (void)list;

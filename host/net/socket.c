@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/socket.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,8 @@ void gl_socket_cancel(gl_op *op) {
 
 void gl_socket_free(gl_op *op) { gl_socket_unref(((gl_socket_op *)op)->s); }
 
+void gl_socket_object(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const gl_socket_op *)op)->s->peer); }
+
 gl_socket_op *gl_socket_wait(lua_State *L, const gl_optype *type, gl_socket *s, gl_op **slot) {
   gl_socket_op *op = gl_op_new(L, type, sizeof *op, 0);
   op->s = s;
@@ -147,7 +150,7 @@ static int push_read(lua_State *L, gl_op *op) {
   return push_bytes(L, s, ((gl_socket_op *)op)->max);
 }
 
-static const gl_optype read_type = {"net.read", push_read, gl_socket_cancel, gl_socket_free};
+static const gl_optype read_type = {"net.read", push_read, gl_socket_cancel, gl_socket_free, gl_socket_object};
 
 /* socket:read([max [, timeout]]) -> bytes, or nil at the end */
 static int sock_read(lua_State *L) {
@@ -169,7 +172,7 @@ static int push_write(lua_State *L, gl_op *op) {
   return 0;
 }
 
-static const gl_optype write_type = {"net.write", push_write, gl_socket_cancel, gl_socket_free};
+static const gl_optype write_type = {"net.write", push_write, gl_socket_cancel, gl_socket_free, gl_socket_object};
 
 /* socket:write(bytes [, timeout]) returns when the peer keeps up */
 static int sock_write(lua_State *L) {

@@ -40,7 +40,7 @@ gl_socket **gl_socket_push(lua_State *L);
 /* The socket at index 1. Raises. */
 gl_socket *gl_socket_check(lua_State *L);
 
-/* What a waiting op of a socket has; its cancel and free. */
+/* What a waiting op of a socket has; its cancel, free and object. */
 typedef struct gl_socket_op {
   gl_op op;
   gl_socket *s;
@@ -52,6 +52,7 @@ typedef struct gl_socket_op {
 gl_socket_op *gl_socket_wait(lua_State *L, const gl_optype *type, gl_socket *s, gl_op **slot);
 void gl_socket_cancel(gl_op *op);
 void gl_socket_free(gl_op *op);
+void gl_socket_object(const gl_op *op, char *out, size_t size);
 
 /* An op is done, unless there is none or it was told so. Its slot stays taken until the woken task has come for the
  * result: another one must not take it first. */

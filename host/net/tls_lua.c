@@ -204,7 +204,7 @@ static int push_tls(lua_State *L, gl_op *op) {
   return push_tls_of(L, s);
 }
 
-static const gl_optype tls_type = {"net.tls", push_tls, gl_socket_cancel, gl_socket_free};
+static const gl_optype tls_type = {"net.tls", push_tls, gl_socket_cancel, gl_socket_free, gl_socket_object};
 
 int gl_socket_tls(lua_State *L) {
   gl_socket *s = gl_socket_check(L);
@@ -232,7 +232,7 @@ static void cancel_start(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static const gl_optype start_type = {START, push_start, cancel_start, gl_socket_free};
+static const gl_optype start_type = {START, push_start, cancel_start, gl_socket_free, gl_socket_object};
 
 /* The host the script connected to: "mail.test:25" -> mail.test. */
 static void host_of(const char *peer, char host[GL_HOST_MAX]) {

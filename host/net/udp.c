@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/udp.h"
 
+#include <stdio.h>
+
 #include "core/check.h"
 #include "core/error.h"
 #include "net/class.h"
@@ -13,9 +15,12 @@
 
 static gl_datagrams *check_udp(lua_State *L) { return *(gl_datagrams **)luaL_checkudata(L, 1, UDP); }
 
+/* In messages. */
+static const char *name_of(const gl_datagrams *u) { return *u->peer ? u->peer : u->address; }
+
 static int raise_udp(lua_State *L, const char *op, const gl_datagrams *u, int status) {
   if (u->closed) return gl_error_raise(L, op, "ECLOSED", "%s: the socket was closed", u->address);
-  return gl_error_status(L, op, status, *u->peer ? u->peer : u->address);
+  return gl_error_status(L, op, status, name_of(u));
 }
 
 /* ---- receiving ---- */
@@ -63,8 +68,10 @@ static void cancel_receive(gl_op *op) {
 
 static void free_receive(gl_op *op) { gl_datagrams_unref(((receive_op *)op)->u); }
 
-static const gl_optype receive_type = {"net.receive", push_receive, cancel_receive, free_receive};
-static const gl_optype receive_from_type = {"net.receive_from", push_receive, cancel_receive, free_receive};
+static void object_receive(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", name_of(((const receive_op *)op)->u)); }
+
+static const gl_optype receive_type = {"net.receive", push_receive, cancel_receive, free_receive, object_receive};
+static const gl_optype receive_from_type = {"net.receive_from", push_receive, cancel_receive, free_receive, object_receive};
 
 static int await_datagram(lua_State *L, const gl_optype *type, bool from) {
   gl_datagrams *u = check_udp(L);
@@ -100,9 +107,11 @@ static int push_send(lua_State *L, gl_op *op) {
 
 static void free_send(gl_op *op) { gl_datagrams_unref(((send_op *)op)->u); }
 
+static void object_send(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", name_of(((const send_op *)op)->u)); }
+
 /* What libuv has queued cannot be taken back; the op keeps the bytes. */
-static const gl_optype send_type = {"net.send", push_send, NULL, free_send};
-static const gl_optype send_to_type = {"net.send_to", push_send, NULL, free_send};
+static const gl_optype send_type = {"net.send", push_send, NULL, free_send, object_send};
+static const gl_optype send_to_type = {"net.send_to", push_send, NULL, free_send, object_send};
 
 static void on_sent(uv_udp_send_t *req, int status) { gl_op_done(&GL_CONTAINER(req, send_op, req)->op, status); }
 

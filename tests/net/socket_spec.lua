@@ -174,7 +174,9 @@ local function a_socket(kind, address_of)
     end))
 
     it("times out and can be read again", pair(function(client, server)
-      assert.equal("ETIMEDOUT", failure(client.read, client, 1, 0.005).code)
+      local err = failure(client.read, client, 1, 0.005)
+      assert.equal("ETIMEDOUT", err.code)
+      assert.matches("^net.read: .+: timed out$", tostring(err))
       server:write "late"
       assert.equal("late", client:read())
     end))
@@ -323,7 +325,8 @@ describe("net.listen", function()
 
   it("times out and is cancelled, and can accept again", function()
     local listener <close> = net.listen "127.0.0.1:0"
-    assert.equal("ETIMEDOUT", failure(listener.accept, listener, 0.005).code)
+    local err = failure(listener.accept, listener, 0.005)
+    assert.same({ "ETIMEDOUT", ("net.accept: %s: timed out"):format(listener:address()) }, { err.code, tostring(err) })
     local accepting = task.spawn(listener.accept, listener)
     task.sleep(0)
     accepting:cancel()
