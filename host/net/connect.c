@@ -149,19 +149,19 @@ int gl_net_connect(lua_State *L) {
   timeout = gl_options_timeout(L, 2, timeout);
   to.family = gl_options_family(L, 2);
   read_target(L, text, len, &to, host, addresses);
-  gl_tls_config *config = NULL;
+  int handle = 0;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL && lua_toboolean(L, -1)) {
     int tls = lua_gettop(L);
-    config = gl_tls_check(L, tls, OP, false);
+    gl_tls_config *config = gl_tls_check(L, tls, OP, false);
+    handle = lua_gettop(L);
     name = check_name(L, tls, host, config);
     tls_timeout = gl_options_timeout(L, tls, GL_FOREVER);
   }
   connect_op *c = gl_op_new(L, &connect_type, sizeof *c, 0);
   snprintf(c->text, sizeof c->text, "%s", text);
   strcpy(c->name, name);
-  c->tls = config;
+  c->tls = handle ? gl_tls_take(L, handle) : NULL;
   c->tls_timeout = tls_timeout;
-  if (config) config->refs++;
   if (!gl_dial_start(c->op.host, &to, on_dialled, c, &c->dial)) gl_op_done(&c->op, UV_ENOMEM);
   return gl_await(L, &c->op, timeout);
 }

@@ -156,10 +156,9 @@ static int listener_gc(lua_State *L) {
 /* Takes the options at idx for connections accepted from now on. */
 static void set_tls(lua_State *L, int idx, acceptor *a) {
   double timeout = gl_options_timeout(L, idx, GL_TLS_TIMEOUT);
-  gl_tls_config *c = gl_tls_check(L, idx, "net.listen", true);
-  c->refs++;
+  gl_tls_check(L, idx, "net.listen", true);
   gl_tls_config_unref(a->tls);
-  a->tls = c;
+  a->tls = gl_tls_take(L, -1);
   a->tls_timeout = timeout;
 }
 

@@ -37,6 +37,7 @@ struct gl_tls_config {
   size_t alpn_len;
   unsigned refs;
   bool server;
+  bool shared;          /* its first owner keeps it for others */
   bool verify;
   bool any_name;        /* server: it has a certificate for names it does not know */
 };

@@ -16,6 +16,13 @@ static const char default_client = 0;
 
 /* ---- configurations ---- */
 
+gl_tls_config *gl_tls_take(lua_State *L, int idx) {
+  gl_tls_config **at = lua_touserdata(L, idx), *c = *at;
+  if (c->shared) c->refs++;
+  else *at = NULL;
+  return c;
+}
+
 static int config_gc(lua_State *L) {
   gl_tls_config **at = luaL_checkudata(L, 1, CONFIG);
   gl_tls_config_unref(*at);
@@ -126,7 +133,7 @@ static gl_tls_config *push_default(lua_State *L, const char *op) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_client) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_pushboolean(L, true);
-    config_new(L, lua_gettop(L), op, false, NULL);
+    config_new(L, lua_gettop(L), op, false, NULL)->shared = true;
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &default_client);
   }
@@ -258,6 +265,7 @@ int gl_socket_start_tls(lua_State *L) {
   bool server = gl_options_bool(L, 2, "server", false);
   gl_tls_start start = {.timeout = gl_options_timeout(L, 2, GL_TLS_TIMEOUT), .ready = gl_socket_secured};
   start.config = gl_tls_check(L, 2, START, server);
+  int handle = lua_gettop(L);
   if (!server && !(start.name = gl_options_string(L, 2, "server_name"))) {
     host_of(s->peer, host);
     start.name = host;
@@ -271,5 +279,6 @@ int gl_socket_start_tls(lua_State *L) {
   start.received_len = early.len;
   if (!gl_tls_begin(s->stream, &start)) gl_socket_wake(op, UV_ENOMEM);
   gl_buf_free(&early);
+  gl_tls_config_unref(gl_tls_take(L, handle)); /* the connection has its own */
   return gl_await(L, op, GL_FOREVER);
 }
