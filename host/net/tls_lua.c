@@ -69,18 +69,21 @@ static void read_identity(lua_State *L, int idx, gl_tls_settings *set) {
   if (set->key && !set->cert) luaL_argerror(L, idx, "key: without a cert");
 }
 
-static void read_client(lua_State *L, int idx, gl_tls_settings *set) {
-  static const char *const names[] = {"alpn", "ca", "cert", "key", "server", "server_name", "timeout", "verify", NULL};
-  gl_options_check(L, idx, names);
+/* Of a list that begins with what only start_tls takes. */
+static const char *const *allowed(const char *const names[], const char *op) { return strcmp(op, START) == 0 ? names : names + 1; }
+
+static void read_client(lua_State *L, int idx, const char *op, gl_tls_settings *set) {
+  static const char *const names[] = {"server", "alpn", "ca", "cert", "key", "server_name", "timeout", "verify", NULL};
+  gl_options_check(L, idx, allowed(names, op));
   read_identity(L, idx, set);
   set->ca = gl_options_string(L, idx, "ca");
   set->verify = gl_options_bool(L, idx, "verify", true);
   push_alpn(L, idx, set);
 }
 
-static void read_server(lua_State *L, int idx, gl_tls_settings *set) {
-  static const char *const names[] = {"alpn", "cert", "client_ca", "key", "server", "sni", "timeout", "verify_client", NULL};
-  gl_options_check(L, idx, names);
+static void read_server(lua_State *L, int idx, const char *op, gl_tls_settings *set) {
+  static const char *const names[] = {"server", "alpn", "cert", "client_ca", "key", "sni", "timeout", "verify_client", NULL};
+  gl_options_check(L, idx, allowed(names, op));
   read_identity(L, idx, set);
   set->ca = gl_options_string(L, idx, "client_ca");
   int type = lua_getfield(L, idx, "verify_client");
@@ -115,7 +118,7 @@ static gl_tls_config *config_new(lua_State *L, int idx, const char *op, bool ser
   char why[GL_TLS_WHY];
   gl_tls_settings set = {.server = server, .verify = true, .trusting = trusting};
   luaL_checkstack(L, 20, op);
-  if (lua_istable(L, idx)) (server ? read_server : read_client)(L, idx, &set);
+  if (lua_istable(L, idx)) (server ? read_server : read_client)(L, idx, op, &set);
   else if (server) luaL_argerror(L, idx, "tls: a table with a cert expected");
   gl_tls_config **at = lua_newuserdatauv(L, sizeof *at, 0);
   *at = NULL;
@@ -155,7 +158,7 @@ gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) 
   gl_tls_settings set = {.verify = true};
   if (!lua_isboolean(L, idx)) luaL_checktype(L, idx, LUA_TTABLE);
   if (server) return config_new(L, idx, op, true, NULL);
-  if (lua_istable(L, idx)) read_client(L, idx, &set); /* complains first */
+  if (lua_istable(L, idx)) read_client(L, idx, op, &set); /* complains first */
   gl_tls_config *usual = set.ca || !set.verify ? NULL : push_default(L, op);
   return has_wishes(L, idx) ? config_new(L, idx, op, false, usual) : usual;
 }

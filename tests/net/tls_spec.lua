@@ -450,6 +450,7 @@ describe("a TLS client", function()
     local function wrong(tls) return select(2, pcall(net.connect, "127.0.0.1:1", { tls = tls })) end
     assert.matches("unknown option 'verfiy'", tostring(wrong { verfiy = false }), 1, true)
     assert.matches("unknown option 'sni'", tostring(wrong { sni = {} }), 1, true)
+    assert.matches("unknown option 'server'", tostring(wrong { server = true }), 1, true)
     assert.matches("verify: boolean expected", tostring(wrong { verify = "no" }), 1, true)
     assert.matches("alpn: names of 1 to 255 bytes expected", tostring(wrong { alpn = { "" } }), 1, true)
     assert.matches("key: without a cert", tostring(wrong { key = certs.site.key }), 1, true)
@@ -726,7 +727,7 @@ describe("socket:start_tls", function()
     fn(client, server)
   end
 
-  local function server_side(options) return site { server = true, table.unpack(options or {}) } end
+  local function server_side() return site { server = true } end
 
   it("turns a connection into a TLS connection, and verifies the host connected to", function()
     agreed(function(client, server)
