@@ -229,7 +229,7 @@ return {
     assert(ok == nil and how == "exit" and code == 3)
   end },
   { "io.popen flush", function()
-    local pipe <close> = io.popen("cat >/dev/null", "w")
+    local pipe <close> = io.popen("sleep 0.005; cat >/dev/null", "w")
     pipe:setvbuf("full", 1 << 20)
     assert(pipe:write(("x"):rep(200000)):flush())
   end },
@@ -243,7 +243,7 @@ return {
     assert(seven == 7 and x == "\nx\n")
   end },
   { "io.popen write", function()
-    local pipe <close> = io.popen("cat >/dev/null", "w")
+    local pipe <close> = io.popen("sleep 0.005; cat >/dev/null", "w")
     assert(pipe:write(("x"):rep(200000)) == pipe)
   end },
   { "model.save", function()

@@ -43,6 +43,22 @@ static bool acquire_coroutine(gl_host *h, gl_task *t) {
   return true;
 }
 
+/* What a task keeps is in the registry at minus its coroutine's place: there from the first time on, so that nothing
+ * is allocated again while that coroutine is used. */
+void gl_task_keep(lua_State *L, int idx) {
+  gl_task *t = gl_host_of(L)->task;
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
+  t->keeps = true;
+}
+
+static void drop_kept(gl_task *t) {
+  if (!t->keeps) return;
+  t->keeps = false;
+  lua_pushboolean(t->host->L, 0);
+  lua_rawseti(t->host->L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
+}
+
 /* A coroutine that returned can run again as it is, unless the script knows it by name; one that failed
  * is dropped. */
 static void release_coroutine(gl_task *t) {
@@ -57,6 +73,8 @@ static void release_coroutine(gl_task *t) {
     h->spare[h->spares++] = (gl_spare){co, t->co_ref};
     return;
   }
+  lua_pushnil(h->L);
+  lua_rawseti(h->L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
   luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
 }
 
@@ -179,6 +197,7 @@ static void finish(gl_task *t, int status, int nresults) {
   if (t->host->belongings) gl_belongings_end(t);
   if (t->joiners) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
+  drop_kept(t);
   wake_joiners(t);
   gl_task_unref(t);
 }
