@@ -43,20 +43,41 @@ static bool acquire_coroutine(gl_host *h, gl_task *t) {
   return true;
 }
 
-/* What a task keeps is in the registry at minus its coroutine's place: there from the first time on, so that nothing
- * is allocated again while that coroutine is used. */
-void gl_task_keep(lua_State *L, int idx) {
+/* What a failed task keeps is in the registry, at minus its coroutine's place, which is made ahead: there is no memory to
+ * be had when it fails for want of it. */
+static void set_kept(gl_task *t) { lua_rawseti(t->host->L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref); }
+
+void gl_task_keep(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
-  lua_pushvalue(L, idx);
-  lua_rawseti(L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
+  if (!(*gl_extra(t->co) & GL_KEEP_BIT)) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
+    *gl_extra(t->co) |= GL_KEEP_BIT;
+  }
   t->keeps = true;
 }
 
+/* Its frames still stand; the main function's is the outermost. Allocates nothing. */
+static void keep_first(gl_task *t) {
+  lua_Debug ar;
+  int known = 0, beyond = 1;
+  while (lua_getstack(t->co, beyond, &ar)) {
+    known = beyond;
+    beyond *= 2;
+  }
+  while (known + 1 < beyond) {
+    int middle = (known + beyond) / 2;
+    if (lua_getstack(t->co, middle, &ar)) known = middle;
+    else beyond = middle;
+  }
+  if (!lua_getstack(t->co, known, &ar) || !lua_getlocal(t->co, &ar, 1)) return;
+  lua_xmove(t->co, t->host->L, 1);
+  set_kept(t);
+}
+
 static void drop_kept(gl_task *t) {
-  if (!t->keeps) return;
-  t->keeps = false;
   lua_pushboolean(t->host->L, 0);
-  lua_rawseti(t->host->L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
+  set_kept(t);
 }
 
 /* A coroutine that returned can run again as it is, unless the script knows it by name; one that failed
@@ -74,7 +95,7 @@ static void release_coroutine(gl_task *t) {
     return;
   }
   lua_pushnil(h->L);
-  lua_rawseti(h->L, LUA_REGISTRYINDEX, -(lua_Integer)t->co_ref);
+  set_kept(t);
   luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
 }
 
@@ -175,6 +196,7 @@ static int close_variables(gl_task *t) {
   gl_host *h = t->host;
   lua_State *L = h->L;
   t->doomed = 0; /* nothing can catch any more; they get their time */
+  if (t->keeps) keep_first(t);
   h->running = NULL; /* the trace is ours: it may take what memory the task could not */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
@@ -197,7 +219,7 @@ static void finish(gl_task *t, int status, int nresults) {
   if (t->host->belongings) gl_belongings_end(t);
   if (t->joiners) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
-  drop_kept(t);
+  if (t->keeps && status != LUA_OK) drop_kept(t);
   wake_joiners(t);
   gl_task_unref(t);
 }

@@ -62,7 +62,7 @@ struct gl_task {
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
-  bool keeps : 1;         /* a value: gl_task_keep */
+  bool keeps : 1;         /* a value, should it fail: gl_task_keep */
 };
 
 /* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so
@@ -89,9 +89,9 @@ void gl_task_step(gl_host *h, gl_task *t);
 /* The await of `t` is over for this reason. Calls no Lua. */
 void gl_task_wake(gl_task *t, gl_outcome outcome);
 
-/* Keep the value at `idx` alive until the running task has ended and its on_end was told: its stack is gone by then
- * when it failed. One value. May raise (memory). */
-void gl_task_keep(lua_State *L, int idx);
+/* What is at index 1 of the running task's main function is to live until its on_end was told, also when it fails: its
+ * stack is gone by then. From its main function; may raise (memory). */
+void gl_task_keep(lua_State *L);
 
 /* Drop a reference. May call Lua (luaL_unref), never raises. */
 void gl_task_unref(gl_task *t);

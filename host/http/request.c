@@ -57,7 +57,6 @@ static gl_req *make(lua_State *L, gl_conn *c) {
   scan_path(r, h->text);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
   lua_setmetatable(L, -2);
-  gl_task_keep(L, -1);
   c->req = r;
   gl_server_drop_head(c->server, c->head);
   c->head = NULL;
@@ -156,7 +155,8 @@ static int after_handler(lua_State *L, int status, lua_KContext ctx) {
 int gl_request_main(lua_State *L) {
   gl_conn *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  gl_req *r = make(L, c); /* request */
+  gl_task_keep(L);
+  gl_req *r = make(L, c); /* request: stays here, and so alive, until the task ends */
   if (c->task->cancelled) { /* before it began: the server is gone, and its handlers may be */
     c->answered = true;
     return 0;
