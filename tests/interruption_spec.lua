@@ -138,7 +138,10 @@ end
 
 -- ---- refused allocations ----
 
-local ALLOCATING = { "plain", "table.sort comparator", "coroutine.wrap, 3 deep" }
+local ALLOCATING = {
+  "plain", "__close at the end of a block", "table.sort comparator", "string.gsub function", "coroutine.wrap, 3 deep",
+  "sort in a generator in sort",
+}
 
 -- A C function whose stack cannot grow says, as in stock Lua, that it overflows.
 local function is_refusal(err)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- --max-memory: whoever asks for too much is told so, and the others live on.
+local fs = require "green.fs"
 local http = require "green.http"
 local serve = require "process"
 local sh = require "shell"
@@ -80,6 +81,28 @@ local function clients(app)
     end
   end)
 end
+
+-- AddressSanitizer has memory of its own.
+local function is_instrumented() return fs.read "/proc/self/maps":find("libasan", 1, true) end
+
+describe("tasks that wait are light:", function()
+  local function resident(kind)
+    local out, err, code = sh(("$lua -e 'require(\"green.debug\").report_stalls(false)' %s %s"):format(fs.absolute "tests/bench/waiting.lua", kind))
+    assert.equal("", err)
+    assert.equal(0, code)
+    return tonumber(out:match "(%d+)\n$")
+  end
+
+  it("100,000 asleep take less than 200 MB", function()
+    if is_instrumented() then return end
+    assert.is_true(resident "asleep" < 200e6)
+  end)
+
+  it("10,000 in sort comparators take less than 120 MB", function()
+    if is_instrumented() then return end
+    assert.is_true(resident "parked" < 120e6)
+  end)
+end)
 
 describe("with --max-memory", function()
   setup(write_app)
