@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/alloc.h"
 
-#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#define ALIGN ((size_t)64 * 1024) /* a block's piece is found by its address */
-#define PIECE (ALIGN - 64)        /* malloc's own header fits between two of them */
+#define PIECE ((size_t)64 * 1024) /* aligned to that: a block's piece is found by its address */
+#define REGION (16 * PIECE)       /* what is mapped at once */
 #define FEW ((size_t)16 << 20)    /* idle bytes that are not worth a look */
 
 /* Under AddressSanitizer each block comes from malloc, so that it watches over every one. */
@@ -28,7 +29,7 @@ static size_t grains_of(size_t n) { return (n + GL_GRAIN - 1) / GL_GRAIN; }
 
 /* ---- pieces ---- */
 
-static gl_piece *piece_of(const gl_block *b) { return (gl_piece *)((uintptr_t)b & ~(uintptr_t)(ALIGN - 1)); }
+static gl_piece *piece_of(const gl_block *b) { return (gl_piece *)((uintptr_t)b & ~(uintptr_t)(PIECE - 1)); }
 
 static size_t small_idle(const gl_alloc *a) { return a->npieces * PIECE - (gl_alloc_used(a) - a->large); }
 
@@ -49,33 +50,64 @@ static void unlink_idle(gl_alloc *a) {
     }
 }
 
-void gl_alloc_trim(gl_alloc *a) {
-  size_t before = a->npieces;
-  count_idle(a);
-  unlink_idle(a);
-  for (gl_piece **at = &a->pieces, *p; (p = *at) != NULL;) {
-    if (is_idle(p)) {
-      *at = p->next;
-      a->npieces--;
-      free(p);
-    } else {
-      p->idle = 0;
-      at = &p->next;
-    }
-  }
-  if (a->npieces < before) malloc_trim(0);
+static void vacate(gl_alloc *a, gl_piece *p) {
+  size_t page = (size_t)getpagesize();
+  if (page < PIECE) madvise((char *)p + page, PIECE - page, MADV_DONTNEED);
+  p->next = a->vacant;
+  a->vacant = p;
+  a->npieces--;
 }
 
-/* Malloc is about to be asked. Not before it gave as much as lies idle, or so often that the looking costs more than
- * the rest: but then they are looked through, and sooner where more would be held than may be. */
+void gl_alloc_trim(gl_alloc *a) {
+  count_idle(a);
+  unlink_idle(a);
+  for (gl_piece *region = a->region; region; region = region->region) {
+    char *end = region == a->region ? a->fresh_at : (char *)region + REGION;
+    for (char *at = (char *)region; at < end; at += PIECE) {
+      gl_piece *p = (gl_piece *)(void *)at;
+      if (is_idle(p)) vacate(a, p);
+      p->idle = 0;
+    }
+  }
+}
+
+/* More is about to be got. The idle blocks are looked through first when as much was got as lies idle, so that looking
+ * costs no more than carving did; sooner where more would be held than may be. */
 static void trim_if_due(gl_alloc *a, size_t n) {
   size_t idle = small_idle(a);
-  a->fresh += n;
+  a->grown += n;
   if (idle < FEW && idle < a->most / 8) return;
-  bool much = gl_alloc_held(a) + n > a->most && a->fresh > a->most / 16;
-  if (a->fresh < idle && !much) return;
-  a->fresh = 0;
+  bool much = gl_alloc_held(a) + n > a->most && a->grown > a->most / 16 + a->stuck;
+  if (a->grown < idle && !much) return;
   gl_alloc_trim(a);
+  a->grown = 0;
+  a->stuck = small_idle(a);
+}
+
+/* Aligned, by mapping one piece more and giving back what is over. */
+static bool new_region(gl_alloc *a) {
+  char *map = mmap(NULL, REGION + PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) return false;
+  size_t before = (PIECE - ((uintptr_t)map & (PIECE - 1))) & (PIECE - 1);
+  if (before) munmap(map, before);
+  if (PIECE - before) munmap(map + before + REGION, PIECE - before);
+  gl_piece *first = (gl_piece *)(void *)(map + before);
+  first->region = a->region;
+  a->region = first;
+  a->fresh_at = (char *)first;
+  return true;
+}
+
+static gl_piece *vacant_piece(gl_alloc *a) {
+  gl_piece *p = a->vacant;
+  if (p) {
+    a->vacant = p->next;
+    return p;
+  }
+  if ((!a->region || a->fresh_at == (char *)a->region + REGION) && !new_region(a)) return NULL;
+  p = (gl_piece *)(void *)a->fresh_at;
+  a->fresh_at += PIECE;
+  return p;
 }
 
 static bool new_piece(gl_alloc *a) {
@@ -87,10 +119,9 @@ static bool new_piece(gl_alloc *a) {
     a->at = a->end;
   }
   trim_if_due(a, PIECE);
-  gl_piece *piece = aligned_alloc(ALIGN, PIECE);
+  gl_piece *piece = vacant_piece(a);
   if (!piece) return false;
-  *piece = (gl_piece){.next = a->pieces};
-  a->pieces = piece;
+  piece->idle = 0;
   a->npieces++;
   a->at = (char *)(piece + 1);
   a->end = (char *)piece + PIECE;
@@ -177,10 +208,10 @@ void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want) {
 }
 
 void gl_alloc_free(gl_alloc *a) {
-  while (a->pieces) {
-    gl_piece *piece = a->pieces;
-    a->pieces = piece->next;
-    free(piece);
+  while (a->region) {
+    gl_piece *region = a->region;
+    a->region = region->region;
+    munmap(region, REGION);
   }
   gl_alloc_init(a);
 }

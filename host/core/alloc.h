@@ -2,7 +2,7 @@
  *
  * Small blocks for one thread: free lists by size, carved from larger pieces. A tenth of malloc's work and none of
  * its headers, which is most of what a waiting request weighs. Blocks above GL_SMALL go to malloc. Pieces of which
- * nothing is left in use are given back when much lies idle and more is asked for (gl_alloc_trim).
+ * nothing is left in use go back to the system when much lies idle and more is asked for (gl_alloc_trim).
  */
 #ifndef GL_CORE_ALLOC_H
 #define GL_CORE_ALLOC_H
@@ -18,16 +18,20 @@ typedef struct gl_block {
 } gl_block;
 
 typedef struct gl_piece {
-  struct gl_piece *next;
-  size_t idle; /* bytes of it in the free lists: only while these are counted */
+  _Alignas(GL_GRAIN) struct gl_piece *next; /* in `vacant` */
+  struct gl_piece *region; /* of the first of a region: the region before it */
+  size_t idle;             /* bytes of it in the free lists: only while these are counted */
 } gl_piece;
 
 typedef struct gl_alloc {
   gl_block *spare[GL_SMALL / GL_GRAIN + 1]; /* by size in grains */
-  gl_piece *pieces;                         /* what the blocks were carved from */
-  char *at, *end;                           /* the rest of the newest piece */
-  size_t npieces;
-  size_t fresh;                             /* bytes got from malloc since idle pieces were looked for */
+  char *at, *end;                           /* the rest of the piece that is carved now */
+  gl_piece *vacant;                         /* pieces given back to the system, but for their first page */
+  gl_piece *region;                         /* the newest region of pieces */
+  char *fresh_at;                           /* its pieces from here on were not used yet */
+  size_t npieces;                           /* in use */
+  size_t grown;                             /* bytes got since idle pieces were looked for */
+  size_t stuck;                             /* bytes that lay idle beside others in use, then */
   size_t most;                              /* bytes to hold at most, if idle pieces can be found */
   size_t taken, given;                      /* bytes ever; the difference is in use */
   size_t large;                             /* bytes in use above GL_SMALL */
@@ -56,7 +60,7 @@ void gl_give(gl_alloc *a, void *block, size_t n);
 /* A lua_Alloc; `ud` is a gl_alloc. NULL when it is not admitted: Lua then collects garbage and asks once more. */
 void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want);
 
-/* Give back the pieces that are idle. Takes time: it looks at each idle block. */
+/* Give the idle pieces back to the system. Takes time: it looks at each idle block. */
 void gl_alloc_trim(gl_alloc *a);
 
 /* Give everything back at once. */
