@@ -207,7 +207,7 @@ static void start_response(lua_State *L, gl_conn *c, int idx, const plan *p) {
   gl_stream *s = c->stream;
   char head[320];
   if (p->close) c->close_after = true;
-  c->answered = c->streaming = true; /* until it is whole: should memory run out amid the headers */
+  c->answered = true;
   gl_stream_write(s, head, (size_t)(put_head(head, c, p->status) - head));
   if (lua_istable(L, idx + 1)) write_headers(L, idx + 1, c);
 }
@@ -230,10 +230,8 @@ static int send_stream(lua_State *L, gl_conn *c, int idx, plan *p) {
   if (c->chunked) to = PUT(to, "Transfer-Encoding: chunked\r\n");
   to = PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
-  if (c->head_only || silent) {
-    c->streaming = false;
-    return 0;
-  }
+  if (c->head_only || silent) return 0;
+  c->streaming = true;
   lua_getfield(L, idx, "stream");
   gl_req **writer = lua_newuserdatauv(L, sizeof *writer, 1);
   *writer = c->req;
@@ -347,7 +345,6 @@ static int send_response(lua_State *L, gl_conn *c) {
   to = PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (body && !c->head_only && !bodiless(p.status)) gl_stream_write(c->stream, body, n);
-  c->streaming = false;
   return 0;
 }
 
