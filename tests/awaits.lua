@@ -224,7 +224,7 @@ return {
     end)
   end },
   { "io.popen close", function()
-    local pipe = io.popen "exit 3"
+    local pipe = io.popen "sleep 0.005; exit 3"
     local ok, how, code = pipe:close()
     assert(ok == nil and how == "exit" and code == 3)
   end },
@@ -352,7 +352,7 @@ return {
   end },
   { "process.run", function() assert(process.run({ "false" }).code == 1) end },
   { "process.wait", function()
-    local child <close> = process.spawn { "false" }
+    local child <close> = process.spawn { "sh", "-c", "sleep 0.01; exit 1" } -- or it may have ended before anybody waits
     assert(child:wait() == 1)
   end },
   { "process.write", function()
