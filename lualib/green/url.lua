@@ -93,7 +93,7 @@ end
 function M.parse(text)
   local bad = text:find("[%c ]")
   if bad then err.raise("url.parse", "EINVAL", "a space or control character at position %d of a URL", bad) end
-  local url, rest = {}, nil
+  local url, rest = {}
   rest, url.fragment = cut(text, "#")
   rest, url.query = cut(rest, "?")
   local scheme, after = rest:match("^(%a[%w+.-]*):(.*)$")

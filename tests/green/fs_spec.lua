@@ -298,7 +298,7 @@ describe("fs", function()
 
     it("does not wait for the writer of a named pipe", function()
       run("mkfifo %s/pipe", dir)
-      local file <close>, stat = native.open_below(dir .. "/pipe")
+      local _ <close>, stat = native.open_below(dir .. "/pipe")
       assert.equal("fifo", stat.type)
     end)
   end)

@@ -295,7 +295,7 @@ describe("a slow reader", function()
     local function handler()
       return response.stream(function(out)
         kept = out
-        local other = task.spawn(function()
+        task.spawn(function()
           local ok, err
           repeat ok, err = pcall(out.write, out, PIECE) until not ok
           codes[#codes + 1] = err.code

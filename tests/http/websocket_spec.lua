@@ -161,7 +161,7 @@ describe("the handshake", function()
   it("happens once", function()
     local err
     local server = native.listen("127.0.0.1:0", function(req)
-      local socket <close> = ws.accept(req)
+      local _ <close> = ws.accept(req)
       err = failure(ws.accept, req)
     end)
     local client = frames.connect(server:address())

@@ -124,7 +124,7 @@ describe("the kitchen's page", function()
     assert.equal(0, (app:stop()))
     page:await "document.querySelector('#state').textContent == 'reconnecting'"
     shoot(page, "reconnecting")
-    local again <close> = start(nil, { listen = app.address })
+    local _ <close> = start(nil, { listen = app.address })
     page:await(CONNECTED)
     assert.equal("Order #1 is being cooked.", order(page, "tea"))
     assert.equal(1, #await_messages(page, 1))

@@ -97,7 +97,7 @@ describe("a file that is not in the cache", function()
       task.sleep(0)
       loading:cancel()
       assert.is_false((pcall(loading.join, loading)))
-      local both <close> = assert(io.open(path, "r+")) -- if it was opening already, it is through now
+      local _ <close> = assert(io.open(path, "r+")) -- if it was opening already, it is through now
     end)
   end)
 end)

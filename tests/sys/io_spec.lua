@@ -27,14 +27,6 @@ local function temporary(text)
   return path
 end
 
--- Lets the others run until the condition holds.
-local function eventually(condition)
-  for _ = 1, 2000 do
-    if condition() then return true end
-    task.sleep(0.001)
-  end
-end
-
 local function turns(n) for _ = 1, n do task.sleep(0) end end
 
 describe("a pipe", function()
