@@ -10,7 +10,7 @@
 
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co, 1, "coroutine");
+  luaL_argexpected(L, co, 1, "thread");
   return co;
 }
 
@@ -170,7 +170,10 @@ static int co_wrap(lua_State *L) {
 /* ---- the rest ---- */
 
 static int co_yield(lua_State *L) {
-  if (is_base(L)) return luaL_error(L, "attempt to yield from outside a coroutine");
+  if (is_base(L)) {
+    lua_pushliteral(L, "attempt to yield from outside a coroutine"); /* without a position, as stock */
+    return lua_error(L);
+  }
   return lua_yield(L, lua_gettop(L));
 }
 

@@ -157,6 +157,8 @@ void gl_hook_open(lua_State *L) {
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "_HOOKKEY"); /* where the stock library has its own, as Lua's tests know */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   lua_getglobal(L, "debug");
   luaL_setfuncs(L, functions, 0);

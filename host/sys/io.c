@@ -32,7 +32,7 @@ static gl_files *new_files(lua_State *L) {
   return *at;
 }
 
-static gl_files *files_of(lua_State *L) {
+gl_files *gl_io_files(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &files_key);
   gl_files **at = lua_touserdata(L, -1);
   lua_pop(L, 1);
@@ -40,17 +40,17 @@ static gl_files *files_of(lua_State *L) {
 }
 
 void gl_io_flush_now(lua_State *L) {
-  gl_files *fs = files_of(L);
+  gl_files *fs = gl_io_files(L);
   if (fs) gl_files_flush_now(fs);
 }
 
 void gl_io_flush_soon(lua_State *L, bool all) {
-  gl_files *fs = files_of(L);
+  gl_files *fs = gl_io_files(L);
   if (fs) gl_files_flush(fs, all);
 }
 
 void gl_io_push_read_all(lua_State *L) {
-  lua_pushlightuserdata(L, files_of(L));
+  lua_pushlightuserdata(L, gl_io_files(L));
   lua_pushcclosure(L, gl_io_read_all, 1);
 }
 
@@ -93,7 +93,6 @@ void gl_open_io(lua_State *L) {
     {"seek", gl_method_seek},   {"setvbuf", gl_method_setvbuf}, {"write", gl_method_write}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__close", gl_method_gc}, {"__gc", gl_method_gc}, {"__tostring", gl_method_tostring}, {NULL, NULL}};
-  static const luaL_Reg globals[] = {{"print", gl_io_print}, {NULL, NULL}};
   gl_files *fs = new_files(L);
   luaL_getmetatable(L, LUA_FILEHANDLE);
   replace(L, fs, meta);
@@ -106,7 +105,6 @@ void gl_open_io(lua_State *L) {
   add_standard(L, fs->standard[STDOUT_FILENO], "stdout", GL_OUTPUT);
   add_standard(L, fs->standard[STDERR_FILENO], "stderr", NULL);
   lua_pop(L, 1);
-  lua_pushglobaltable(L);
-  replace(L, fs, globals);
-  lua_pop(L, 1);
+  lua_pushcfunction(L, gl_io_print); /* of no upvalues, as the stock one: Lua's own tests look */
+  lua_setglobal(L, "print");
 }

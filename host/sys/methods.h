@@ -8,6 +8,11 @@
 
 #include <lua.h>
 
+struct gl_files;
+
+/* io.c: the host's files. */
+struct gl_files *gl_io_files(lua_State *L);
+
 /* stdio.c */
 int gl_method_close(lua_State *L);
 int gl_method_gc(lua_State *L);
@@ -28,7 +33,7 @@ int gl_method_setvbuf(lua_State *L);
 int gl_method_seek(lua_State *L);
 int gl_io_write(lua_State *L);
 int gl_io_flush(lua_State *L);
-int gl_io_print(lua_State *L);
+int gl_io_print(lua_State *L); /* without upvalues */
 
 /* popen.c */
 int gl_io_popen(lua_State *L);

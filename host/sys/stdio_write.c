@@ -166,7 +166,7 @@ int gl_io_write(lua_State *L) {
 
 /* The whole line at once, so that lines of two tasks do not mix. */
 int gl_io_print(lua_State *L) {
-  gl_files *fs = lua_touserdata(L, lua_upvalueindex(1));
+  gl_files *fs = gl_io_files(L);
   gl_file *f = fs->standard[STDOUT_FILENO];
   int n = lua_gettop(L);
   luaL_checkstack(L, 2, NULL);
