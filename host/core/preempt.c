@@ -82,11 +82,12 @@ static void on_signal(int signo) {
   lua_State *L = h->running;
   if (atomic_exchange(&w->report, false) && !w->quiet) report(L);
   lua_Hook now = lua_gethook(L);
+  if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and so on */
   if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
     w->asked = true;
     return;
   }
-  if (now != preempt_hook && now != gl_hook_event) { /* of a C module, or none */
+  if (now != gl_hook_event) { /* of a C module, or none */
     w->foreign = (foreign_hook){L, now, lua_gethookmask(L), lua_gethookcount(L)};
   }
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
