@@ -19,8 +19,8 @@ static void clear_awaiting(lua_State *co) { *gl_extra(co) &= ~GL_AWAIT_BIT; }
 
 /* The base of the running task plays the main thread. */
 static bool is_base(lua_State *L) {
-  gl_task *t = gl_host_of(L)->task;
-  return t && t->co == L;
+  gl_host *h = gl_host_of(L);
+  return (h->task && h->task->co == L) || L == h->L; /* the main thread itself runs the last finalizers */
 }
 
 /* ---- resume ---- */
@@ -203,7 +203,8 @@ static int co_isyieldable(lua_State *L) {
 
 static int co_running(lua_State *L) {
   bool main = is_base(L);
-  if (main) gl_host_of(L)->task->exposed = true;
+  gl_task *t = gl_host_of(L)->task;
+  if (main && t) t->exposed = true;
   lua_pushthread(L);
   lua_pushboolean(L, main);
   return 2;

@@ -78,7 +78,7 @@ static int spawn(gl_host *h, const gl_command *cmd, const int theirs[3], gl_chil
   for (int i = 0; i < 3; i++) stdio[i] = container(cmd, i, theirs);
   uv_process_options_t options = {
     .exit_cb = on_exit_status,
-    .file = cmd->argv[0],
+    .file = cmd->file ? cmd->file : cmd->argv[0],
     .args = cmd->argv,
     .env = cmd->env,
     .cwd = cmd->cwd,

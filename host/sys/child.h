@@ -28,9 +28,10 @@ struct gl_child {
 
 typedef enum gl_child_stdio { GL_CHILD_NULL, GL_CHILD_INHERIT, GL_CHILD_PIPE, GL_CHILD_STDOUT, GL_CHILD_FD } gl_child_stdio;
 
-/* What to run. argv[0] is looked up in PATH. */
+/* What to run: `file`, or argv[0] when there is none, looked up in PATH. */
 typedef struct gl_command {
   char **argv;
+  const char *file;
   char **env;        /* NULL = ours */
   const char *cwd;   /* NULL = ours */
   gl_child_stdio stdio[3]; /* GL_CHILD_STDOUT is for stderr: where stdout goes */

@@ -10,11 +10,11 @@
 #define SHELL "/bin/sh"
 
 void gl_shell_command(gl_command *cmd, char *argv[4], const char *line) {
-  argv[0] = (char *)(uintptr_t)SHELL;
+  argv[0] = (char *)(uintptr_t)"sh"; /* what its messages begin with, as system() has it */
   argv[1] = (char *)(uintptr_t)"-c";
   argv[2] = (char *)(uintptr_t)line;
   argv[3] = NULL;
-  *cmd = (gl_command){.argv = argv, .stdio = {GL_CHILD_INHERIT, GL_CHILD_INHERIT, GL_CHILD_INHERIT}};
+  *cmd = (gl_command){.argv = argv, .file = SHELL, .stdio = {GL_CHILD_INHERIT, GL_CHILD_INHERIT, GL_CHILD_INHERIT}};
 }
 
 int gl_push_execresult(lua_State *L, const gl_child *c) {
