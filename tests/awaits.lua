@@ -106,14 +106,15 @@ end
 local POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 local function give_request(req, give) give(req) end
 
--- A named pipe, open at both ends: one task reads what another writes.
-local function pipe()
+-- A named pipe, open at both ends: one task reads what another writes. `ends`: its writing end, and its reading end.
+local function pipe(ends)
   local path = os.tmpname()
   os.remove(path)
   assert(os.execute("mkfifo " .. path))
-  local file = assert(io.open(path, "r+"))
-  os.remove(path)
-  return file
+  local _ <close> = closing(function() os.remove(path) end)
+  if not ends then return assert(io.open(path, "r+")) end
+  local reading = assert(io.open(path))
+  return assert(io.open(path, "w")), reading
 end
 
 local function write_later(file, text)
@@ -368,10 +369,12 @@ return {
   end },
   { "file:write", function()
     task.sleep(0) -- refused in a finalizer, where a write goes on by itself
-    local p <close> = pipe()
-    local reader = task.spawn(function() return #p:read(300000) end)
+    local writing, reading = pipe(true)
+    local _ <close> = closing(function() reading:close() end)
+    local p <close> = writing
+    local reader = aside(reading.read, reading, 300000)
     assert(p:write(("x"):rep(300000)) == p and p:flush())
-    assert(reader:join() == 300000)
+    assert(#select(2, reader:join()) == 300000)
   end },
   { "file:lines", function()
     local p <close> = pipe()

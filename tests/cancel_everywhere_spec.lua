@@ -220,7 +220,9 @@ local function run(step, at, n, how)
   return false
 end
 
-local UNSEEN = { ["repl.read"] = true } -- reads the terminal's lines
+-- What waits too seldom to be made to here: datagrams go out at once on loopback, the names of modules are in the kernel's
+-- cache, a seek waits only behind another task's read, and print is the runner's own.
+local UNSEEN = { ["net.send"] = true, ["net.send_to"] = true, ["package.searchpath"] = true, ["file:seek"] = true, print = true }
 
 -- Every operation there is, by its declaration in the source.
 local function operations()

@@ -32,6 +32,7 @@ static gl_child_stdio stdio_of(lua_State *L, int idx, const char *name) {
 void gl_command_check(lua_State *L, int idx, gl_command *cmd) {
   luaL_checktype(L, idx, LUA_TTABLE);
   luaL_checkstack(L, 8, NULL);
+  *cmd = (gl_command){0};
   cmd->argv = strings(L, idx, "argv");
   luaL_argcheck(L, cmd->argv && cmd->argv[0], idx, "no command");
   cmd->env = strings(L, idx, "env");

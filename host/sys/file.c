@@ -16,6 +16,7 @@
 #define AT_ONCE (256 * 1024)  /* more than this is read on the pool, though it may be cached */
 #define POOL_MAX (16 << 20)   /* one job of the pool */
 #define SPARE_MAX (4 * LIMIT)
+#define GRACE 5.0             /* seconds for a file that was let go of to be written out */
 #define PROMISED 4096         /* PIPE_BUF: what a descriptor that is ready takes without blocking */
 
 static gl_lane *lane_of(gl_file *f, gl_way way) {
@@ -27,6 +28,7 @@ static gl_lane *lane_of(gl_file *f, gl_way way) {
 
 static void on_ready(gl_watch *w, bool in, bool out);
 static void advance(gl_file *f, gl_lane *lane);
+static void on_grace(gl_timer *timer);
 
 gl_file *gl_file_new(gl_files *fs, int fd, FILE *stream, const char *mode, bool own) {
   gl_file *f = calloc(1, sizeof *f);
@@ -40,6 +42,7 @@ gl_file *gl_file_new(gl_files *fs, int fd, FILE *stream, const char *mode, bool 
   f->files = fs;
   f->host = fs->host;
   f->watch.on_ready = on_ready;
+  f->grace.fire = on_grace;
   f->standard = f->held = stream != NULL;
   f->buffering = GL_BUFFER_GUESS;
   f->limit = LIMIT;
@@ -76,6 +79,7 @@ static bool quiet(const gl_file *f) {
 /* The descriptor goes. Nobody is in there any more. */
 static int shut(gl_file *f) {
   if (f->d.fd < 0) return 0;
+  gl_timer_drop(&f->host->clock, &f->grace);
   if (f->files && f->files->ready) gl_ready_forget(f->files->ready, &f->watch, f->d.io);
   gl_descriptor_drop(&f->d);
   int err = f->standard || fclose(f->stream) == 0 ? 0 : -errno;
@@ -113,10 +117,25 @@ int gl_file_close(gl_file *f) {
   return err;
 }
 
+static void wrote(gl_file *f, gl_buf *from, size_t n) {
+  f->written += n;
+  gl_buf_eat(from, n);
+}
+
+/* Whoever reads takes nothing more: what is left of a file nobody has any more would keep it for ever. */
+static void on_grace(gl_timer *timer) {
+  gl_file *f = GL_CONTAINER(timer, gl_file, grace);
+  gl_lane *writer = lane_of(f, GL_WRITER);
+  wrote(f, &f->out, f->out.len);
+  stop_waiting(f, writer);
+  advance(f, writer);
+}
+
 void gl_file_retire(gl_file *f) {
   gl_lane *writer = lane_of(f, GL_WRITER);
   f->over = true;
   gl_file_ref(f);
+  if (f->files && f->d.polled && !f->standard) gl_timer_arm(&f->host->clock, &f->grace, GRACE);
   fail_jobs(f, &f->lane[GL_READER]);
   advance(f, writer);
   gl_file_unref(f);
@@ -165,11 +184,6 @@ bool gl_file_put(gl_file *f, const void *bytes, size_t n) {
   if (!gl_buf_add(&f->out, bytes, n)) return false;
   f->accepted += n;
   return true;
-}
-
-static void wrote(gl_file *f, gl_buf *from, size_t n) {
-  f->written += n;
-  gl_buf_eat(from, n);
 }
 
 void gl_file_rewind(gl_file *f) {
@@ -425,8 +439,11 @@ int gl_file_flush_now(gl_file *f) {
 }
 
 void gl_files_flush_now(gl_files *fs) {
-  for (gl_file *f = fs->all; f; f = f->next)
-    if (f->out.len || f->lane[GL_WRITER].pooled || f->lane[GL_READER].pooled) gl_file_flush_now(f);
+  for (gl_file *f = fs->all; f; f = f->next) {
+    bool given_up = f->over && f->d.polled; /* it would not take it before, and may never */
+    if (given_up) gl_file_drain(f);
+    else if (f->out.len || f->lane[GL_WRITER].pooled || f->lane[GL_READER].pooled) gl_file_flush_now(f);
+  }
 }
 
 void gl_files_flush(gl_files *fs, bool all) {

@@ -69,6 +69,7 @@ struct gl_file {
   int met;
   bool kick;          /* write what there is, though no job asks for it */
   bool over;          /* no more jobs; to be closed when nothing is left to write */
+  gl_timer grace;     /* then what is left is given up */
   bool pushing;       /* its bytes become Lua values right now: a finalizer must not touch them */
   uint32_t fills;     /* reads since the last seek: the first one is small */
 };

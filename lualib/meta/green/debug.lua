@@ -67,8 +67,12 @@ function debug.cancel_at(n, how) end
 
 ---For tests: refuses the running task its n-th allocation from now, once.
 ---```lua
----require "green.debug".fail_alloc(1)
----print(pcall(string.rep, "x", 100000)) --> false	not enough memory
+---local debug = require "green.debug"
+---local ok, err = pcall(function()
+---  debug.fail_alloc(1)
+---  return ("x"):rep(100000)
+---end)
+---print(err) --> not enough memory
 ---```
 ---@param n integer 0: none
 ---@return integer left how many were still to go, of the last call
