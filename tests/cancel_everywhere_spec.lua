@@ -193,13 +193,12 @@ end
 local function check_restored(before, fds, what)
   local left
   for _ = 1, TURNS do
-    left = difference(before)
-    if not left then break end
+    local now = descriptors()
+    left = difference(before) or now > fds and ("open file descriptors %d -> %d"):format(fds, now)
+    if not left then return end
     task.sleep(0.001)
   end
-  assert(not left, ("%s: left behind: %s"):format(what, left))
-  local now = descriptors()
-  assert(now <= fds, ("%s: open file descriptors %d -> %d"):format(what, fds, now))
+  error(("%s: left behind: %s"):format(what, left), 0)
 end
 
 local interrupted = {} -- names of the operations that were

@@ -263,7 +263,7 @@ describe("a TLS connection", function()
 
   it("wakes who reads, writes or waits for the handshake when it is closed", function()
     local listener <close> = net.listen("127.0.0.1:0", { tls = site() })
-    local plain <close> = net.connect(listener:address())
+    local _ <close> = net.connect(listener:address())
     local server <close> = listener:accept(WAIT)
     local all = {
       waiting(failure, server.read, server),

@@ -209,7 +209,7 @@ function socket:tls(timeout) end
 ---```lua
 ---local listener = net.listen "127.0.0.1:0"
 ---print(listener:address():match "^127") --> 127
----print(green.try(listener.accept, listener, 0.01)) --> nil  net.accept: timed out
+---print(select(2, green.try(listener.accept, listener, 0.01)).code) --> ETIMEDOUT
 ---listener:close()
 ---```
 ---@class green.net.listener
