@@ -391,7 +391,7 @@ return {
     local file <close> = assert(io.open(path, "w"))
     file:write("--", ("x"):rep(300000), "\nreturn 3") -- more than is read without the pool
     file:close()
-    assert(dofile(path) == 3 and loadfile(path)() == 3)
+    assert(dofile(path) == 3 and assert(loadfile(path))() == 3)
     os.remove(path)
   end, finalizer = true },
   { "require", function()

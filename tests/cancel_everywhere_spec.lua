@@ -242,6 +242,7 @@ describe("interrupted in any wait,", function()
 
   setup(function()
     at.file = os.tmpname()
+    assert(io.popen("sleep 0.01; echo x"):read("a") == "x\n") -- the host's descriptor for what is waited for is there
   end)
   teardown(function() os.remove(at.file) end)
 

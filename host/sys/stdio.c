@@ -143,6 +143,7 @@ int gl_method_gc(lua_State *L) {
   if (s->owner) s->drop(s->owner);
   s->owner = NULL;
   if (!s->file || s->file->standard) return 0;
+  if (!s->file->over) gl_file_retire(s->file); /* its close ran out of memory */
   s->file->held = false;
   gl_file_unref(s->file);
   s->file = NULL;

@@ -79,12 +79,12 @@ static int deliver(lua_State *L, opened_for who) {
   return 4;
 }
 
-/* Takes over *fd once there is no more to fail. */
-static int open_stream(lua_State *L, gl_files *fs, int *fd, const char *mode, opened_for who) {
-  gl_stdio *s = gl_stdio_new(L);
+/* Into `s`, on top of the stack. Takes over *fd: it is closed when there is no memory. */
+static int open_stream(lua_State *L, gl_stdio *s, gl_files *fs, int *fd, const char *mode, opened_for who) {
   gl_file *f = gl_file_new(fs, *fd, NULL, mode, true);
-  if (!f) return luaL_error(L, "not enough memory");
+  if (!f) close(*fd);
   *fd = -1;
+  if (!f) return luaL_error(L, "not enough memory");
   gl_stdio_open(s, f, NULL);
   if (*mode == 'a' && mode[1] != '+') lseek(f->d.fd, 0, SEEK_END);
   return deliver(L, who);
@@ -135,7 +135,7 @@ static void after_open(gl_work *w, int status) {
 static int push_open(lua_State *L, gl_op *op) {
   open_op *o = (open_op *)op;
   if (op->status < 0) return no_file(L, op->status, o->path, (opened_for)o->who);
-  return open_stream(L, o->files, &o->fd, o->mode, (opened_for)o->who);
+  return open_stream(L, gl_stdio_new(L), o->files, &o->fd, o->mode, (opened_for)o->who);
 }
 
 static void cancel_open(gl_op *op) {
@@ -167,8 +167,10 @@ static int open_cached(const char *path, int flags) {
 
 static int start_open(lua_State *L, const char *path, const char *mode, int flags, opened_for who) {
   gl_files *fs = lua_touserdata(L, lua_upvalueindex(1));
+  gl_stdio *s = gl_stdio_new(L); /* first: nothing may raise once it is open */
   int fd = gl_may_wait(L) ? open_cached(path, flags) : open_path(path, flags);
-  if (fd >= 0) return open_stream(L, fs, &fd, mode, who);
+  if (fd >= 0) return open_stream(L, s, fs, &fd, mode, who);
+  lua_pop(L, 1);
   if (fd != UV_EAGAIN || !gl_may_wait(L)) return no_file(L, fd, path, who);
   size_t n = strlen(path) + 1;
   open_op *o = gl_op_new(L, &open_type, sizeof *o + n, 0);

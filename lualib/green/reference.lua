@@ -52,7 +52,7 @@ end
 function M.text(what, opts)
   local index, layout = index_of(), layout_of(opts)
   if what == nil then return printer.overview(index, layout) end
-  local entry, several = nil, nil
+  local entry, several
   if type(what) == "string" then entry, several = index:find(what) else entry = values.find(index, what) end
   if entry then return printer.entry(entry, index, layout), true end
   if type(what) == "string" then return excuse(what, index, several, layout), false end

@@ -41,8 +41,9 @@ local function split_type(text)
 end
 
 local function named(rest)
-  local name, optional, typed = rest:match "^(%[.-%])()%s+(.*)$"
-  if name then optional = "" else name, optional, typed = rest:match "^([%w_.]+)(%??)%s+(.*)$" end
+  local name, typed = rest:match "^(%[.-%])%s+(.*)$"
+  local optional = ""
+  if not name then name, optional, typed = rest:match "^([%w_.]+)(%??)%s+(.*)$" end
   local kind, text = split_type(typed or "any")
   return { name = name or rest, optional = optional == "?", type = kind, text = text }
 end
