@@ -43,6 +43,9 @@ end
 
 local function descriptors() return #fs.list "/proc/self/fd" end
 
+-- The host's own descriptor for what is waited for is there from now on.
+assert(task.spawn(function() return io.popen("sleep 0.01; echo x"):read "a" end):join() == "x\n")
+
 local function counted()
   local all = debug.census()
   all.descriptors = descriptors()
