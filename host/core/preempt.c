@@ -2,6 +2,7 @@
 #include "core/preempt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -37,6 +38,8 @@ typedef struct foreign_hook {
 struct gl_watchdog {
   pthread_t thread;      /* the watchdog's own */
   pthread_t watched;     /* the loop's */
+  pid_t watched_id;
+  clockid_t cpu;         /* counts its CPU time */
   sem_t rouse;
   atomic_bool asleep, end;
   atomic_uint_fast64_t hogging; /* the step the signal is for */
@@ -213,8 +216,27 @@ static void nap(struct gl_watchdog *w) {
   while (sem_clockwait(&w->rouse, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
 }
 
+/* Slices are CPU time: on a machine with more to do than it has CPUs, a task is no hog because the clock went on. */
+static uint64_t cpu_ms(const struct gl_watchdog *w) {
+  struct timespec t = {0, 0};
+  clock_gettime(w->cpu, &t);
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Does the loop's thread sleep in a system call, rather than wait for a CPU? */
+static bool is_blocked(const struct gl_watchdog *w) {
+  char stat[512];
+  snprintf(stat, sizeof stat, "/proc/self/task/%d/stat", (int)w->watched_id);
+  int fd = open(stat, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, stat, sizeof stat - 1);
+  if (fd >= 0) close(fd);
+  stat[n > 0 ? n : 0] = '\0';
+  const char *name_end = strrchr(stat, ')');
+  return name_end && name_end[1] == ' ' && name_end[2] != 'R';
+}
+
 static void watch(gl_host *h, struct gl_watchdog *w) {
-  uint64_t last = 0;
+  uint64_t last = 0, since = 0;
   int same = 0, idle = 0;
   while (!atomic_load(&w->end)) {
     nap(w);
@@ -223,9 +245,12 @@ static void watch(gl_host *h, struct gl_watchdog *w) {
     same = busy && step == last ? same + 1 : 0;
     idle = !busy && step == last ? idle + 1 : 0;
     last = step;
-    if (same * TICK_MS >= GL_SLICE_MS) {
+    if (busy && same == 0) since = cpu_ms(w);
+    uint64_t spent = same ? cpu_ms(w) - since : 0;
+    bool stalled = same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS || is_blocked(w));
+    if (stalled || spent >= GL_SLICE_MS - 1) { /* both are whole ms, cut off */
       atomic_store(&w->hogging, step);
-      if (same * TICK_MS >= GL_STALL_MS && w->reported != step) {
+      if (stalled && w->reported != step) {
         w->reported = step;
         atomic_store(&w->report, true);
       }
@@ -268,6 +293,8 @@ bool gl_preempt_start(gl_host *h) {
   sem_init(&w->rouse, 0, 0);
   w->random = 2463534242u;
   w->watched = pthread_self();
+  w->watched_id = gettid();
+  if (pthread_getcpuclockid(w->watched, &w->cpu) != 0) w->cpu = CLOCK_MONOTONIC;
   watched_host = h;
   h->watchdog = w;
   install_handler();
