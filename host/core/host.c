@@ -13,6 +13,8 @@
 #include "core/task.h"
 
 #define NEVER UINT64_MAX
+#define POLL_BATCHES 16   /* no more of them without a look at the kernel, */
+#define POLL_NS 100000    /* nor more time */
 #define MAX_PARKED 16000 /* two mappings each; vm.max_map_count is 65530 by default */
 
 /* uv_run fires its timers before it polls, and after this one nothing might end the poll. */
@@ -128,6 +130,19 @@ static void take_batch(gl_host *h) {
   h->hogs = (gl_tasklist){0};
 }
 
+/* Let the loop and the clock say what has happened; wait for it when no task is ready. Batches that follow each other closely
+ * (tasks that talk to each other) share one look at the kernel, which costs more than they do. */
+static void poll(gl_host *h) {
+  uint64_t now = uv_hrtime();
+  bool ready = h->ready.head != NULL, hogs = h->hogs.head != NULL;
+  if (ready && !hogs && ++h->unpolled < POLL_BATCHES && now - h->polled < POLL_NS) return;
+  set_alarm(h);
+  uv_run(&h->loop, ready || hogs ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  h->unpolled = 0;
+  h->polled = uv_hrtime();
+  gl_clock_fire(&h->clock, h->polled);
+}
+
 void gl_host_drive(gl_host *h) {
   for (;;) {
     if (h->batch.head) gl_preempt_rouse(h);
@@ -140,9 +155,7 @@ void gl_host_drive(gl_host *h) {
       continue;
     }
     break_deadlock(h);
-    set_alarm(h);
-    uv_run(&h->loop, h->ready.head || h->hogs.head ? UV_RUN_NOWAIT : UV_RUN_ONCE);
-    gl_clock_fire(&h->clock, uv_hrtime());
+    poll(h);
     gl_op_reap(h);
     take_batch(h);
   }

@@ -105,6 +105,8 @@ struct gl_host {
   gl_memory memory;
   gl_fault fault;
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
+  uint64_t polled;      /* when the loop last ran, ns */
+  int unpolled;         /* batches since then */
   uint64_t alarm_due;   /* what it is set to, ns; 0 = it has to be set */
   gl_stack *stack;      /* the C stack we stand on */
   gl_stack *home;       /* the caller's own stack: gl_host_run returns on it */

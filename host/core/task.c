@@ -220,6 +220,7 @@ static void finish(gl_task *t, int status, int nresults) {
   if (t->joiners) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
   if (t->keeps && status != LUA_OK) drop_kept(t);
+  if (status == LUA_OK && nresults == 0) release_coroutine(t); /* it holds nothing for those who join */
   wake_joiners(t);
   gl_task_unref(t);
 }

@@ -42,11 +42,12 @@ static void drop_child(void *owner) { gl_child_unref(owner); }
 
 /* ---- open ---- */
 
-/* The pipe: our end, which is *mode, and the command's. 0 or UV_E*. */
+/* The pipe: our end, which never blocks, and the command's, which does as commands expect. 0 or UV_E*. */
 static int make_pipe(bool writes, int *ours, int *theirs) {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return -errno;
   *ours = fds[writes];
+  fcntl(*ours, F_SETFL, fcntl(*ours, F_GETFL) | O_NONBLOCK);
   *theirs = fds[!writes];
   return 0;
 }

@@ -89,6 +89,7 @@ static int push_results(lua_State *L, gl_task *t) {
     return lua_error(L);
   }
   int n = t->nresults;
+  if (n == 0) return 0; /* its coroutine may be somebody else's by now */
   luaL_checkstack(L, n, "too many results to join");
   if (!lua_checkstack(t->co, n)) return luaL_error(L, "too many results to join");
   for (int i = 0; i < n; i++) lua_pushvalue(t->co, -n);
