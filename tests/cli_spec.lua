@@ -352,7 +352,7 @@ describe("Ctrl-C", function()
   local function interrupted(text)
     return sh([[
       $lua a.lua > out & pid=$!
-      while ! grep -q go out; do sleep 0.01; done
+      while ! grep -qs go out; do sleep 0.01; done
       kill -INT $pid
       wait $pid; code=$?
       cat out
@@ -382,9 +382,9 @@ describe("Ctrl-C", function()
   it("ends a script that goes on, the second time", function()
     local out, _, code = sh([[
       $lua a.lua > out & pid=$!
-      while ! grep -q go out; do sleep 0.01; done
+      while ! grep -qs go out; do sleep 0.01; done
       kill -INT $pid
-      while ! grep -q caught out; do sleep 0.01; done
+      while ! grep -qs caught out; do sleep 0.01; done
       kill -INT $pid
       wait $pid
       exit $?
@@ -488,13 +488,13 @@ describe("the REPL", function()
       mkfifo lines
       $lua -i < lines > out 2> said & pid=$!
       exec 3> lines
-      seen() { n=0; until tail -n 1 $1 | grep -q "$2" || [ $n = 500 ]; do sleep 0.01; n=$((n + 1)); done; }
+      seen() { n=0; until tail -n 1 $1 | grep -qs "$2" || [ $n = 500 ]; do sleep 0.01; n=$((n + 1)); done; }
       for loop in 'while true do end' 'require "green.task".sleep(100)'; do
         echo "print 'go' io.stdout:flush() $loop" >&3
         seen out '^go$'
         kill -INT $pid
         seen out '^> $'
-        grep -q interrupted! said && echo interrupted
+        grep -qs interrupted! said && echo interrupted
         : > said
       done
       kill -INT $pid

@@ -290,7 +290,7 @@ describe("a C function that holds the loop", function()
     local _, err = shell("$lua main.lua", { ["main.lua"] = [[
       local s = ("a"):rep(250)
       local function slow() return (s:find(".-.-.-b")) end
-      print(slow())]] })
+      print(slow())]] }, true)
     assert.matches("stalled for more than 100 ms in C:\n\t%[C%]: in find\n\tmain%.lua:2: in slow\n", err)
     assert.equal(1, select(2, err:gsub("stalled", "")))
   end)

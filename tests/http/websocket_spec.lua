@@ -960,12 +960,12 @@ describe("silence", function()
 
   it("does not count while we do not read", function()
     local handler, result = reporting(function(socket)
-      task.sleep(0.2)
+      task.sleep(1)
       local bytes = 0
       for message in socket:messages() do bytes = bytes + #message end
       return bytes, socket.close_code
     end)
-    serve(handler, { ping_interval = 0.01, idle_timeout = 0.1 }, function(address)
+    serve(handler, { ping_interval = 0.05, idle_timeout = 0.6 }, function(address)
       local client = frames.connect(address)
       local sender = task.spawn(function() client:raw(frames.binary(("x"):rep(1 << 20)):rep(12) .. frames.close(4000)) end)
       local ok, bytes, code = result()
@@ -981,12 +981,12 @@ describe("silence", function()
     local handler, result = reporting(function(socket)
       for _ = 1, 32 do socket:send(("x"):rep(1 << 20)) end -- a build with sanitizers makes frames slowly
     end)
-    serve(handler, { ping_interval = 0.05, idle_timeout = 0.6 }, function(address)
+    serve(handler, { ping_interval = 0.1, idle_timeout = 1.5 }, function(address)
       local client = frames.connect(address)
       local got = client.have
       while got < 32 << 20 do
         got = got + #assert(client.socket:read(65536, TIMEOUT))
-        task.sleep(0.002)
+        task.sleep(0.004)
       end
       assert.is_true((result()))
       client:close()
