@@ -111,6 +111,14 @@ static int push_args(lua_State *L) {
 
 static int load_embedded(lua_State *L, const char *chunk) { return luaL_loadbuffer(L, chunk, strlen(chunk), "=greenlua"); }
 
+/* With --dev the script is run by who will run it again when it changes. */
+static int load_dev(lua_State *L, const char *name) {
+  int status = load_embedded(L, "return require 'green.dev'.load(...)");
+  if (status != LUA_OK) return status;
+  lua_pushstring(L, name);
+  return push_args(L);
+}
+
 static int load_script(lua_State *L, script *s) {
   const gl_options *o = s->options;
   s->step++;
@@ -123,10 +131,10 @@ static int load_script(lua_State *L, script *s) {
   if (!given && (o->interactive || o->chunks || o->version || isatty(STDIN_FILENO))) return NOTHING;
   const char *name = given ? o->argv[o->script] : NULL;
   if (given && strcmp(name, "-") == 0 && strcmp(o->argv[o->script - 1], "--") != 0) name = NULL;
-  int status = luaL_loadfile(L, name);
-  if (status == LUA_OK && given) status = push_args(L);
   s->ran = true;
-  return status;
+  if (o->dev && name) return load_dev(L, name);
+  int status = luaL_loadfile(L, name);
+  return status == LUA_OK && given ? push_args(L) : status;
 }
 
 static bool can_serve(lua_State *L, int idx) {
@@ -137,11 +145,11 @@ static bool can_serve(lua_State *L, int idx) {
   return app;
 }
 
-/* { listen = {...}, grace = seconds, name = "app.lua" } */
+/* { listen = {...}, grace = seconds, name = "app.lua", dev = true or false } */
 static void push_serve_options(lua_State *L, const gl_options *o) {
   const char *value = NULL;
   int code, at = 1, n = 0;
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   lua_createtable(L, o->listens, 0);
   while ((code = gl_options_next(o->argv, &at, &value)) != GL_OPT_END) {
     if (code != GL_OPT_LISTEN) continue;
@@ -153,6 +161,8 @@ static void push_serve_options(lua_State *L, const gl_options *o) {
   lua_setfield(L, -2, "grace");
   lua_pushstring(L, o->script < o->argc ? o->argv[o->script] : "-");
   lua_setfield(L, -2, "name");
+  lua_pushboolean(L, o->dev && o->script < o->argc);
+  lua_setfield(L, -2, "dev");
 }
 
 static int load_serve(lua_State *L, script *s) {
@@ -166,8 +176,8 @@ static int load_serve(lua_State *L, script *s) {
     s->served = true;
     return LUA_OK;
   }
-  if (o->listens == 0 || o->interactive) return NOTHING;
-  lua_pushliteral(L, "--listen: nothing to serve: the script must return an app (green.app) or a function");
+  if ((o->listens == 0 && !o->dev) || o->interactive) return NOTHING;
+  lua_pushfstring(L, "%s: nothing to serve: the script must return an app (green.app) or a function", o->dev ? "--dev" : "--listen");
   return LUA_ERRRUN;
 }
 

@@ -180,6 +180,7 @@ static int take_trace(lua_State *L) {
   gl_task *t = lua_touserdata(L, 1);
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, L, 1);
+  gl_trace_failed(L, t);
   gl_trace_push(L, t->co, NULL, 0, -1);
   if (t->site) {
     lua_pushfstring(L, "\n\t(...task %d spawned at %s)", (int)t->id, t->site);

@@ -113,6 +113,22 @@ static void add_frames(gl_buf *trace, lua_State *co) {
   }
 }
 
+/* ---- who wants to look at them ---- */
+
+/* registry["green.failure"](co, error, note): with --dev, while the variables of the frames can still be seen. */
+static void show(lua_State *L, lua_State *co, const char *note) { /* error -> error */
+  luaL_checkstack(L, 6, NULL);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "green.failure") != LUA_TFUNCTION || !lua_checkstack(co, 1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_pushvalue(L, -3);
+  lua_pushstring(L, note);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1); /* less is shown */
+}
+
 /* ---- what is remembered ---- */
 
 void gl_trace_coroutine(lua_State *L, const lua_State *co) {
@@ -121,10 +137,18 @@ void gl_trace_coroutine(lua_State *L, const lua_State *co) {
   if (!lua_checkstack(from, 1)) return;
   lua_pushvalue(from, -1);
   lua_xmove(from, L, 1);
+  show(L, from, "coroutine resumed by");
   gl_buf *trace = begin(L);
   add_frames(trace, from);
   add(trace, "\n\t(...coroutine resumed by...)");
   lua_pop(L, 1);
+}
+
+void gl_trace_failed(lua_State *L, const gl_task *t) {
+  char note[LUA_IDSIZE + 64];
+  if (t->site) snprintf(note, sizeof note, "task %d spawned at %s, joined by", (int)t->id, t->site);
+  else snprintf(note, sizeof note, "task %d", (int)t->id);
+  show(L, t->co, note);
 }
 
 void gl_trace_task(lua_State *L, const gl_task *t) {

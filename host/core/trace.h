@@ -11,6 +11,9 @@
 /* `co` has failed, the error on top of it, and its frames are still there: remember them. On L; may raise (memory). */
 void gl_trace_coroutine(lua_State *L, const lua_State *co);
 
+/* Task `t` has failed, the error on top of L, and its frames are still there: to be shown to who wants to see them. */
+void gl_trace_failed(lua_State *L, const gl_task *t);
+
 /* The error on top of L, that of task `t`, is raised again on L by who joined it: remember the task's traceback. */
 void gl_trace_task(lua_State *L, const gl_task *t);
 

@@ -37,6 +37,7 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -s W -d "Turn warning
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port or unix:/path"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l max-memory -x -d "Bytes (or K, M, G) of memory to use at most"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l grace -x -d "Seconds for requests to finish in when stopped"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l dev -d "Reload what changed, show errors in the browser"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show version information, and nothing else"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a doc -d "Show the reference"

@@ -2,6 +2,7 @@
 -- Request scripts: a file run top to bottom for each request, `local req = ...`. Compiled once, again when the
 -- file changed. Its globals are a table of the one run, over the real ones.
 local fault = require "green.error"
+local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local response = require "green.response"
 local timer = require "green.timer"
@@ -21,13 +22,14 @@ end
 -- Is the entry what the file says now? Looks at most once per CHECK_EVERY.
 local function is_current(entry)
   local now = timer.now()
-  if now < entry.next_look then return true end
+  if files.on or now < entry.next_look then return true end -- --dev looks by itself, and renews
   entry.next_look = now + CHECK_EVERY
   local stat = fs.stat(entry.path)
   return stat and stat.size == entry.size and stat.mtime == entry.mtime
 end
 
 local function load_entry(path)
+  files.note("script", path)
   local stat = fs.stat(path)
   if not stat or stat.type ~= "file" then return nil end
   return { path = path, size = stat.size, mtime = stat.mtime, next_look = timer.now() + CHECK_EVERY, main = compile(path) }
@@ -42,6 +44,20 @@ end
 local function gone() return response.json({ error = "not found" }, 404) end
 
 local M = {}
+local caches = setmetatable({}, { __mode = "k" })
+
+local function new_cache()
+  local cache = {}
+  caches[cache] = true
+  return cache
+end
+
+-- For --dev: the file changed. Raises what is wrong with it, and then runs go on with what it was.
+function M.renew(path)
+  local stat = fs.stat(path)
+  if stat and stat.type == "file" then compile(path) end
+  for cache in pairs(caches) do cache[path] = nil end
+end
 
 -- cache: path -> entry.
 local function answer(cache, path, req)
@@ -59,7 +75,8 @@ end
 function M.handler(path)
   local entry = load_entry(path)
   if not entry then fault.raise("app.script", "ENOENT", "%s: no such script", path) end
-  local cache = { [path] = entry }
+  local cache = new_cache()
+  cache[path] = entry
   return function(req) return answer(cache, path, req) end
 end
 
@@ -67,7 +84,7 @@ end
 function M.directory(dir)
   local stat = fs.stat(dir)
   if not stat or stat.type ~= "directory" then fault.raise("app.scripts", "ENOTDIR", "%s: not a directory", dir) end
-  local cache = {}
+  local cache = new_cache()
   return function(req)
     local name = req.params.script
     if name:find("[^%w_/-]") or name:find("^/") or name:find("//", 1, true) then return gone() end

@@ -42,15 +42,16 @@ local function close_all(servers, grace)
 end
 
 -- An app listens by itself, so that it knows its address; a handler function is all there is to one.
-local function listen(value, address)
+local function listen(value, address, dev)
+  if dev then return dev.listen(value, address) end
   if type(value) == "table" then return value:listen(address) end
   return native.listen(address, value)
 end
 
-local function listen_all(value, addresses)
+local function listen_all(value, addresses, dev)
   local servers = {}
   for i, address in ipairs(addresses) do
-    local ok, server = pcall(listen, value, address)
+    local ok, server = pcall(listen, value, address, dev)
     if not ok then
       say("cannot listen on %s: %s", address, reason(server, address))
       close_all(servers, 0)
@@ -74,13 +75,15 @@ end
 return function(value, options)
   local addresses = #options.listen > 0 and options.listen or { DEFAULT }
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
-  local servers = listen_all(value, addresses)
+  local dev = options.dev and require "green.dev"
+  local servers = listen_all(value, addresses, dev)
   if not servers then return 1 end
   local stop = task.spawn(signal.wait, "INT", "TERM")
   task.sleep(0) -- it waits: whoever reads that we serve may stop us
   for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
   local name = stop:join()
   say("stopping (SIG%s)", name)
+  if dev then dev.stop() end
   local impatient = task.spawn(exit_on_second_signal)
   close_all(servers, options.grace)
   impatient:cancel()

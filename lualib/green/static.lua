@@ -3,6 +3,7 @@
 -- the directory. The descriptor that was checked is the one that is read.
 local date = require "green.date"
 local fault = require "green.error"
+local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local mime = require "green.mime"
 local response = require "green.response"
@@ -130,7 +131,7 @@ end
 
 -- The .gz beside a file, unless the file is newer.
 local function smaller(req, path, stat, root)
-  if not accepts_gzip(req) then return nil end
+  if files.on or not accepts_gzip(req) then return nil end
   local file, gz = open(path .. ".gz", root)
   if not file then return nil end
   if gz.type == "file" and gz.mtime >= stat.mtime then return file, gz end
@@ -139,13 +140,15 @@ end
 
 local function describe(res, opts, kind, etag, stat)
   res:header("etag", etag):header("last-modified", date.format(stat.mtime))
-  if opts.max_age then res:header("cache-control", ("public, max-age=%d"):format(opts.max_age)) end
+  if files.on then res:header("cache-control", "no-cache")
+  elseif opts.max_age then res:header("cache-control", ("public, max-age=%d"):format(opts.max_age)) end
   if opts.gzip ~= false and mime.compressible(kind) then res:header("vary", "accept-encoding") end
   return res
 end
 
 local function answer(req, path, file, stat, opts)
   local kind, suffix = opts.type or mime.of(path), ""
+  files.note("page", path)
   if opts.gzip ~= false and mime.compressible(kind) then
     local gz, gz_stat = smaller(req, path, stat, opts.root)
     if gz then
@@ -155,7 +158,8 @@ local function answer(req, path, file, stat, opts)
   end
   local etag = etag_of(stat, suffix)
   local status = opts.status or 200
-  if status == 200 and is_fresh(req, etag, stat.mtime) then
+  local added_to = files.on and kind:find "^text/html" -- by --dev: what a browser has may have been sent without it
+  if status == 200 and not added_to and is_fresh(req, etag, stat.mtime) then
     file:close()
     return describe(response.status(304), opts, kind, etag, stat)
   end

@@ -2,6 +2,7 @@
 -- HTML with Lua in it: {{ expression }} escaped, {- expression -} as it is, {% code %}. Compiled to a Lua function
 -- whose lines are those of the template, so every error names the template and its line.
 local fault = require "green.error"
+local files = require "green.dev.files"
 local fs = require "green.fs.native"
 
 local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
@@ -77,6 +78,9 @@ function M.compile(text, name)
 end
 
 -- The same from a file; waits.
-function M.load(path) return M.compile(fs.read(path), path) end
+function M.load(path)
+  files.note("code", path)
+  return M.compile(fs.read(path), path)
+end
 
 return M

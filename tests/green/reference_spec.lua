@@ -15,7 +15,8 @@ local index = require "green.reference.index" ()
 -- Modules that no script requires by itself: what others are made of. Their stubs, if any, are for the classes in them.
 local INTERNAL = {}
 for name in ([[
-  green.channel green.date green.db.pool green.db.stream green.db.transaction green.mime green.multipart
+  green.channel green.date green.db.pool green.db.stream green.db.transaction green.dev green.dev.capture
+  green.dev.files green.dev.live green.dev.page green.mime green.multipart
   green.reference.index green.reference.parse green.reference.print green.reference.shell green.reference.stock
   green.reference.values green.repl green.request green.scope green.script green.serve green.static green.timer
 ]]):gmatch "%S+" do INTERNAL[name] = true end

@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: MIT
+-- Serving while developing (--dev): before each request the files the app was made of are looked at. If one changed the app is
+-- loaded anew: its modules are forgotten, its script runs again, and what that returns answers from then on. Requests in
+-- flight go on with the functions they have. If it cannot be loaded, what was there goes on serving, and the error is
+-- shown on stderr and in the browser.
+--
+-- With the old app go the tasks its script had started (they are cancelled) and, with the collector, what only it held: pools,
+-- sockets. Globals, and what green.* itself keeps, stay.
+local capture = require "green.dev.capture"
+local files = require "green.dev.files"
+local json = require "green.json"
+local live = require "green.dev.live"
+local native = require "green.http.native"
+local page = require "green.dev.page"
+local response = require "green.response"
+local script = require "green.script"
+local task = require "green.task"
+local task_native = require "green.task.native"
+
+local PATIENCE = 10 -- seconds a request waits for a load; an app that asks itself while it is loaded would wait for ever
+local OWNER = "green.dev" -- in a task's context: whose it is
+
+local M = {}
+local path, arguments -- of the script
+local addresses = {}
+local generation -- what serves: { app =, tasks = }
+local modules = {} -- name -> true: those that came from files
+local pending = {} -- path -> kind: changed, and not taken over yet
+local problem -- why not: text
+local revision = 0 -- how often something changed for browsers
+local born = ("%x-%x"):format(os.time(), math.random(0, 0xffffff))
+local stopping = false
+
+local function say(text) io.stderr:write("greenlua: ", text, "\n") end
+
+-- ---- what the app is made of ----
+
+-- Modules from files are noted as they are found.
+local function watch_modules()
+  local search = package.searchers[2]
+  package.searchers[2] = function(name)
+    local loader, file = search(name)
+    if type(loader) == "function" and name ~= "green" and not name:find "^green%." then
+      modules[name] = true
+      files.note("code", file)
+    end
+    return loader, file
+  end
+end
+
+-- The tasks that a script starts, and those that they start, are its generation's.
+local function watch_tasks()
+  local spawn = task_native.spawn
+  local function watched(...)
+    local handle = spawn(...)
+    local owner = task_native.context()[OWNER]
+    if owner then owner.tasks[handle] = true end
+    return handle
+  end
+  task_native.spawn, task.spawn = watched, watched
+end
+
+local function begin()
+  files.on = true
+  capture.start()
+  watch_modules()
+  watch_tasks()
+end
+
+local function new_generation() return { tasks = setmetatable({}, { __mode = "k" }) } end
+
+local function retire(old)
+  for handle in pairs(old.tasks) do handle:cancel() end
+  collectgarbage()
+end
+
+local function run_script(owner)
+  files.note("code", path)
+  local context = task_native.context()
+  context[OWNER] = owner
+  local main, why = loadfile(path)
+  if not main then error(why, 0) end
+  local results = table.pack(main(table.unpack(arguments, 1, arguments.n)))
+  context[OWNER] = nil
+  return table.unpack(results, 1, results.n)
+end
+
+-- For the host: runs the script for the first time, as it would be run without --dev.
+function M.load(file, ...)
+  begin()
+  path, arguments, generation = file, table.pack(...), new_generation()
+  return run_script(generation)
+end
+
+-- ---- loading it anew ----
+
+local is_app = require "green.app".is
+
+local function load_app(owner)
+  local app = run_script(owner)
+  if type(app) ~= "function" and not is_app(app) then error(path .. " returns no app (green.app) and no function", 0) end
+  if is_app(app) then
+    app:dispatcher()
+    for _, address in ipairs(addresses) do app:served_on(address) end
+  end
+  return app
+end
+
+local function forget_modules()
+  local before = {}
+  for name in pairs(modules) do before[name], package.loaded[name] = package.loaded[name], nil end
+  return before
+end
+
+-- A report of what went wrong; nil: the new app serves.
+local function reload()
+  local undo, before, next_one = files.renew(), forget_modules(), new_generation()
+  local ok, result = xpcall(load_app, capture.handler(run_script), next_one)
+  if ok then
+    local old = generation
+    generation, next_one.app = next_one, result
+    retire(old)
+    return nil
+  end
+  for name in pairs(modules) do package.loaded[name] = before[name] end
+  undo()
+  retire(next_one)
+  return capture.is_report(result) and result or capture.report(result)
+end
+
+-- ---- looking ----
+
+local function take_over()
+  local report
+  for file, kind in pairs(pending) do
+    if kind == "script" then
+      local ok, result = xpcall(script.renew, capture.handler(script.renew), file)
+      if not ok then report = result end
+    end
+  end
+  for _, kind in pairs(pending) do
+    if kind == "code" and not report then
+      report = reload()
+      break
+    end
+  end
+  return report
+end
+
+local function look(with_pages)
+  local changed = files.changed(with_pages)
+  if not changed then return end
+  local names, only_pages = {}, true
+  for file, kind in pairs(changed) do
+    if kind ~= "page" then pending[file], only_pages = kind, false end
+    names[#names + 1] = file
+  end
+  table.sort(names)
+  local report = not only_pages and take_over() or nil
+  if report then
+    problem = page.summary(report)
+    say(page.text(report, table.concat(names, ", ") .. " changed, and cannot be loaded; the old code goes on serving"))
+  else
+    if not only_pages then
+      pending, problem = {}, nil
+      say(table.concat(names, ", ") .. " changed: reloaded")
+    end
+    revision = revision + 1
+  end
+end
+
+local looking -- the task that does
+
+local function start_look(with_pages)
+  looking = task.spawn(function()
+    local _ <close> = setmetatable({}, { __close = function() looking = nil end })
+    look(with_pages)
+  end)
+end
+
+local function wait_for(handle)
+  if handle then handle:wait(PATIENCE) end
+end
+
+-- Comes back when every change up to now was taken over, or refused. Who looks already may have looked too early.
+local function bring_up_to_date(with_pages)
+  if not pcall(wait_for, looking) then return end
+  if not looking then start_look(with_pages) end
+  pcall(wait_for, looking)
+end
+
+-- ---- for browsers ----
+
+local state = {
+  stamp = function() return born .. "." .. revision end,
+  problem = function() return problem end,
+  stopping = function() return stopping end,
+  look = function() bring_up_to_date(true) end,
+}
+
+-- ---- answering ----
+
+-- As the server would, but where an error is still seen.
+local function complete(answer, req)
+  while getmetatable(answer) == native.response and answer.settle do answer = answer:settle(req) end
+  local kind = type(answer)
+  if kind == "table" and getmetatable(answer) ~= native.response then answer, kind = response.json(answer), "table" end
+  if kind ~= "table" and kind ~= "string" and kind ~= "nil" then
+    error(("a handler must return a string, a table, a response or nothing, not a %s"):format(kind), 0)
+  end
+  if kind == "table" and answer.json ~= nil and not answer.stream then
+    answer.headers = answer.headers or {}
+    answer.headers["content-type"] = answer.headers["content-type"] or "application/json"
+    answer.body, answer.json = json.encode(answer.json), nil
+  end
+  return answer
+end
+
+local function run(app, req)
+  if type(app) == "function" then return complete(app(req), req) end
+  return complete(app:handle(req), req)
+end
+
+-- What the server answers by itself, saying nothing internal: it is not a fault of the code.
+local function is_told(err)
+  if type(err) ~= "table" then return false end
+  local status, code = rawget(err, "status"), rawget(err, "code")
+  if math.type(status) == "integer" then return status >= 400 and status < 500 end
+  return code == "ECPULIMIT" or code == "EDEADLINE" or code == "ECANCELED"
+end
+
+local function failed(report, req)
+  if not capture.is_report(report) then report = capture.report(report) end
+  if is_told(report.err) then error(report.err, 0) end
+  say(page.text(report, req.method .. " " .. req.raw_path))
+  return page.answer(report, req)
+end
+
+function M.answer(req)
+  local own = live.answer(req, state)
+  if own then return own end
+  bring_up_to_date()
+  local stamp = state.stamp()
+  local ok, answer = xpcall(run, capture.handler(run), generation.app, req)
+  if not ok then answer = failed(answer, req) end
+  return live.inject(answer, req, stamp)
+end
+
+-- ---- for green.serve ----
+
+local function is_loopback(address)
+  return address:find "^127%." or address:find "^%[::1%]" or address:find "^unix:"
+end
+
+-- A server for what the script returned.
+function M.listen(value, address)
+  generation.app = value
+  local server = native.listen(address, M.answer, is_app(value) and value.options or nil)
+  addresses[#addresses + 1] = server:address()
+  if is_app(value) then value:served_on(server:address()) end
+  if not is_loopback(server:address()) then
+    say("warning: --dev shows source code and variables to everybody who reaches " .. server:address())
+  end
+  return server
+end
+
+-- No browser is to wait for news any more.
+function M.stop() stopping = true end
+
+return M

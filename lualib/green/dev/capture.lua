@@ -1,0 +1,225 @@
+-- SPDX-License-Identifier: MIT
+-- What an error looks like from inside, for --dev: its frames with their variables, taken while they still stand. Values
+-- become text at once, by rules that call nothing of the script's: bounded, and without metamethods.
+local MAX_STRING = 200
+local MAX_ENTRIES = 8
+local MAX_DEPTH = 2
+local FIRST, LAST = 12, 12 -- frames shown of a deep stack
+local MAX_LOCALS = 40
+local KEPT = 64 -- stacks of coroutines and tasks that failed lately
+
+local SECRET = { "passw", "secret", "token", "authorization", "cookie", "api_?key" }
+local HIDDEN = "(hidden)"
+
+local M = {}
+
+function M.is_secret(name)
+  if type(name) ~= "string" then return false end
+  name = name:lower()
+  for _, word in ipairs(SECRET) do
+    if name:find(word) then return true end
+  end
+  return false
+end
+
+-- ---- values ----
+
+local function escape(c) return ({ ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" })[c] or ("\\%d"):format(c:byte()) end
+
+-- Text that is no UTF-8 is shown byte by byte.
+local function quote(text)
+  local cut = #text > MAX_STRING and text:sub(1, MAX_STRING) or text
+  if #cut < #text then cut = cut:sub(1, (utf8.offset(cut, 0, #cut) or #cut + 1) - 1) end
+  local pattern = utf8.len(cut) and '[%c"\\]' or '[%c"\\\128-\255]'
+  return '"' .. cut:gsub(pattern, escape) .. '"' .. (#cut < #text and ("... (%d bytes)"):format(#text) or "")
+end
+
+local function described(value)
+  local meta = debug.getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  return ("%s: %p"):format(type(name) == "string" and name or type(value), value)
+end
+
+local show
+
+local function show_key(key)
+  if type(key) == "string" and key:find "^[%a_][%w_]*$" then return key end
+  return "[" .. show(key, MAX_DEPTH) .. "]"
+end
+
+local function show_table(value, depth)
+  local meta = debug.getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  local head = type(name) == "string" and name .. " " or ""
+  if next(value) == nil then return head .. "{}" end
+  if depth >= MAX_DEPTH then return head .. "{...}" end
+  local out, listed = {}, 0
+  for i = 1, math.min(rawlen(value), MAX_ENTRIES) do
+    out[i], listed = show(rawget(value, i), depth + 1), i
+  end
+  for key, entry in next, value do
+    if not (math.type(key) == "integer" and key >= 1 and key <= listed) then
+      if #out >= MAX_ENTRIES then
+        out[#out + 1] = "..."
+        break
+      end
+      out[#out + 1] = show_key(key) .. " = " .. (M.is_secret(key) and HIDDEN or show(entry, depth + 1))
+    end
+  end
+  return head .. "{ " .. table.concat(out, ", ") .. " }"
+end
+
+function show(value, depth)
+  local kind = type(value)
+  if kind == "string" then return quote(value) end
+  if kind == "table" then return show_table(value, depth) end
+  if kind == "function" then
+    local info = debug.getinfo(value, "S")
+    if info.what == "C" then return "function: builtin" end
+    return ("function: %s:%d"):format(info.short_src, info.linedefined)
+  end
+  if kind == "userdata" or kind == "thread" then return described(value) end
+  return tostring(value) -- nil, booleans and numbers: no metamethods of their own
+end
+
+--- Any value as a short text. Calls no metamethods.
+function M.show(value) return show(value, 0) end
+
+-- ---- frames ----
+
+local function is_ours(info) return info.source:sub(1, 7) == "@green:" or info.source == "=greenlua" end
+
+local function locals_of(info, get)
+  local out = {}
+  local function add(name, value) out[#out + 1] = { name = name, value = M.is_secret(name) and HIDDEN or M.show(value) } end
+  for i = 1, MAX_LOCALS do
+    local name, value = get(i)
+    if not name then break end
+    if name:sub(1, 1) ~= "(" then add(name, value) end
+  end
+  for i = 1, info.isvararg and MAX_ENTRIES or 0 do
+    local name, value = get(-i)
+    if not name then break end
+    add("..." .. i, value)
+  end
+  return out
+end
+
+local function place_of(info)
+  local name = info.namewhat ~= "" and info.name
+  if name then return ("%s '%s'"):format(info.namewhat == "global" and "function" or info.namewhat, name) end
+  if info.what == "main" then return "main chunk" end
+  if info.what == "C" then return "?" end
+  return ("function <%s:%d>"):format(info.short_src, info.linedefined)
+end
+
+local function frame_of(info, get)
+  local plain = info.what == "C" or is_ours(info)
+  return {
+    where = info.short_src .. ":" .. (info.currentline > 0 and info.currentline .. ":" or ""),
+    place = place_of(info), line = info.currentline, tail = info.istailcall,
+    path = not plain and info.source:match "^[@=](.*)" or nil, plain = plain,
+    locals = plain and {} or locals_of(info, get),
+  }
+end
+
+local WHAT = "Slntuf"
+
+-- How many levels there are: asking for one costs as much as it is deep.
+local function depth_of(co)
+  local low, high = 0, 1
+  while debug.getinfo(co, high, "l") do low, high = high, high * 2 end
+  while low < high do
+    local middle = (low + high) // 2
+    if debug.getinfo(co, middle, "l") then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+-- What is at the bottom of the stack, up to the function `stop`, is how the host got there.
+local function end_of(co, stop)
+  local depth = depth_of(co)
+  for level = depth - 1, math.max(0, stop and depth - 64 or depth), -1 do
+    if debug.getinfo(co, level, "f").func == stop then return level end
+  end
+  return depth
+end
+
+-- The frames of another coroutine, from the innermost (at level `first`) on.
+local function frames_of(co, first, stop)
+  local frames, last = {}, end_of(co, stop) - 1
+  local level = first
+  while level <= last do
+    if level == first + FIRST and last - level >= LAST then
+      frames[#frames + 1] = { skipped = last - LAST + 1 - level }
+      level = last - LAST + 1
+    end
+    local at = level
+    frames[#frames + 1] = frame_of(debug.getinfo(co, at, WHAT), function(n) return debug.getlocal(co, at, n) end)
+    level = level + 1
+  end
+  return frames
+end
+
+-- Those of who called the function `top`.
+local function frames_above(co, top, stop)
+  local level = 0
+  while debug.getinfo(co, level, "f").func ~= top do level = level + 1 end
+  return frames_of(co, level + 1, stop)
+end
+
+-- ---- stacks that were left behind ----
+
+local left = {} -- { err =, note =, frames = }, the oldest first
+
+local function remember(co, err, note)
+  if #left >= KEPT then table.remove(left, 1) end
+  left[#left + 1] = { err = err, note = note, frames = frames_of(co, 0) }
+end
+
+-- A string may have got a position in front of it on its way.
+local function is_same(err, other)
+  if rawequal(err, other) then return true end
+  return type(err) == "string" and type(other) == "string" and err:sub(-#other) == other and other ~= ""
+end
+
+local function take(err)
+  local mine, others = {}, {}
+  for _, one in ipairs(left) do
+    local to = is_same(err, one.err) and mine or others
+    to[#to + 1] = one
+  end
+  left = others
+  return mine
+end
+
+-- ---- the report ----
+
+local Report = { __name = "green.dev.Report" }
+
+function M.is_report(value) return getmetatable(value) == Report end
+
+local function message_of(err)
+  if type(err) == "string" then return err end
+  local ok, text = pcall(tostring, err)
+  return ok and text or described(err)
+end
+
+function M.report(err, stacks) return setmetatable({ err = err, message = message_of(err), stacks = stacks or {} }, Report) end
+
+-- A message handler for xpcall that makes a report of an error; frames from `stop`, a function, on are not part of it.
+-- It looks from a coroutine, so that the levels of this one do not depend on who asks.
+function M.handler(stop)
+  local function handler(err)
+    local stacks = take(err)
+    local ok, frames = pcall(coroutine.wrap(frames_above), coroutine.running(), handler, stop)
+    stacks[#stacks + 1] = { frames = ok and frames or {} }
+    return M.report(err, stacks)
+  end
+  return handler
+end
+
+-- Failing coroutines and tasks show themselves from now on (host/core/trace.c).
+function M.start() debug.getregistry()["green.failure"] = remember end
+
+return M

@@ -1,0 +1,307 @@
+-- SPDX-License-Identifier: MIT
+-- A failed handler, shown to who develops it (--dev): message, source, frames with their variables, the request; as a page, or as
+-- text for a terminal. The page needs nothing else from anywhere.
+local capture = require "green.dev.capture"
+local fs = require "green.fs.native"
+local response = require "green.response"
+local task = require "green.task"
+local template = require "green.template"
+
+local AROUND = 5 -- lines of source before and after the one that failed
+local MAX_SOURCE = 4 * 1024 * 1024
+local BODY_SHOWN = 2000
+local BODY_WAIT = 0.2 -- seconds for what is still to come of it
+
+local M = {}
+
+-- ---- source ----
+
+local cache_of_one = {}
+
+local function lines_of(path)
+  if cache_of_one.path == path then return cache_of_one.lines end
+  local ok, stat = pcall(fs.stat, path)
+  if not ok or not stat or stat.type ~= "file" or stat.size > MAX_SOURCE then return nil end
+  local read, text = pcall(fs.read, path)
+  if not read then return nil end
+  local lines = {}
+  for line in (text:sub(-1) == "\n" and text or text .. "\n"):gmatch "([^\n]*)\n" do lines[#lines + 1] = (line:gsub("\r$", "")) end
+  cache_of_one = { path = path, lines = lines }
+  return lines
+end
+
+-- { path =, line =, first =, lines = {...} }, or nil when there is no such file.
+local function excerpt(path, line)
+  local lines = path and line and line > 0 and lines_of(path)
+  if not lines or line > #lines + 1 then return nil end
+  local first, last = math.max(1, line - AROUND), math.min(#lines, line + AROUND)
+  return { path = path, line = line, first = first, lines = table.move(lines, first, last, 1, {}) }
+end
+
+local function position_in(text)
+  for path, line in text:gmatch "([^\n\t:]+):(%d+): " do
+    local found = excerpt(path:match "^%s*(.-)%s*$", math.tointeger(line))
+    if found then return found end
+  end
+end
+
+-- Where it happened: in the file that could not be loaded, or the innermost frame that is the script's, or as the message says.
+local function source_of(report)
+  cache_of_one = {}
+  local at = report.message:find("error loading module", 1, true)
+  local found = at and position_in(report.message:sub((report.message:find("\n", at, true) or at)))
+  for _, stack in ipairs(report.stacks) do
+    for _, frame in ipairs(stack.frames) do
+      found = found or excerpt(frame.path, frame.line)
+    end
+  end
+  return found or position_in(report.message)
+end
+
+-- ---- text ----
+
+local function excerpt_text(source)
+  local out = {}
+  for i, line in ipairs(source.lines) do
+    local number = source.first + i - 1
+    out[i] = ("%s %4d  %s"):format(number == source.line and ">" or " ", number, line)
+  end
+  return table.concat(out, "\n")
+end
+
+local function add_frame(out, frame, with_locals)
+  if frame.skipped then
+    out[#out + 1] = ("\t...\t(skipping %d levels)"):format(frame.skipped)
+    return
+  end
+  out[#out + 1] = "\t" .. frame.where .. " in " .. frame.place
+  for _, variable in ipairs(with_locals and frame.locals or {}) do
+    out[#out + 1] = "\t    " .. variable.name .. " = " .. variable.value
+  end
+  if frame.tail then out[#out + 1] = "\t(...tail calls...)" end
+end
+
+-- Frames of ours say nothing about what could not even be loaded.
+local function has_frames(report)
+  for _, stack in ipairs(report.stacks) do
+    for _, frame in ipairs(stack.frames) do
+      if frame.path then return true end
+    end
+  end
+  return false
+end
+
+local function traceback(report, with_locals)
+  if not has_frames(report) then return "" end
+  local out = { "stack traceback:" }
+  for _, stack in ipairs(report.stacks) do
+    for _, frame in ipairs(stack.frames) do add_frame(out, frame, with_locals) end
+    if stack.note then out[#out + 1] = "\t(..." .. stack.note .. "...)" end
+  end
+  return table.concat(out, "\n")
+end
+
+--- What a terminal is told: what failed, why, and where.
+function M.text(report, what)
+  local trace = traceback(report)
+  return what .. ": " .. report.message .. (trace ~= "" and "\n" .. trace or "")
+end
+
+--- Why, and the source: enough to mend an edit.
+function M.summary(report)
+  local source = source_of(report)
+  if not source then return report.message end
+  return report.message .. "\n\n" .. source.path .. "\n" .. excerpt_text(source)
+end
+
+-- ---- the request ----
+
+local function sorted(fields)
+  local list = {}
+  for name, value in pairs(fields or {}) do
+    list[#list + 1] = { name = tostring(name), value = capture.is_secret(name) and "(hidden)" or tostring(value) }
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+local function body_of(req)
+  local ok, body = pcall(task.deadline, BODY_WAIT, req.body, req)
+  if not ok or body == "" then return nil end
+  if not utf8.len(body) or body:find "[%z\1-\8\14-\31]" then return ("%d bytes that are no text"):format(#body) end
+  body = body:gsub("(%f[%w_][%w_%-]*)(%s*[\"']?%s*[=:]%s*[\"']?)([^&\"'\n]*)", function(name, between, _)
+    if capture.is_secret(name) then return name .. between .. "(hidden)" end
+  end)
+  if #body <= BODY_SHOWN then return body end
+  return body:sub(1, (utf8.offset(body, 0, BODY_SHOWN) or BODY_SHOWN + 1) - 1) .. ("\n... (%d bytes)"):format(#body)
+end
+
+local function query_of(req)
+  local ok, query = pcall(function() return req.query end)
+  return ok and query or {}
+end
+
+local function target_of(req)
+  local found = query_of(req)
+  for name in pairs(found) do
+    if capture.is_secret(name) then return req.raw_path .. "?..." end
+  end
+  return req.target
+end
+
+local function request_of(req)
+  return {
+    { title = "Parameters", fields = sorted(req.params) },
+    { title = "Query", fields = sorted(query_of(req)) },
+    { title = "Headers", fields = sorted(req.headers) },
+  }
+end
+
+local function request_text(req)
+  local out = { "request: " .. req.method .. " " .. target_of(req) }
+  for _, group in ipairs(request_of(req)) do
+    for _, field in ipairs(group.fields) do out[#out + 1] = ("    %s: %s"):format(field.name, field.value) end
+  end
+  local body = body_of(req)
+  if body then out[#out + 1] = "\n" .. body end
+  return table.concat(out, "\n")
+end
+
+-- ---- the page ----
+
+local PAGE = template.compile([=[
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{{ title }}</title>
+<style>
+  :root { color-scheme: light dark; --paper: #fff; --back: #f4f4f1; --ink: #1c1d1a; --soft: #62655c; --line: #dcdcd4; --bad: #b3261e;
+    --mark: #fde9e7; --name: #175c4c; }
+  @media (prefers-color-scheme: dark) {
+    :root { --paper: #1d1f1c; --back: #141513; --ink: #e7e8e2; --soft: #9da196; --line: #353831; --bad: #ff8a80; --mark: #46211e;
+      --name: #7fd1b9; }
+  }
+  * { box-sizing: border-box; }
+  body { margin: 0; background: var(--back); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+  main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+  header { border-left: 4px solid var(--bad); padding-left: 1rem; }
+  header p { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
+  h1 { margin: .25rem 0 0; font-size: 1.4rem; line-height: 1.35; white-space: pre-wrap; overflow-wrap: anywhere; color: var(--bad); }
+  h2 { margin: 2.25rem 0 .6rem; font-size: 1rem; }
+  pre, code, dl, .note, .where { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .86rem; }
+  .card { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+  .card > .where { padding: .5rem 1rem; border-bottom: 1px solid var(--line); color: var(--soft); overflow-wrap: anywhere; }
+  pre { margin: 0; padding: .75rem 0; overflow-x: auto; line-height: 1.6; }
+  pre.body { padding: .75rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+  pre span { display: block; min-width: max-content; padding: 0 1rem; }
+  pre span::before { content: attr(data-n); display: inline-block; width: 3.5ch; margin-right: 1.5ch; text-align: right; color: var(--soft); }
+  pre .bad { background: var(--mark); box-shadow: inset 3px 0 var(--bad); }
+  ol { list-style: none; margin: 0; padding: 0; }
+  li + li { border-top: 1px solid var(--line); }
+  li > div, summary { padding: .5rem 1rem; overflow-wrap: anywhere; }
+  summary { cursor: pointer; }
+  summary:focus-visible { outline: 2px solid var(--name); outline-offset: -2px; }
+  .plain { color: var(--soft); }
+  .note { padding: .4rem 1rem; background: var(--back); color: var(--soft); font-style: italic; }
+  dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .15rem 1rem; margin: 0; padding: .25rem 1rem .75rem; }
+  dt { color: var(--name); overflow-wrap: anywhere; }
+  dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0; }
+  .request dl { padding-top: .75rem; }
+  h3 { margin: 0; padding: .6rem 1rem 0; font-size: .86rem; color: var(--soft); }
+  footer { margin-top: 2.5rem; color: var(--soft); font-size: .86rem; }
+  @media (max-width: 30rem) {
+    main { padding: 1.25rem .75rem 3rem; }
+    dl { grid-template-columns: 1fr; }
+    dd { margin-bottom: .4rem; }
+  }
+</style>
+<main>
+<header>
+  <p>{{ request }}</p>
+  <h1>{{ message }}</h1>
+</header>
+{% if source then %}
+<section id="source">
+  <h2>Source</h2>
+  <div class="card">
+    <div class="where">{{ source.path }}:{{ source.line }}</div>
+    <pre>{% for i, text in ipairs(source.lines) do local n = source.first + i - 1 %}<span data-n="{{ n }}"{- n == source.line and ' class="bad" aria-current="true"' or "" -}>{{ text }}
+</span>{% end %}</pre>
+  </div>
+</section>
+{% end %}
+{% if framed then %}
+<section id="traceback">
+  <h2>Traceback</h2>
+  <div class="card"><ol>
+  {% for _, stack in ipairs(stacks) do %}
+    {% for _, frame in ipairs(stack.frames) do %}
+      {% if frame.skipped then %}
+  <li class="plain"><div>... {{ frame.skipped }} levels ...</div></li>
+      {% elseif frame.locals[1] then %}
+  <li><details{- frame == open and " open" or "" -}><summary><span class="where">{{ frame.where }}</span> in {{ frame.place }}</summary>
+    <dl>{% for _, variable in ipairs(frame.locals) do %}<dt>{{ variable.name }}</dt><dd>{{ variable.value }}</dd>{% end %}</dl></details></li>
+      {% else %}
+  <li{- frame.plain and ' class="plain"' or "" -}><div><span class="where">{{ frame.where }}</span> in {{ frame.place }}</div></li>
+      {% end %}
+      {% if frame.tail then %}<li class="note">tail calls</li>{% end %}
+    {% end %}
+    {% if stack.note then %}<li class="note">{{ stack.note }}</li>{% end %}
+  {% end %}
+  </ol></div>
+</section>
+{% end %}
+<section id="request">
+  <h2>Request</h2>
+  <div class="card request">
+  {% for _, group in ipairs(groups) do if group.fields[1] then %}
+    <h3>{{ group.title }}</h3>
+    <dl>{% for _, field in ipairs(group.fields) do %}<dt>{{ field.name }}</dt><dd>{{ field.value }}</dd>{% end %}</dl>
+  {% end end %}
+  {% if body then %}<h3>Body</h3><pre class="body">{{ body }}</pre>{% end %}
+  </div>
+</section>
+<footer>Shown because greenlua runs with <code>--dev</code>; without it this answer says nothing internal.</footer>
+</main>
+</html>
+]=], "greenlua --dev")
+
+local function html(report, req)
+  local open
+  for _, stack in ipairs(report.stacks) do
+    for _, frame in ipairs(stack.frames) do
+      if not open and frame.locals and frame.locals[1] then open = frame end
+    end
+  end
+  return PAGE {
+    title = "Error: " .. report.message:match "^[^\n]*", message = report.message, request = req.method .. " " .. target_of(req),
+    source = source_of(report), stacks = report.stacks, open = open, framed = has_frames(report), groups = request_of(req), body = body_of(req),
+  }
+end
+
+local function plain(report, req)
+  local source = source_of(report)
+  local out = { report.message }
+  if source then out[#out + 1] = source.path .. "\n" .. excerpt_text(source) end
+  if has_frames(report) then out[#out + 1] = traceback(report, true) end
+  out[#out + 1] = request_text(req)
+  return table.concat(out, "\n\n") .. "\n"
+end
+
+local function status_of(err)
+  local status = type(err) == "table" and rawget(err, "status")
+  return math.type(status) == "integer" and status >= 500 and status <= 599 and status or 500
+end
+
+--- The answer of a handler that failed: a page for who can read one, else text.
+function M.answer(report, req)
+  local accept = (req:header "accept" or ""):lower()
+  local res
+  if accept:find("text/html", 1, true) then res = response.html(html(report, req), status_of(report.err))
+  else res = response.text(plain(report, req), status_of(report.err)) end
+  return res:header("cache-control", "no-store")
+end
+
+return M
