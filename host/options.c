@@ -35,7 +35,7 @@ static const option known[] = {
   {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port or unix:/path instead of\n127.0.0.1:8080; may be given several times"},
   {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
   {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
-  {0, "dev", NULL, GL_OPT_DEV, "while developing: changed files are live on the next request,\nand a failed handler shows where"},
+  {0, "dev", NULL, GL_OPT_DEV, "reload what changed, show errors in the browser"},
   {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
   {0, "help", NULL, GL_OPT_HELP, "show this help"},
 };

@@ -35,17 +35,37 @@ local function say(text) io.stderr:write("greenlua: ", text, "\n") end
 
 -- ---- what the app is made of ----
 
--- Modules from files are noted as they are found.
+-- Modules that are Lua files, and none of ours, are noted as they are found, whoever finds them.
+local function note_module(name, loader)
+  if type(loader) ~= "function" or name == "green" or name:find "^green%." then return end
+  local info = debug.getinfo(loader, "S")
+  if info.what ~= "main" or info.source:sub(1, 1) ~= "@" then return end
+  modules[name] = true
+  files.note("code", info.source:sub(2))
+end
+
 local function watch_modules()
-  local search = package.searchers[2]
-  package.searchers[2] = function(name)
-    local loader, file = search(name)
-    if type(loader) == "function" and name ~= "green" and not name:find "^green%." then
-      modules[name] = true
-      files.note("code", file)
+  for i, search in ipairs(package.searchers) do
+    package.searchers[i] = function(name)
+      local loader, extra = search(name)
+      note_module(name, loader)
+      return loader, extra
     end
-    return loader, file
   end
+end
+
+local MANY = 64 -- tasks after which a generation looks which of them have ended, to forget them
+local ENDED = { done = true, failed = true, cancelled = true }
+
+local function add_task(owner, handle)
+  if #owner.tasks >= owner.many then
+    local live = {}
+    for _, one in ipairs(owner.tasks) do
+      if not ENDED[one:status()] then live[#live + 1] = one end
+    end
+    owner.tasks, owner.many = live, math.max(MANY, 2 * #live)
+  end
+  owner.tasks[#owner.tasks + 1] = handle
 end
 
 -- The tasks that a script starts, and those that they start, are its generation's.
@@ -54,7 +74,7 @@ local function watch_tasks()
   local function watched(...)
     local handle = spawn(...)
     local owner = task_native.context()[OWNER]
-    if owner then owner.tasks[handle] = true end
+    if owner then add_task(owner, handle) end
     return handle
   end
   task_native.spawn, task.spawn = watched, watched
@@ -67,10 +87,10 @@ local function begin()
   watch_tasks()
 end
 
-local function new_generation() return { tasks = setmetatable({}, { __mode = "k" }) } end
+local function new_generation() return { tasks = {}, many = MANY } end
 
 local function retire(old)
-  for handle in pairs(old.tasks) do handle:cancel() end
+  for _, handle in ipairs(old.tasks) do handle:cancel() end
   collectgarbage()
 end
 

@@ -227,7 +227,7 @@ local PAGE = template.compile([=[
   <h2>Source</h2>
   <div class="card">
     <div class="where">{{ source.path }}:{{ source.line }}</div>
-    <pre>{% for i, text in ipairs(source.lines) do local n = source.first + i - 1 %}<span data-n="{{ n }}"{- n == source.line and ' class="bad" aria-current="true"' or "" -}>{{ text }}
+    <pre>{% for i, text in ipairs(source.lines) do %}<span {- attributes(i) -}>{{ text }}
 </span>{% end %}</pre>
   </div>
 </section>
@@ -275,9 +275,14 @@ local function html(report, req)
       if not open and frame.locals and frame.locals[1] then open = frame end
     end
   end
+  local source = source_of(report)
+  local function attributes(i) -- of a line
+    local n = source.first + i - 1
+    return ('data-n="%d"%s'):format(n, n == source.line and ' class="bad" aria-current="true"' or "")
+  end
   return PAGE {
     title = "Error: " .. report.message:match "^[^\n]*", message = report.message, request = req.method .. " " .. target_of(req),
-    source = source_of(report), stacks = report.stacks, open = open, framed = has_frames(report), groups = request_of(req), body = body_of(req),
+    source = source, attributes = attributes, stacks = report.stacks, open = open, framed = has_frames(report), groups = request_of(req), body = body_of(req),
   }
 end
 
