@@ -125,7 +125,12 @@ static int push_wait(lua_State *L, gl_op *op) {
 
 static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join};
 
-static spawned *check_handle(lua_State *L) { return *(spawned **)luaL_checkudata(L, 1, HANDLE); }
+/* A handle that was collected can still be found: by a finalizer, and as the key of a weak table. */
+static spawned *check_handle(lua_State *L) {
+  spawned *s = *(spawned **)luaL_checkudata(L, 1, HANDLE);
+  if (!s) luaL_argerror(L, 1, "the handle of the task was collected");
+  return s;
+}
 
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
