@@ -442,6 +442,18 @@ return app
   end)
 end)
 
+describe("the README", function()
+  it("tests an app with busted as it says", function()
+    local root = arg[0]:match "^(.*)/tests/[^/]*$" or "."
+    local text = fs.read(root .. "/README.md")
+    local files = {}
+    for name, code in text:gmatch "```lua\n%-%- ([%w_]+%.lua)\n(.-)```" do files[name] = code end
+    local out, err, code = sh('$lua "$(command -v busted)" menu_spec.lua', files)
+    assert.matches("1 success / 0 failures / 0 errors", out)
+    assert.same({ "", 0 }, { err, code })
+  end)
+end)
+
 describe("a value in a report", function()
   it("is short, and asks nobody", function()
     local function never() error "asked" end
@@ -452,7 +464,10 @@ describe("a value in a report", function()
     assert.matches('^"x+"%.%.%. %(1000 bytes%)$', capture.show(("x"):rep(1000)))
     assert.is_true(utf8.len(capture.show(("ä"):rep(1000))) ~= nil)
     assert.equal("{ 1, 2, 3, 4, 5, 6, 7, 8, ... }", capture.show { 1, 2, 3, 4, 5, 6, 7, 8, 9 })
-    assert.equal("{ { {...} } }", capture.show { { { 1 } } })
+    assert.equal("{ { { {...} } } }", capture.show { { { { 1 } } } })
+    local many = {}
+    for i = 1, 8 do many[i] = { ("x"):rep(150), ("y"):rep(150), ("z"):rep(150) } end
+    assert.is_true(#capture.show { many, many, many } < 2000)
     assert.equal("{ [1.5] = true }", capture.show { [1.5] = true })
     assert.equal("{ Password = (hidden) }", capture.show { Password = "x" })
     assert.matches("^file_handle: 0x", (capture.show(io.stdout):gsub("^FILE%*", "file_handle")))

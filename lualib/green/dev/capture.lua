@@ -3,7 +3,8 @@
 -- become text at once, by rules that call nothing of the script's: bounded, and without metamethods.
 local MAX_STRING = 200
 local MAX_ENTRIES = 8
-local MAX_DEPTH = 2
+local MAX_DEPTH = 3
+local MAX_TABLE = 400 -- bytes after which no entry is added
 local FIRST, LAST = 12, 12 -- frames shown of a deep stack
 local MAX_LOCALS = 40
 local KEPT = 64 -- stacks of coroutines and tasks that failed lately
@@ -47,26 +48,35 @@ local function show_key(key)
   return "[" .. show(key, MAX_DEPTH) .. "]"
 end
 
+-- The entries as texts, those of the list first.
+local function entries_of(value, depth)
+  local out, listed, size = {}, 0, 0
+  local function add(text)
+    if #out >= MAX_ENTRIES or size > MAX_TABLE then
+      out[#out + 1] = "..."
+      return false
+    end
+    out[#out + 1], size = text, size + #text
+    return true
+  end
+  for i = 1, math.min(rawlen(value), MAX_ENTRIES) do
+    if not add(show(rawget(value, i), depth + 1)) then return out end
+    listed = i
+  end
+  for key, entry in next, value do
+    local is_listed = math.type(key) == "integer" and key >= 1 and key <= listed
+    if not is_listed and not add(show_key(key) .. " = " .. (M.is_secret(key) and HIDDEN or show(entry, depth + 1))) then break end
+  end
+  return out
+end
+
 local function show_table(value, depth)
   local meta = debug.getmetatable(value)
   local name = type(meta) == "table" and rawget(meta, "__name")
   local head = type(name) == "string" and name .. " " or ""
   if next(value) == nil then return head .. "{}" end
   if depth >= MAX_DEPTH then return head .. "{...}" end
-  local out, listed = {}, 0
-  for i = 1, math.min(rawlen(value), MAX_ENTRIES) do
-    out[i], listed = show(rawget(value, i), depth + 1), i
-  end
-  for key, entry in next, value do
-    if not (math.type(key) == "integer" and key >= 1 and key <= listed) then
-      if #out >= MAX_ENTRIES then
-        out[#out + 1] = "..."
-        break
-      end
-      out[#out + 1] = show_key(key) .. " = " .. (M.is_secret(key) and HIDDEN or show(entry, depth + 1))
-    end
-  end
-  return head .. "{ " .. table.concat(out, ", ") .. " }"
+  return head .. "{ " .. table.concat(entries_of(value, depth), ", ") .. " }"
 end
 
 function show(value, depth)

@@ -189,6 +189,7 @@ local PAGE = template.compile([=[
   header { border-left: 4px solid var(--bad); padding-left: 1rem; }
   header p { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
   h1 { margin: .25rem 0 0; font-size: 1.4rem; line-height: 1.35; white-space: pre-wrap; overflow-wrap: anywhere; color: var(--bad); }
+  h1 + p { margin-top: .35rem; }
   h2 { margin: 2.25rem 0 .6rem; font-size: 1rem; }
   pre, code, dl, .note, .where { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .86rem; }
   .card { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
@@ -200,7 +201,7 @@ local PAGE = template.compile([=[
   pre .bad { background: var(--mark); box-shadow: inset 3px 0 var(--bad); }
   ol { list-style: none; margin: 0; padding: 0; }
   li + li { border-top: 1px solid var(--line); }
-  li > div, summary { padding: .5rem 1rem; overflow-wrap: anywhere; }
+  li > div, summary { padding: .5rem 1rem; font-size: .92rem; overflow-wrap: anywhere; }
   summary { cursor: pointer; }
   summary:focus-visible { outline: 2px solid var(--name); outline-offset: -2px; }
   .plain { color: var(--soft); }
@@ -221,6 +222,7 @@ local PAGE = template.compile([=[
 <header>
   <p>{{ request }}</p>
   <h1>{{ message }}</h1>
+  {% if positions ~= "" then %}<p class="where">{{ positions }}</p>{% end %}
 </header>
 {% if source then %}
 <section id="source">
@@ -241,10 +243,10 @@ local PAGE = template.compile([=[
       {% if frame.skipped then %}
   <li class="plain"><div>... {{ frame.skipped }} levels ...</div></li>
       {% elseif frame.locals[1] then %}
-  <li><details{- frame == open and " open" or "" -}><summary><span class="where">{{ frame.where }}</span> in {{ frame.place }}</summary>
+  <li><details{- frame == open and " open" or "" -}><summary><span class="where">{{ frame.where }}</span> in {{ place(frame) }}</summary>
     <dl>{% for _, variable in ipairs(frame.locals) do %}<dt>{{ variable.name }}</dt><dd>{{ variable.value }}</dd>{% end %}</dl></details></li>
       {% else %}
-  <li{- frame.plain and ' class="plain"' or "" -}><div><span class="where">{{ frame.where }}</span> in {{ frame.place }}</div></li>
+  <li{- frame.plain and ' class="plain"' or "" -}><div><span class="where">{{ frame.where }}</span> in {{ place(frame) }}</div></li>
       {% end %}
       {% if frame.tail then %}<li class="note">tail calls</li>{% end %}
     {% end %}
@@ -268,6 +270,20 @@ local PAGE = template.compile([=[
 </html>
 ]=], "greenlua --dev")
 
+-- "a.lua:3: b.lua:5: no tea" -> "no tea", "a.lua:3: b.lua:5:"
+local function split_positions(message)
+  local at = 1
+  while true do
+    local _, stop = message:find("^[^\n:]+:%d+: ", at)
+    if not stop or stop == #message then break end
+    at = stop + 1
+  end
+  return message:sub(at), message:sub(1, math.max(0, at - 2))
+end
+
+-- "function <app.lua:7>" says the file again.
+local function short_place(frame) return (frame.place:gsub("<.*:(%d+)>$", "at line %1")) end
+
 local function html(report, req)
   local open
   for _, stack in ipairs(report.stacks) do
@@ -280,8 +296,9 @@ local function html(report, req)
     local n = source.first + i - 1
     return ('data-n="%d"%s'):format(n, n == source.line and ' class="bad" aria-current="true"' or "")
   end
+  local message, positions = split_positions(report.message)
   return PAGE {
-    title = "Error: " .. report.message:match "^[^\n]*", message = report.message, request = req.method .. " " .. target_of(req),
+    title = "Error: " .. message:match "^[^\n]*", message = message, positions = positions, place = short_place, request = req.method .. " " .. target_of(req),
     source = source, attributes = attributes, stacks = report.stacks, open = open, framed = has_frames(report), groups = request_of(req), body = body_of(req),
   }
 end
