@@ -160,6 +160,49 @@ describe("--dev", function()
     assert.matches("\r\n\r\nold body$", read_all(slow))
   end)
 
+  it("keeps the tasks of the old script while its requests need them", function()
+    local text = [[
+      local task = require "green.task"
+      local questions = task.channel(1)
+      task.spawn(function()
+        while true do
+          local reply = questions:receive()
+          reply:send "%s"
+        end
+      end)
+      local function ask()
+        local reply = task.channel(1)
+        questions:send(reply)
+        return reply:receive()
+      end
+      return function(req)
+        if req.path == "/stream" then
+          return require "green.response".stream(function(out)
+            out:write "begun "
+            while not io.open "%s" do task.sleep(0.01) end
+            out:write(ask())
+          end)
+        end
+        if req.method == "POST" then io.stderr:write "begun\n" req:body() end
+        return ask()
+      end]]
+    edit("app.lua", text:format("old", path "go"))
+    local app <close> = start()
+    local slow <close> = net.connect(app.address, { timeout = LIMIT })
+    slow:write "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+    said(app, "begun")
+    local stream = http.get(app.url .. "/stream", { stream = true, timeout = LIMIT })
+    local chunks, source = stream:chunks()
+    assert.equal("begun ", chunks(source))
+    edit("app.lua", text:format("new", path "go"))
+    assert.equal("new", body(app))
+    slow:write "body"
+    assert.matches("\r\n\r\nold$", read_all(slow))
+    edit("go", "")
+    assert.equal("old", chunks(source))
+    assert.is_nil(chunks(source))
+  end)
+
   it("ends the tasks that the old script had started", function()
     local text = [[
       local task = require "green.task"
@@ -367,6 +410,16 @@ return app
       assert.equal("<body>page</BODY>\n", http.post(app.url .. "/page").body)
       assert.equal("<body>page</BODY>\n", get(app, "/page", { ["sec-fetch-dest"] = "empty" }).body)
       assert.matches("EventSource", body(app, "/.greenlua/dev.js?1"))
+    end)
+
+    it("into answers that are made once and given often", function()
+      edit("app.lua", "local r = require 'green.response' local page, list = r.html 'page', r.json { 1 } "
+        .. "return function(req) return req.path == '/json' and list or page end")
+      local app <close> = start()
+      for _ = 1, 3 do
+        assert.matches("^page" .. SCRIPT .. "$", body(app))
+        assert.equal("[1]", body(app, "/json"))
+      end
     end)
 
     it("but for those whose policy forbids it", function()

@@ -4,8 +4,8 @@
 -- flight go on with the functions they have. If it cannot be loaded, what was there goes on serving, and the error is
 -- shown on stderr and in the browser.
 --
--- With the old app go the tasks its script had started (they are cancelled) and, with the collector, what only it held: pools,
--- sockets. Globals, and what green.* itself keeps, stay.
+-- When the last request of the old app has ended the tasks its script had started are cancelled, and what only it held (pools,
+-- sockets) goes with the collector. Globals, and what green.* itself keeps, stay.
 local capture = require "green.dev.capture"
 local files = require "green.dev.files"
 local json = require "green.json"
@@ -23,7 +23,7 @@ local OWNER = "green.dev" -- in a task's context: whose it is
 local M = {}
 local path, arguments -- of the script
 local addresses = {}
-local generation -- what serves: { app =, tasks = }
+local generation -- what serves: { app =, tasks =, busy = requests in flight, retired = }
 local modules = {} -- name -> true: those that came from files
 local pending = {} -- path -> kind: changed, and not taken over yet
 local problem -- why not: text
@@ -59,11 +59,11 @@ local ENDED = { done = true, failed = true, cancelled = true }
 
 local function add_task(owner, handle)
   if #owner.tasks >= owner.many then
-    local live = {}
+    local kept = {}
     for _, one in ipairs(owner.tasks) do
-      if not ENDED[one:status()] then live[#live + 1] = one end
+      if not ENDED[one:status()] then kept[#kept + 1] = one end
     end
-    owner.tasks, owner.many = live, math.max(MANY, 2 * #live)
+    owner.tasks, owner.many = kept, math.max(MANY, 2 * #kept)
   end
   owner.tasks[#owner.tasks + 1] = handle
 end
@@ -87,11 +87,30 @@ local function begin()
   watch_tasks()
 end
 
-local function new_generation() return { tasks = {}, many = MANY } end
+local function new_generation() return { tasks = {}, many = MANY, busy = 0 } end
 
-local function retire(old)
+local function dismiss(old)
+  if old.busy > 0 then return end
   for _, handle in ipairs(old.tasks) do handle:cancel() end
+  old.tasks = {}
   collectgarbage()
+end
+
+-- The requests it is busy with may need its tasks.
+local function retire(old)
+  old.retired = true
+  dismiss(old)
+end
+
+-- Closed when the request, or its stream, has ended. A stream begins right after its handler ended: `dismiss` comes later.
+local function busy(owner)
+  owner.busy = owner.busy + 1
+  return setmetatable({}, {
+    __close = function()
+      owner.busy = owner.busy - 1
+      if owner.retired and owner.busy == 0 then task.spawn(dismiss, owner) end
+    end,
+  })
 end
 
 local function run_script(owner)
@@ -220,20 +239,37 @@ local state = {
 
 -- ---- answering ----
 
+-- The script may answer with the same one again and again.
+local function copy(res)
+  local own = setmetatable({}, native.response)
+  for name, value in pairs(res) do own[name] = value end
+  own.headers = {}
+  for name, value in pairs(res.headers or {}) do own.headers[name] = value end
+  return own
+end
+
 -- As the server would, but where an error is still seen.
 local function complete(answer, req)
   while getmetatable(answer) == native.response and answer.settle do answer = answer:settle(req) end
   local kind = type(answer)
-  if kind == "table" and getmetatable(answer) ~= native.response then answer, kind = response.json(answer), "table" end
+  if kind == "table" then answer = getmetatable(answer) == native.response and copy(answer) or response.json(answer) end
   if kind ~= "table" and kind ~= "string" and kind ~= "nil" then
     error(("a handler must return a string, a table, a response or nothing, not a %s"):format(kind), 0)
   end
   if kind == "table" and answer.json ~= nil and not answer.stream then
-    answer.headers = answer.headers or {}
     answer.headers["content-type"] = answer.headers["content-type"] or "application/json"
     answer.body, answer.json = json.encode(answer.json), nil
   end
   return answer
+end
+
+local function guard_stream(res, owner)
+  local stream = getmetatable(res) == native.response and res.stream
+  if not stream then return end
+  res.stream = function(out)
+    local _ <close> = busy(owner)
+    return stream(out)
+  end
 end
 
 local function run(app, req)
@@ -260,9 +296,11 @@ function M.answer(req)
   local own = live.answer(req, state)
   if own then return own end
   bring_up_to_date()
-  local stamp = state.stamp()
-  local ok, answer = xpcall(run, capture.handler(run), generation.app, req)
+  local stamp, owner = state.stamp(), generation
+  local _ <close> = busy(owner)
+  local ok, answer = xpcall(run, capture.handler(run), owner.app, req)
   if not ok then answer = failed(answer, req) end
+  guard_stream(answer, owner)
   return live.inject(answer, req, stamp)
 end
 

@@ -12,6 +12,8 @@ local KEPT = 64 -- stacks of coroutines and tasks that failed lately
 local SECRET = { "passw", "secret", "token", "authorization", "cookie", "api_?key" }
 local HIDDEN = "(hidden)"
 
+local OWN = { _ENV = true, __out = true, __escape = true, __raw = true } -- of request scripts and templates
+
 local M = {}
 
 function M.is_secret(name)
@@ -105,7 +107,7 @@ local function locals_of(info, get)
   for i = 1, MAX_LOCALS do
     local name, value = get(i)
     if not name then break end
-    if name:sub(1, 1) ~= "(" then add(name, value) end
+    if name:sub(1, 1) ~= "(" and not OWN[name] then add(name, value) end
   end
   for i = 1, info.isvararg and MAX_ENTRIES or 0 do
     local name, value = get(-i)

@@ -128,6 +128,8 @@ end
 local function body_of(req)
   local ok, body = pcall(task.deadline, BODY_WAIT, req.body, req)
   if not ok or body == "" then return nil end
+  local kind = (req:header "content-type" or ""):lower()
+  if kind:find "^%s*multipart/" then return ("%d bytes of parts"):format(#body) end
   if not utf8.len(body) or body:find "[%z\1-\8\14-\31]" then return ("%d bytes that are no text"):format(#body) end
   body = body:gsub("(%f[%w_][%w_%-]*)(%s*[\"']?%s*[=:]%s*[\"']?)([^&\"'\n]*)", function(name, between, _)
     if capture.is_secret(name) then return name .. between .. "(hidden)" end
