@@ -249,6 +249,17 @@ describe("--dev", function()
     end)
   end)
 
+  it("warns when others can connect", function()
+    if not os.execute "unshare -rn true 2> /dev/null" then return pending "no network of its own to listen in" end
+    local command = "export lua; unshare -rn sh -c 'ip link set lo up; exec $lua --dev --listen %s app.lua' & pid=$!;"
+      .. " while ! grep -q serving .err && kill -0 $pid; do sleep 0.01; done; kill $pid; wait $pid"
+    local files = { ["app.lua"] = "return print" }
+    local _, err = sh(command:format "0.0.0.0:8080", files)
+    assert.matches("^greenlua: warning: %-%-dev shows source code and variables to everybody who reaches 0.0.0.0:8080\n", err)
+    _, err = sh(command:format "127.0.0.1:8080 --listen [::1]:8080 --listen unix:a.sock", files)
+    assert.matches("^greenlua: serving app.lua on http://127.0.0.1:8080\n", err)
+  end)
+
   it("fails as ever when the first load does", function()
     local _, err, code = sh("$lua --dev app.lua", { ["app.lua"] = "local x\nerror 'oops'" })
     assert.matches("^greenlua: app.lua:2: oops\nstack traceback:\n", err)
