@@ -35,6 +35,7 @@
 #include "sys/scope.h"
 #include "sys/semaphore.h"
 #include "sys/task.h"
+#include "sys/terminal.h"
 #include "sys/timer.h"
 #include "sys/warn.h"
 
@@ -49,6 +50,7 @@ static const luaL_Reg c_modules[] = {
   {"green.net", gl_open_net},
   {"green.process.native", gl_open_process},
   {"green.reference.native", gl_open_reference},
+  {"green.repl.native", gl_open_terminal},
   {"green.signal", gl_open_signal},
   {"green.scope", gl_open_scope},
   {"green.semaphore", gl_open_semaphore},

@@ -170,7 +170,7 @@ static int load_serve(lua_State *L, script *s) {
   s->step++;
   if (s->ran && lua_gettop(L) >= 2 && can_serve(L, 2) && !o->interactive) {
     lua_settop(L, 2);
-    load_embedded(L, "return require 'green.serve'(...)");
+    load_embedded(L, "return require 'green.serve'.run(...)");
     lua_insert(L, 2);
     push_serve_options(L, o);
     s->served = true;
@@ -195,11 +195,24 @@ static int load_repl(lua_State *L, script *s) {
   bool given = o->script < o->argc;
   if (!o->interactive && (given || s->ran || o->chunks || o->version)) return NOTHING;
   if (!o->version) gl_options_version();
-  lua_settop(L, 1);
-  int status = load_embedded(L, "return require 'green.repl'(...)");
+  bool piped = !isatty(STDIN_FILENO), serves = s->ran && lua_gettop(L) >= 2 && can_serve(L, 2);
+  lua_settop(L, serves ? 2 : 1);
+  push_serve_options(L, o); /* handler [app] options */
+  if (serves) {
+    lua_insert(L, 2);
+    lua_setfield(L, 2, "app");
+  }
   lua_pushcfunction(L, message_handler);
+  lua_setfield(L, 2, "handler");
   lua_pushcfunction(L, interruptible);
-  lua_pushboolean(L, !isatty(STDIN_FILENO));
+  lua_setfield(L, 2, "interruptible");
+  lua_pushboolean(L, piped);
+  lua_setfield(L, 2, "piped");
+  lua_pushboolean(L, o->noenv);
+  lua_setfield(L, 2, "noenv");
+  s->served = serves || !piped; /* who leaves a prompt leaves its tasks */
+  int status = load_embedded(L, "return require 'green.repl'(...)");
+  lua_insert(L, 2);
   return status;
 }
 

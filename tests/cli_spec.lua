@@ -517,7 +517,7 @@ describe("the REPL", function()
   end)
 
   it("is what a terminal without a script gets", function()
-    local out = sh "printf '6 * 7\\nos.exit(3)\\n' | script -qec $lua /dev/null; echo exit $?"
+    local out = sh "printf '6 * 7\\nos.exit(3)\\n' | TERM=dumb script -qec $lua /dev/null; echo exit $?"
     assert.matches("> 42\r?\n", out)
     assert.matches("exit 3\n$", out)
   end)

@@ -85,6 +85,7 @@ struct gl_host {
   uint64_t steps;       /* how often a task was resumed: the watchdog's sign of life */
   struct gl_watchdog *watchdog; /* NULL = nothing is preempted (core/preempt.h) */
   struct gl_interrupter *interrupter; /* NULL = SIGINT was never ours (core/interrupt.h) */
+  struct gl_screen *screen; /* NULL = nobody edits a prompt (core/screen.h) */
   struct gl_inspector *inspector; /* NULL = SIGUSR1 is not ours (core/inspect.h) */
   bool awaiting;        /* an await is on its way down through lua_yieldk */
   bool stop;            /* gl_host_stop was called */

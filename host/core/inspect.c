@@ -11,6 +11,7 @@
 #include "core/host.h"
 #include "core/op.h"
 #include "core/preempt.h"
+#include "core/screen.h"
 #include "core/task.h"
 
 #define DESCRIPTION 300 /* bytes of what a task waits for */
@@ -192,6 +193,7 @@ void gl_inspect_stop(gl_host *h) {
 void gl_inspect_print(const gl_host *h) {
   char line[LUA_IDSIZE + 16], what[DESCRIPTION];
   uint64_t now = uv_now(&h->loop);
+  gl_screen_leave(h, true);
   fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
   for (const gl_task *t = h->live; t; t = t->next_live) {
     find_line(t->co, line, sizeof line);

@@ -39,7 +39,13 @@ static void on_sigint(int signo) {
 
 static void on_came(uv_async_t *came) {
   struct gl_interrupter *i = came->data;
-  if (i->task) gl_task_interrupt(i->task);
+  if (!i->task) return;
+  if (!i->task->line) {
+    gl_task_interrupt(i->task);
+    return;
+  }
+  gl_task_interrupt_line(i->task->host, i->task->line);
+  if (is_ours()) set_handler(on_sigint); /* a prompt outlives the lines that do not listen */
 }
 
 static struct gl_interrupter *interrupter_new(gl_host *h) {

@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
+#include "core/screen.h"
 #include "core/scope.h"
 #include "core/stack.h"
 #include "core/trace.h"
@@ -145,7 +146,10 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
     }
     return NULL;
   }
-  if (h->task) t->deadline = gl_scope_deadline(h->task);
+  if (h->task) {
+    t->deadline = gl_scope_deadline(h->task);
+    t->line = h->task->line;
+  }
   lua_xmove(L, t->co, nargs + 1);
   t->nargs = nargs;
   t->refs++;
@@ -288,6 +292,15 @@ void gl_task_interrupt(gl_task *t) {
   if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_INTERRUPTED) gl_op_detach(t->op, GL_INTERRUPTED);
 }
 
+void gl_task_interrupt_line(gl_host *h, uint64_t line) {
+  for (gl_task *t = h->live; t; t = t->next_live) {
+    if (t->line != line || t->state == GL_TASK_ENDED) continue;
+    if (t->id != line || t->asked_to_stop) gl_task_cancel(t);
+    else gl_task_interrupt(t);
+    t->asked_to_stop = true;
+  }
+}
+
 void gl_task_limit_cpu(gl_task *t, double seconds) { t->max_preempted = t->preempted + (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1; }
 
 /* ---- what a failure says ---- */
@@ -314,6 +327,7 @@ static int log_error(lua_State *L) {
   lua_pushfstring(L, "greenlua: %s: %s\n", what, lua_tostring(L, -1));
   size_t len;
   const char *text = lua_tolstring(L, -1, &len);
+  gl_screen_leave(t->host, true);
   fwrite(text, 1, len, stderr);
   return 0;
 }

@@ -46,6 +46,7 @@ struct gl_task {
   int context_ref;        /* registry: its context values, or LUA_NOREF */
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
   uint64_t id;            /* serial number, never used twice */
+  uint64_t line;          /* id of the task that runs the line of a prompt it comes from, inherited; 0 = none */
   int co_ref;             /* registry reference of co */
   uint32_t born;          /* loop time, ms, the low bits */
   union {
@@ -60,6 +61,7 @@ struct gl_task {
   uint8_t asked_when;     /* which while that was */
   bool cancelled : 1;     /* sticky: each further await raises */
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
+  bool asked_to_stop : 1; /* by gl_task_interrupt_line */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
   bool keeps : 1;         /* a value, should it fail: gl_task_keep */
@@ -79,6 +81,10 @@ void gl_task_cancel(gl_task *t);
 
 /* Raise "interrupted!" in it, once: where it waits, or will wait, or at the end of its slice. Calls no Lua. */
 void gl_task_interrupt(gl_task *t);
+
+/* Ctrl-C for the line of a prompt: interrupts the task with this id and cancels all that come from it; asked again, it is
+ * cancelled as well. Calls no Lua. */
+void gl_task_interrupt_line(gl_host *h, uint64_t line);
 
 /* It may use so many seconds of CPU more, counted in slices it did not make way by itself; then it is raised at. */
 void gl_task_limit_cpu(gl_task *t, double seconds);

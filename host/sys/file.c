@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/check.h"
+#include "core/screen.h"
 
 #define LIMIT 65536           /* of `out` */
 #define FIRST 4096            /* the first read: most files are small */
@@ -195,6 +196,7 @@ void gl_file_rewind(gl_file *f) {
 ssize_t gl_file_drain(gl_file *f) {
   gl_descriptor_look(&f->d);
   gl_file_rewind(f);
+  if (f->d.terminal && f->out.len) gl_screen_leave(f->host, gl_buf_at(&f->out)[f->out.len - 1] == '\n');
   while (f->out.len) {
     ssize_t n = gl_descriptor_write(&f->d, gl_buf_at(&f->out), f->out.len);
     if (n == GL_WAIT_READY || n == GL_WAIT_POOL) return n;
@@ -430,6 +432,7 @@ int gl_file_flush_now(gl_file *f) {
   gl_file_rewind(f);
   int err = f->error;
   f->error = 0;
+  if (f->d.terminal && f->out.len) gl_screen_leave(f->host, gl_buf_at(&f->out)[f->out.len - 1] == '\n');
   while (f->out.len) {
     ssize_t n = gl_descriptor_write_now(&f->d, gl_buf_at(&f->out), f->out.len);
     wrote(f, &f->out, n > 0 ? (size_t)n : f->out.len);

@@ -48,10 +48,10 @@ local function listen(value, address, dev)
   return native.listen(address, value)
 end
 
-local function listen_all(value, addresses, dev)
+local function listen_all(open, addresses)
   local servers = {}
   for i, address in ipairs(addresses) do
-    local ok, server = pcall(listen, value, address, dev)
+    local ok, server = pcall(open, address)
     if not ok then
       say("cannot listen on %s: %s", address, reason(server, address))
       close_all(servers, 0)
@@ -72,15 +72,30 @@ local function exit_on_second_signal()
   os.exit(128 + NUMBER[name])
 end
 
-return function(value, options)
+local M = {}
+
+--- Opens options.listen by open(address) -> server and says so: the servers; or nil, and it was said why.
+function M.start(open, options)
   local addresses = #options.listen > 0 and options.listen or { DEFAULT }
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
-  local dev = options.dev and require "green.dev"
-  local servers = listen_all(value, addresses, dev)
-  if not servers then return 1 end
-  local stop = task.spawn(signal.wait, "INT", "TERM")
-  task.sleep(0) -- it waits: whoever reads that we serve may stop us
+  local servers = listen_all(open, addresses)
+  if not servers then return nil end
+  task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us
   for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
+  return servers
+end
+
+M.stop = close_all
+
+--- Serves what a script returned until a signal says stop: the exit code.
+function M.run(value, options)
+  local stop = task.spawn(signal.wait, "INT", "TERM")
+  local dev = options.dev and require "green.dev"
+  local servers = M.start(function(address) return listen(value, address, dev) end, options)
+  if not servers then
+    stop:cancel()
+    return 1
+  end
   local name = stop:join()
   say("stopping (SIG%s)", name)
   if dev then dev.stop() end
@@ -89,3 +104,5 @@ return function(value, options)
   impatient:cancel()
   return 0
 end
+
+return M

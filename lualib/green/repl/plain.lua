@@ -46,7 +46,7 @@ end
 
 -- What lies below the chunk in a traceback is this file, which nobody asked for.
 local function trim(message)
-  return (message:gsub("\n\t%[C%]: in function 'xpcall'\n\tgreen:green/repl%.lua:.*", "\n\t[C]: in ?"))
+  return (message:gsub("\n\t%[C%]: in function 'xpcall'\n\tgreen:green/repl/plain%.lua:.*", "\n\t[C]: in ?"))
 end
 
 local function show(ok, ...)

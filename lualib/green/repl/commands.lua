@@ -1,0 +1,93 @@
+-- SPDX-License-Identifier: MIT
+-- Lines that begin with a dot, which no Lua does.
+local M = {}
+
+local list = {}
+
+local function command(name, argument, text, run)
+  list[#list + 1] = { name = name, argument = argument, text = text, run = run }
+end
+
+local KEYS = {
+  { "Tab", "complete globals, fields, methods, modules and files" },
+  { "Up, Down", "lines typed before; Ctrl-R searches them" },
+  { "Alt-Enter", "a new line; a statement that is not complete gets one by itself" },
+  { "Ctrl-C", "clear the line, or end what it runs and what that has started" },
+  { "Ctrl-D", "leave" },
+}
+
+command("help", nil, "show this", function(session)
+  local lines = {}
+  for _, one in ipairs(list) do
+    lines[#lines + 1] = ("  %-14s%s"):format(("." .. one.name .. (one.argument and " " .. one.argument or "")), one.text)
+  end
+  lines[#lines + 1] = ""
+  for _, key in ipairs(KEYS) do lines[#lines + 1] = ("  %-14s%s"):format(key[1], key[2]) end
+  lines[#lines + 1] = "\n_ is the last value; help() and help(http.get) show the reference."
+  session.write(table.concat(lines, "\n") .. "\n")
+end)
+
+local function seconds(value) return ("%.1f s"):format(value) end
+
+command("tasks", nil, "what every task is doing", function(session)
+  for _, one in ipairs(require("green.debug").tasks()) do
+    local what = one.waits and ("waits for %s, %s"):format(one.waits, seconds(one.waited)) or one.state
+    local where = one.line ~= "" and " at " .. one.line or ""
+    session.write(("  %-5d%8s  %s%s\n"):format(one.id, seconds(one.age), what, where))
+  end
+end)
+
+command("routes", nil, "the routes of the app that is served", function(session)
+  local app = session.served and session.served.app()
+  if not app then return session:complain "no app is served here: greenlua -i app.lua, or greenlua attach" end
+  if type(app) == "function" then return session.write "  one function answers every request\n" end
+  local rows = {}
+  for _, route in ipairs(app:routes()) do rows[#rows + 1] = ("  %-8s%s"):format(route.method, route.path) end
+  session.write(#rows > 0 and table.concat(rows, "\n") .. "\n" or "  none yet\n")
+end)
+
+command("load", "FILE", "run a file in this environment", function(session, path)
+  if path == "" then return session:complain ".load: which file?" end
+  session:load(path)
+end)
+
+command("reload", nil, "run the app's file again, for the next requests", function(session)
+  local reload = session.served and session.served.reload
+  if not reload then return session:complain "there is nothing to reload: that is for greenlua -i app.lua" end
+  if session:call(reload) then session.write "reloaded\n" end
+end)
+
+command("time", "EXPR", "how long it takes", function(session, text)
+  local fn, problem = require("green.repl.chunk").compile(session, text)
+  if not fn then return session:complain(problem) end
+  local results, took = session:call(fn)
+  if not results then return end
+  if results.n > 0 then session:call(session.show, session, results) end
+  local unit = took < 1e-3 and ("%.3g us"):format(took * 1e6) or took < 1 and ("%.3g ms"):format(took * 1e3) or ("%.3g s"):format(took)
+  session.write(session:dim(unit) .. "\n")
+end)
+
+command("quit", nil, "leave", function() return "quit" end)
+
+local function starts_with(text, prefix) return text:sub(1, #prefix) == prefix end
+
+--- ".re" -> { ".reload" }
+function M.matching(prefix)
+  local names = {}
+  for _, one in ipairs(list) do
+    if starts_with("." .. one.name, prefix) then names[#names + 1] = "." .. one.name end
+  end
+  return names
+end
+
+--- Runs a line that is a command; its unambiguous beginning will do. "quit" when the session is over.
+function M.run(session, text)
+  local name, argument = text:match "^%s*%.(%a+)%s*(.-)%s*$"
+  local names = M.matching("." .. name)
+  for _, one in ipairs(list) do
+    if one.name == name or (#names == 1 and names[1] == "." .. one.name) then return one.run(session, argument) end
+  end
+  session:complain(("no command '.%s'; .help lists them"):format(name))
+end
+
+return M
