@@ -34,6 +34,7 @@ static const option known[] = {
   {'W', NULL, NULL, 'W', "turn warnings on"},
   {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port or unix:/path instead of\n127.0.0.1:8080; may be given several times"},
   {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
+  {0, "console", "PATH", GL_OPT_CONSOLE, "let 'greenlua attach PATH' in, of the same user"},
   {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
   {0, "dev", NULL, GL_OPT_DEV, "reload what changed, show errors in the browser"},
   {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
@@ -43,6 +44,7 @@ static const option known[] = {
 enum { NKNOWN = sizeof known / sizeof *known };
 
 static const gl_subcommand commands[] = {
+  {"attach", "attach PATH", "a prompt inside the process started with --console PATH", "return require 'green.repl.attach'(...)"},
   {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)"},
 };
 
@@ -216,6 +218,7 @@ bool gl_options_parse(gl_options *o, int argc, char **argv) {
     switch (code) {
       case GL_OPT_BAD: return usage(o, argv[at]);
       case GL_OPT_LISTEN: o->listens++; break;
+      case GL_OPT_CONSOLE: o->console = value; break;
       case GL_OPT_GRACE:
         if (!parse_grace(o, value)) return false;
         break;

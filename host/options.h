@@ -25,6 +25,7 @@ typedef struct gl_options {
   int listens;      /* how many --listen there are */
   size_t max_memory; /* bytes; 0 = no limit */
   double grace;     /* seconds a server that stops lets its requests finish */
+  const char *console; /* --console; NULL = none */
   bool interactive; /* -i */
   bool chunks;      /* -e */
   bool version;     /* -v, -i or --version */
@@ -34,7 +35,7 @@ typedef struct gl_options {
 } gl_options;
 
 /* What gl_options_next returns beside the letter of a short option. */
-enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_VERSION, GL_OPT_HELP };
+enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* The option at argv[*at], stepping *at past it; its argument in *value. At GL_OPT_END *at is the index of
  * the script (or argc), at GL_OPT_BAD that of what is wrong. */

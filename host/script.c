@@ -145,7 +145,7 @@ static bool can_serve(lua_State *L, int idx) {
   return app;
 }
 
-/* { listen = {...}, grace = seconds, name = "app.lua", dev = true or false } */
+/* { listen = {...}, grace = seconds, name = "app.lua", dev = true or false, console = path or nil, handler = of messages } */
 static void push_serve_options(lua_State *L, const gl_options *o) {
   const char *value = NULL;
   int code, at = 1, n = 0;
@@ -163,6 +163,10 @@ static void push_serve_options(lua_State *L, const gl_options *o) {
   lua_setfield(L, -2, "name");
   lua_pushboolean(L, o->dev && o->script < o->argc);
   lua_setfield(L, -2, "dev");
+  lua_pushstring(L, o->console);
+  lua_setfield(L, -2, "console");
+  lua_pushcfunction(L, message_handler);
+  lua_setfield(L, -2, "handler");
 }
 
 static int load_serve(lua_State *L, script *s) {
@@ -176,8 +180,9 @@ static int load_serve(lua_State *L, script *s) {
     s->served = true;
     return LUA_OK;
   }
-  if ((o->listens == 0 && !o->dev) || o->interactive) return NOTHING;
-  lua_pushfstring(L, "%s: nothing to serve: the script must return an app (green.app) or a function", o->dev ? "--dev" : "--listen");
+  if ((o->listens == 0 && !o->dev && !o->console) || o->interactive) return NOTHING;
+  const char *asked = o->dev ? "--dev" : o->listens ? "--listen" : "--console";
+  lua_pushfstring(L, "%s: nothing to serve: the script must return an app (green.app) or a function", asked);
   return LUA_ERRRUN;
 }
 
@@ -202,8 +207,6 @@ static int load_repl(lua_State *L, script *s) {
     lua_insert(L, 2);
     lua_setfield(L, 2, "app");
   }
-  lua_pushcfunction(L, message_handler);
-  lua_setfield(L, 2, "handler");
   lua_pushcfunction(L, interruptible);
   lua_setfield(L, 2, "interruptible");
   lua_pushboolean(L, piped);

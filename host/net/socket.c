@@ -230,6 +230,18 @@ static int sock_gc(lua_State *L) {
   return 0;
 }
 
+/* socket:user() -> id of the user whose process is on the other side of a unix socket, or nil */
+static int sock_user(lua_State *L) {
+  const gl_socket *s = gl_socket_check(L);
+  struct ucred who;
+  socklen_t len = sizeof who;
+  uv_os_fd_t fd;
+  if (s->closed || !s->stream || s->stream->uv.handle.type != UV_NAMED_PIPE) return 0;
+  if (uv_fileno(&s->stream->uv.handle, &fd) != 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0) return 0;
+  lua_pushinteger(L, (lua_Integer)who.uid);
+  return 1;
+}
+
 /* socket:peer() -> address of the other side, or nil */
 static int sock_peer(lua_State *L) {
   gl_socket *s = gl_socket_check(L);
@@ -246,7 +258,7 @@ static int sock_peer(lua_State *L) {
 void gl_socket_open(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"read", sock_read},   {"write", sock_write}, {"shutdown", sock_shutdown},        {"close", sock_close},
-    {"peer", sock_peer},   {"tls", gl_socket_tls}, {"start_tls", gl_socket_start_tls}, {NULL, NULL},
+    {"peer", sock_peer},   {"user", sock_user},   {"tls", gl_socket_tls}, {"start_tls", gl_socket_start_tls}, {NULL, NULL},
   };
   gl_class_new(L, SOCKET, methods, sock_gc, sock_close);
 }

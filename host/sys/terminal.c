@@ -295,12 +295,19 @@ static int interrupt_line(lua_State *L) {
   return 0;
 }
 
+/* pid() -> of this process */
+static int process_id(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 int gl_open_terminal(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"close", terminal_close}, {"hide", terminal_hide}, {"raw", terminal_raw}, {"read", terminal_read}, {"show", terminal_show},
     {"size", terminal_size}, {"suspend", terminal_suspend}, {"write", terminal_write}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-    {"begin_line", begin_line}, {"interrupt_line", interrupt_line}, {"open", terminal_open}, {NULL, NULL}};
+    {"begin_line", begin_line}, {"interrupt_line", interrupt_line}, {"open", terminal_open}, {"pid", process_id},
+    {NULL, NULL}};
   luaL_newmetatable(L, TERMINAL);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

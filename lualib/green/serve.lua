@@ -74,24 +74,39 @@ end
 
 local M = {}
 
---- Opens options.listen by open(address) -> server and says so: the servers; or nil, and it was said why.
-function M.start(open, options)
+--- Opens options.listen by open(address) -> server, and options.console, for `served` (green.repl.console), and says so: the
+--- servers; or nil, and it was said why.
+function M.start(open, options, served)
   local addresses = #options.listen > 0 and options.listen or { DEFAULT }
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
   local servers = listen_all(open, addresses)
   if not servers then return nil end
+  if options.console then
+    local opened, err = pcall(require("green.repl.console").start, options.console, served, options.handler)
+    if not opened then
+      say("cannot open the console %s: %s", options.console, reason(err, options.console))
+      close_all(servers, 0)
+      return nil
+    end
+    servers.close_console = err
+  end
   task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us
   for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
   return servers
 end
 
-M.stop = close_all
+function M.stop(servers, grace)
+  if servers.close_console then servers.close_console() end
+  close_all(servers, grace)
+end
 
 --- Serves what a script returned until a signal says stop: the exit code.
 function M.run(value, options)
   local stop = task.spawn(signal.wait, "INT", "TERM")
   local dev = options.dev and require "green.dev"
-  local servers = M.start(function(address) return listen(value, address, dev) end, options)
+  local servers = M.start(function(address) return listen(value, address, dev) end, options, {
+    name = options.name, app = function() return value end,
+  })
   if not servers then
     stop:cancel()
     return 1
@@ -100,7 +115,7 @@ function M.run(value, options)
   say("stopping (SIG%s)", name)
   if dev then dev.stop() end
   local impatient = task.spawn(exit_on_second_signal)
-  close_all(servers, options.grace)
+  M.stop(servers, options.grace)
   impatient:cancel()
   return 0
 end

@@ -19,7 +19,7 @@ for name in ([[
   green.dev.files green.dev.live green.dev.page green.mime green.multipart
   green.reference.index green.reference.parse green.reference.print green.reference.shell green.reference.stock
   green.reference.values green.repl green.repl.chunk green.repl.commands green.repl.complete
-  green.repl.console green.repl.editor green.repl.history green.repl.keys green.repl.names green.repl.picture green.repl.plain green.repl.pretty
+  green.repl.console green.repl.editor green.repl.frames green.repl.history green.repl.keys green.repl.names green.repl.picture green.repl.plain green.repl.pretty
   green.repl.attach green.repl.session green.repl.serving green.repl.terminal green.repl.tokens green.repl.width green.request green.scope green.script green.serve green.static green.timer
 ]]):gmatch "%S+" do INTERNAL[name] = true end
 

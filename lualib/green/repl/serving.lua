@@ -36,14 +36,14 @@ end
 --- Serves opts.app on opts.listen: { app() -> what is served, reload(), stop() }; or nil, and it was said why.
 function M.start(opts)
   local state = { app = opts.app }
-  local servers = serve.start(listener(state), opts)
+  local served = {
+    name = opts.name, app = function() return state.app end, reload = opts.name ~= "-" and reloader(state, opts) or nil,
+  }
+  local servers = serve.start(listener(state), opts, served)
   if not servers then return nil end
   state.address = servers[1]:address()
-  return {
-    app = function() return state.app end,
-    reload = opts.name ~= "-" and reloader(state, opts) or nil,
-    stop = function() serve.stop(servers, opts.grace) end,
-  }
+  function served.stop() serve.stop(servers, opts.grace) end
+  return served
 end
 
 return M

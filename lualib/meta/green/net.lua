@@ -167,6 +167,11 @@ function socket:close() end
 ---@return string?
 function socket:peer() end
 
+---The number of the user whose process was on the other side of a unix socket when it connected; nil of other sockets.
+---Does not wait.
+---@return integer?
+function socket:user() end
+
 ---@class green.net.start_tls : green.net.client_tls, green.net.server_tls
 ---@field server? boolean be the server: the options are those of net.listen, else those of net.connect
 

@@ -1,0 +1,141 @@
+-- SPDX-License-Identifier: MIT
+-- `greenlua attach PATH`: a prompt here for a process over there. Returns the exit code.
+local chunk = require "green.repl.chunk"
+local frames = require "green.repl.frames"
+local native = require "green.repl.native"
+local signal = require "green.signal"
+local task = require "green.task"
+
+local USAGE = [[
+usage: greenlua attach PATH
+A prompt inside the process that was started with --console PATH:
+  greenlua --console /tmp/app.sock app.lua
+  greenlua attach /tmp/app.sock]]
+
+local IMPATIENT = 3 -- how many Ctrl-C for one line mean this side of the connection
+
+local function complain(text)
+  io.stderr:write("greenlua: attach: ", text, "\n")
+  return 1
+end
+
+local Client = {}
+Client.__index = Client
+
+-- Output is written as it comes, also above a prompt; what answers something is for who asked.
+local function listen(client)
+  for kind, payload in client.wire.receive, client.wire do
+    if kind == "O" then
+      io.stdout:write(payload)
+      io.stdout:flush()
+    elseif kind == "D" or kind == "Q" then
+      client.lines:send(kind)
+    elseif kind == "C" then
+      client.completions:send(payload)
+    end
+  end
+end
+
+local function lost(client)
+  pcall(listen, client)
+  if client.leaving then return end
+  if client.terminal then client.terminal:close() end
+  io.stdout:flush()
+  io.stderr:write "greenlua: attach: the process has closed the connection\n"
+  os.exit(1)
+end
+
+local function pass_interrupts(client)
+  for _ = 1, IMPATIENT do
+    signal.wait "INT"
+    client.wire:send "I"
+  end
+  os.exit(130)
+end
+
+--- Runs a line over there: "quit" when it was the last.
+function Client:eval(text)
+  local columns = require("green.reference.native").columns() or 80
+  local interrupts = task.spawn(pass_interrupts, self)
+  task.sleep(0) -- it waits for the signal from here on
+  self.wire:send("L", string.pack(">I2B", columns, self.color and 1 or 0) .. text)
+  local kind = self.lines:receive()
+  interrupts:cancel()
+  return kind ~= "D" and "quit" or nil
+end
+
+local function names_of(payload)
+  local from, at = string.unpack(">I4", payload)
+  local list = {}
+  for name in payload:sub(at):gmatch "[^%z]+" do list[#list + 1] = name end
+  return from, list
+end
+
+function Client:complete(text)
+  self.wire:send("T", text)
+  return names_of((self.completions:receive(5)))
+end
+
+local function judge(text)
+  if text:find "^%s*%.%a" then return "complete" end
+  return (chunk.judge(text))
+end
+
+local function is_colourful()
+  local no = os.getenv "NO_COLOR"
+  return (no == nil or no == "") and os.getenv "TERM" ~= "dumb"
+end
+
+local function edit(client)
+  client.color = is_colourful()
+  require("green.repl.terminal").run(client.terminal, {
+    judge = judge,
+    eval = function(text) return client:eval(text) end,
+    complete = function(text) return client:complete(text) end,
+    prompts = function() return "> ", ">> " end,
+  }, { color = client.color, interruptible = function() end })
+end
+
+-- Lines from a pipe, or a terminal that knows nothing but lines: their output and nothing else.
+local function plain(client)
+  local text
+  for line in io.stdin:lines() do
+    text = text and text .. "\n" .. line or line
+    if judge(text) ~= "incomplete" then
+      if client:eval(text) == "quit" then return end
+      text = nil
+    end
+  end
+  if text then client:eval(text) end
+end
+
+local function run(path)
+  local ok, wire = pcall(frames.connect, path)
+  if not ok then return complain(("%s: %s"):format(path, tostring(wire):match "([^:]*)$":gsub("^ ", ""))) end
+  local kind, hello = wire:receive()
+  if kind ~= "H" then return complain(path .. ": the process does not let us in") end
+  local client = setmetatable({ wire = wire, lines = task.channel(1), completions = task.channel(1) }, Client)
+  client.terminal = os.getenv "TERM" ~= "dumb" and native.open() or nil
+  local listening = task.spawn(lost, client)
+  if client.terminal then
+    print(hello)
+    edit(client)
+  else
+    plain(client)
+  end
+  client.leaving = true
+  wire:close()
+  listening:cancel()
+  return 0
+end
+
+return function(...)
+  local path = ...
+  if path == "--help" then
+    print(USAGE)
+    return 0
+  end
+  if path and path:sub(1, 1) == "-" then return complain(("unrecognized option '%s'\n%s"):format(path, USAGE)) end
+  if select("#", ...) ~= 1 then return complain("one path expected\n" .. USAGE) end
+  return run(path)
+end
