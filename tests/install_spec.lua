@@ -118,7 +118,7 @@ describe("an installed greenlua", function()
     fs.mkdir(dir.path .. "/kitchen")
     for line, expected in pairs {
       ["greenlua --li"] = "--listen", ["greenlua -W --gr"] = "--grace", ["greenlua hel"] = "hello.lua",
-      ["greenlua do"] = "doc", ["greenlua doc http.ge"] = "http.get", ["greenlua -l green.f"] = "green.fs",
+      ["greenlua do"] = "doc", ["greenlua att"] = "attach", ["greenlua --con"] = "--console", ["greenlua doc http.ge"] = "http.get", ["greenlua -l green.f"] = "green.fs",
       ["greenlua -e x=1 hello.lua kit"] = "kitchen",
     } do
       assert.equal(expected, complete(line, dir.path), line)

@@ -7,19 +7,19 @@ _greenlua_names() { # a colon would split the word, and a dot does as well
 
 _greenlua() {
   local greenlua=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local options="-e -i -l -v -E -W --listen --grace --max-memory --dev --version --help" script= word i
+  local options="-e -i -l -v -E -W --listen --grace --console --max-memory --dev --version --help" script= word i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      -e | -l | --grace | --max-memory) ((i++)) ;;
+      -e | -l | --grace | --console | --max-memory) ((i++)) ;;
       --listen) # an address is several words to bash
         ((i++))
         while [[ ${COMP_WORDS[i + 1]-} == :* || ${COMP_WORDS[i]} == *: ]] && ((i + 1 < COMP_CWORD)); do ((i++)); done
         ;;
       --)
         script=${COMP_WORDS[i + 1]-}
-        [[ $script == doc ]] && script=./doc
+        [[ $script == doc || $script == attach ]] && script=./$script
         break
         ;;
       -*) ;;
@@ -35,12 +35,14 @@ _greenlua() {
     COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -l ]]; then
     COMPREPLY=($(compgen -W "$(_greenlua_names "$greenlua" | grep '^green\.')" -- "$current"))
+  elif [[ $previous == --console ]]; then
+    COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -e || $previous == --grace || $previous == --max-memory || $previous == --listen ]]; then
     :
   elif [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
   else
-    COMPREPLY=($(compgen -W doc -- "$current") $(compgen -f -X '!*.lua' -- "$current") $(compgen -d -- "$current"))
+    COMPREPLY=($(compgen -W "attach doc" -- "$current") $(compgen -f -X '!*.lua' -- "$current") $(compgen -d -- "$current"))
   fi
 }
 

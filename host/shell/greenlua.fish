@@ -6,7 +6,7 @@ function __greenlua_script --description "The script or command of the line, if 
     set -e words[1]
     while set -q words[1]
         switch $words[1]
-            case -e -l --listen --grace --max-memory
+            case -e -l --listen --grace --console --max-memory
                 set -e words[1]
             case '-*'
             case '*'
@@ -35,10 +35,12 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -s v -d "Show version
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s E -d "Ignore environment variables"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s W -d "Turn warnings on"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port or unix:/path"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l console -r -d "Let greenlua attach PATH in"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l max-memory -x -d "Bytes (or K, M, G) of memory to use at most"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l grace -x -d "Seconds for requests to finish in when stopped"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l dev -d "Reload what changed, show errors in the browser"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show version information, and nothing else"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a doc -d "Show the reference"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a attach -d "A prompt inside a process that serves"
 complete -c greenlua -n __greenlua_is_doc -f -a '--names --help (__greenlua_names)'

@@ -322,6 +322,9 @@ function M.listen(value, address)
   return server
 end
 
+-- The app as it is now.
+function M.app() return generation.app end
+
 -- No browser is to wait for news any more.
 function M.stop() stopping = true end
 

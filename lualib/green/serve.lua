@@ -105,7 +105,7 @@ function M.run(value, options)
   local stop = task.spawn(signal.wait, "INT", "TERM")
   local dev = options.dev and require "green.dev"
   local servers = M.start(function(address) return listen(value, address, dev) end, options, {
-    name = options.name, app = function() return value end,
+    name = options.name, app = function() return dev and dev.app() or value end,
   })
   if not servers then
     stop:cancel()

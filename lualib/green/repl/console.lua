@@ -115,7 +115,8 @@ end
 
 local function accept_all(listener, served, handler)
   local state = { open = 0 }
-  for socket in listener.accept, listener, math.huge do
+  while true do
+    local socket = listener:accept(math.huge)
     if is_ours(socket) and state.open < MOST then task.spawn(serve, state, socket, served, handler)
     else socket:close() end
   end
