@@ -169,6 +169,12 @@ function socket:peer() end
 
 ---The number of the user whose process was on the other side of a unix socket when it connected; nil of other sockets.
 ---Does not wait.
+---```lua
+---local dir <close> = require "green.fs".temp_dir()
+---local listener <close> = net.listen("unix:" .. dir.path .. "/socket")
+---local socket <close> = net.connect(listener:address())
+---print(math.type(socket:user())) --> integer
+---```
 ---@return integer?
 function socket:user() end
 
