@@ -31,7 +31,7 @@ describe("a prompt on a terminal", function()
     s:line "x + 1"
     s:until_ "> x + 1\n42\n>"
     s:line "_ * 2, 'a'"
-    s:until_ "\n84\t\"a\"\n>"
+    s:until_(function(text) return text:find '\n84 +"a"\n>$' end)
   end)
 
   it("lets a line wait, and shows the time of a slow one", function()
@@ -102,7 +102,7 @@ describe("a prompt on a terminal", function()
     s:shows "interrupted!"
     s:until_ "\n>"
     s:line "child:status(), other:status()"
-    s:until_ "\n\"cancelled\"\t\"waiting\"\n>"
+    s:until_(function(text) return text:find '\n"cancelled" +"waiting"\n>$' end)
   end)
 
   it("ends a loop with Ctrl-C, even one that catches", function()
@@ -160,7 +160,7 @@ describe("a prompt on a terminal", function()
   it("cuts a value of 10 MB, and says so", function()
     local s <close> = prompt()
     s:line "('x'):rep(10 * 2^20 // 1 | 0)"
-    s:shows "10485760 bytes; print it to see all"
+    s:until_(function(text) return text:gsub("\n", ""):find("10485760 bytes; print it to see all", 1, true) end)
     s:until_ "\n>"
     s:line "print(('y'):rep(10 * 2^20 // 1 | 0) .. 'z')"
     s:until_ "yz\n>"
@@ -168,8 +168,8 @@ describe("a prompt on a terminal", function()
 
   it("shows bytes that are not UTF-8, printed or typed", function()
     local s <close> = prompt()
-    s:line "'\\xff\\0ä'"
-    s:until_ "\n\"\\xFF\\x00ä\"\n>"
+    s:line "'\\xff\\x00ä'"
+    s:until_ "\n\"\\xFF\\0ä\"\n>"
     s:keys("-H", "22", "ff", "fe", "22")
     s:until_ "> \"\\xFF\\xFE\""
     s:keys "Enter"
@@ -187,7 +187,7 @@ describe("a prompt on a terminal", function()
 
   it("follows the size of the terminal", function()
     local s <close> = prompt { columns = 80 }
-    local text = "'" .. ("abcdefghi "):rep(10) .. "'"
+    local text = "'" .. ("abcdefghi-"):rep(10) .. "'"
     s:line "print 'before'"
     s:type(text)
     for _, columns in ipairs { 40, 100, 30, 80 } do
@@ -215,7 +215,7 @@ describe("a prompt on a terminal", function()
     end
     s:type "task.s"
     s:keys "Tab"
-    s:until_ "semaphore  sleep  spawn\n> task.s"
+    s:until_ "semaphore  shield     sleep      spawn\n> task.s"
   end)
 
   it("remembers lines between runs, and finds them again", function()

@@ -4,13 +4,18 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/task.h"
 
 struct gl_interrupter {
   uv_async_t came;
   gl_task *task; /* NULL = not armed */
+  atomic_bool line;     /* it runs a line of a prompt */
+  atomic_llong pending; /* second at which a SIGINT came that the loop did not look at yet; 0 = none */
 };
+
+#define STUCK 2 /* seconds without a turn of the loop after which Ctrl-C at a prompt ends the process, too */
 
 /* For the handler, which may run on any thread: SIGINT is the whole process's. */
 static _Atomic(struct gl_interrupter *) armed;
@@ -29,23 +34,31 @@ static bool is_ours(void) {
   return now.sa_handler == on_sigint || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
 }
 
+/* At a prompt whoever is impatient gets no other answer, unless the loop itself is stuck. */
+static bool is_stuck(struct gl_interrupter *i) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long long none = 0, second = (long long)now.tv_sec + 1;
+  return !atomic_compare_exchange_strong(&i->pending, &none, second) && second - none >= STUCK;
+}
+
 /* Lua may be in the middle of anything, or stuck: leave the rest to the loop, and the last word to the person. */
 static void on_sigint(int signo) {
   (void)signo;
-  set_handler(SIG_DFL);
   struct gl_interrupter *i = atomic_load(&armed);
+  if (!i || !atomic_load(&i->line) || is_stuck(i)) set_handler(SIG_DFL);
   if (i) uv_async_send(&i->came);
 }
 
 static void on_came(uv_async_t *came) {
   struct gl_interrupter *i = came->data;
+  atomic_store(&i->pending, 0);
   if (!i->task) return;
   if (!i->task->line) {
     gl_task_interrupt(i->task);
     return;
   }
   gl_task_interrupt_line(i->task->host, i->task->line);
-  if (is_ours()) set_handler(on_sigint); /* a prompt outlives the lines that do not listen */
 }
 
 static struct gl_interrupter *interrupter_new(gl_host *h) {
@@ -63,6 +76,7 @@ void gl_interrupt_arm(gl_host *h, gl_task *t) {
   if (!h->interrupter) h->interrupter = interrupter_new(h);
   if (!h->interrupter) return; /* out of memory: SIGINT ends the process */
   h->interrupter->task = t;
+  atomic_store(&h->interrupter->line, t->line != 0);
   atomic_store(&armed, h->interrupter);
   if (is_ours()) set_handler(on_sigint);
 }

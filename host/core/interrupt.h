@@ -2,7 +2,8 @@
  *
  * Ctrl-C, as lua has it: the first SIGINT is an error, "interrupted!", in the script, which may clean up or catch
  * it; a second one ends the process. The script is interrupted where it waits or, when it hogs, at the end of
- * a slice. At a prompt it is for all that the line has started, and the process goes on as long as its loop does.
+ * a slice. At a prompt it is for all that the line has started, asked again a cancel, and ends the process only when its
+ * loop is stuck.
  */
 #ifndef GL_CORE_INTERRUPT_H
 #define GL_CORE_INTERRUPT_H

@@ -14,12 +14,14 @@ local function is_incomplete(message) return message:sub(-5) == "<eof>" end
 
 -- As an expression, else as statements. Returns the text that is a chunk, or nil and why not.
 local function as_chunk(text, name)
-  if text:sub(1, 1) == "=" then text = " " .. text:sub(2) end
+  text = text:gsub("^(%s*)=", "%1 ")
   local expression = "return " .. text
-  if load(expression, name, "t") then return expression, true end
-  local chunk, message = load(text, name, "t")
+  local chunk, no_expression = load(expression, name, "t")
+  if chunk then return expression, true end
+  local message
+  chunk, message = load(text, name, "t")
   if chunk then return text end
-  return nil, message
+  return nil, is_incomplete(no_expression) and no_expression or message
 end
 
 --- "complete", "incomplete" or "wrong", with the message.
@@ -114,9 +116,10 @@ end
 --- The text in pieces that are each complete, as if they had been typed one after the other; the last one may not be.
 function M.split(text)
   if M.judge(text) ~= "wrong" then return { text } end
-  local pieces, piece = {}, nil
+  local pieces, piece, number = {}, nil, 0
   for line in (text .. "\n"):gmatch "(.-)\n" do
-    piece = piece and piece .. "\n" .. line or line
+    piece = piece and piece .. "\n" .. line or ("\n"):rep(number) .. line -- messages are about the line of the whole
+    number = number + 1
     if M.judge(piece) ~= "incomplete" then
       pieces[#pieces + 1] = piece:find "%S" and piece or nil
       piece = nil

@@ -89,7 +89,7 @@ end
 
 local function modules(prefix)
   local set = {}
-  for name in pairs(names.modules) do set["green." .. name] = true end
+  for name in pairs(names.modules) do set[name == "green" and name or "green." .. name] = true end
   for _, loaded in ipairs { package.loaded, package.preload } do
     for name in next, loaded do
       if type(name) == "string" and not name:find "%.native$" then set[name] = true end

@@ -3,12 +3,12 @@
 local M = { modules = {} }
 
 for name in ([[
-  app crypto date db debug fs hub http json log model net process redis response session signal task template test url ws
+  app crypto date db debug fs green hub http json log model net process redis reference response session signal task template test url ws
 ]]):gmatch "%S+" do M.modules[name] = true end
 
 --- The module, or nil: there is none of that name, or it cannot be loaded here.
 function M.module(name)
-  local ok, module = pcall(require, "green." .. name)
+  local ok, module = pcall(require, name == "green" and name or "green." .. name)
   return ok and module or nil
 end
 

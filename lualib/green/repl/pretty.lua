@@ -16,7 +16,7 @@ end
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"', ["\27"] = "\\27" }
 
 local function escape(char)
-  return ESCAPES[char] or ("\\%d"):format(char:byte())
+  return ESCAPES[char] or ("\\x%02X"):format(char:byte())
 end
 
 -- What cannot be shown as it is: control characters, and what is no UTF-8.
@@ -32,9 +32,7 @@ local function escape_all(text)
     end
     return table.concat(parts)
   end
-  return (text:gsub('[%c"\\]', function(char)
-    return ESCAPES[char] or ("\\x%02X"):format(char:byte())
-  end))
+  return (text:gsub('[%c"\\]', escape))
 end
 
 -- At most n bytes, not in the middle of a character.
