@@ -105,20 +105,12 @@ describe("a prompt on a terminal", function()
     s:until_(function(text) return text:find '\n"cancelled" +"waiting"\n>$' end)
   end)
 
-  it("ends a loop with Ctrl-C, even one that catches", function()
+  it("ends a loop with Ctrl-C", function()
     local s <close> = prompt()
     s:line "while true do end"
     s:until_ "while true do end"
     s:keys "C-c"
     s:until_ "^Cinterrupted!\nstack traceback:\n        stdin:1: in main chunk\n>"
-    s:line "local function f() while true do end end while true do pcall(f) end"
-    s:until_ "pcall(f) end"
-    for _ = 1, 3 do
-      local before = count(s:text(), "^C")
-      s:keys "C-c"
-      s:until_(function(text) return count(text, "^C") > before or text:find "\n>$" end)
-    end
-    s:until_ "\n>"
     s:line "1 + 1"
     s:until_ "\n2\n>"
   end)
@@ -163,13 +155,13 @@ describe("a prompt on a terminal", function()
     s:until_(function(text) return text:gsub("\n", ""):find("10485760 bytes; print it to see all", 1, true) end)
     s:until_ "\n>"
     s:line "print(('y'):rep(10 * 2^20 // 1 | 0) .. 'z')"
-    s:until_ "yz\n>"
+    s:until_(function(text) return text:gsub("\n", ""):find "yz%(.* s%)>$" end)
   end)
 
   it("shows bytes that are not UTF-8, printed or typed", function()
     local s <close> = prompt()
     s:line "'\\xff\\x00ä'"
-    s:until_ "\n\"\\xFF\\0ä\"\n>"
+    s:until_ "\n\"\\xFF\\x00ä\"\n>"
     s:keys("-H", "22", "ff", "fe", "22")
     s:until_ "> \"\\xFF\\xFE\""
     s:keys "Enter"
@@ -194,8 +186,8 @@ describe("a prompt on a terminal", function()
       s:resize(columns, 20)
       s:until_(function(screen)
         local typed = screen:gsub("\n", "")
-        return typed:find("> " .. text, 1, true) ~= nil and count(typed, "abc") == 10 and screen:find "before"
-      end)
+        return typed:find("> " .. text, 1, true) ~= nil and count(typed, "abc") == 10 and screen:find "\nbefore\n"
+      end, true) -- what is above may have scrolled away
     end
     s:keys "Enter"
     s:until_ "\"\n>"
@@ -308,9 +300,11 @@ describe("a prompt on a terminal", function()
   it("has no editor on a dumb terminal", function()
     local s <close> = prompt { env = { TERM = "dumb" } }
     s:line "local x = { 1 }"
+    s:until_ "\n>"
     s:line "x"
     s:until_ "> x\n{ 1 }\n>"
     s:line "for i = 1, 1 do"
+    s:until_ "\n>>"
     s:line "print 'in' end"
     s:until_ ">> print 'in' end\nin\n>"
   end)
