@@ -84,7 +84,7 @@ function M.start(open, options, served)
   if options.console then
     local opened, err = pcall(require("green.repl.console").start, options.console, served, options.handler)
     if not opened then
-      say("cannot open the console %s: %s", options.console, reason(err, options.console))
+      say("cannot open the console %s: %s", options.console, reason(err, "unix:" .. options.console))
       close_all(servers, 0)
       return nil
     end

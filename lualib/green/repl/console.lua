@@ -66,7 +66,7 @@ local function run_line(console, payload)
   console.columns, console.session.color = math.max(columns, 20), colour == 1
   local ok, result = pcall(console.session.eval, console.session, payload:sub(at))
   if not ok then console.write(tostring(result) .. "\n") end
-  console.busy = false
+  console.busy, console.session.early = false, false
   console.wire:send(result == "quit" and "Q" or "D")
 end
 
@@ -93,7 +93,7 @@ local function converse(console)
     elseif kind == "T" then
       answer_tab(console, payload)
     elseif kind == "I" then
-      console.session:interrupt()
+      if console.busy then console.session:interrupt() end
     end
   end
 end

@@ -79,6 +79,8 @@ end
 local function run(session, fn, ...)
   session.line = native.begin_line()
   session.interruptible(true)
+  if session.early then native.interrupt_line(session.line) end -- it came before there was a line
+  session.early = false
   local began = task.now()
   local results = table.pack(xpcall(fn, session.handler, ...))
   session.interruptible(false)
@@ -104,7 +106,7 @@ end
 
 --- Ctrl-C: for what the line started, and nothing else.
 function Session:interrupt()
-  if self.line then native.interrupt_line(self.line) end
+  if self.line then native.interrupt_line(self.line) else self.early = true end
 end
 
 -- Showing calls __tostring, which may wait, fail and be interrupted as anything else.

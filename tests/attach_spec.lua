@@ -1,0 +1,297 @@
+-- SPDX-License-Identifier: MIT
+-- greenlua attach: prompts inside a process that serves.
+local fs = require "green.fs"
+local http = require "green.http"
+local net = require "green.net"
+local process = require "green.process"
+local frames = require "green.repl.frames"
+local interpreter = require "interpreter"
+local task = require "green.task"
+local tmux = require "tmux"
+
+local APP = [[
+local app = require "green.app".new()
+local task = require "green.task"
+served = 0
+app:get("/", function()
+  task.sleep(0.002)
+  served = served + 1
+  return "ok"
+end)
+app:get("/slow", function()
+  slow = true
+  while not go do task.sleep(0.002) end
+  return "slow"
+end)
+return app
+]]
+
+local Server = {}
+Server.__index = Server
+
+-- A process of its own that serves APP and has a console at self.path.
+local function serve()
+  local self = setmetatable({ folder = fs.temp_dir() }, Server)
+  self.path = self.folder.path .. "/console"
+  fs.write(self.folder.path .. "/app.lua", APP)
+  self.process = process.spawn({ interpreter, "--listen", "127.0.0.1:0", "--grace", "1", "--console", self.path, "app.lua" },
+    { cwd = self.folder.path, stderr = "pipe" })
+  repeat self.address = self.process.stderr:read "l":match " on (http://%S+)" until self.address
+  return self
+end
+
+function Server:stop()
+  self.process:kill "TERM"
+  local code = self.process:wait(30)
+  self.process:close()
+  return code
+end
+
+function Server:close()
+  if not self.stopped then self:stop() end
+  self.folder:close()
+end
+
+Server.__close = Server.close
+
+-- A console without a terminal: line(text) -> what it printed.
+local Console = {}
+Console.__index = Console
+
+local function connect(server)
+  local self = setmetatable({ wire = frames.connect(server.path) }, Console)
+  self.hello = select(2, self.wire:receive())
+  return self
+end
+
+function Console:send(text) self.wire:send("L", string.pack(">I2B", 80, 0) .. text) end
+
+function Console:output(is)
+  local parts = {}
+  for kind, payload in self.wire.receive, self.wire do
+    if kind == "O" then parts[#parts + 1] = payload end
+    if kind == "D" or kind == "Q" or (is and table.concat(parts):find(is)) then break end
+  end
+  return table.concat(parts)
+end
+
+function Console:line(text)
+  self:send(text)
+  return self:output()
+end
+
+function Console:close() self.wire:close() end
+Console.__close = Console.close
+
+describe("a console", function()
+  it("is a socket for its user, which goes with the process", function()
+    local server <close> = serve()
+    local stat = fs.lstat(server.path)
+    assert.equal(384, stat.mode & 511)
+    assert.equal("socket", stat.type)
+    server.stopped = true
+    server:stop()
+    assert.is_false(fs.exists(server.path))
+  end)
+
+  it("takes the place of one that was left behind", function()
+    local server <close> = serve()
+    server.process:kill "KILL"
+    server.process:wait(30)
+    assert.is_true(fs.exists(server.path))
+    local again = process.spawn({ interpreter, "--listen", "127.0.0.1:0", "--console", server.path, "app.lua" },
+      { cwd = server.folder.path, stderr = "pipe" })
+    again.stderr:read "l"
+    do
+      local console <close> = connect(server)
+      assert.equal("2\n", console:line "1 + 1")
+    end
+    again:kill "TERM"
+    again:wait(30)
+    again:close()
+  end)
+
+  it("is not there unless it was asked for, and needs an app", function()
+    local got = process.capture({ interpreter, "--console", "/nowhere/c", "-e", "x = 1" }, { timeout = 30 })
+    assert.equal(1, got.code)
+    assert.matches("%-%-console: nothing to serve", got.stderr)
+    local dir <close> = fs.temp_dir()
+    fs.write(dir.path .. "/app.lua", APP)
+    got = process.capture({ interpreter, "--listen", "127.0.0.1:0", "--console", dir.path .. "/no/c", "app.lua" }, { timeout = 30, cwd = dir.path })
+    assert.equal(1, got.code)
+    assert.is_truthy(got.stderr:find("cannot open the console " .. dir.path .. "/no/c: permission denied\n", 1, true))
+  end)
+
+  it("sees the process: its app, its globals, its tasks", function()
+    local server <close> = serve()
+    local console <close> = connect(server)
+    assert.matches("^attached to app.lua, process %d+$", console.hello)
+    assert.equal("0\n", console:line "served")
+    assert.equal("ok", http.get(server.address).body)
+    assert.equal("1\n", console:line "served")
+    assert.equal("  GET     /\n  GET     /slow\n", console:line ".routes")
+    assert.matches("waits for signal.wait", console:line ".tasks")
+    assert.equal("\"ok\"\n", console:line "http.get(app:url '/').body")
+    assert.matches("there is nothing to reload", console:line ".reload")
+  end)
+
+  it("gets what its lines print, also later, and no other's", function()
+    local server <close> = serve()
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    assert.equal("1\t2\n3io\n", one:line "print(1, 2) io.write(3, 'io\\n')")
+    one:line "task.spawn(function() while not printed do task.sleep(0.002) end print 'later' end)"
+    assert.equal("4\n", other:line "4")
+    other:line "printed = true"
+    assert.equal("later\n", one:output "later")
+    assert.matches("^stdin:1: x\nstack traceback:", one:line "error 'x'")
+  end)
+
+  it("has locals and _ of its own", function()
+    local server <close> = serve()
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    one:line "local mine = 1"
+    assert.equal("1\tnil\n", one:line "mine, _")
+    assert.equal("nil\tnil\n", other:line "mine, _")
+    one:line "shared = 7"
+    assert.equal("7\n", other:line "shared")
+  end)
+
+  it("completes", function()
+    local server <close> = serve()
+    local console <close> = connect(server)
+    console.wire:send("T", "app:rou")
+    local kind, payload = console.wire:receive()
+    assert.same({ "C", string.pack(">I4", 5) .. "routes" }, { kind, payload })
+  end)
+
+  it("is interrupted without harm to a request or another console", function()
+    local server <close> = serve()
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    local slow = task.spawn(http.get, server.address .. "/slow")
+    while other:line "slow" ~= "true\n" do task.sleep(0.002) end
+    other:send "task.sleep(0.2) 'over'"
+    for _, line in ipairs { "child = task.spawn(task.sleep, 100) started = 1 task.sleep(100)", "started = 1 while true do end",
+      "started = 1 http.get(app:url '/slow')" } do
+      one:send(line)
+      local probe <close> = connect(server)
+      while probe:line "started" ~= "1\n" do task.sleep(0.002) end
+      probe:line "started = nil"
+      one.wire:send "I"
+      assert.matches("interrupted!", one:output())
+    end
+    assert.equal("\"cancelled\"\n", one:line "child:status()")
+    other:output()
+    assert.equal("2\n", other:line "1 + 1")
+    one:line "go = true"
+    assert.equal("slow", slow:join(30).body)
+  end)
+
+  it("takes its line along when it goes", function()
+    local server <close> = serve()
+    local watcher <close> = connect(server)
+    local one = connect(server)
+    one:send "gone = nil local _ <close> = setmetatable({}, { __close = function() gone = true end }) begun = true task.sleep(100)"
+    while watcher:line "begun" ~= "true\n" do task.sleep(0.002) end
+    one:close()
+    while watcher:line "gone" ~= "true\n" do task.sleep(0.002) end
+  end)
+
+  it("survives nonsense, and os.exit leaves the console only", function()
+    local server <close> = serve()
+    for _, bytes in ipairs { "\255\255\255\255", "\0\0\0\0", "\0\0\0\1", "\0\0\0\2L1", "\0\0\0\1T\0\0\0\1?", ("x"):rep(100000) } do
+      local socket <close> = net.connect("unix:" .. server.path)
+      pcall(socket.write, socket, bytes)
+    end
+    local console <close> = connect(server)
+    assert.equal("", console:line "os.exit(3)")
+    assert.equal("ok", http.get(server.address).body)
+    local another <close> = connect(server)
+    assert.equal("1\n", another:line "1")
+  end)
+
+  it("is one of two beside 50 clients", function()
+    local server <close> = serve()
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    local busy, bad = true, 0
+    local clients = {}
+    for i = 1, 50 do
+      clients[i] = task.spawn(function()
+        while busy do
+          local ok, answer = pcall(http.get, server.address)
+          if not ok or answer.status ~= 200 then bad = bad + 1 end
+        end
+      end)
+    end
+    for i = 1, 20 do
+      one:send "while true do end"
+      other:send "task.sleep(100)"
+      one.wire:send "I"
+      other.wire:send "I"
+      one:output()
+      other:output()
+      assert.equal(i .. "\n", one:line(tostring(i)))
+      assert.equal(i .. "\n", other:line("local x = " .. i .. " return x"))
+    end
+    local before = tonumber(one:line "served")
+    assert.is_true(before > 0)
+    busy = false
+    for _, client in ipairs(clients) do client:join(30) end
+    assert.equal(0, bad)
+  end)
+end)
+
+describe("greenlua attach", function()
+  it("runs lines of a pipe", function()
+    local server <close> = serve()
+    local got = process.capture({ interpreter, "attach", server.path }, { input = "for i = 1, 2 do\nprint(i)\nend\n1 + 1\n.quit\n3", timeout = 30 })
+    assert.same({ 0, "1\n2\n2\n", "" }, { got.code, got.stdout, got.stderr })
+  end)
+
+  it("says why it cannot", function()
+    local got = process.capture({ interpreter, "attach", "/nowhere/console" }, { timeout = 30 })
+    assert.same({ 1, "greenlua: attach: /nowhere/console: no such file or directory\n" }, { got.code, got.stderr:gsub("^%S+/greenlua:", "greenlua:") .. "" })
+    got = process.capture({ interpreter, "attach" }, { timeout = 30 })
+    assert.matches("attach: one path expected\nusage: greenlua attach PATH", got.stderr)
+  end)
+
+  it("has the editor, and Ctrl-C for the line over there", function()
+    local server <close> = serve()
+    local s <close> = tmux.greenlua("attach " .. server.path)
+    s:until_ ">"
+    s:line "served"
+    s:until_ "\n0\n>"
+    s:type "app:rou"
+    s:keys "Tab"
+    s:until_ "> app:routes"
+    s:keys "C-u"
+    s:line "while true do end"
+    s:until_ "while true do end"
+    assert.equal("ok", http.get(server.address).body)
+    s:keys "C-c"
+    s:until_(function(text) return text:find "interrupted!\n.*\n>$" end)
+    s:line "task.spawn(function() while not go do task.sleep(0.002) end print 'from there' end)"
+    s:until_(function(text) return text:find "\ntask: 0x%x+\n>$" end)
+    s:type "typed"
+    s:until_ "> typed"
+    do
+      local console <close> = connect(server)
+      console:line "go = true"
+    end
+    s:until_ "\nfrom there\n> typed"
+    s:keys("C-u", "C-d")
+    s:until_ "exit 0"
+  end)
+
+  it("says so when the process goes", function()
+    local server <close> = serve()
+    local s <close> = tmux.greenlua("attach " .. server.path)
+    s:until_ ">"
+    server.stopped = true
+    server:stop()
+    s:until_ "attach: the process has closed the connection\nexit 1"
+  end)
+end)
