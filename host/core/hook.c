@@ -61,6 +61,12 @@ void gl_hook_event(lua_State *L, lua_Debug *ar) {
   if (ar->event == LUA_HOOKCOUNT) gl_preempt_if_asked(L);
 }
 
+bool gl_hook_is_set(lua_State *L) {
+  bool is = push_hook(L, L) != NULL;
+  lua_pop(L, 1);
+  return is;
+}
+
 void gl_hook_restore(lua_State *L) {
   user_hook *u = push_hook(L, L);
   if (u) lua_sethook(L, gl_hook_event, u->mask, u->step);

@@ -14,6 +14,9 @@
 /* What every user's hook runs through. */
 void gl_hook_event(lua_State *L, lua_Debug *ar);
 
+/* Does the user have a hook on L? Never raises. */
+bool gl_hook_is_set(lua_State *L);
+
 /* Put the user's hook back on L after preempt.c had its own there; none, if the user has none. Never raises. */
 void gl_hook_restore(lua_State *L);
 

@@ -108,12 +108,14 @@ static void doom(lua_State *L, gl_task *t) {
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %f s", (double)t->max_preempted * GL_SLICE_MS / 1000);
 }
 
+static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
+
 /* Not by yielding when the user has a hook: Lua would tell it a call twice, count anew, or call it with the yield under way. */
-static void make_way(lua_State *L, gl_host *h) {
+static void make_way(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
   h->watchdog->count++;
   t->preempted++;
-  if (L == h->running && lua_isyieldable(L) && !lua_gethook(L)) {
+  if (!hooked && is_plain(h, L)) {
     gl_host_make_way(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
@@ -124,14 +126,14 @@ static void make_way(lua_State *L, gl_host *h) {
 }
 
 /* A task that catches the error and goes on is let go on for a turn. */
-static void end_slice(lua_State *L, gl_host *h) {
+static void end_slice(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
   if (is_doomed(t)) {
     if (t->doomed++ % 2 == 0) doom(L, t);
   } else if (!gl_scope_shields(t)) {
     t->doomed = 0;
   }
-  make_way(L, h);
+  make_way(L, h, hooked);
 }
 
 /* Instructions until the next error: at random; in the end 1, which no nest of loops survives. */
@@ -152,7 +154,7 @@ static bool is_spared(lua_State *L, gl_host *h, bool hogs) {
   bool doomed = is_doomed(t);
   if (!doomed && !gl_scope_shields(t)) return true;
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT, grace(h->watchdog, t));
-  if (hogs) make_way(L, h);
+  if (hogs) make_way(L, h, true);
   else if (doomed) doom(L, t);
   return false;
 }
@@ -162,6 +164,15 @@ static void put_back(lua_State *L, struct gl_watchdog *w) {
   if (f->L == L && f->hook) lua_sethook(L, f->hook, f->mask, f->count);
   else gl_hook_restore(L);
   if (f->L == L) f->L = NULL;
+}
+
+/* Over a yield ours stays, until the second instruction after it: Lua marks the call that yielded in a hook, and drops
+ * its next event for it. With no hook set when it goes on, that would be the first event of the user's next one. */
+static bool stays(lua_State *L, gl_host *h) {
+  foreign_hook *f = &h->watchdog->foreign;
+  if (!is_plain(h, L) || is_doomed(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
+  if (f->L == L) f->L = NULL;
+  return true;
 }
 
 static void preempt_hook(lua_State *L, lua_Debug *ar) {
@@ -179,8 +190,8 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
   }
   bool hogs = t && h->steps == atomic_load(&w->hogging); /* else it had made way by itself meanwhile */
   if (t && t->doomed > MERCY && !is_spared(L, h, hogs)) return;
-  put_back(L, w);
-  if (hogs) end_slice(L, h);
+  if (!hogs || !stays(L, h)) put_back(L, w);
+  if (hogs) end_slice(L, h, lua_gethook(L) && lua_gethook(L) != preempt_hook);
 }
 
 void gl_preempt_if_asked(lua_State *L) {
@@ -190,7 +201,7 @@ void gl_preempt_if_asked(lua_State *L) {
   w->asked = false;
   gl_task *t = h->task;
   if (!t || h->steps != atomic_load(&w->hogging)) return;
-  if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h);
+  if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h, true);
 }
 
 bool gl_preempt_is_hook(lua_Hook hook) { return hook == preempt_hook; }
