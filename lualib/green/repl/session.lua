@@ -83,7 +83,6 @@ local function run(session, fn, ...)
   session.early = false
   local began = task.now()
   local results = table.pack(xpcall(fn, session.handler, ...))
-  session.interruptible(false)
   return results, task.now() - began
 end
 
@@ -94,6 +93,7 @@ function Session:call(fn, ...)
   self.running = line
   local ok, results, seconds = pcall(line.join, line)
   self.running, self.line = nil, nil
+  self.interruptible(false) -- also when it was ended before it could say so
   if not ok then self:complain(tostring(results)) return nil, 0 end
   if results[1] then
     table.remove(results, 1)
