@@ -3,7 +3,8 @@
 local M = { modules = {} }
 
 for name in ([[
-  app crypto date db debug fs green hub http json log model net process redis reference request response router semaphore
+  app crypto date db debug fs green hub http json log model net process redis reference request response
+  router semaphore
   session signal task template test url ws
 ]]):gmatch "%S+" do M.modules[name] = true end
 
