@@ -79,4 +79,60 @@ describe("as under lua5.4:", function()
     local function co() return coroutine.wrap(co)() end
     print(select(2, pcall(co)):match "C stack overflow")
   ]])
+
+  is_the_same("the collector's answers", [[
+    collectgarbage "incremental" -- what it starts in is the program's choice
+    for _, mode in ipairs { "incremental", "generational", "generational", "incremental" } do print(collectgarbage(mode)) end
+    collectgarbage "stop"
+    print(collectgarbage "isrunning", collectgarbage("step", 20000), collectgarbage "isrunning")
+    collectgarbage "restart"
+    print(collectgarbage("setpause", 150), collectgarbage("setpause", 200), collectgarbage "isrunning")
+    local before = collectgarbage "count"
+    for _ = 1, 3000000 do end
+    print(collectgarbage "count" - before < 1)
+    local inner
+    setmetatable({}, { __gc = function() inner = collectgarbage() end })
+    collectgarbage()
+    print(inner)
+  ]])
+
+  is_the_same("finalizers that write, and come back", [[
+    local meta, left = {}, 5
+    function meta.__gc(object)
+      io.stderr:write "."
+      left = left - 1
+      if left > 0 then setmetatable(object, meta) end
+    end
+    setmetatable({}, meta)
+    for _ = 1, 6 do collectgarbage() end
+    print(left)
+  ]])
+
+  is_the_same("an end without globals, under a hook", [[
+    local hook, assert, type, globals, out = debug.sethook, assert, type, _G, io.stdout
+    last = setmetatable({}, { __gc = function() out:write "last\n" end })
+    hook(function(event) assert(type(event) == "string") end, "cr")
+    for name in pairs(globals) do
+      if name ~= "last" then globals[name] = nil end
+    end
+    out:write "end\n"
+  ]])
+
+  is_the_same("errors in error handlers", [[
+    local function handler(n)
+      if n == 0 or type(n) ~= "number" then return n end
+      error(n - 1)
+    end
+    print(xpcall(error, handler, 170))
+    print(xpcall(error, handler, 300))
+    print(xpcall(error, error))
+  ]])
+
+  is_the_same("what is too large", [[
+    print(pcall(string.rep, "x", 1 << 62))
+    print(pcall(string.rep, "ab", math.maxinteger, "c"))
+    print(pcall(table.unpack, {}, 1, 10000000))
+    print(pcall(string.byte, ("x"):rep(10000000), 1, -1))
+    print(pcall(string.format, "%99999d", 1))
+  ]])
 end)
