@@ -137,8 +137,10 @@ static int load_script(lua_State *L, script *s) {
   return status == LUA_OK && given ? push_args(L) : status;
 }
 
-static bool can_serve(lua_State *L, int idx) {
-  if (lua_isfunction(L, idx)) return true;
+/* A function may as well be what a file of a library returns: with -e the interpreter is used as lua is, and such a script is not
+ * served unless that is asked for. */
+static bool can_serve(lua_State *L, const gl_options *o, int idx) {
+  if (lua_isfunction(L, idx)) return !o->chunks || o->listens || o->dev || o->console;
   if (!lua_istable(L, idx) || luaL_getmetafield(L, idx, "__name") == LUA_TNIL) return false;
   bool app = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "green.app") == 0;
   lua_pop(L, 1);
@@ -172,7 +174,7 @@ static void push_serve_options(lua_State *L, const gl_options *o) {
 static int load_serve(lua_State *L, script *s) {
   const gl_options *o = s->options;
   s->step++;
-  if (s->ran && lua_gettop(L) >= 2 && can_serve(L, 2) && !o->interactive) {
+  if (s->ran && lua_gettop(L) >= 2 && can_serve(L, o, 2) && !o->interactive) {
     lua_settop(L, 2);
     load_embedded(L, "return require 'green.serve'.run(...)");
     lua_insert(L, 2);
@@ -200,7 +202,7 @@ static int load_repl(lua_State *L, script *s) {
   bool given = o->script < o->argc;
   if (!o->interactive && (given || s->ran || o->chunks || o->version)) return NOTHING;
   if (!o->version) gl_options_version();
-  bool piped = !isatty(STDIN_FILENO), serves = s->ran && lua_gettop(L) >= 2 && can_serve(L, 2);
+  bool piped = !isatty(STDIN_FILENO), serves = s->ran && lua_gettop(L) >= 2 && can_serve(L, o, 2);
   lua_settop(L, serves ? 2 : 1);
   push_serve_options(L, o); /* handler [app] options */
   if (serves) {

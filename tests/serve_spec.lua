@@ -23,6 +23,13 @@ describe("a script that returns a function", function()
     assert.equal("", err)
   end)
 
+  it("is none to be served with -e, unless --listen asks for it", function()
+    local files = { ["app.lua"] = "return function() return 'hello' end" }
+    assert.same({ "", "", 0 }, { sh("$lua -e 'x = 1' app.lua", files) })
+    local out = served("-e 'x = 1' --listen 127.0.0.1:0", "curl -s $url/a; echo; " .. stop)
+    assert.matches("^hello /a\nexit 0\n", out)
+  end)
+
   it("can be stopped as soon as it says that it is served", function()
     for _ = 1, 20 do
       local app <close> = serve "scripts/hello.lua"

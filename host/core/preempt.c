@@ -83,7 +83,8 @@ static void on_signal(int signo) {
   if (!h || !h->watchdog || !h->running || h->steps != atomic_load(&h->watchdog->hogging)) return;
   struct gl_watchdog *w = h->watchdog;
   lua_State *L = h->running;
-  if (atomic_exchange(&w->report, false) && !w->quiet) report(L);
+  bool others = h->census.tasks > 1 || h->holds > 0; /* it holds nobody up else: as in lua, no news */
+  if (atomic_exchange(&w->report, false) && !w->quiet && others) report(L);
   lua_Hook now = lua_gethook(L);
   if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and so on */
   if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
