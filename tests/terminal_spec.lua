@@ -155,7 +155,7 @@ describe("a prompt on a terminal", function()
     s:until_(function(text) return text:gsub("\n", ""):find("10485760 bytes; print it to see all", 1, true) end)
     s:until_ "\n>"
     s:line "print(('y'):rep(10 * 2^20 // 1 | 0) .. 'z')"
-    s:until_(function(text) return text:gsub("\n", ""):find "yz%(.* s%)>$" end)
+    s:until_(function(text) return text:gsub("\n", ""):find "yz.*>$" end) -- and its time, if that was slow
   end)
 
   it("shows bytes that are not UTF-8, printed or typed", function()
@@ -185,9 +185,9 @@ describe("a prompt on a terminal", function()
     for _, columns in ipairs { 40, 100, 30, 80 } do
       s:resize(columns, 20)
       s:until_(function(screen)
-        local typed = screen:gsub("\n", "")
-        return typed:find("> " .. text, 1, true) ~= nil and count(typed, "abc") == 10 and screen:find "\nbefore\n"
-      end, true) -- what is above may have scrolled away
+        local typed = screen:gsub("%s*\n", ""):gsub("%s+$", "")
+        return typed:sub(-#text - 2) == "> " .. text
+      end, true) -- the terminal folds lines by itself meanwhile, and what it leaves above is its business
     end
     s:keys "Enter"
     s:until_ "\"\n>"
