@@ -13,8 +13,8 @@
 #include "core/task.h"
 
 #define NEVER UINT64_MAX
-#define POLL_BATCHES 16   /* no more of them without a look at the kernel, */
-#define POLL_NS 100000    /* nor more time */
+#define POLL_BATCHES 16  /* no more of them without a look at the kernel, */
+#define POLL_NS 100000   /* nor more time */
 #define MAX_PARKED 16000 /* two mappings each; vm.max_map_count is 65530 by default */
 
 /* uv_run fires its timers before it polls, and after this one nothing might end the poll. */
@@ -133,9 +133,8 @@ static void take_batch(gl_host *h) {
 /* Let the loop and the clock say what has happened; wait for it when no task is ready. Batches that follow each other closely
  * (tasks that talk to each other) share one look at the kernel, which costs more than they do. */
 static void poll(gl_host *h) {
-  uint64_t now = uv_hrtime();
   bool ready = h->ready.head != NULL, hogs = h->hogs.head != NULL;
-  if (ready && !hogs && ++h->unpolled < POLL_BATCHES && now - h->polled < POLL_NS) return;
+  if (ready && !hogs && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
   set_alarm(h);
   uv_run(&h->loop, ready || hogs ? UV_RUN_NOWAIT : UV_RUN_ONCE);
   h->unpolled = 0;

@@ -61,17 +61,7 @@ void gl_task_keep(lua_State *L) {
 /* Its frames still stand; the main function's is the outermost. Allocates nothing. */
 static void keep_first(gl_task *t) {
   lua_Debug ar;
-  int known = 0, beyond = 1;
-  while (lua_getstack(t->co, beyond, &ar)) {
-    known = beyond;
-    beyond *= 2;
-  }
-  while (known + 1 < beyond) {
-    int middle = (known + beyond) / 2;
-    if (lua_getstack(t->co, middle, &ar)) known = middle;
-    else beyond = middle;
-  }
-  if (!lua_getstack(t->co, known, &ar) || !lua_getlocal(t->co, &ar, 1)) return;
+  if (!lua_getstack(t->co, gl_trace_depth(t->co) - 1, &ar) || !lua_getlocal(t->co, &ar, 1)) return;
   lua_xmove(t->co, t->host->L, 1);
   set_kept(t);
 }

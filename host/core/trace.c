@@ -83,7 +83,7 @@ static void add_frame(gl_buf *trace, lua_State *co, lua_Debug *ar) {
   if (ar->istailcall) add(trace, "\n\t(...tail calls...)");
 }
 
-static int count_frames(lua_State *co) {
+int gl_trace_depth(lua_State *co) {
   lua_Debug ar;
   int low = 0, high = 1;
   while (lua_getstack(co, high, &ar)) {
@@ -100,7 +100,7 @@ static int count_frames(lua_State *co) {
 
 static void add_frames(gl_buf *trace, lua_State *co) {
   lua_Debug ar;
-  int n = count_frames(co);
+  int n = gl_trace_depth(co);
   for (int level = 0; level < n && lua_getstack(co, level, &ar); level++) {
     if (n > FIRST + LAST && level == FIRST) {
       char skipped[64];
@@ -131,15 +131,14 @@ static void show(lua_State *L, lua_State *co, const char *note) { /* error -> er
 
 /* ---- what is remembered ---- */
 
-void gl_trace_coroutine(lua_State *L, const lua_State *co) {
-  lua_State *from = (lua_State *)(uintptr_t)co;
+void gl_trace_coroutine(lua_State *L, lua_State *co) {
   luaL_checkstack(L, 6, NULL);
-  if (!lua_checkstack(from, 1)) return;
-  lua_pushvalue(from, -1);
-  lua_xmove(from, L, 1);
-  show(L, from, "coroutine resumed by");
+  if (!lua_checkstack(co, 1)) return;
+  lua_pushvalue(co, -1);
+  lua_xmove(co, L, 1);
+  show(L, co, "coroutine resumed by");
   gl_buf *trace = begin(L);
-  add_frames(trace, from);
+  add_frames(trace, co);
   add(trace, "\n\t(...coroutine resumed by...)");
   lua_pop(L, 1);
 }
@@ -168,7 +167,7 @@ void gl_trace_renamed(lua_State *L) {
 void gl_trace_push(lua_State *L, lua_State *co, const char *message, int level, int error) {
   error = lua_absindex(L, error);
   luaL_checkstack(L, 8, NULL);
-  luaL_traceback(L, L == co ? L : co, NULL, level); /* traceback */
+  luaL_traceback(L, co, NULL, level); /* traceback */
   if (message) lua_pushfstring(L, "%s\n" HEADER, message);
   else lua_pushliteral(L, HEADER);
   const gl_buf *trace = &gl_host_of(L)->trace;

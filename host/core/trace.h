@@ -8,8 +8,11 @@
 
 #include "core/host.h"
 
+/* How many frames stand on `co`. Allocates nothing. */
+int gl_trace_depth(lua_State *co);
+
 /* `co` has failed, the error on top of it, and its frames are still there: remember them. On L; may raise (memory). */
-void gl_trace_coroutine(lua_State *L, const lua_State *co);
+void gl_trace_coroutine(lua_State *L, lua_State *co);
 
 /* Task `t` has failed, the error on top of L, and its frames are still there: to be shown to who wants to see them. */
 void gl_trace_failed(lua_State *L, const gl_task *t);

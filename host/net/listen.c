@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
-#include "net/class.h"
 #include "net/listener.h"
 #include "net/options.h"
 #include "net/socket.h"

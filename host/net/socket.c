@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
-#include "net/class.h"
 #include "net/tls.h"
 #include "net/tls_lua.h"
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
-#include "net/class.h"
 #include "net/datagrams.h"
 #include "net/options.h"
 

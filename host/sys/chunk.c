@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Lua files, looked for and read without blocking the loop: at once where the kernel has the names and the bytes in its
- * caches, on the pool otherwise. Upvalue 1 of each function: the stock one.
+ * caches, on the pool otherwise. Upvalue 2 of each function: the stock one (gl_stdio_stock).
  */
 #include "sys/chunk.h"
 
@@ -148,13 +148,6 @@ static int start_chunk(lua_State *L, const gl_optype *type, int names, bool sear
   return gl_await(L, &c->work.op, GL_FOREVER);
 }
 
-static int stock(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
 /* ---- loadfile, dofile ---- */
 
 /* Below lie name, mode, environment, is there one; the function or its message is on top. */
@@ -187,7 +180,7 @@ static int after_stdin(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int load_stdin(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, lua_upvalueindex(1));
   lua_callk(L, 0, 1, 0, after_stdin);
   return after_stdin(L, LUA_OK, 0);
 }
@@ -195,7 +188,7 @@ static int load_stdin(lua_State *L) {
 static int chunk_loadfile(lua_State *L) {
   const char *name = luaL_optstring(L, 1, NULL);
   luaL_optstring(L, 2, NULL);
-  if (!gl_may_wait(L)) return stock(L);
+  if (!gl_may_wait(L)) return gl_stdio_stock(L);
   bool env = !lua_isnone(L, 3);
   lua_settop(L, 3);
   lua_pushboolean(L, env);
@@ -216,12 +209,12 @@ static int do_loaded(lua_State *L, int status, lua_KContext ctx) {
   return done_dofile(L, LUA_OK, ctx);
 }
 
-/* Upvalue 2: our loadfile. */
+/* Upvalue 1: our loadfile. */
 static int chunk_dofile(lua_State *L) {
   luaL_optstring(L, 1, NULL);
-  if (!gl_may_wait(L)) return stock(L);
+  if (!gl_may_wait(L)) return gl_stdio_stock(L);
   lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_callk(L, 1, 2, 0, do_loaded);
   return do_loaded(L, LUA_OK, 0);
@@ -257,7 +250,7 @@ static const gl_optype searchpath_type = {"package.searchpath", push_searchpath,
 static int chunk_searchpath(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
   const char *sep = luaL_optstring(L, 3, "."), *dirsep = luaL_optstring(L, 4, LUA_DIRSEP);
-  if (!gl_may_wait(L)) return stock(L);
+  if (!gl_may_wait(L)) return gl_stdio_stock(L);
   push_names(L, name, path, sep, dirsep);
   return start_chunk(L, &searchpath_type, lua_gettop(L), true);
 }
@@ -276,11 +269,11 @@ static int push_search(lua_State *L, gl_op *op) {
 
 static const gl_optype search_type = {"require", push_search, gl_work_cancel, free_chunk, object_chunk};
 
-/* In package.searchers. Upvalue 2: the package table. */
+/* In package.searchers. Upvalue 1: the package table. */
 static int search_lua(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  if (!gl_may_wait(L)) return stock(L);
-  lua_getfield(L, lua_upvalueindex(2), "path");
+  if (!gl_may_wait(L)) return gl_stdio_stock(L);
+  lua_getfield(L, lua_upvalueindex(1), "path");
   const char *path = lua_tostring(L, -1);
   if (!path) return luaL_error(L, "'package.path' must be a string");
   push_names(L, name, path, ".", LUA_DIRSEP);
@@ -289,9 +282,10 @@ static int search_lua(lua_State *L) {
 
 /* ---- in their places ---- */
 
-/* The stock function is on top: becomes ours, with upvalue 2 the value below it. */
+/* The stock function is on top: becomes ours, with upvalue 1 the value below it. */
 static void wrap(lua_State *L, lua_CFunction f) {
   lua_pushvalue(L, -2);
+  lua_insert(L, -2);
   lua_pushcclosure(L, f, 2);
 }
 

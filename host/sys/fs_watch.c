@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/class.h"
 #include "core/error.h"
 #include "sys/fs_job.h"
 
@@ -167,12 +168,7 @@ static int fs_watch_open(lua_State *L) {
 
 void gl_fs_add_watch(lua_State *L) {
   static const luaL_Reg methods[] = {{"next", watch_next}, {"close", watch_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", watch_close}, {"__close", watch_close}, {NULL, NULL}};
-  luaL_newmetatable(L, WATCH);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  gl_class_new(L, WATCH, methods, watch_close, watch_close);
   lua_pushcfunction(L, fs_watch_open);
   lua_setfield(L, -2, "watch");
 }

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/error.h"
 
+#define READ "process.read"
 #define IN_HIGH ((size_t)256 * 1024) /* arrived and not asked for: beyond this the writer waits */
 
 /* ---- life ---- */
@@ -143,28 +144,29 @@ static int push_formats(lua_State *L, gl_buf *in, const gl_formats *formats) {
 }
 
 /* The slot is taken until here: what was found must still be at the front of the buffer. */
-int gl_read_push(lua_State *L, gl_op *op) {
+static int push_read(lua_State *L, gl_op *op) {
   read_op *r = (read_op *)op;
   gl_pipe *p = r->pipe;
-  const gl_read_type *type = GL_CONTAINER(op->type, gl_read_type, op);
   p->reader = NULL;
-  if (op->status < 0) return type->fail(L, op->status);
-  if (failed(r)) return type->fail(L, p->ended);
+  if (op->status < 0) return gl_error_status(L, READ, op->status, NULL);
+  if (failed(r)) return gl_error_status(L, READ, p->ended, NULL);
   int n = r->some ? push_some(L, &p->in, r->some) : push_formats(L, &p->in, &r->formats);
   if (!p->in.len) gl_buf_free(&p->in);
   return n;
 }
 
-void gl_read_cancel(gl_op *op) {
+static void cancel_read(gl_op *op) {
   ((read_op *)op)->pipe->reader = NULL;
   gl_op_done(op, UV_ECANCELED);
 }
 
-void gl_read_free(gl_op *op) { gl_pipe_unref(((read_op *)op)->pipe); }
+static void free_read(gl_op *op) { gl_pipe_unref(((read_op *)op)->pipe); }
 
-int gl_pipe_read(lua_State *L, gl_pipe *p, const gl_read_type *type, int first, size_t some, double timeout) {
-  if (p->reader) return gl_error_raise(L, type->op.name, "EBUSY", "another task is reading here");
-  read_op *r = gl_op_new(L, &type->op, offsetof(read_op, formats) + gl_formats_size(lua_gettop(L) - first + 1), 0);
+static const gl_optype read_type = {READ, push_read, cancel_read, free_read};
+
+int gl_pipe_read(lua_State *L, gl_pipe *p, int first, size_t some, double timeout) {
+  if (p->reader) return gl_error_raise(L, READ, "EBUSY", "another task is reading here");
+  read_op *r = gl_op_new(L, &read_type, offsetof(read_op, formats) + gl_formats_size(lua_gettop(L) - first + 1), 0);
   r->pipe = p;
   r->some = some;
   p->refs++;
@@ -202,7 +204,6 @@ static void on_write(uv_write_t *req, int status) {
 
 void gl_write_free(gl_op *op) {
   gl_write_op *w = (gl_write_op *)op;
-  gl_buf_free(&w->own);
   gl_pipe_unref(w->pipe);
 }
 

@@ -49,21 +49,10 @@ void gl_pipe_unref(gl_pipe *p);
 
 /* ---- reading from Lua ---- */
 
-/* A kind of read: how its failures are told. The ops of `op` are filled in by GL_READ_TYPE. */
-typedef struct gl_read_type {
-  gl_optype op;
-  int (*fail)(lua_State *L, int status); /* push the failure and return its count, or raise */
-} gl_read_type;
-
 /* Answer the formats in the arguments first..top, none = a line; or, with `some` > 0, push what there is, 1 to `some`
  * bytes, nil at the end. Waits as long as needed; use as `return gl_pipe_read(...)`. Raises EBUSY when another task
  * reads. */
-int gl_pipe_read(lua_State *L, gl_pipe *p, const gl_read_type *type, int first, size_t some, double timeout);
-
-int gl_read_push(lua_State *L, gl_op *op);
-void gl_read_cancel(gl_op *op);
-void gl_read_free(gl_op *op);
-#define GL_READ_TYPE(name, fail) {{name, gl_read_push, gl_read_cancel, gl_read_free}, fail}
+int gl_pipe_read(lua_State *L, gl_pipe *p, int first, size_t some, double timeout);
 
 /* ---- writing from Lua ---- */
 
@@ -72,7 +61,6 @@ typedef struct gl_write_op {
   gl_op op;
   gl_pipe *pipe;
   uv_write_t req;
-  gl_buf own; /* the bytes, unless they are those of the pinned value */
 } gl_write_op;
 
 void gl_write_free(gl_op *op);

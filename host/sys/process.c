@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/scope.h"
 #include "sys/command.h"
@@ -20,10 +21,6 @@
 /* ---- pipes ---- */
 
 static gl_pipe *check_pipe(lua_State *L) { return *(gl_pipe **)luaL_checkudata(L, 1, PIPE); }
-
-static int fail_read(lua_State *L, int status) { return gl_error_status(L, "process.read", status, NULL); }
-
-static const gl_read_type read_type = GL_READ_TYPE("process.read", fail_read);
 
 /* A read at idx: how many bytes at most, nothing = what there is; or a format: 0. */
 static size_t check_some(lua_State *L, int idx) {
@@ -40,7 +37,7 @@ static int pipe_read(lua_State *L) {
   size_t some = check_some(L, 2);
   double timeout = gl_check_timeout(L, 3, MAX_WAIT);
   lua_settop(L, 2);
-  return gl_pipe_read(L, p, &read_type, 2, some, timeout);
+  return gl_pipe_read(L, p, 2, some, timeout);
 }
 
 static int next_line(lua_State *L) {
@@ -221,26 +218,14 @@ static int process_environ(lua_State *L) {
 
 /* ---- the module ---- */
 
-static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, lua_CFunction close) {
-  luaL_newmetatable(L, name);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
-}
-
 int gl_open_process(lua_State *L) {
   static const luaL_Reg pipe[] = {{"read", pipe_read}, {"lines", pipe_lines}, {"write", pipe_write}, {"close", pipe_close}, {NULL, NULL}};
   static const luaL_Reg child[] = {
     {"pid", child_pid}, {"wait", child_wait}, {"kill", child_kill}, {"close", child_close}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {{"spawn", process_spawn}, {"run", gl_process_run}, {"environ", process_environ}, {NULL, NULL}};
-  new_class(L, PIPE, pipe, pipe_gc, pipe_close);
-  new_class(L, CHILD, child, child_gc, child_close);
+  gl_class_new(L, PIPE, pipe, pipe_gc, pipe_close);
+  gl_class_new(L, CHILD, child, child_gc, child_close);
   luaL_newlib(L, functions);
   return 1;
 }

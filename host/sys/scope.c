@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/scope.h"
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/scope.h"
@@ -32,13 +33,9 @@ static int scope_cancel(lua_State *L) {
 }
 
 int gl_open_scope(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__close", scope_leave}, {"__gc", scope_leave}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", scope_cancel}, {"leave", scope_leave}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"enter", scope_enter}, {NULL, NULL}};
-  luaL_newmetatable(L, SCOPE);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  gl_class_new(L, SCOPE, methods, scope_leave, scope_leave);
   luaL_newlib(L, functions);
   return 1;
 }

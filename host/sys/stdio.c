@@ -6,6 +6,7 @@
 #include "sys/stdio.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/scope.h"
 #include "sys/methods.h"
@@ -62,6 +63,14 @@ gl_file *gl_stdio_check(lua_State *L) {
   if (!s) return NULL;
   if (!p->closef) luaL_error(L, "attempt to use a closed file");
   return s->file;
+}
+
+gl_file *gl_stdio_default(lua_State *L, const char *where) {
+  lua_getfield(L, LUA_REGISTRYINDEX, where);
+  gl_stdio *s = gl_stdio_test(L, -1);
+  if (!s) lua_pop(L, 1);
+  else if (!s->s.closef) luaL_error(L, "default %s file is closed", where + strlen("_IO_"));
+  return s ? s->file : NULL;
 }
 
 int gl_stdio_stock(lua_State *L) {

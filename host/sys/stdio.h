@@ -57,6 +57,10 @@ int gl_stdio_open_lines(lua_State *L, const char *name);
 /* NULL: a stranger's, for the stock function. Raises for what is no open file. */
 gl_file *gl_stdio_check(lua_State *L);
 
+/* The default file of `where` (GL_INPUT, GL_OUTPUT), whose stream is pushed. NULL: a stranger's, nothing was pushed. Raises
+ * when it is closed. */
+gl_file *gl_stdio_default(lua_State *L, const char *where);
+
 bool gl_in_finalizer(lua_State *L);
 
 /* What a flush nobody waited for met; told once. */

@@ -148,14 +148,8 @@ int gl_method_read(lua_State *L) {
 
 int gl_io_read(lua_State *L) {
   int n = lua_gettop(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, GL_INPUT);
-  gl_stdio *s = gl_stdio_test(L, -1);
-  if (!s) {
-    lua_pop(L, 1);
-    return gl_stdio_stock(L);
-  }
-  if (!s->s.closef) return luaL_error(L, "default input file is closed");
-  return file_read(L, s->file, 1, n, false, lua_gettop(L));
+  gl_file *f = gl_stdio_default(L, GL_INPUT);
+  return f ? file_read(L, f, 1, n, false, lua_gettop(L)) : gl_stdio_stock(L);
 }
 
 int gl_io_read_all(lua_State *L) {

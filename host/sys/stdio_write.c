@@ -154,14 +154,8 @@ int gl_method_write(lua_State *L) {
 
 int gl_io_write(lua_State *L) {
   int n = lua_gettop(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, GL_OUTPUT);
-  gl_stdio *s = gl_stdio_test(L, -1);
-  if (!s) {
-    lua_pop(L, 1);
-    return gl_stdio_stock(L);
-  }
-  if (!s->s.closef) return luaL_error(L, "default output file is closed");
-  return write_values(L, s->file, 1, n);
+  gl_file *f = gl_stdio_default(L, GL_OUTPUT);
+  return f ? write_values(L, f, 1, n) : gl_stdio_stock(L);
 }
 
 /* The whole line at once, so that lines of two tasks do not mix. */
@@ -208,14 +202,8 @@ int gl_method_flush(lua_State *L) {
 }
 
 int gl_io_flush(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, GL_OUTPUT);
-  gl_stdio *s = gl_stdio_test(L, -1);
-  if (!s) {
-    lua_pop(L, 1);
-    return gl_stdio_stock(L);
-  }
-  if (!s->s.closef) return luaL_error(L, "default output file is closed");
-  return file_flush(L, s->file);
+  gl_file *f = gl_stdio_default(L, GL_OUTPUT);
+  return f ? file_flush(L, f) : gl_stdio_stock(L);
 }
 
 int gl_method_setvbuf(lua_State *L) {

@@ -19,6 +19,7 @@
 #include <lauxlib.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/screen.h"
@@ -308,14 +309,7 @@ int gl_open_terminal(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"begin_line", begin_line}, {"interrupt_line", interrupt_line}, {"open", terminal_open}, {"pid", process_id},
     {NULL, NULL}};
-  luaL_newmetatable(L, TERMINAL);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, terminal_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, terminal_close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
+  gl_class_new(L, TERMINAL, methods, terminal_close, terminal_close);
   luaL_newlib(L, functions);
   return 1;
 }

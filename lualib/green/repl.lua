@@ -1,11 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The interactive mode: on a terminal with an editor, on a dumb one without, and as lua has it where there is none.
-local _G, io, os, pcall, require, tostring = _G, io, os, pcall, require, tostring
-
-local function prompt(name, default)
-  local value = _G[name]
-  return value == nil and default or tostring(value)
-end
+local io, os, pcall, require = io, os, pcall, require
+local plain = require "green.repl.plain"
+local ask, prompt = plain.ask, plain.prompt
 
 local function is_colourful()
   local no = os.getenv "NO_COLOR"
@@ -49,12 +46,6 @@ local function edited(terminal, session, opts)
   }, { color = session.color, interruptible = opts.interruptible })
 end
 
-local function ask(question)
-  io.stdout:write(question)
-  io.stdout:flush()
-  return io.stdin:read "l"
-end
-
 -- A terminal that knows nothing but lines.
 local function dumb(session)
   while true do
@@ -74,7 +65,7 @@ local function interact(opts, served)
   local terminal = os.getenv "TERM" ~= "dumb" and native.open() or nil
   if terminal then return edited(terminal, new_session(opts, true, served), opts) end
   if not opts.piped then return dumb(new_session(opts, false, served)) end
-  require "green.repl.plain"(opts.handler, opts.interruptible, opts.piped)
+  plain.run(opts.handler, opts.interruptible, opts.piped)
 end
 
 --- opts: handler, what turns an error into the text that is shown, as in scripts; interruptible(on): is Ctrl-C an error in the

@@ -3,18 +3,14 @@
 -- slow or to have several addresses.
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
+local outcome = require "net.outcome"
 local process = require "green.process"
 local sh = require "shell"
 local task = require "green.task"
 
-local WAIT = 20 -- seconds, where something is bound to come
+local failure = outcome.failure
 
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("table", type(err), tostring(err))
-  return err
-end
+local WAIT = 20 -- seconds, where something is bound to come
 
 local function port_of(address) return assert(math.tointeger(address:match ":(%d+)$")) end
 

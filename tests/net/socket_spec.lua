@@ -1,16 +1,12 @@
 -- SPDX-License-Identifier: MIT
 local net = require "green.net"
+local outcome = require "net.outcome"
 local sh = require "shell"
 local task = require "green.task"
 
-local LARGE = ("0123456789abcdef"):rep(1024 * 1024) -- more than the kernel takes by itself
+local failure = outcome.failure
 
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("table", type(err), tostring(err))
-  return err
-end
+local LARGE = ("0123456789abcdef"):rep(1024 * 1024) -- more than the kernel takes by itself
 
 -- Calls fn with both ends of a connection, and the listener.
 local function connected(fn, address)

@@ -6,9 +6,12 @@ local http = require "green.http"
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
 local noise = require "net.noise"
+local outcome = require "net.outcome"
 local process = require "green.process"
 local sh = require "shell"
 local task = require "green.task"
+
+local failure, waiting = outcome.failure, outcome.waiting
 
 local WAIT = 20 -- seconds, where something is bound to come
 
@@ -16,20 +19,6 @@ local certs
 
 lazy_setup(function() certs = certificates() end)
 lazy_teardown(function() certs:close() end)
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("table", type(err), tostring(err))
-  return err
-end
-
--- A task that waits in there by now.
-local function waiting(fn, ...)
-  local one = task.spawn(fn, ...)
-  repeat task.sleep(0) until one:status() == "waiting"
-  return one
-end
 
 local function port_of(address) return assert(tonumber(address:match ":(%d+)$")) end
 

@@ -1,25 +1,14 @@
 -- SPDX-License-Identifier: MIT
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
+local outcome = require "net.outcome"
 local process = require "green.process"
 local sh = require "shell"
 local task = require "green.task"
 
+local failure, waiting = outcome.failure, outcome.waiting
+
 local WAIT = 20 -- seconds, where something is bound to come
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("table", type(err), tostring(err))
-  return err
-end
-
--- A task that waits in there by now.
-local function waiting(fn, ...)
-  local one = task.spawn(fn, ...)
-  repeat task.sleep(0) until one:status() == "waiting"
-  return one
-end
 
 -- Calls fn with two sockets that are connected to each other.
 local function pair(fn, any)

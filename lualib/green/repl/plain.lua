@@ -56,9 +56,11 @@ local function show(ok, ...)
   if not printed then report(("error calling 'print' (%s)"):format(message)) end
 end
 
+local M = { prompt = prompt, ask = ask }
+
 -- handler: what turns an error into the text that is shown, as in scripts; interruptible: says whether Ctrl-C is
 -- an error or the end; echo: the input is no terminal.
-return function(handler, interruptible, echo)
+function M.run(handler, interruptible, echo)
   while true do
     interruptible(false)
     local chunk, message = read_chunk(echo)
@@ -69,3 +71,5 @@ return function(handler, interruptible, echo)
   end
   io.stdout:write "\n"
 end
+
+return M

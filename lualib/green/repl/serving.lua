@@ -36,13 +36,19 @@ end
 --- Serves opts.app on opts.listen: { app() -> what is served, reload(), stop() }; or nil, and it was said why.
 function M.start(opts)
   local state = { app = opts.app }
+  local dev = opts.dev and require "green.dev" -- it reloads by itself
   local served = {
-    name = opts.name, app = function() return state.app end, reload = opts.name ~= "-" and reloader(state, opts) or nil,
+    name = opts.name, app = function() return dev and dev.app() or state.app end,
+    reload = not dev and opts.name ~= "-" and reloader(state, opts) or nil,
   }
-  local servers = serve.start(listener(state), opts, served)
+  local open = dev and function(address) return dev.listen(state.app, address) end or listener(state)
+  local servers = serve.start(open, opts, served)
   if not servers then return nil end
   state.address = servers[1]:address()
-  function served.stop() serve.stop(servers, opts.grace) end
+  function served.stop()
+    if dev then dev.stop() end
+    serve.stop(servers, opts.grace)
+  end
   return served
 end
 

@@ -2,8 +2,8 @@
  *
  * Classes of userdata that can be closed.
  */
-#ifndef GL_NET_CLASS_H
-#define GL_NET_CLASS_H
+#ifndef GL_CORE_CLASS_H
+#define GL_CORE_CLASS_H
 
 #include <lauxlib.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "net/class.h"
+#include "core/class.h"
 
 void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, lua_CFunction close) {
   luaL_newmetatable(L, name);
