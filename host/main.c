@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +32,15 @@ static void set_sigpipe(void) {
   sigaction(SIGPIPE, &now, NULL);
 }
 
+/* A standard descriptor that came closed would be the number of the next one opened, the event loop's for one, which
+ * print would then write to. Opened the wrong way round, so that its use still fails with "Bad file descriptor". */
+static void occupy_standard_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free one */
+}
+
 int main(int argc, char **argv) {
+  occupy_standard_descriptors();
   gl_options options;
   if (!gl_options_parse(&options, argc, argv)) return EXIT_FAILURE;
   if (options.quit) return EXIT_SUCCESS;
