@@ -67,6 +67,7 @@ const routes = {
     more();
   },
   meet(req, res, url, n) { // answers when n requests are here
+    if (!req.socket.writable) return; // came on a connection whose last word was said; it is tried again on another
     held.push(res);
     if (held.length < Number(n)) return;
     for (const each of held.splice(0)) each.end("met");
