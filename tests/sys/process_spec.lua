@@ -39,9 +39,9 @@ local function open_files()
   return n
 end
 
--- Descriptors of this very process, by number and what they are.
+-- How many descriptors this very process has.
 local function descriptors()
-  return process.capture({ "sh", "-c", "ls /proc/$PPID/fd | wc -l" }).stdout
+  return tonumber(process.capture({ "sh", "-c", "ls /proc/$PPID/fd | wc -l" }).stdout)
 end
 
 local function zombies() return count_processes "^Z $PPID " end
@@ -328,8 +328,6 @@ end)
 
 describe("children", function()
   it("leave no descriptor and no zombie behind, however they end", function()
-    process.capture { "true" }
-    local before, open = descriptors(), open_files()
     local ways = {
       function() process.capture({ "cat" }, { input = "x" }) end,
       function() pcall(process.capture, { "nosuch" }, { input = "x" }) end,
@@ -344,13 +342,18 @@ describe("children", function()
       function() io.popen("cat >/dev/null", "w"):write(("x"):rep(100000)) end,
       function() os.execute "true" end,
     }
-    for _, way in ipairs(ways) do
-      for _ = 1, 3 do way() end
+    local function try(times)
+      for _, way in ipairs(ways) do
+        for _ = 1, times do way() end
+      end
+      collectgarbage()
+      collectgarbage()
     end
-    collectgarbage()
-    collectgarbage()
-    eventually(function() return descriptors() == before end)
-    assert.equal(open, open_files()) -- none is inherited either
+    try(1) -- some descriptors are opened once, when they are first needed
+    local before, open = descriptors(), open_files()
+    try(3)
+    eventually(function() return descriptors() <= before end) -- fewer: what earlier tests left was still being closed
+    assert.is_true(open_files() <= open) -- none is inherited either
     eventually(function() return zombies() == "0\n" end)
   end)
 
