@@ -25,6 +25,11 @@ static bool admits(gl_alloc *a, size_t more, bool lua) {
   return !h->memory.limit || gl_alloc_used(a) + more <= mark_of(h, more, lua);
 }
 
+bool gl_memory_is_scarce(const gl_host *h) {
+  size_t limit = h->memory.limit;
+  return gl_alloc_used(&h->alloc) + MUCH(limit) / 2 > GREEDY(limit);
+}
+
 void gl_memory_watch(gl_host *h) {
   h->alloc.admits = admits;
   h->alloc.edge = h->memory.limit ? GREEDY(h->memory.limit) : SIZE_MAX;

@@ -24,6 +24,11 @@ void gl_memory_limit(gl_host *h, size_t bytes);
 /* What is asked for from here on is the task's. For each step, when there is a limit. */
 void gl_memory_charge(gl_host *h, gl_task *t);
 
+/* So little is left that a task that asks for much is told no. What begins now should begin one batch later: what one
+ * task spawned until memory ran out would else come before the task itself is told no, and fail one by one, each after
+ * a full collection. */
+bool gl_memory_is_scarce(const gl_host *h);
+
 /* The task is about to be freed. */
 void gl_memory_forget(gl_host *h, const gl_task *t);
 

@@ -30,7 +30,7 @@ struct gl_task {
   char *trace;            /* once failed: where, taken before its frames went; before: what it waited for in vain; or NULL */
   union {
     lua_CFunction main;   /* before the first step of a C task: what to call, with `owner` as light userdata */
-    const char *waited;   /* afterwards: name of the op it was detached from, for the error */
+    const char *waited;   /* afterwards: name of the op it was last detached from, for the error */
   };
   gl_stack *stack;        /* the C stack it left standing; NULL = it yielded */
   gl_task *next;          /* in a ready list */
@@ -64,6 +64,7 @@ struct gl_task {
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
+  bool put_off : 1;       /* its beginning was, once, for want of memory */
   bool keeps : 1;         /* a value, should it fail: gl_task_keep */
 };
 
@@ -101,6 +102,12 @@ void gl_task_keep(lua_State *L);
 
 /* Drop a reference. May call Lua (luaL_unref), never raises. */
 void gl_task_unref(gl_task *t);
+
+/* Raise what a wait raises in the cancelled task that runs. `op` is kept, not copied. Never returns. */
+int gl_task_raise_cancelled(lua_State *L, gl_task *t, const char *op);
+
+/* Push the error that a task ended with, on `L`. False: it ran out of memory, nothing was pushed. May raise (memory). */
+bool gl_task_push_error(lua_State *L, gl_task *t);
 
 /* Push "message\nstack traceback: ..." for a task that ended with an error. On `L`; may raise (memory). */
 void gl_task_traceback(lua_State *L, gl_task *t);

@@ -82,9 +82,7 @@ typedef struct join_op {
 static int push_results(lua_State *L, gl_task *t) {
   t->joined = true;
   if (t->status != LUA_OK) {
-    if (!t->co || t->nresults < 1) return luaL_error(L, "not enough memory");
-    lua_pushvalue(t->co, -1);
-    lua_xmove(t->co, L, 1);
+    if (!gl_task_push_error(L, t)) return luaL_error(L, "not enough memory");
     gl_trace_task(L, t);
     return lua_error(L);
   }

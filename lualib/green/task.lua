@@ -101,9 +101,19 @@ local function fail(group, err)
   end
 end
 
+function Group.__close(group, err)
+  if err ~= nil then fail(group, err) end
+end
+
+-- A child. Allocates nothing before its failure is told, so that it is told also when memory runs out.
 local function run(group, fn, ...)
-  local _ <close> = setmetatable({}, { __close = function(_, err) if err ~= nil then fail(group, err) end end })
+  local _ <close> = group
   return fn(...)
+end
+
+-- The child has ended, and its failure is the group's; if it could not tell, it had not even the memory to begin.
+local function forget(group, child)
+  if child:wait() == "failed" then fail(group, "not enough memory") end
 end
 
 local MANY = 64 -- children after which a group looks which of them have ended, to forget them
@@ -117,7 +127,7 @@ local function forget_ended(group)
     children[i] = nil
     local status = child:status()
     if status == "done" or status == "failed" or status == "cancelled" then
-      child:wait() -- its failure was ours
+      forget(group, child)
     else
       kept = kept + 1
       children[kept] = child
@@ -143,10 +153,11 @@ function Group:cancel()
   for _, child in ipairs(self.children) do child:cancel() end
 end
 
-local function wait_for(children)
+local function wait_for(group)
+  local children = group.children
   while children[1] do
     local last = children[#children]
-    last:wait()
+    forget(group, last)
     if children[#children] == last then children[#children] = nil end -- else it spawned more meanwhile
   end
 end
@@ -154,7 +165,7 @@ end
 -- Runs on every way out of the group, and comes back when no child lives.
 local function finish(group, err)
   if err ~= nil or not group.complete then group:cancel() end -- not complete: a coroutine that was closed
-  M.shield(FOREVER, wait_for, group.children)
+  M.shield(FOREVER, wait_for, group)
   group.closed = true
   group.scope:leave()
   if group.failed and not rawequal(group.failure, err) then error(group.failure, 0) end
@@ -167,7 +178,7 @@ function M.group(body)
   local group = setmetatable({ children = {}, many = MANY, scope = scope.enter() }, Group)
   local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
   local results = table.pack(body(group))
-  wait_for(group.children)
+  wait_for(group)
   group.complete = true
   return table.unpack(results, 1, results.n)
 end
