@@ -9,6 +9,7 @@
 
 #define PIECE ((size_t)64 * 1024) /* aligned to that: a block's piece is found by its address */
 #define REGION (16 * PIECE)       /* what is mapped at once */
+#define VITAL 4096               /* bytes: a call frame, or all but a deep stack */
 #define FEW ((size_t)16 << 20)    /* idle bytes that are not worth a look */
 
 /* Under AddressSanitizer each block comes from malloc, so that it watches over every one. */
@@ -190,13 +191,18 @@ static void *resize_large(gl_alloc *a, void *block, size_t old, size_t want) {
   return moved;
 }
 
+/* Lua says what kind of object a new block is for; 0: for something it needs to go on with, call frames and stacks among
+ * them. A finalizer that gets no frame is lost, and with it what it would have given back: so these are asked for as the
+ * host's own. */
+static bool is_object(size_t kind, size_t n) { return kind != 0 || n > VITAL; }
+
 void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want) {
   gl_alloc *a = ud;
   if (want == 0) {
     gl_give(a, block, old);
     return NULL;
   }
-  if (!block) return is_admitted(a, want, true) ? gl_take(a, want) : NULL; /* `old` is then a type, not a size */
+  if (!block) return is_admitted(a, want, is_object(old, want)) ? gl_take(a, want) : NULL;
   if (want > old && !is_admitted(a, want - old, true)) return NULL;
   if (!SMALL(old) && !SMALL(want)) return resize_large(a, block, old, want);
   if (SMALL(old) && SMALL(want) && grains_of(old) == grains_of(want)) return block;

@@ -36,7 +36,7 @@ typedef struct gl_alloc {
   size_t taken, given;                      /* bytes ever; the difference is in use */
   size_t large;                             /* bytes in use above GL_SMALL */
   size_t edge;                              /* more than this in use: `admits` is asked */
-  bool (*admits)(struct gl_alloc *a, size_t more, bool lua);
+  bool (*admits)(struct gl_alloc *a, size_t more, bool object); /* for an object of the script, or to go on with */
 } gl_alloc;
 
 /* Nothing is taken yet, and nothing limited. */

@@ -9,7 +9,8 @@
  *
  *     7/8    for a task that asked for much lately: more than 1/16 of the limit, of the last so many bytes asked for
  *     15/16  for any other task
- *     all    for the host: its own objects, and Lua while no task runs (a new coroutine, a record in the log)
+ *     all    for the host: its own objects, and Lua while no task runs (a new coroutine, a record in the log);
+ *            and for the frames that Lua goes on with (core/alloc.c)
  *
  * The host does not depend on the last 1/16: whatever it calls of Lua outside of a protected call allocates nothing.
  */

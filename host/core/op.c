@@ -145,7 +145,7 @@ static int raise_late(lua_State *L, gl_task *t, const char *code, const char *wh
 static int conclude(lua_State *L, gl_task *t) {
   GC_STRESS(L);
   if (t->outcome == GL_TIMED_OUT) return raise_late(L, t, "ETIMEDOUT", "timed out");
-  if (t->outcome == GL_CANCELLED) return gl_task_raise_cancelled(L, t, t->waited);
+  if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->waited, "ECANCELED", "the task was cancelled");
   if (t->outcome == GL_INTERRUPTED) return gl_scope_interrupt(L, t);
   if (t->outcome == GL_OVERDUE) return raise_late(L, t, "EDEADLINE", "the deadline passed");
   if (t->outcome == GL_NO_STACK)

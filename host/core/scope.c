@@ -99,7 +99,7 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
 
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   switch (gl_scope_check(t)) {
-    case GL_CANCELLED: gl_task_raise_cancelled(L, t, op); break;
+    case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
     case GL_OVERDUE: gl_error_raise(L, op, "EDEADLINE", "the deadline passed"); break;
     default: break;

@@ -47,11 +47,11 @@ struct gl_task {
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
   uint64_t id;            /* serial number, never used twice */
   uint64_t line;          /* id of the task that runs the line of a prompt it comes from, inherited; 0 = none */
-  int co_ref;             /* registry reference of co */
+  int co_ref;             /* registry reference of co; once it failed, of the error */
   uint32_t born;          /* loop time, ms, the low bits */
   union {
     int nargs;            /* for the first resume; then 0 */
-    int nresults;         /* once ended: how many lie on co */
+    int nresults;         /* once it returned: how many lie on co */
   };
   uint32_t refs;
   uint16_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
@@ -103,10 +103,7 @@ void gl_task_keep(lua_State *L);
 /* Drop a reference. May call Lua (luaL_unref), never raises. */
 void gl_task_unref(gl_task *t);
 
-/* Raise what a wait raises in the cancelled task that runs. `op` is kept, not copied. Never returns. */
-int gl_task_raise_cancelled(lua_State *L, gl_task *t, const char *op);
-
-/* Push the error that a task ended with, on `L`. False: it ran out of memory, nothing was pushed. May raise (memory). */
+/* Push the error that a task ended with, on `L`. False: it found no memory to begin, nothing was pushed. */
 bool gl_task_push_error(lua_State *L, gl_task *t);
 
 /* Push "message\nstack traceback: ..." for a task that ended with an error. On `L`; may raise (memory). */

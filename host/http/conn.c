@@ -177,9 +177,7 @@ typedef struct failure {
 /* An error object that carries an HTTP status is an answer. */
 static int read_failure(lua_State *L) {
   failure *f = lua_touserdata(L, 1);
-  lua_pushvalue(f->task->co, -1);
-  lua_xmove(f->task->co, L, 1);
-  if (lua_type(L, -1) != LUA_TTABLE) return 0;
+  if (!gl_task_push_error(L, f->task) || lua_type(L, -1) != LUA_TTABLE) return 0;
   lua_pushliteral(L, "status");
   lua_rawget(L, -2);
   lua_Integer status = lua_tointeger(L, -1);
@@ -207,7 +205,7 @@ static void fail(gl_conn *c, gl_task *t) {
     f.status = 503;
     snprintf(f.reason, sizeof f.reason, "%s", NO_MEMORY);
     c->close_after = true;
-  } else if (t->nresults > 0) {
+  } else {
     lua_pushcfunction(L, read_failure);
     lua_pushlightuserdata(L, &f);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);

@@ -162,10 +162,12 @@ local function wait_for(group)
   end
 end
 
--- Runs on every way out of the group, and comes back when no child lives.
+-- Runs on every way out of the group, and comes back when no child lives. Allocates nothing, since one way out is that
+-- memory ran out.
 local function finish(group, err)
   if err ~= nil or not group.complete then group:cancel() end -- not complete: a coroutine that was closed
-  M.shield(FOREVER, wait_for, group)
+  group.scope:shield()
+  wait_for(group)
   group.closed = true
   group.scope:leave()
   if group.failed and not rawequal(group.failure, err) then error(group.failure, 0) end
