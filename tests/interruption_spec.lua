@@ -116,25 +116,29 @@ local function interrupt(context, await, n, how)
   end
   assert(not seen.raised or is_it(seen.raised), ("the wait raised %s"):format(tostring(seen.raised)))
   assert(is_it(seen.last) and not seen.went_on, ("the interruption did not last: %s"):format(tostring(seen.last)))
-  check_passed(context, seen, is_it)
+  -- On a slow machine the task has used up a slice by now, and is told once more, outside of the place.
+  if seen.ok ~= nil then check_passed(context, seen, is_it) end
   return true
 end
 
 local function test_interrupted(row, name, await, how)
   it(("%s (%s)"):format(name, how), function()
     task.spawn(await):join() -- what is made once is made
-    local most = 0
-    for _, context in ipairs(places(row, PLACES)) do
-      local before, n = counted(), 0
-      repeat
-        n = n + 1
-        local what = ("wait %d in %s"):format(n, context[1])
-        local ok, more = pcall(interrupt, context, await, n, how)
-        assert(ok, ("%s: %s"):format(what, tostring(more)))
-        check_restored(before, what)
-      until not more or n > MANY
-      most = math.max(most, n - 1)
-    end
+    local most, tries = 0, 0
+    repeat -- a child that ended before anybody waited for it: once more
+      tries = tries + 1
+      for _, context in ipairs(places(row, PLACES)) do
+        local before, n = counted(), 0
+        repeat
+          n = n + 1
+          local what = ("wait %d in %s"):format(n, context[1])
+          local ok, more = pcall(interrupt, context, await, n, how)
+          assert(ok, ("%s: %s"):format(what, tostring(more)))
+          check_restored(before, what)
+        until not more or n > MANY
+        most = math.max(most, n - 1)
+      end
+    until most > 0 or tries > MANY
     assert.is_true(most > 0 and most < MANY)
   end)
 end

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Runs busted inside greenlua: build/greenlua tests/run.lua [busted options] [files or folders]
 -- Without files, every *_spec.lua below tests/.
+local task = require "green.task"
+
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
 
 package.path = here .. "/?.lua;" .. package.path
@@ -14,6 +16,19 @@ end
 
 if not names_files(arg) then table.insert(arg, here) end
 table.insert(arg, 1, "--helper=" .. here .. "/helper.lua")
+
+-- A test that waits for what never comes fails after LIMIT, and says what it waited for.
+local LIMIT = 120 -- seconds: many times the slowest test on the slowest build
+local new_core = require "busted.core"
+package.loaded["busted.core"] = function(...)
+  local busted = new_core(...)
+  local safe = busted.safe
+  function busted.safe(descriptor, run, element)
+    if descriptor ~= "it" or run ~= element.run then return safe(descriptor, run, element) end
+    return safe(descriptor, function() return task.deadline(LIMIT, run) end, element)
+  end
+  return busted
+end
 
 require("green.debug").report_stalls(false) -- specs run other programs, which blocks
 
