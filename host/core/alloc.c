@@ -157,12 +157,12 @@ void *gl_take(gl_alloc *a, size_t n) {
   return b;
 }
 
-static bool is_admitted(gl_alloc *a, size_t more, bool lua) {
-  return gl_alloc_used(a) + more <= a->edge || a->admits(a, more, lua);
+static bool is_admitted(gl_alloc *a, size_t more, gl_purpose purpose) {
+  return gl_alloc_used(a) + more <= a->edge || a->admits(a, more, purpose);
 }
 
 void *gl_take_zeroed(gl_alloc *a, size_t n) {
-  void *block = is_admitted(a, n, false) ? gl_take(a, n) : NULL;
+  void *block = is_admitted(a, n, GL_FOR_HOST) ? gl_take(a, n) : NULL;
   return block ? memset(block, 0, n) : NULL;
 }
 
@@ -192,9 +192,8 @@ static void *resize_large(gl_alloc *a, void *block, size_t old, size_t want) {
 }
 
 /* Lua says what kind of object a new block is for; 0: for something it needs to go on with, call frames and stacks among
- * them. A finalizer that gets no frame is lost, and with it what it would have given back: so these are asked for as the
- * host's own. */
-static bool is_object(size_t kind, size_t n) { return kind != 0 || n > VITAL; }
+ * them. A finalizer that gets no frame is lost, and with it what it would have given back. */
+static gl_purpose purpose_of(size_t kind, size_t n) { return kind == 0 && n <= VITAL ? GL_FOR_LUA : GL_FOR_SCRIPT; }
 
 void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want) {
   gl_alloc *a = ud;
@@ -202,8 +201,8 @@ void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want) {
     gl_give(a, block, old);
     return NULL;
   }
-  if (!block) return is_admitted(a, want, is_object(old, want)) ? gl_take(a, want) : NULL;
-  if (want > old && !is_admitted(a, want - old, true)) return NULL;
+  if (!block) return is_admitted(a, want, purpose_of(old, want)) ? gl_take(a, want) : NULL;
+  if (want > old && !is_admitted(a, want - old, GL_FOR_SCRIPT)) return NULL;
   if (!SMALL(old) && !SMALL(want)) return resize_large(a, block, old, want);
   if (SMALL(old) && SMALL(want) && grains_of(old) == grains_of(want)) return block;
   void *moved = gl_take(a, want);

@@ -23,6 +23,9 @@ typedef struct gl_piece {
   size_t idle;             /* bytes of it in the free lists: only while these are counted */
 } gl_piece;
 
+/* Whom a block is for: the script; Lua, to go on with; the host. */
+typedef enum gl_purpose { GL_FOR_SCRIPT, GL_FOR_LUA, GL_FOR_HOST } gl_purpose;
+
 typedef struct gl_alloc {
   gl_block *spare[GL_SMALL / GL_GRAIN + 1]; /* by size in grains */
   char *at, *end;                           /* the rest of the piece that is carved now */
@@ -36,7 +39,7 @@ typedef struct gl_alloc {
   size_t taken, given;                      /* bytes ever; the difference is in use */
   size_t large;                             /* bytes in use above GL_SMALL */
   size_t edge;                              /* more than this in use: `admits` is asked */
-  bool (*admits)(struct gl_alloc *a, size_t more, bool object); /* for an object of the script, or to go on with */
+  bool (*admits)(struct gl_alloc *a, size_t more, gl_purpose purpose);
 } gl_alloc;
 
 /* Nothing is taken yet, and nothing limited. */

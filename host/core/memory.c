@@ -10,19 +10,19 @@
 #define TASKS(limit) ((limit) - (limit) / 16)
 
 /* The mark for whoever asks for `more` bytes now. */
-static size_t mark_of(const gl_host *h, size_t more, bool object) {
+static size_t mark_of(const gl_host *h, size_t more, gl_purpose purpose) {
   size_t limit = h->memory.limit;
   const gl_task *t = h->task;
-  if (!object || !h->running || !t) return limit;
+  if (purpose != GL_FOR_SCRIPT || !h->running || !t) return limit;
   size_t asked = more < limit ? more : limit;
   if (h->memory.charged == t) asked += h->alloc.taken - h->memory.mark;
   return asked + (size_t)t->asked * GL_GRAIN > MUCH(limit) ? GREEDY(limit) : TASKS(limit);
 }
 
-static bool admits(gl_alloc *a, size_t more, bool object) {
+static bool admits(gl_alloc *a, size_t more, gl_purpose purpose) {
   gl_host *h = GL_CONTAINER(a, gl_host, alloc);
-  if (gl_fault_refuses(h, more, object)) return false;
-  return !h->memory.limit || gl_alloc_used(a) + more <= mark_of(h, more, object);
+  if (purpose != GL_FOR_LUA && gl_fault_refuses(h, more, purpose == GL_FOR_SCRIPT)) return false;
+  return !h->memory.limit || gl_alloc_used(a) + more <= mark_of(h, more, purpose);
 }
 
 bool gl_memory_is_scarce(const gl_host *h) {

@@ -65,7 +65,7 @@ function debug.report_stalls(on) end
 ---@return integer left how many waits were still to go, of the last call
 function debug.cancel_at(n, how) end
 
----For tests: refuses the running task its n-th allocation from now, once.
+---For tests: refuses the running task its n-th allocation from now, once; call frames and small stacks do not count.
 ---```lua
 ---local debug = require "green.debug"
 ---local ok, err = pcall(function()
