@@ -278,6 +278,21 @@ describe("a prompt on a terminal", function()
     assert.equal("second\n", http.get(address).body)
   end)
 
+  it("reloads with --dev, by itself and when asked to", function()
+    local s <close> = tmux.greenlua("-i --dev --listen 127.0.0.1:0 app.lua", { files = { ["app.lua"] = APP } })
+    local address, file = address_on(s), s.folder.path .. "/app.lua"
+    s:until_ ">"
+    fs.write(file, (APP:gsub("first", "the second")))
+    assert.equal("the second\n", http.get(address).body)
+    s:shows "app.lua changed: reloaded"
+    s:line ".reload"
+    s:until_ "\nreloaded\n>"
+    fs.write(file, "return nil +")
+    s:line ".reload"
+    s:until_(function(text) return text:find "the old code goes on serving" and text:find "\n>$" end)
+    assert.equal("the second\n", http.get(address).body)
+  end)
+
   it("shows rows as a table", function()
     local s <close> = prompt()
     s:line "base = require 'green.db'.connect 'sqlite::memory:'"

@@ -208,6 +208,14 @@ local function look(with_pages)
   end
 end
 
+--- The app's file and its modules anew, changed or not. Raises what is wrong with them; the old code then goes on.
+function M.reload()
+  local report = reload()
+  if report then error(page.text(report, "the old code goes on serving"), 0) end
+  pending, problem = {}, nil
+  revision = revision + 1
+end
+
 local looking -- the task that does
 
 local function start_look(with_pages)

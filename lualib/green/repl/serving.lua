@@ -39,7 +39,7 @@ function M.start(opts)
   local dev = opts.dev and require "green.dev" -- it reloads by itself
   local served = {
     name = opts.name, app = function() return dev and dev.app() or state.app end,
-    reload = not dev and opts.name ~= "-" and reloader(state, opts) or nil,
+    reload = opts.name ~= "-" and (dev and dev.reload or reloader(state, opts)) or nil,
   }
   local open = dev and function(address) return dev.listen(state.app, address) end or listener(state)
   local servers = serve.start(open, opts, served)
