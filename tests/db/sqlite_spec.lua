@@ -1,21 +1,13 @@
 -- SPDX-License-Identifier: MIT
 local null = require "green".null
+local outcome = require "outcome"
 local sqlite = require "green.db.sqlite"
 local task = require "green.task"
 
+local failure, waiting = outcome.failure, outcome.waiting
+
 local T = 10 -- seconds: far more than anything here takes
 local ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
-
-local function waiting(t)
-  while t:status() ~= "waiting" do task.sleep(0) end
-  return t
-end
 
 describe("green.db.sqlite", function()
   local c, path

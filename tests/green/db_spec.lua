@@ -2,21 +2,13 @@
 local census = require "green.debug".census
 local connect = require "green.db".connect
 local green = require "green"
+local outcome = require "outcome"
 local task = require "green.task"
+
+local failure, waiting = outcome.failure, outcome.waiting
 
 local ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 local NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) SELECT i FROM n"
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
-
-local function waiting(t)
-  while t:status() ~= "waiting" do task.sleep(0) end
-  return t
-end
 
 -- Runs fn in a task until it says it arrived, and leaves it there.
 local function until_arrived(fn)

@@ -1,11 +1,8 @@
 -- SPDX-License-Identifier: MIT
 local json = require "green.json"
+local outcome = require "outcome"
 
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  return e
-end
+local failure = outcome.failure
 
 describe("green.json", function()
   it("keeps integers integers", function()

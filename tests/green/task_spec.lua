@@ -1,25 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- lualib/green/task.lua, each function in success, failure, cancel, deadline, and nested.
 local debug = require "green.debug"
+local outcome = require "outcome"
 local shell = require "shell"
 local task = require "green.task"
 
-local function waiting(t)
-  while t:status() ~= "waiting" do task.sleep(0) end
-  return t
-end
+local failure, waiting = outcome.failure, outcome.waiting
 
 -- Runs fn in a task and cancels that once it waits. Returns what it raised.
 local function cancelled(fn)
   local t = waiting(task.spawn(fn))
   t:cancel()
   return select(2, pcall(t.join, t))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert(not ok, "an error was expected")
-  return err
 end
 
 local function code(fn, ...)

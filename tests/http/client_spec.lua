@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- The HTTP client against real servers (peer.js, in node).
 local http = require "green.http"
+local outcome = require "outcome"
 local task = require "green.task"
+
+local failure = outcome.failure
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local dir, peer, pid, base, other, secure
@@ -10,13 +13,6 @@ local function make_certificate()
   local command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost "
     .. "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout %s/key.pem -out %s/cert.pem 2>/dev/null"
   assert(os.execute(command:format(dir, dir)))
-end
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert(not ok, "an error was expected")
-  assert(type(e) == "table", tostring(e))
-  return e
 end
 
 local function echo(method, opts, path) return http.request(method, base .. (path or "/echo"), opts):json() end

@@ -2,8 +2,11 @@
 -- The WebSocket server, frame by frame (frames.lua), and with node's WebSocket as a second opinion.
 local frames = require "http.frames"
 local native = require "green.http.native"
+local outcome = require "outcome"
 local task = require "green.task"
 local ws = require "green.ws"
+
+local failure = outcome.failure
 
 local TIMEOUT = 20
 
@@ -26,13 +29,6 @@ local function echo(socket)
   for message, kind in socket:messages() do
     if kind == "text" then socket:send(message) else socket:send_binary(message) end
   end
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert(not ok, "an error was expected")
-  assert(type(err) == "table", tostring(err))
-  return err
 end
 
 -- A handler that reports what it returned to the test, and the function that waits for it.

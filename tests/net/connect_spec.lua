@@ -3,7 +3,7 @@
 -- slow or to have several addresses.
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
-local outcome = require "net.outcome"
+local outcome = require "outcome"
 local process = require "green.process"
 local sh = require "shell"
 local task = require "green.task"

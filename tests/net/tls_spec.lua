@@ -6,7 +6,7 @@ local http = require "green.http"
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
 local noise = require "net.noise"
-local outcome = require "net.outcome"
+local outcome = require "outcome"
 local process = require "green.process"
 local sh = require "shell"
 local task = require "green.task"
@@ -255,9 +255,9 @@ describe("a TLS connection", function()
     local _ <close> = net.connect(listener:address())
     local server <close> = listener:accept(WAIT)
     local all = {
-      waiting(failure, server.read, server),
-      waiting(failure, server.tls, server),
-      waiting(failure, server.write, server, ("x"):rep(1 << 20)),
+      waiting(task.spawn(failure, server.read, server)),
+      waiting(task.spawn(failure, server.tls, server)),
+      waiting(task.spawn(failure, server.write, server, ("x"):rep(1 << 20))),
     }
     assert.equal("EBUSY", failure(server.tls, server).code)
     assert.equal("EBUSY", failure(server.read, server).code)
@@ -652,7 +652,7 @@ describe("a TLS connection that is cut off", function()
     local server <close> = listener:accept(WAIT)
     server:write "half"
     assert.equal("half", client:read(10, WAIT))
-    local reading = waiting(failure, client.read, client, 1, WAIT)
+    local reading = waiting(task.spawn(failure, client.read, client, 1, WAIT))
     between.cut()
     assert.equal("ETRUNCATED", reading:join().code)
     assert.equal("ETRUNCATED", failure(client.read, client).code)
@@ -776,20 +776,20 @@ describe("socket:start_tls", function()
       assert.equal("ETIMEDOUT", failure(client.read, client).code)
     end)
     agreed(function(client)
-      local starting = waiting(client.start_tls, client, trusting())
+      local starting = waiting(task.spawn(client.start_tls, client, trusting()))
       assert.equal("EINVAL", failure(client.start_tls, client).code)
       starting:cancel()
       assert.equal("ECANCELED", failure(starting.join, starting).code)
       assert.equal("ECANCELED", failure(client.read, client).code)
     end)
     agreed(function(client)
-      local starting = waiting(failure, client.start_tls, client, trusting())
+      local starting = waiting(task.spawn(failure, client.start_tls, client, trusting()))
       client:close()
       assert.equal("ECLOSED", starting:join().code)
       assert.equal("ECLOSED", failure(client.start_tls, client).code)
     end)
     agreed(function(client, server)
-      local reading = waiting(client.read, client)
+      local reading = waiting(task.spawn(client.read, client))
       assert.equal("EBUSY", failure(client.start_tls, client, trusting()).code)
       server:write "x"
       assert.equal("x", reading:join())

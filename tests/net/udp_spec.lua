@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
-local outcome = require "net.outcome"
+local outcome = require "outcome"
 local process = require "green.process"
 local sh = require "shell"
 local task = require "green.task"
@@ -112,7 +112,7 @@ describe("a datagram socket", function()
     local address = b:address()
     b:close()
     task.sleep(0.01)
-    local receiving = waiting(failure, a.receive, a, WAIT)
+    local receiving = waiting(task.spawn(failure, a.receive, a, WAIT))
     a:send "x"
     local err = receiving:join()
     assert.same({ "ECONNREFUSED", ("net.receive: %s: connection refused"):format(address) }, { err.code, tostring(err) })
@@ -122,7 +122,7 @@ describe("a datagram socket", function()
   end))
 
   it("serves one task at a time, which is the first", pair(function(a, b)
-    local receiving = waiting(a.receive, a, WAIT)
+    local receiving = waiting(task.spawn(a.receive, a, WAIT))
     assert.equal("EBUSY", failure(a.receive, a).code)
     assert.equal("EBUSY", failure(a.receive_from, a).code)
     b:send "x"
@@ -133,7 +133,7 @@ describe("a datagram socket", function()
     local err = failure(a.receive, a, 0.005)
     assert.same({ "ETIMEDOUT", ("net.receive: %s: timed out"):format(b:address()) }, { err.code, tostring(err) })
     assert.equal("net.receive_from", failure(a.receive_from, a, 0).op)
-    local receiving = waiting(a.receive, a)
+    local receiving = waiting(task.spawn(a.receive, a))
     receiving:cancel()
     assert.equal("ECANCELED", failure(receiving.join, receiving).code)
     b:send "x"
@@ -141,7 +141,7 @@ describe("a datagram socket", function()
   end))
 
   it("wakes who receives when it is closed, and refuses everything then", pair(function(a, b)
-    local receiving = waiting(failure, a.receive, a)
+    local receiving = waiting(task.spawn(failure, a.receive, a))
     local address = a:address()
     a:close()
     a:close()

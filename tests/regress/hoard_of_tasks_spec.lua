@@ -5,23 +5,30 @@
 local sh = require "shell"
 
 describe("tasks without end, in a group", function()
-  it("end as soon as with more memory", function()
-    local files = { ["a.lua"] = [[
+  it("cost about what as many cost that end before memory does", function()
+    local out, err, code = sh("$lua --max-memory 4M a.lua", { ["a.lua"] = [[
       local task = require "green.task"
-      for _ = 1, 3 do
+      local function seconds(most)
+        local begun, spawned = os.clock(), 0
         local ok, err = pcall(task.group, function(group)
-          while true do group:spawn(task.sleep, 1000) end
+          while spawned < most do
+            group:spawn(task.sleep, 1000)
+            spawned = spawned + 1
+          end
+          error "enough"
         end)
-        assert(not ok and tostring(err):find "not enough memory", err)
+        assert(not ok and tostring(err):find(most == math.huge and "not enough memory" or "enough"), err)
+        return os.clock() - begun, spawned
       end
-      print(os.clock())
-    ]] }
-    local function seconds(limit)
-      local out, err, code = sh(("$lua --max-memory %s a.lua"):format(limit), files)
-      assert.equal("", err)
-      assert.equal(0, code)
-      return tonumber(out)
-    end
-    assert.is_true(seconds "8M" < 2 * seconds "32M")
+      local hoard, few = 0, 0
+      for _ = 1, 5 do
+        local took, spawned = seconds(math.huge)
+        hoard, few = hoard + took, few + seconds(spawned // 2) + seconds(spawned // 2)
+      end
+      print(hoard / few)
+    ]] })
+    assert.equal("", err)
+    assert.equal(0, code)
+    assert.is_true(tonumber(out) < 20, out)
   end)
 end)

@@ -1,11 +1,8 @@
 -- SPDX-License-Identifier: MIT
+local outcome = require "outcome"
 local task = require "green.task"
 
--- Until the task waits for something.
-local function waiting(t)
-  while t:status() ~= "waiting" do task.sleep(0) end
-  return t
-end
+local waiting = outcome.waiting
 
 local function acquirer(s, log, name)
   return waiting(task.spawn(function()
