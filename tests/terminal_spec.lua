@@ -20,6 +20,14 @@ local function address_on(screen)
   return screen:shows("serving app.lua on "):match "serving app.lua on (http://[%d.:]+)"
 end
 
+-- A prompt beside the served APP, and the app's address.
+local function serving(flags)
+  local screen = tmux.greenlua(("-i %s --listen 127.0.0.1:0 app.lua"):format(flags or ""), { files = { ["app.lua"] = APP } })
+  local address = address_on(screen)
+  screen:until_ ">"
+  return screen, address
+end
+
 local function count(text, part)
   return select(2, text:gsub(part:gsub("%p", "%%%0"), ""))
 end
@@ -41,16 +49,13 @@ describe("a prompt on a terminal", function()
   end)
 
   it("lets a line wait for a request to itself", function()
-    local s <close> = tmux.greenlua("-i --listen 127.0.0.1:0 app.lua", { files = { ["app.lua"] = APP } })
-    s:until_ ">"
+    local s <close> = serving()
     s:line "http.get(app:url('/')).status"
     s:until_ "\n200\n>"
   end)
 
   it("serves requests while a line is half typed", function()
-    local s <close> = tmux.greenlua("-i --listen 127.0.0.1:0 app.lua", { files = { ["app.lua"] = APP } })
-    local address = address_on(s)
-    s:until_ ">"
+    local s <close>, address = serving()
     s:type "half = "
     s:until_ "> half ="
     assert.equal("first\n", http.get(address).body)
@@ -60,9 +65,7 @@ describe("a prompt on a terminal", function()
   end)
 
   it("serves requests while a line waits and while one hogs", function()
-    local s <close> = tmux.greenlua("-i --listen 127.0.0.1:0 app.lua", { files = { ["app.lua"] = APP } })
-    local address = address_on(s)
-    s:until_ ">"
+    local s <close>, address = serving()
     for _, line in ipairs { "task.sleep(100)", "while true do end" } do
       s:line(line)
       s:until_("> " .. line)
@@ -263,9 +266,7 @@ describe("a prompt on a terminal", function()
   end)
 
   it("shows the app's routes, and reloads it", function()
-    local s <close> = tmux.greenlua("-i --listen 127.0.0.1:0 app.lua", { files = { ["app.lua"] = APP } })
-    local address = address_on(s)
-    s:until_ ">"
+    local s <close>, address = serving()
     s:line ".routes"
     s:until_ "\n  GET     /\n>"
     fs.write(s.folder.path .. "/app.lua", (APP:gsub("first", "second")))
@@ -279,9 +280,8 @@ describe("a prompt on a terminal", function()
   end)
 
   it("reloads with --dev, by itself and when asked to", function()
-    local s <close> = tmux.greenlua("-i --dev --listen 127.0.0.1:0 app.lua", { files = { ["app.lua"] = APP } })
-    local address, file = address_on(s), s.folder.path .. "/app.lua"
-    s:until_ ">"
+    local s <close>, address = serving "--dev"
+    local file = s.folder.path .. "/app.lua"
     fs.write(file, (APP:gsub("first", "the second")))
     assert.equal("the second\n", http.get(address).body)
     s:shows "app.lua changed: reloaded"

@@ -30,7 +30,7 @@ struct gl_task {
   char *trace;            /* once failed: where, taken before its frames went; before: what it waited for in vain; or NULL */
   union {
     lua_CFunction main;   /* before the first step of a C task: what to call, with `owner` as light userdata */
-    const char *waited;   /* afterwards: name of the op it was last detached from, for the error */
+    const char *waited;   /* afterwards: name of the op it was detached from, for the error */
   };
   gl_stack *stack;        /* the C stack it left standing; NULL = it yielded */
   gl_task *next;          /* in a ready list */

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "http/exchange.h"
 
@@ -324,12 +325,8 @@ static int stream_close(lua_State *L) {
 
 int gl_open_http_client(lua_State *L) {
   static const luaL_Reg methods[] = {{"read", stream_read}, {"close", stream_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", stream_close}, {"__close", stream_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"request", http_request}, {NULL, NULL}};
-  luaL_newmetatable(L, STREAM);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  gl_class_new(L, STREAM, methods, stream_close, stream_close);
   luaL_newlib(L, functions);
   return 1;
 }
