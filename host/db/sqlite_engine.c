@@ -118,15 +118,19 @@ bool gl_sqlite_clean(const gl_sqlite *e) { return e->db && !e->tx && !e->out.hea
 /* ---- transactions ---- */
 
 /* Some errors roll the whole transaction back (a full disk, an interrupted INSERT, ON CONFLICT ROLLBACK). What
- * comes after must not run, and commit, outside of it. */
+ * comes after must not run, and commit, outside of it. Nor must anything be kept of a transaction one of whose
+ * statements was stopped: it may have done nothing, a part, or all by the time its caller was told it failed. */
 static int check_transaction(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
-  if (!e->tx || !sqlite3_get_autocommit(e->db)) return SQLITE_OK;
+  if (!e->tx) return SQLITE_OK;
+  if (atomic_load(&e->doomed)) return fault_of(SQLITE_ABORT, fault, "the transaction can only be rolled back: a statement in it was stopped");
+  if (!sqlite3_get_autocommit(e->db)) return SQLITE_OK;
   return fault_of(SQLITE_ABORT, fault, "the transaction has ended already: an error rolled it back, or a statement of its own");
 }
 
 int gl_sqlite_begin(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
+  atomic_store(&e->doomed, false);
   int rc = run_sql(e, "BEGIN IMMEDIATE", fault);
   e->tx = rc == SQLITE_OK;
   return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * One SQLite connection as a pool thread sees it: open, prepared statements, rows, clean-up. Plain C, no
- * Lua, no loop. One job at a time may be inside; only `stop` is for other threads.
+ * Lua, no loop. One job at a time may be inside; only `stop` and `doomed` are for other threads.
  *
  * Nothing in here waits for a lock: SQLITE_BUSY comes back at once, and the job is tried again later
  * (sqlite_job.c), so that no number of writers can take the thread pool.
@@ -89,6 +89,7 @@ typedef struct gl_sqlite {
   int cached;
   gl_sqlite_list out;   /* in use */
   atomic_bool stop;     /* set by the loop: give the running statement up */
+  atomic_bool doomed;   /* set by the loop: a statement was stopped, this transaction can only be rolled back */
 } gl_sqlite;
 
 /* All return an SQLite code, 0 when well, and describe a failure in `fault`. */

@@ -171,6 +171,7 @@ static void interrupt(gl_sqlite_job *job) {
 void gl_sqlite_job_cancel(gl_op *op) {
   gl_sqlite_job *job = (gl_sqlite_job *)op;
   gl_sqlite_conn *c = job->conn;
+  if (job->interruptible) atomic_store(&c->engine.doomed, true);
   if (c->running != job) {
     unqueue(c, op);
     if (job->ended) job->ended(job);
