@@ -62,10 +62,10 @@ describe("a time-out", function()
   it("of the body does not count for the handler that has read it", function()
     local function handler(req)
       local body = req:body()
-      task.sleep(0.1)
+      task.sleep(0.6)
       return body
     end
-    raw.serve(handler, { body_timeout = SHORT }, function(address)
+    raw.serve(handler, { body_timeout = 0.5 }, function(address)
       local client <close> = raw.connect(address)
       client:send(post("/", "12"):sub(1, -2))
       task.sleep(0.005)
@@ -91,7 +91,7 @@ describe("a time-out", function()
         if req.path == "/caught" then return pcall(task.sleep, 60) and "late" or "caught" end
         task.sleep(60)
       end
-      raw.serve(handler, { request_timeout = 0.03 }, function(address)
+      raw.serve(handler, { request_timeout = 0.3 }, function(address)
         for _, path in ipairs { "/", "/caught" } do
           local client <close> = raw.connect(address)
           client:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -605,7 +605,7 @@ describe("a TLS server", function()
   end))
 
   it("is not held up by a client that says nothing, and lets it go in the end", leaves_nothing(function()
-    local listener <close> = net.listen("127.0.0.1:0", { tls = site { timeout = 0.1 } })
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site { timeout = 1 } })
     local silent <close> = net.connect(listener:address())
     local server <close> = listener:accept(WAIT)
     local client <close> = net.connect(listener:address(), { tls = trusting() })
