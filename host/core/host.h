@@ -149,13 +149,11 @@ void gl_host_ready_now(gl_host *h, gl_task *t);
 void gl_host_drive(gl_host *h);
 
 /* The host of any coroutine of its state, from the extra space every lua_State carries. The lowest
- * bit of that word marks a coroutine only the host may resume: one that waits, or the base of a task;
- * the next one a base whose task has a place in the registry for what it keeps (gl_task_keep). */
+ * bit of that word marks a coroutine only the host may resume: one that waits, or the base of a task. */
 #define GL_AWAIT_BIT ((uintptr_t)1)
-#define GL_KEEP_BIT ((uintptr_t)2)
 
 static inline uintptr_t *gl_extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
-static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~(GL_AWAIT_BIT | GL_KEEP_BIT)); }
+static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~GL_AWAIT_BIT); }
 static inline bool gl_coro_awaits(lua_State *co) { return (*gl_extra(co) & GL_AWAIT_BIT) != 0; }
 static inline uv_loop_t *gl_loop(lua_State *L) { return &gl_host_of(L)->loop; }
 

@@ -4,8 +4,8 @@
  *
  *     NEW -> READY -> RUNNING -> WAITING -> READY -> ... -> ENDED
  *
- * A task is referenced by the host while it lives and by its handle in Lua (green.task); the last of
- * the two to let go frees it.
+ * A task is referenced by the host while it lives, by who waits for its end, and by who spawned it until he has what it
+ * left behind; the last to let go frees it.
  */
 #ifndef GL_CORE_TASK_H
 #define GL_CORE_TASK_H
@@ -49,10 +49,7 @@ struct gl_task {
   uint64_t line;          /* id of the task that runs the line of a prompt it comes from, inherited; 0 = none */
   int co_ref;             /* registry reference of co; once it failed, of the error */
   uint32_t born;          /* loop time, ms, the low bits */
-  union {
-    int nargs;            /* for the first resume; then 0 */
-    int nresults;         /* once it returned: how many lie on co */
-  };
+  int nargs;              /* for the first resume; then 0 */
   uint32_t refs;
   uint16_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
   uint8_t state;          /* gl_task_state */
@@ -65,7 +62,7 @@ struct gl_task {
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
   bool put_off : 1;       /* its beginning was, once, for want of memory */
-  bool keeps : 1;         /* a value, should it fail: gl_task_keep */
+  bool keeps : 1;         /* a value: gl_task_keep */
 };
 
 /* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so
@@ -96,9 +93,10 @@ void gl_task_step(gl_host *h, gl_task *t);
 /* The await of `t` is over for this reason. Calls no Lua. */
 void gl_task_wake(gl_task *t, gl_outcome outcome);
 
-/* What is at index 1 of the running task's main function is to live until its on_end was told, also when it fails: its
- * stack is gone by then. From its main function; may raise (memory). */
-void gl_task_keep(lua_State *L);
+/* Keep the value on top of L (popped) until its on_end was told; of a task that failed, until the last reference is gone.
+ * It has a coroutine: it was spawned, or runs. Allocates nothing. */
+void gl_task_keep(lua_State *L, gl_task *t);
+void gl_task_push_kept(lua_State *L, gl_task *t);
 
 /* Drop a reference. May call Lua (luaL_unref), never raises. */
 void gl_task_unref(gl_task *t);

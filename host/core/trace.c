@@ -150,13 +150,13 @@ void gl_trace_failed(lua_State *L, const gl_task *t) {
   show(L, t->co, note);
 }
 
-void gl_trace_task(lua_State *L, const gl_task *t) {
+void gl_trace_task(lua_State *L, const char *text) {
   size_t header = strlen(HEADER);
-  if (!t->trace || strncmp(t->trace, HEADER, header) != 0) return;
+  if (!text || strncmp(text, HEADER, header) != 0) return;
   gl_buf *trace = &gl_host_of(L)->trace;
   gl_buf_eat(trace, trace->len); /* the task's own text has it all */
   remember(L);
-  add(trace, t->trace + header);
+  add(trace, text + header);
   add(trace, "\n\t(...joined by...)");
 }
 

@@ -17,8 +17,9 @@ void gl_trace_coroutine(lua_State *L, lua_State *co);
 /* Task `t` has failed, the error on top of L, and its frames are still there: to be shown to who wants to see them. */
 void gl_trace_failed(lua_State *L, const gl_task *t);
 
-/* The error on top of L, that of task `t`, is raised again on L by who joined it: remember the task's traceback. */
-void gl_trace_task(lua_State *L, const gl_task *t);
+/* The error on top of L, that of a task, is raised again on L by who joined it: remember the task's traceback, `text` (may
+ * be NULL: there was no memory for it). */
+void gl_trace_task(lua_State *L, const char *text);
 
 /* The remembered error goes on as the string on top of L. */
 void gl_trace_renamed(lua_State *L);

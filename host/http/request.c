@@ -155,8 +155,9 @@ static int after_handler(lua_State *L, int status, lua_KContext ctx) {
 int gl_request_main(lua_State *L) {
   gl_conn *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  gl_task_keep(L);
-  gl_req *r = make(L, c); /* request: stays here, and so alive, until the task ends */
+  gl_req *r = make(L, c); /* request */
+  lua_pushvalue(L, 1);
+  gl_task_keep(L, c->task); /* it is looked at when the task has ended, in whatever way */
   if (c->task->cancelled) { /* before it began: the server is gone, and its handlers may be */
     c->answered = true;
     return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Task handles. A handle keeps the ended task with its results until it is collected; an error nobody
- * joined is logged, a moment later or when its handle goes, whichever is first.
+ * Task handles. What a task returned, or its error and where that came from, goes to its handle: values of Lua's own, without a
+ * finalizer, which would keep all of it alive for one collection more, and so make each collection longer than the last. Of
+ * the task nothing is left then; but one that failed stays until somebody joins it or, a moment later, it is logged.
  */
 #include "sys/task.h"
 
@@ -18,28 +19,73 @@
 #define HANDLE "green.task"
 #define UNJOINED_GRACE 1.0 /* seconds a failed task waits for somebody to join it before it is logged */
 
-typedef struct spawned {
-  gl_task *task;   /* NULL once the handle is gone and the task has ended */
+typedef struct spawned spawned;
+
+/* Its two user values: what the task returned (of several values, its coroutine with these on top) or its error; of an error,
+ * the traceback. */
+typedef struct handle {
+  spawned *s;      /* NULL: it ended, and the handle has all of it */
+  int nresults;
+  bool failed, cancelled;
+} handle;
+
+enum { LEFT = 1, TRACE };
+
+/* The tasks that failed, unjoined and not yet logged. */
+typedef struct failures {
+  spawned *first;
+} failures;
+
+struct spawned {
+  gl_task *task;   /* keeps its handle */
+  handle *handle;
+  failures *failures;
+  spawned *next, **at; /* in failures; at = NULL: it is not */
   gl_timer grace;
-  char *site;      /* "file:line" of the spawn */
-  bool handle;     /* the handle is alive */
+  uint16_t size;   /* of this block */
   bool logging;    /* the task that writes the log record is under way */
-} spawned;
+  char site[];     /* "file:line" of the spawn, or "" */
+};
 
-/* ---- failures nobody joined ---- */
+/* ---- the end of a task ---- */
 
-static void drop(spawned *s) {
-  if (s->handle || s->logging || s->grace.slot || (s->task && s->task->state != GL_TASK_ENDED)) return;
-  if (s->task) gl_task_unref(s->task);
-  free(s->site);
-  free(s);
+/* The handle has all there is, or will. */
+static void let_go(spawned *s) {
+  gl_task *t = s->task;
+  gl_alloc *alloc = &t->host->alloc;
+  gl_timer_drop(&t->host->clock, &s->grace);
+  if (s->at) *s->at = s->next;
+  if (s->at && s->next) s->next->at = s->at;
+  s->handle->s = NULL;
+  t->site = NULL;
+  gl_task_unref(t);
+  gl_give(alloc, s, s->size);
+}
+
+static int keep_trace(lua_State *L) {
+  spawned *s = lua_touserdata(L, 1);
+  gl_task_push_kept(L, s->task);
+  lua_pushstring(L, s->task->trace);
+  lua_setiuservalue(L, -2, TRACE);
+  return 0;
+}
+
+/* Nobody will have to be told of this failure any more. Without memory for the traceback, it stays as it is. */
+static void settle(spawned *s) {
+  lua_State *L = s->task->host->L;
+  s->task->joined = true;
+  if (s->logging) return;
+  lua_pushcfunction(L, keep_trace);
+  lua_pushlightuserdata(L, s);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) let_go(s);
+  else lua_pop(L, 1);
 }
 
 static void log_unjoined(spawned *s) {
   char what[256];
-  if (s->task->joined || s->task->status == LUA_OK || s->task->cancelled) return;
+  if (s->task->joined) return;
   s->task->joined = true;
-  snprintf(what, sizeof what, "task spawned at %s failed", s->site ? s->site : "?");
+  snprintf(what, sizeof what, "task spawned at %s failed", *s->site ? s->site : "?");
   gl_task_log_error(s->task, what);
 }
 
@@ -53,23 +99,72 @@ static void on_logged(gl_task *t, int status, int nresults) {
   (void)nresults;
   spawned *s = t->owner;
   s->logging = false;
-  drop(s);
+  settle(s);
 }
 
 static void on_grace(gl_timer *timer) {
   spawned *s = GL_CONTAINER(timer, spawned, grace);
-  s->logging = !s->task->joined && gl_task_start(s->task->host, log_main, s, on_logged, false) != NULL;
-  drop(s);
+  gl_host *h = s->task->host;
+  s->logging = gl_task_start(h, log_main, s, on_logged, false) != NULL;
+  if (!s->logging) gl_timer_arm(&h->clock, &s->grace, UNJOINED_GRACE);
 }
 
-static void on_end(gl_task *t, int status, int nresults) {
-  (void)nresults;
-  spawned *s = t->owner;
-  if (status != LUA_OK && !t->joined) {
-    if (!s->handle) log_unjoined(s);
-    else gl_timer_arm(&t->host->clock, &s->grace, UNJOINED_GRACE);
+/* If the timer cannot be armed, it is logged in the end. */
+static void stay_for_a_moment(spawned *s) {
+  failures *f = s->failures;
+  s->next = f->first;
+  s->at = &f->first;
+  if (s->next) s->next->at = &s->next;
+  f->first = s;
+  gl_timer_arm(&s->task->host->clock, &s->grace, UNJOINED_GRACE);
+}
+
+/* The state closes. */
+static int log_failures(lua_State *L) {
+  failures *f = lua_touserdata(L, 1);
+  while (f->first) {
+    spawned *s = f->first;
+    log_unjoined(s);
+    let_go(s);
   }
-  drop(s);
+  return 0;
+}
+
+static void push_failures(lua_State *L) {
+  *(failures *)lua_newuserdatauv(L, sizeof(failures), 0) = (failures){0};
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, log_failures);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+}
+
+/* Pushes the one value, or the coroutine that has several. */
+static void push_left(lua_State *L, gl_task *t, int nresults) {
+  if (nresults == 1) {
+    lua_xmove(t->co, L, 1);
+  } else {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->co_ref);
+    t->exposed = true; /* not to be reused */
+  }
+}
+
+/* Allocates nothing, unless it failed. */
+static void on_end(gl_task *t, int status, int nresults) {
+  spawned *s = t->owner;
+  handle *at = s->handle;
+  lua_State *L = t->host->L;
+  at->failed = status != LUA_OK;
+  at->cancelled = t->cancelled;
+  at->nresults = nresults;
+  gl_task_push_kept(L, t);
+  if (at->failed ? gl_task_push_error(L, t) : nresults ? (push_left(L, t, nresults), true) : false) lua_setiuservalue(L, -2, LEFT);
+  lua_pop(L, 1);
+  if (!at->failed) {
+    let_go(s);
+    return;
+  }
+  stay_for_a_moment(s);
+  if (t->joined || t->cancelled) settle(s);
 }
 
 /* ---- join ---- */
@@ -79,23 +174,38 @@ typedef struct join_op {
   gl_task *target; /* referenced */
 } join_op;
 
-static int push_results(lua_State *L, gl_task *t) {
-  t->joined = true;
-  if (t->status != LUA_OK) {
-    if (!gl_task_push_error(L, t)) return luaL_error(L, "not enough memory");
-    gl_trace_task(L, t);
-    return lua_error(L);
+/* Raises the error of the handle at index 1. */
+static int raise_left(lua_State *L, handle *at) {
+  luaL_checkstack(L, 4, NULL);
+  lua_getiuservalue(L, 1, TRACE);
+  lua_getiuservalue(L, 1, LEFT);
+  gl_trace_task(L, at->s ? at->s->task->trace : lua_tostring(L, -2));
+  return lua_error(L);
+}
+
+/* What the task of the handle at index 1 left: its results, or its error raised. */
+static int push_results(lua_State *L) {
+  handle *at = lua_touserdata(L, 1);
+  if (at->failed) {
+    if (at->s) settle(at->s);
+    return raise_left(L, at);
   }
-  int n = t->nresults;
-  if (n == 0) return 0; /* its coroutine may be somebody else's by now */
-  luaL_checkstack(L, n, "too many results to join");
-  if (!lua_checkstack(t->co, n)) return luaL_error(L, "too many results to join");
-  for (int i = 0; i < n; i++) lua_pushvalue(t->co, -n);
-  lua_xmove(t->co, L, n);
+  int n = at->nresults;
+  if (n == 0) return 0;
+  luaL_checkstack(L, n + 1, "too many results to join");
+  lua_getiuservalue(L, 1, LEFT);
+  if (n == 1) return 1;
+  lua_State *co = lua_tothread(L, -1);
+  if (!lua_checkstack(co, n)) return luaL_error(L, "too many results to join");
+  for (int i = 0; i < n; i++) lua_pushvalue(co, -n);
+  lua_xmove(co, L, n);
   return n;
 }
 
-static int push_join(lua_State *L, gl_op *op) { return push_results(L, ((join_op *)op)->target); }
+static int push_join(lua_State *L, gl_op *op) {
+  (void)op;
+  return push_results(L);
+}
 
 static void cancel_join(gl_op *op) {
   join_op *j = (join_op *)op;
@@ -114,22 +224,22 @@ static void object_join(const gl_op *op, char *out, size_t size) {
 
 static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join, object_join};
 
-static const char *how_it_ended(const gl_task *t) { return t->status == LUA_OK ? "done" : t->cancelled ? "cancelled" : "failed"; }
+static const char *how_it_ended(const handle *at) { return !at->failed ? "done" : at->cancelled ? "cancelled" : "failed"; }
 
 static int push_wait(lua_State *L, gl_op *op) {
-  lua_pushstring(L, how_it_ended(((join_op *)op)->target));
+  (void)op;
+  lua_pushstring(L, how_it_ended(lua_touserdata(L, 1)));
   return 1;
 }
 
 static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join};
 
-/* A handle that was collected can still be found: by a finalizer, and as the key of a weak table. */
-static spawned *check_handle(lua_State *L) {
-  spawned *s = *(spawned **)luaL_checkudata(L, 1, HANDLE);
-  if (!s) luaL_argerror(L, 1, "the handle of the task was collected");
-  return s;
-}
+static handle *check_handle(lua_State *L) { return luaL_checkudata(L, 1, HANDLE); }
 
+/* Has it ended? */
+static bool is_over(const handle *at) { return !at->s || at->s->task->state == GL_TASK_ENDED; }
+
+/* The handle stays at index 1. */
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   if (t == gl_host_of(L)->task) return luaL_error(L, "a task cannot join itself");
@@ -143,67 +253,54 @@ static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
 
 /* handle:join([timeout]) -> its results, or raises its error */
 static int task_join(lua_State *L) {
-  gl_task *t = check_handle(L)->task;
-  if (t->state == GL_TASK_ENDED) return push_results(L, t);
-  return await_end(L, t, &join_type);
+  handle *at = check_handle(L);
+  return is_over(at) ? push_results(L) : await_end(L, at->s->task, &join_type);
 }
 
 /* handle:wait([timeout]) -> how it ended; whoever waits so takes the blame for a failure, but does not raise it: what
  * this raises is the waiting task's own */
 static int task_wait(lua_State *L) {
-  gl_task *t = check_handle(L)->task;
-  if (t->state != GL_TASK_ENDED) return await_end(L, t, &wait_type);
-  t->joined = true;
-  lua_pushstring(L, how_it_ended(t));
+  handle *at = check_handle(L);
+  if (!is_over(at)) return await_end(L, at->s->task, &wait_type);
+  if (at->s) settle(at->s);
+  lua_pushstring(L, how_it_ended(at));
   return 1;
 }
 
 /* ---- the handle ---- */
 
 static int task_cancel(lua_State *L) {
-  gl_task_cancel(check_handle(L)->task);
+  handle *at = check_handle(L);
+  if (at->s) gl_task_cancel(at->s->task);
   return 0;
 }
 
 static int task_status(lua_State *L) {
-  gl_task *t = check_handle(L)->task;
+  const handle *at = check_handle(L);
   const char *status = "ready";
-  if (t->state == GL_TASK_ENDED) status = how_it_ended(t);
-  else if (t->state == GL_TASK_RUNNING) status = "running";
-  else if (t->state == GL_TASK_WAITING) status = "waiting";
+  if (is_over(at)) status = how_it_ended(at);
+  else if (at->s->task->state == GL_TASK_RUNNING) status = "running";
+  else if (at->s->task->state == GL_TASK_WAITING) status = "waiting";
   lua_pushstring(L, status);
   return 1;
 }
 
-static int handle_gc(lua_State *L) {
-  spawned **at = lua_touserdata(L, 1);
-  spawned *s = *at;
-  if (!s) return 0;
-  *at = NULL;
-  s->handle = false;
-  if (s->task->state == GL_TASK_ENDED) {
-    gl_timer_drop(&s->task->host->clock, &s->grace);
-    log_unjoined(s);
-  }
-  drop(s);
-  return 0;
-}
-
 static int handle_tostring(lua_State *L) {
-  lua_pushfstring(L, "task: %p", (void *)check_handle(L)->task);
+  lua_pushfstring(L, "task: %p", (void *)check_handle(L));
   return 1;
 }
 
-/* Where the script spawned it: the first frame that is not one of our own modules. */
-static char *call_site(lua_State *L) {
+#define SITE_MAX (LUA_IDSIZE + 16)
+
+/* "file:line" of where the script spawned it, or "": the first frame that is not one of our own modules. Returns its size. */
+static size_t call_site(lua_State *L, char site[SITE_MAX]) {
   lua_Debug ar;
-  char text[LUA_IDSIZE + 16];
   int level = 1;
+  *site = '\0';
   do
-    if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar)) return NULL;
+    if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar)) return 1;
   while ((ar.currentline < 0 || strncmp(ar.source, "@green:", 7) == 0) && ++level < 20);
-  snprintf(text, sizeof text, "%s:%d", ar.short_src, ar.currentline);
-  return strdup(text);
+  return (size_t)snprintf(site, SITE_MAX, "%s:%d", ar.short_src, ar.currentline) + 1;
 }
 
 /* ---- context: values that follow a task into its children ---- */
@@ -241,27 +338,35 @@ static int task_context(lua_State *L) {
 /* ---- spawn ---- */
 
 static int task_spawn(lua_State *L) {
+  char site[SITE_MAX];
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  gl_alloc *alloc = &gl_host_of(L)->alloc;
   int nargs = lua_gettop(L) - 1;
-  spawned **handle = lua_newuserdatauv(L, sizeof *handle, 0);
-  *handle = NULL; /* until the task exists there is nothing to collect */
+  handle *at = lua_newuserdatauv(L, sizeof *at, 2);
+  *at = (handle){0};
   luaL_setmetatable(L, HANDLE);
   lua_insert(L, 1); /* handle fn args... */
   copy_context(L);
   int context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
-  spawned *s = calloc(1, sizeof *s);
+  size_t len = call_site(L, site), size = sizeof(spawned) + len;
+  spawned *s = gl_take_zeroed(alloc, size);
   gl_task *t = s ? gl_task_spawn(L, nargs, s, on_end) : NULL; /* handle */
   if (!t) {
-    free(s);
+    gl_give(alloc, s, size);
     luaL_unref(L, LUA_REGISTRYINDEX, context);
     return luaL_error(L, "not enough memory for a task");
   }
-  t->context_ref = context;
-  t->site = s->site = call_site(L);
+  memcpy(s->site, site, len);
+  s->size = (uint16_t)size;
+  s->failures = lua_touserdata(L, lua_upvalueindex(1));
   s->grace.fire = on_grace;
-  s->handle = true;
+  s->handle = at;
   s->task = t;
-  *handle = s;
+  at->s = s;
+  t->context_ref = context;
+  t->site = *s->site ? s->site : NULL;
+  lua_pushvalue(L, 1);
+  gl_task_keep(L, t);
   return 1;
 }
 
@@ -284,12 +389,18 @@ static int task_current(lua_State *L) {
 
 int gl_open_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", handle_gc}, {"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"spawn", task_spawn}, {NULL, NULL}};
-  luaL_newmetatable(L, HANDLE);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {NULL, NULL}};
+  if (luaL_newmetatable(L, HANDLE)) {
+    luaL_setfuncs(L, meta, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    push_failures(L);
+    lua_setfield(L, -2, "failures");
+  }
   luaL_newlib(L, functions);
+  lua_getfield(L, -2, "failures");
+  lua_pushcclosure(L, task_spawn, 1);
+  lua_setfield(L, -2, "spawn");
   return 1;
 }
