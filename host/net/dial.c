@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
-#include "net/resolve.h"
+#include "net/lookup.h"
 
 #define STAGGER 0.25 /* seconds between attempts (RFC 8305, 8) */
 
@@ -20,11 +20,10 @@ struct gl_dial {
   gl_dial_done done;
   void *owner;
   const gl_stream_user *user;
-  uv_getaddrinfo_t resolving;
+  gl_lookup *looking; /* up the name, or NULL */
   gl_timer stagger;
   unsigned n, next;  /* addresses, and which one to try next */
   unsigned pending;  /* callbacks to come; it is freed after the last */
-  bool looking;      /* up the name */
   bool over;         /* won, failed or cancelled */
   bool tried;        /* `status` is that of an attempt at `failed` */
   int status;
@@ -138,17 +137,14 @@ static void interleave(gl_dial *d, struct addrinfo *list) {
   }
 }
 
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list) {
-  gl_dial *d = GL_CONTAINER(req, gl_dial, resolving);
-  d->looking = false;
-  d->pending--;
-  if (!d->over) {
-    d->status = UV_EAI_NODATA; /* if the list is empty */
-    if (status == 0) interleave(d, list);
-    if (status == 0) go_on(d);
-    else tell(d, NULL, status);
-  }
+static void on_resolved(void *owner, int status, struct addrinfo *list) {
+  gl_dial *d = owner;
+  d->looking = NULL;
+  d->status = UV_EAI_NODATA; /* if the list is empty */
+  interleave(d, list);
   uv_freeaddrinfo(list);
+  if (status == 0) go_on(d);
+  else tell(d, NULL, status);
   release(d);
 }
 
@@ -168,17 +164,15 @@ bool gl_dial_start(gl_host *h, const gl_dial_to *to, gl_dial_done done, void *ow
     memcpy(d->addresses, to->addresses, d->n * sizeof *d->addresses);
     go_on(d);
   } else {
-    int err = gl_resolve_start(&h->loop, &d->resolving, to->host, to->port, to->family, on_resolved);
-    d->looking = err == 0;
+    int err = gl_lookup_start(h, to->host, to->port, to->family, on_resolved, d, &d->looking);
     if (err) tell(d, NULL, err);
-    else d->pending++;
   }
   release(d);
   return true;
 }
 
 void gl_dial_cancel(gl_dial *d) {
-  if (d->looking) uv_cancel((uv_req_t *)&d->resolving);
+  if (d->looking) gl_lookup_cancel(d->looking);
   finish(d);
   release(d);
 }

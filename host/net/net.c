@@ -5,6 +5,7 @@
 
 #include "net/connect.h"
 #include "net/listen.h"
+#include "net/lookup.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 #include "net/tls_lua.h"
@@ -14,6 +15,7 @@ int gl_open_net(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"connect", gl_net_connect}, {"listen", gl_net_listen}, {"resolve", gl_net_resolve}, {"udp", gl_net_udp}, {NULL, NULL},
   };
+  gl_lookup_open(L);
   gl_socket_open(L);
   gl_listen_open(L);
   gl_tls_open(L);

@@ -8,16 +8,10 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "net/address.h"
+#include "net/lookup.h"
 #include "net/options.h"
 
 #define OP "net.resolve"
-
-int gl_resolve_start(uv_loop_t *loop, uv_getaddrinfo_t *req, const char *host, int port, int family, uv_getaddrinfo_cb done) {
-  char service[8];
-  struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-  snprintf(service, sizeof service, "%d", port);
-  return uv_getaddrinfo(loop, req, done, host, service, &hints);
-}
 
 int gl_resolve_failed(int status) { return status <= UV_EAI_ADDRFAMILY && status >= UV_EAI_PROTOCOL && status != UV_EAI_CANCELED; }
 
@@ -33,7 +27,8 @@ int gl_resolve_raise(lua_State *L, const char *op, int status, const char *host)
 
 typedef struct resolve_op {
   gl_op op;
-  uv_getaddrinfo_t req;
+  gl_lookup *lookup;
+  struct addrinfo *list;
   char host[GL_HOST_MAX];
 } resolve_op;
 
@@ -49,7 +44,7 @@ static int push_resolve(lua_State *L, gl_op *op) {
   if (op->status < 0) return gl_resolve_raise(L, OP, op->status, r->host);
   lua_newtable(L);
   lua_Integer n = 0;
-  for (struct addrinfo *at = r->req.addrinfo; at; at = at->ai_next) {
+  for (struct addrinfo *at = r->list; at; at = at->ai_next) {
     if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
     push_address(L, at->ai_addr);
     lua_rawseti(L, -2, ++n);
@@ -57,17 +52,21 @@ static int push_resolve(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static void cancel_resolve(gl_op *op) { uv_cancel((uv_req_t *)&((resolve_op *)op)->req); }
+static void cancel_resolve(gl_op *op) {
+  gl_lookup_cancel(((resolve_op *)op)->lookup);
+  gl_op_done(op, UV_ECANCELED);
+}
 
-static void free_resolve(gl_op *op) { uv_freeaddrinfo(((resolve_op *)op)->req.addrinfo); }
+static void free_resolve(gl_op *op) { uv_freeaddrinfo(((resolve_op *)op)->list); }
 
 static void object_resolve(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const resolve_op *)op)->host); }
 
 static const gl_optype resolve_type = {OP, push_resolve, cancel_resolve, free_resolve, object_resolve};
 
-static void on_resolve(uv_getaddrinfo_t *req, int status, struct addrinfo *list) {
-  (void)list;
-  gl_op_done(&GL_CONTAINER(req, resolve_op, req)->op, status);
+static void on_resolve(void *owner, int status, struct addrinfo *list) {
+  resolve_op *r = owner;
+  r->list = list;
+  gl_op_done(&r->op, status);
 }
 
 static int resolve_number(lua_State *L, const gl_address *address, int family) {
@@ -90,7 +89,7 @@ int gl_net_resolve(lua_State *L) {
   if (gl_address_number(host, 0, &number)) return resolve_number(L, &number, family);
   resolve_op *r = gl_op_new(L, &resolve_type, sizeof *r, 0);
   memcpy(r->host, host, len + 1);
-  int err = gl_resolve_start(&r->op.host->loop, &r->req, host, 0, family, on_resolve);
+  int err = gl_lookup_start(r->op.host, host, 0, family, on_resolve, r, &r->lookup);
   if (err) gl_op_done(&r->op, err);
   return gl_await(L, &r->op, timeout);
 }

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names to addresses, by the system's resolver (hosts file, search domains and all) on the thread pool.
+ * Names to addresses, for scripts; and what is said of those that have none.
  */
 #ifndef GL_NET_RESOLVE_H
 #define GL_NET_RESOLVE_H
 
 #include <lua.h>
 #include <uv.h>
-
-/* Look up a host's addresses of a family (AF_UNSPEC: all), with this port in them. `done` is called once, also after
- * uv_cancel, which stops what has not begun. 0 or UV_E*. */
-int gl_resolve_start(uv_loop_t *loop, uv_getaddrinfo_t *req, const char *host, int port, int family, uv_getaddrinfo_cb done);
 
 /* Is it a status of the resolver? */
 int gl_resolve_failed(int status);

@@ -31,9 +31,9 @@ typedef struct handle {
 
 enum { LEFT = 1, TRACE };
 
-/* The tasks that failed, unjoined and not yet logged. */
+/* The tasks that failed, unjoined and not yet logged, in the order they did. */
 typedef struct failures {
-  spawned *first;
+  spawned *first, **end;
 } failures;
 
 struct spawned {
@@ -43,19 +43,31 @@ struct spawned {
   spawned *next, **at; /* in failures; at = NULL: it is not */
   gl_timer grace;
   uint16_t size;   /* of this block */
-  bool logging;    /* the task that writes the log record is under way */
+  bool busy;       /* being logged or settled, which may run finalizers that join it */
   char site[];     /* "file:line" of the spawn, or "" */
 };
 
 /* ---- the end of a task ---- */
+
+static void add_failure(spawned *s) {
+  s->at = s->failures->end;
+  *s->at = s;
+  s->failures->end = &s->next;
+}
+
+static void unlink_failure(spawned *s) {
+  if (!s->at) return;
+  *s->at = s->next;
+  if (s->next) s->next->at = s->at;
+  else s->failures->end = s->at;
+}
 
 /* The handle has all there is, or will. */
 static void let_go(spawned *s) {
   gl_task *t = s->task;
   gl_alloc *alloc = &t->host->alloc;
   gl_timer_drop(&t->host->clock, &s->grace);
-  if (s->at) *s->at = s->next;
-  if (s->at && s->next) s->next->at = s->at;
+  unlink_failure(s);
   s->handle->s = NULL;
   t->site = NULL;
   gl_task_unref(t);
@@ -70,15 +82,27 @@ static int keep_trace(lua_State *L) {
   return 0;
 }
 
+/* If this finds no memory, the state's end looks after it. */
+static void look_later(spawned *s) {
+  if (!s->grace.slot) gl_timer_arm(&s->task->host->clock, &s->grace, UNJOINED_GRACE);
+}
+
 /* Nobody will have to be told of this failure any more. Without memory for the traceback, it stays as it is. */
 static void settle(spawned *s) {
   lua_State *L = s->task->host->L;
   s->task->joined = true;
-  if (s->logging) return;
+  if (s->busy) return;
+  s->busy = true;
   lua_pushcfunction(L, keep_trace);
   lua_pushlightuserdata(L, s);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) let_go(s);
-  else lua_pop(L, 1);
+  int status = lua_pcall(L, 1, 0, 0);
+  s->busy = false;
+  if (status == LUA_OK) {
+    let_go(s);
+  } else {
+    lua_pop(L, 1);
+    look_later(s);
+  }
 }
 
 static void log_unjoined(spawned *s) {
@@ -98,25 +122,14 @@ static void on_logged(gl_task *t, int status, int nresults) {
   (void)status;
   (void)nresults;
   spawned *s = t->owner;
-  s->logging = false;
+  s->busy = false;
   settle(s);
 }
 
 static void on_grace(gl_timer *timer) {
   spawned *s = GL_CONTAINER(timer, spawned, grace);
-  gl_host *h = s->task->host;
-  s->logging = gl_task_start(h, log_main, s, on_logged, false) != NULL;
-  if (!s->logging) gl_timer_arm(&h->clock, &s->grace, UNJOINED_GRACE);
-}
-
-/* If the timer cannot be armed, it is logged in the end. */
-static void stay_for_a_moment(spawned *s) {
-  failures *f = s->failures;
-  s->next = f->first;
-  s->at = &f->first;
-  if (s->next) s->next->at = &s->next;
-  f->first = s;
-  gl_timer_arm(&s->task->host->clock, &s->grace, UNJOINED_GRACE);
+  s->busy = gl_task_start(s->task->host, log_main, s, on_logged, false) != NULL;
+  if (!s->busy) look_later(s);
 }
 
 /* The state closes. */
@@ -124,6 +137,7 @@ static int log_failures(lua_State *L) {
   failures *f = lua_touserdata(L, 1);
   while (f->first) {
     spawned *s = f->first;
+    s->busy = true;
     log_unjoined(s);
     let_go(s);
   }
@@ -131,40 +145,51 @@ static int log_failures(lua_State *L) {
 }
 
 static void push_failures(lua_State *L) {
-  *(failures *)lua_newuserdatauv(L, sizeof(failures), 0) = (failures){0};
+  failures *f = lua_newuserdatauv(L, sizeof *f, 0);
+  f->first = NULL;
+  f->end = &f->first;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, log_failures);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
 }
 
-/* Pushes the one value, or the coroutine that has several. */
-static void push_left(lua_State *L, gl_task *t, int nresults) {
+/* What it returned goes to its handle. Allocates nothing. */
+static void hand_over(gl_task *t, int nresults) {
+  lua_State *L = t->host->L;
+  gl_task_push_kept(L, t);
   if (nresults == 1) {
     lua_xmove(t->co, L, 1);
   } else {
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->co_ref);
     t->exposed = true; /* not to be reused */
   }
+  lua_setiuservalue(L, -2, LEFT);
+  lua_pop(L, 1);
 }
 
-/* Allocates nothing, unless it failed. */
+static void hand_over_error(gl_task *t) {
+  lua_State *L = t->host->L;
+  gl_task_push_kept(L, t);
+  if (gl_task_push_error(L, t)) lua_setiuservalue(L, -2, LEFT);
+  lua_pop(L, 1);
+}
+
 static void on_end(gl_task *t, int status, int nresults) {
   spawned *s = t->owner;
   handle *at = s->handle;
-  lua_State *L = t->host->L;
   at->failed = status != LUA_OK;
   at->cancelled = t->cancelled;
   at->nresults = nresults;
-  gl_task_push_kept(L, t);
-  if (at->failed ? gl_task_push_error(L, t) : nresults ? (push_left(L, t, nresults), true) : false) lua_setiuservalue(L, -2, LEFT);
-  lua_pop(L, 1);
   if (!at->failed) {
+    if (nresults) hand_over(t, nresults);
     let_go(s);
     return;
   }
-  stay_for_a_moment(s);
+  hand_over_error(t);
+  add_failure(s);
   if (t->joined || t->cancelled) settle(s);
+  else look_later(s);
 }
 
 /* ---- join ---- */
