@@ -107,7 +107,7 @@ describe("what a task waits for is named with its object", function()
 
   it("in the error when its time is over", function()
     silent(function(url, address)
-      local ok, err = pcall(task.deadline, 0.001, http.post, url)
+      local ok, err = pcall(task.deadline, 0.1, http.post, url)
       assert.is_false(ok)
       assert.equal("http.request: POST " .. address .. ": the deadline passed", tostring(err))
     end)
