@@ -106,6 +106,7 @@ static bool is_doomed(const gl_task *t) {
 
 static void doom(lua_State *L, gl_task *t) {
   gl_scope_raise(L, t, "preempt");
+  gl_scope_tell(t);
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %f s", (double)t->max_preempted * GL_SLICE_MS / 1000);
 }
 
@@ -122,15 +123,16 @@ static void make_way(lua_State *L, gl_host *h, bool hooked) {
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
     gl_pause(h, t);
-    if (is_doomed(t)) doom(L, t);
+    if (is_doomed(t) && !t->cleanup) doom(L, t);
   }
 }
 
-/* A task that catches the error and goes on is let go on for a turn. */
+/* A task that catches the error and goes on is let go on for a turn; and at first for some, for what it has to clean up. */
 static void end_slice(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
   if (is_doomed(t)) {
-    if (t->doomed++ % 2 == 0) doom(L, t);
+    if (t->cleanup) t->cleanup--;
+    else if (t->doomed++ % 2 == 0) doom(L, t);
   } else if (!gl_scope_shields(t)) {
     t->doomed = 0;
   }

@@ -3,6 +3,9 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/preempt.h"
+
+#define CLEANUP_SLICES (100 / GL_SLICE_MS)
 
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
   gl_task *t = gl_host_of(L)->task;
@@ -97,8 +100,16 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
   return luaL_error(L, "interrupted!");
 }
 
+void gl_scope_tell(gl_task *t) {
+  if (t->told) return;
+  t->told = true;
+  t->cleanup = CLEANUP_SLICES;
+}
+
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
-  switch (gl_scope_check(t)) {
+  gl_outcome why = gl_scope_check(t);
+  if (why == GL_CANCELLED || why == GL_OVERDUE) gl_scope_tell(t);
+  switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
     case GL_OVERDUE: gl_error_raise(L, op, "EDEADLINE", "the deadline passed"); break;

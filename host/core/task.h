@@ -52,6 +52,7 @@ struct gl_task {
   int nargs;              /* for the first resume; then 0 */
   uint32_t refs;
   uint16_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
+  uint8_t cleanup;        /* slices it may still use up before that: it was told to end (core/scope.h) */
   uint8_t state;          /* gl_task_state */
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
@@ -59,6 +60,7 @@ struct gl_task {
   bool cancelled : 1;     /* sticky: each further await raises */
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
+  bool told : 1;          /* to end; until a wait goes well again */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
   bool put_off : 1;       /* its beginning was, once, for want of memory */

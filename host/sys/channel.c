@@ -10,18 +10,23 @@
 #include "core/op.h"
 
 #define CHANNEL "green.channel"
-#define VALUES 1 /* user value: number -> value */
+#define FIRST_SIZE 4
+
+enum { VALUES = 1, RING }; /* user values: number -> value; the memory of the ring */
 
 typedef struct entry {
-  struct entry *next;
-  lua_Integer key; /* of the value */
   gl_op *sender;   /* waits for room; NULL = within the capacity */
+  lua_Integer key; /* of the value */
+  bool gone;       /* its sender gave up: the value is still to be forgotten */
 } entry;
 
+/* All memory is Lua's, and there is no finalizer: what one reaches, here the values, would outlive a collection. */
 typedef struct channel {
-  gl_host *host;
-  entry *first, **last;
-  entry *dead; /* of senders that gave up: their values are still to be forgotten */
+  entry *ring;                       /* entry number n is at n modulo its size, a power of 2 */
+  size_t size;
+  size_t first, end;                 /* numbers of the entries there are */
+  size_t settled;                    /* none before this one waits */
+  size_t ngone;
   gl_op *receivers, **last_receiver; /* waiting, by gl_op.next */
   lua_Integer capacity, len;         /* len counts waiting senders' values, too */
   lua_Integer next_key;
@@ -30,9 +35,9 @@ typedef struct channel {
 
 typedef struct channel_op {
   gl_op op;
-  channel *c;      /* kept alive by the pin */
+  channel *c;      /* on the stack of who waits */
   lua_Integer key; /* receiver: what it was handed; 0 = the channel was closed */
-  entry *sent;     /* sender: its entry */
+  size_t sent;     /* sender: number of its entry */
 } channel_op;
 
 static channel *check_channel(lua_State *L) { return luaL_checkudata(L, 1, CHANNEL); }
@@ -50,9 +55,9 @@ static void put_value(lua_State *L, int idx, lua_Integer key) {
   lua_pop(L, 1);
 }
 
-/* Pushes the value and forgets it. `at`: where the channel is. */
-static void take_value(lua_State *L, int at, lua_Integer key) {
-  lua_getiuservalue(L, at, VALUES);
+/* Pushes the value and forgets it. */
+static void take_value(lua_State *L, lua_Integer key) {
+  lua_getiuservalue(L, 1, VALUES);
   lua_rawgeti(L, -1, key);
   lua_pushnil(L);
   lua_rawseti(L, -3, key);
@@ -63,63 +68,75 @@ static void take_value(lua_State *L, int at, lua_Integer key) {
   }
 }
 
-/* What loop callbacks could not do: they call no Lua. */
-static void sweep(lua_State *L, channel *c) {
-  while (c->dead) {
-    entry *e = c->dead;
-    c->dead = e->next;
-    lua_getiuservalue(L, 1, VALUES);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, e->key);
-    lua_pop(L, 1);
-    gl_give(&c->host->alloc, e, sizeof *e);
-  }
+static void forget_value(lua_State *L, lua_Integer key) {
+  lua_getiuservalue(L, 1, VALUES);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, key);
+  lua_pop(L, 1);
 }
 
 /* ---- entries ---- */
 
-/* Whoever's value is within the capacity now need not wait. */
+static entry *entry_at(const channel *c, size_t number) { return &c->ring[number & (c->size - 1)]; }
+
+/* What loop callbacks could not do, as they call no Lua: forget what was not sent. Not each time, for it looks at all. */
+static void sweep(lua_State *L, channel *c) {
+  if (c->ngone <= (size_t)c->len) return;
+  size_t to = c->first;
+  for (size_t from = c->first; from != c->end; from++) {
+    entry *e = entry_at(c, from);
+    if (e->gone) {
+      forget_value(L, e->key);
+      continue;
+    }
+    if (e->sender) ((channel_op *)e->sender)->sent = to;
+    *entry_at(c, to++) = *e;
+  }
+  c->end = to;
+  c->settled = c->first;
+  c->ngone = 0;
+}
+
+/* Room for one more. May raise (memory): nothing has changed then. */
+static void reserve(lua_State *L, channel *c) {
+  if (c->end - c->first < c->size) return;
+  size_t size = c->size ? c->size * 2 : FIRST_SIZE;
+  entry *ring = lua_newuserdatauv(L, size * sizeof *ring, 0);
+  for (size_t n = c->first; n != c->end; n++) ring[n & (size - 1)] = *entry_at(c, n);
+  c->ring = ring;
+  c->size = size;
+  lua_setiuservalue(L, 1, RING);
+}
+
+/* The value numbered last goes to the end of the queue, where there is room. `sender` waits; NULL = it need not. */
+static void append(channel *c, gl_op *sender) {
+  *entry_at(c, c->end++) = (entry){.sender = sender, .key = c->next_key};
+  c->len++;
+}
+
+/* Whoever's value is within the capacity now need not wait: one place came free. */
 static void admit(channel *c) {
-  lua_Integer i = 0;
-  for (entry *e = c->first; e && i < c->capacity; e = e->next, i++) {
+  if (c->settled < c->first) c->settled = c->first;
+  while (c->settled != c->end) {
+    entry *e = entry_at(c, c->settled++);
     if (!e->sender) continue;
-    gl_op *op = e->sender;
+    gl_op_done(e->sender, 0);
     e->sender = NULL;
-    gl_op_done(op, 0);
-    return; /* one place came free */
+    return;
   }
 }
 
-/* The number of the first value. */
-static lua_Integer pop_entry(channel *c) {
-  entry *e = c->first;
-  lua_Integer key = e->key;
-  if (!(c->first = e->next)) c->last = &c->first;
+/* The number of the first value. There is one. */
+static lua_Integer pop_entry(lua_State *L, channel *c) {
+  entry *e = entry_at(c, c->first++);
+  for (; e->gone; e = entry_at(c, c->first++)) {
+    forget_value(L, e->key);
+    c->ngone--;
+  }
   c->len--;
   if (e->sender) gl_op_done(e->sender, 0);
-  gl_give(&c->host->alloc, e, sizeof *e);
   if (c->len >= c->capacity) admit(c);
-  return key;
-}
-
-static void drop_entry(channel *c, entry *gone) {
-  entry **at = &c->first;
-  while (*at != gone) at = &(*at)->next;
-  if (!(*at = gone->next)) c->last = at;
-  c->len--;
-  gone->next = c->dead;
-  c->dead = gone;
-}
-
-/* The value numbered last goes to the end of the queue. NULL: out of memory. */
-static entry *append(channel *c, gl_op *sender) {
-  entry *e = gl_take(&c->host->alloc, sizeof *e);
-  if (!e) return NULL;
-  *e = (entry){.key = c->next_key, .sender = sender};
-  *c->last = e;
-  c->last = &e->next;
-  c->len++;
-  return e;
+  return e->key;
 }
 
 static channel_op *take_receiver(channel *c) {
@@ -139,7 +156,12 @@ static int push_send(lua_State *L, gl_op *op) {
 /* A value whose sender stopped waiting was not sent. */
 static void cancel_send(gl_op *op) {
   channel_op *s = (channel_op *)op;
-  drop_entry(s->c, s->sent);
+  channel *c = s->c;
+  entry *e = entry_at(c, s->sent);
+  e->gone = true;
+  e->sender = NULL;
+  c->ngone++;
+  c->len--;
   gl_op_done(op, UV_ECANCELED);
 }
 
@@ -151,13 +173,14 @@ static void check_open(lua_State *L, const channel *c) {
 
 /* Hands the value at index 2 to a waiting receiver, or queues it: there is room. */
 static void offer(lua_State *L, channel *c) {
+  reserve(L, c);
   put_value(L, 2, ++c->next_key); /* may raise: nothing has changed then */
   channel_op *r = take_receiver(c);
   if (r) {
     r->key = c->next_key;
     gl_op_done(&r->op, 0);
-  } else if (!append(c, NULL)) {
-    luaL_error(L, "not enough memory");
+  } else {
+    append(c, NULL);
   }
 }
 
@@ -173,10 +196,12 @@ static int channel_send(lua_State *L) {
     return 0;
   }
   gl_op_check(L, &send_type); /* before the value is in the table, from where only we can take it */
+  reserve(L, c);
   put_value(L, 2, ++c->next_key);
-  channel_op *op = gl_op_new(L, &send_type, sizeof *op, 1);
+  channel_op *op = gl_op_new(L, &send_type, sizeof *op, 0);
   op->c = c;
-  if (!(op->sent = append(c, &op->op))) gl_op_done(&op->op, UV_ENOMEM);
+  op->sent = c->end;
+  append(c, &op->op);
   return gl_await(L, &op->op, timeout);
 }
 
@@ -198,8 +223,7 @@ static int push_receive(lua_State *L, gl_op *op) {
     lua_pushnil(L);
     return 1;
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
-  take_value(L, lua_gettop(L), r->key);
+  take_value(L, r->key);
   return 1;
 }
 
@@ -218,15 +242,15 @@ static int channel_receive(lua_State *L) {
   channel *c = check_channel(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   lua_settop(L, 1);
-  if (c->first) {
-    take_value(L, 1, pop_entry(c));
+  if (c->len) {
+    take_value(L, pop_entry(L, c));
     return 1;
   }
   if (c->closed) {
     lua_pushnil(L);
     return 1;
   }
-  channel_op *op = gl_op_new(L, &receive_type, sizeof *op, 1);
+  channel_op *op = gl_op_new(L, &receive_type, sizeof *op, 0);
   op->c = c;
   op->op.next = NULL;
   *c->last_receiver = &op->op;
@@ -238,9 +262,9 @@ static int channel_receive(lua_State *L) {
 static int channel_try_receive(lua_State *L) {
   channel *c = check_channel(L);
   lua_settop(L, 1);
-  lua_pushboolean(L, c->first != NULL);
-  if (!c->first) return 1;
-  take_value(L, 1, pop_entry(c));
+  lua_pushboolean(L, c->len > 0);
+  if (!c->len) return 1;
+  take_value(L, pop_entry(L, c));
   return 2;
 }
 
@@ -259,25 +283,11 @@ static int channel_len(lua_State *L) {
   return 1;
 }
 
-/* The handle goes last: each waiting op pins it. */
-static int channel_gc(lua_State *L) {
-  channel *c = check_channel(L);
-  *c->last = c->dead; /* one list of all that is left */
-  for (entry *e = c->first, *next; e; e = next) {
-    next = e->next;
-    gl_give(&c->host->alloc, e, sizeof *e);
-  }
-  c->first = c->dead = NULL;
-  c->last = &c->first;
-  return 0;
-}
-
 static int channel_new(lua_State *L) {
   lua_Integer capacity = luaL_optinteger(L, 1, 0);
   luaL_argcheck(L, capacity >= 0, 1, "a number of values >= 0 expected");
-  channel *c = lua_newuserdatauv(L, sizeof *c, 1);
-  *c = (channel){.host = gl_host_of(L), .capacity = capacity};
-  c->last = &c->first;
+  channel *c = lua_newuserdatauv(L, sizeof *c, 2);
+  *c = (channel){.capacity = capacity};
   c->last_receiver = &c->receivers;
   lua_newtable(L);
   lua_setiuservalue(L, -2, VALUES);
@@ -290,7 +300,7 @@ int gl_open_channel(lua_State *L) {
     {"send", channel_send},       {"try_send", channel_try_send}, {"receive", channel_receive}, {"try_receive", channel_try_receive},
     {"close", channel_close},     {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {{"__len", channel_len}, {"__gc", channel_gc}, {"__close", channel_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__len", channel_len}, {"__close", channel_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", channel_new}, {NULL, NULL}};
   luaL_newmetatable(L, CHANNEL);
   luaL_setfuncs(L, meta, 0);

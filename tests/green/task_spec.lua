@@ -211,7 +211,7 @@ describe("task.deadline", function()
 
   it("ends the await, and each later one, and nothing after it", function()
     local again
-    assert.equal("EDEADLINE", code(task.deadline, 0.001, function()
+    assert.equal("EDEADLINE", code(task.deadline, 0.02, function()
       again = { code(forever), code(nap) }
       nap()
     end))
@@ -243,7 +243,7 @@ describe("task.deadline", function()
 
   it("is inherited by children, theirs, and what they call", function()
     local codes = {}
-    task.deadline(0.005, function()
+    task.deadline(0.05, function()
       local t = task.spawn(function()
         local inner = task.spawn(function() codes[1] = code(forever) end)
         codes[2] = code(task.deadline, 5, forever)
