@@ -20,9 +20,11 @@ void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
 
 void gl_scope_leave(gl_host *h, gl_scope *s) {
   if (!s->co) return;
-  gl_scope **at = s->task ? &s->task->scope : &h->aside; /* usually the innermost */
+  gl_task *t = s->task;
+  gl_scope **at = t ? &t->scope : &h->aside; /* usually the innermost */
   while (*at && *at != s) at = &(*at)->outer;
   if (*at) *at = s->outer;
+  if (t && t->told && gl_scope_check(t) == GL_DONE) t->told = false;
   s->task = NULL;
   s->co = NULL;
 }

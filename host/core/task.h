@@ -60,7 +60,7 @@ struct gl_task {
   bool cancelled : 1;     /* sticky: each further await raises */
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
-  bool told : 1;          /* to end; until a wait goes well again */
+  bool told : 1;          /* to end; until it need not any more */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
   bool put_off : 1;       /* its beginning was, once, for want of memory */

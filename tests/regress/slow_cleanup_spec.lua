@@ -39,12 +39,15 @@ describe("the <close> variable of a task that is to end", function()
     assert.is_true(t:join())
   end)
 
-  it("is closed completely where no wait told it", function()
-    local ok = pcall(task.deadline, 0.001, function()
-      local _ <close> = slow()
-      while true do end
-    end)
-    assert.is_false(ok)
-    assert.is_true(finished)
+  it("is closed completely where no wait told it, again and again", function()
+    for _ = 1, 3 do
+      finished = false
+      local ok = pcall(task.deadline, 0.001, function()
+        local _ <close> = slow()
+        while true do end
+      end)
+      assert.is_false(ok)
+      assert.is_true(finished)
+    end
   end)
 end)
