@@ -22,6 +22,7 @@
 
 #define SIGNAL SIGURG    /* ignored by default, and used by nothing else here */
 #define TICK_MS 5        /* how often the watchdog looks: twice a slice */
+#define BLOCKED_AFTER 4  /* ticks in the same step after which it is looked whether the thread sleeps */
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
 #define REPORT_FRAMES 12
 #define MAX_GRACE 5000   /* instructions between two errors in a task that catches them all */
@@ -251,7 +252,7 @@ static bool is_blocked(const struct gl_watchdog *w) {
 
 static void watch(gl_host *h, struct gl_watchdog *w) {
   uint64_t last = 0, since = 0;
-  int same = 0, idle = 0;
+  int same = 0, idle = 0, blocked = 0;
   while (!atomic_load(&w->end)) {
     nap(w);
     uint64_t step = __atomic_load_n(&h->steps, __ATOMIC_RELAXED);
@@ -261,7 +262,9 @@ static void watch(gl_host *h, struct gl_watchdog *w) {
     last = step;
     if (busy && same == 0) since = cpu_ms(w);
     uint64_t spent = same ? cpu_ms(w) - since : 0;
-    bool stalled = same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS || is_blocked(w));
+    if (same == 0) blocked = 0;
+    else if (same > BLOCKED_AFTER && is_blocked(w)) blocked++;
+    bool stalled = same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS || blocked > same / 2);
     if (stalled || spent >= GL_SLICE_MS - 1) { /* both are whole ms, cut off */
       atomic_store(&w->hogging, step);
       if (stalled && w->reported != step) {

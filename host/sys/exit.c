@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 
 #include "core/host.h"
+#include "core/preempt.h"
 #include "core/task.h"
 #include "sys/io.h"
 
@@ -23,7 +24,8 @@ static void close_state(gl_host *h) {
 }
 
 /* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */
-static _Noreturn void leave(const gl_host *h, int code) {
+static _Noreturn void leave(gl_host *h, int code) {
+  gl_preempt_report(h, false); /* nobody is held up any more */
   if (h->loop.active_reqs.count == 0) exit(code);
   fflush(NULL);
   _exit(code);
