@@ -98,7 +98,7 @@ end
 
 -- A page somebody looks at, and can look at again: not a piece of one that a script asked for, nor the answer to a form.
 local function is_page(res, req)
-  if getmetatable(res) ~= native.response or type(res.body) ~= "string" or res.stream then return false end
+  if getmetatable(res) ~= native.response or not res.stream and type(res.body) ~= "string" then return false end
   local headers = res.headers
   if not headers or res.status == 206 or req.method ~= "GET" then return false end
   if not tostring(headers["content-type"] or ""):lower():find "^%s*text/html" or headers["content-encoding"] then return false end
@@ -118,8 +118,17 @@ end
 -- The answer, with the script in it if it is a page. `stamp` says which code made it.
 function M.inject(res, req, stamp)
   if not is_page(res, req) or not is_permitted(res.headers) then return res end
-  local at = place_of(res.body)
-  res.body = res.body:sub(1, at - 1) .. ('<script src="%s.js?%s"></script>'):format(PREFIX, stamp) .. res.body:sub(at)
+  local script = ('<script src="%s.js?%s"></script>'):format(PREFIX, stamp)
+  if res.stream then -- behind everything: browsers take it there, too
+    local stream = res.stream
+    res.stream = function(out)
+      stream(out)
+      out:write(script)
+    end
+  else
+    local at = place_of(res.body)
+    res.body = res.body:sub(1, at - 1) .. script .. res.body:sub(at)
+  end
   for _, name in ipairs { "content-length", "etag", "last-modified", "accept-ranges" } do res.headers[name] = nil end
   res.headers["cache-control"] = "no-store" -- without --dev it must be asked for again
   return res
