@@ -132,7 +132,32 @@ describe("a console", function()
     assert.equal("  GET     /\n  GET     /slow\n", console:line ".routes")
     assert.matches("waits for signal.wait", console:line ".tasks")
     assert.equal("\"ok\"\n", console:line "http.get(app:url '/').body")
-    assert.matches("there is nothing to reload", console:line ".reload")
+  end)
+
+  it("changes the app: new routes are served at once, and what its file says by now after .reload", function()
+    local server <close> = serve()
+    local console <close> = connect(server)
+    assert.equal(404, http.get(server.address .. "/new").status)
+    console:line "app:get('/new', function() return 'new' end)"
+    assert.equal("new", http.get(server.address .. "/new").body)
+    local kept = task.spawn(http.get, server.address .. "/slow")
+    while console:line "slow" ~= "true\n" do task.sleep(0.002) end
+    fs.write(server.folder.path .. "/app.lua", (APP:gsub('"slow"', '"quick"')))
+    assert.equal("reloaded\n", console:line ".reload")
+    assert.equal(404, http.get(server.address .. "/new").status)
+    console:line "app:get('/newer', function() return app:url '/' end)"
+    assert.equal(server.address .. "/", http.get(server.address .. "/newer").body)
+    console:line "go = true"
+    assert.equal("slow", kept:join().body)
+    assert.equal("quick", http.get(server.address .. "/slow").body)
+    fs.write(server.folder.path .. "/app.lua", "return nil +")
+    assert.matches("unexpected symbol", console:line ".reload")
+    assert.equal("quick", http.get(server.address .. "/slow").body)
+    fs.write(server.folder.path .. "/app.lua", "return 5")
+    assert.matches("does not return an app", console:line ".reload")
+    fs.write(server.folder.path .. "/app.lua", "return function() return 'a function' end")
+    assert.equal("reloaded\n", console:line ".reload")
+    assert.equal("a function", http.get(server.address).body)
   end)
 
   it("gets what its lines print, also later, and no other's", function()

@@ -132,19 +132,17 @@ static const char *wrong_path(lua_State *L, const gl_req *r) {
 
 /* The handler: by exact path where that is enough, else the general one. HEAD is answered by GET. */
 static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
-  int method = r->method;
-  for (;;) {
-    int ref = method < GL_METHODS ? s->exact[method] : LUA_NOREF;
-    if (ref != LUA_NOREF) {
-      lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->dispatch); /* this and other tables below the handler do no harm */
+  for (int method = r->method; method < GL_METHODS; method = HTTP_GET) {
+    if (lua_rawgeti(L, -1, GL_EXACT + method) == LUA_TTABLE) {
       lua_pushlstring(L, text_of(r), r->path_len);
-      if (lua_rawget(L, -2) != LUA_TNIL) return; /* the table below it does no harm */
-      lua_pop(L, 2);
+      if (lua_rawget(L, -2) != LUA_TNIL) return;
+      lua_pop(L, 1);
     }
+    lua_pop(L, 1);
     if (method != HTTP_HEAD) break;
-    method = HTTP_GET;
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->fallback);
+  lua_rawgeti(L, -1, GL_FALLBACK);
 }
 
 static int after_handler(lua_State *L, int status, lua_KContext ctx) {

@@ -141,22 +141,23 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   lua_pop(L, 1);
 }
 
-/* dispatch: function(req), or { exact = { GET = { ["/path"] = handler } }, fallback = function(req) } */
-static void read_dispatch(lua_State *L, int idx, gl_server *s) {
+/* Pushes the table of a dispatch: function(req), or { exact = { GET = { ["/path"] = handler } }, fallback = function(req) }. */
+static void push_dispatch(lua_State *L, int idx) {
+  lua_createtable(L, GL_EXACT + HTTP_PUT, 0); /* dispatch */
   if (lua_isfunction(L, idx)) {
     lua_pushvalue(L, idx);
-    s->fallback = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawseti(L, -2, GL_FALLBACK);
     return;
   }
   luaL_checktype(L, idx, LUA_TTABLE);
   lua_getfield(L, idx, "fallback");
   luaL_argcheck(L, lua_isfunction(L, -1), idx, "dispatch.fallback must be a function");
-  s->fallback = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_getfield(L, idx, "exact");
+  lua_rawseti(L, -2, GL_FALLBACK);
+  lua_getfield(L, idx, "exact"); /* dispatch exact */
   for (int m = 0; lua_istable(L, -1) && m < GL_METHODS; m++) {
     const char *name = m <= HTTP_SOURCE ? llhttp_method_name((llhttp_method_t)m) : NULL;
     if (!name) break;
-    if (lua_getfield(L, -1, name) == LUA_TTABLE) s->exact[m] = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (lua_getfield(L, -1, name) == LUA_TTABLE) lua_rawseti(L, -3, GL_EXACT + m);
     else lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -164,7 +165,12 @@ static void read_dispatch(lua_State *L, int idx, gl_server *s) {
 
 /* ---- Lua ---- */
 
-static gl_server *check_server(lua_State *L) { return *(gl_server **)luaL_checkudata(L, 1, HANDLE); }
+/* A handle that was collected can still be found: by a finalizer, and as the key of a weak table. */
+static gl_server *check_server(lua_State *L) {
+  gl_server *s = *(gl_server **)luaL_checkudata(L, 1, HANDLE);
+  if (!s) luaL_argerror(L, 1, "the server was collected");
+  return s;
+}
 
 /* native.listen(address, dispatch [, options]) -> server */
 static int http_listen(lua_State *L) {
@@ -188,10 +194,10 @@ static int http_listen(lua_State *L) {
   s->host = gl_host_of(L);
   s->refs = 1;
   s->sweep.fire = on_sweep;
-  s->self = s->fallback = LUA_NOREF;
-  for (int i = 0; i < GL_METHODS; i++) s->exact[i] = LUA_NOREF;
+  s->self = s->dispatch = LUA_NOREF;
   read_options(L, 3, s);
-  read_dispatch(L, 2, s);
+  push_dispatch(L, 2);
+  s->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, -1);
   s->self = luaL_ref(L, LUA_REGISTRYINDEX); /* a listening server is not garbage */
   int err = gl_listener_open(s->host, &address, &listener_user, s, &s->listener);
@@ -211,6 +217,15 @@ static int http_listen(lua_State *L) {
 static int server_address(lua_State *L) {
   lua_pushstring(L, check_server(L)->address);
   return 1;
+}
+
+/* server:replace(dispatch): requests that begin from now on go there */
+static int server_replace(lua_State *L) {
+  gl_server *s = check_server(L);
+  lua_settop(L, 2);
+  push_dispatch(L, 2);
+  lua_rawseti(L, LUA_REGISTRYINDEX, s->dispatch);
+  return 0;
 }
 
 static int server_connections(lua_State *L) {
@@ -280,8 +295,7 @@ static int server_gc(lua_State *L) {
   s->closing = true;
   stop_listening(s);
   abort_all(s);
-  luaL_unref(L, LUA_REGISTRYINDEX, s->fallback); /* requests that have not begun yet were cancelled: none will ask for it */
-  for (int i = 0; i < GL_METHODS; i++) luaL_unref(L, LUA_REGISTRYINDEX, s->exact[i]);
+  luaL_unref(L, LUA_REGISTRYINDEX, s->dispatch); /* requests that have not begun yet were cancelled: none will ask for it */
   gl_server_unref(s);
   return 0;
 }
@@ -293,7 +307,8 @@ static int server_tostring(lua_State *L) {
 
 int gl_open_http(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"address", server_address}, {"connections", server_connections}, {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
+    {"address", server_address}, {"replace", server_replace}, {"connections", server_connections},
+    {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__tostring", server_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"listen", http_listen}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);

@@ -40,12 +40,13 @@ struct gl_server {
   time_t date_second;     /* `date` is the header of this second */
   char date[40];
   char address[GL_ADDRESS_MAX];
-  int exact[GL_METHODS];  /* registry: path -> handler, by method; LUA_NOREF = none */
-  int fallback;           /* registry: function(req) for everything else */
+  int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_EXACT + method] = { path = function(req) } } */
   int self;               /* registry: the handle, while listening */
   bool closing;
   bool watch;             /* default of cancel_on_disconnect */
 };
+
+enum { GL_FALLBACK = 1, GL_EXACT };
 
 void gl_server_unref(gl_server *s);
 

@@ -30,12 +30,19 @@ local function check_options(opts)
   end
 end
 
+-- Routes and middleware that come while the app is served are in effect at once.
+local function changed(app)
+  local shared = app.shared
+  shared.dispatcher = nil
+  for _, server in pairs(shared.servers) do server:replace(shared.root:dispatcher()) end
+end
+
 local function add(app, method, path, handler, opts)
   if type(handler) ~= "function" then error(("route %s %s: a handler function expected, got %s"):format(method, tostring(path), type(handler)), 0) end
   check_options(opts)
   if type(path) == "string" and app.prefix ~= "" then path = path == "" and app.prefix or app.prefix .. path end
   app.router:add(method, path, handler, { scope = app, opts = opts or {} })
-  app.shared.dispatcher = nil
+  changed(app)
 end
 
 -- What `add` raises is the caller's mistake, two levels up.
@@ -80,7 +87,7 @@ end
 function App:use(middleware)
   if type(middleware) ~= "function" then error("middleware is a function(req, next), not a " .. type(middleware), 2) end
   self.middleware[#self.middleware + 1] = middleware
-  self.shared.dispatcher = nil
+  changed(self)
   return self
 end
 
@@ -200,8 +207,18 @@ end
 
 function App:listen(address, opts)
   local server = native.listen(address, self:dispatcher(), opts or self.options)
-  self:served_on(server:address())
+  self:serve_on(server)
   return server
+end
+
+--- The server's requests are another's from now on.
+function App:leave(server) self.shared.servers[server:address()] = nil end
+
+--- The server's requests are this app's from now on.
+function App:serve_on(server)
+  self.shared.servers[server:address()] = server
+  self:served_on(server:address())
+  server:replace(self.shared.root:dispatcher())
 end
 
 -- Runs a request through the app without a socket: { method=, path=, headers=, body= } -> { status, headers, body }.
@@ -214,6 +231,7 @@ function M.new(options)
   if options ~= nil and type(options) ~= "table" then fault.misuse("app.new: options must be a table, not a %s", type(options)) end
   local app = setmetatable({ prefix = "", router = router.new(), shared = {}, middleware = {}, options = options }, App)
   app.shared.root = app
+  app.shared.servers = setmetatable({}, { __mode = "v" }) -- by address
   return app
 end
 

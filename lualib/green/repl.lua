@@ -30,7 +30,6 @@ local function new_session(opts, terminal, served)
     end,
     handler = opts.handler, interruptible = opts.interruptible, served = served,
     color = terminal and is_colourful(), width = function() return columns() or 80 end,
-    values = { app = served and served.app() or nil },
   }
   if not opts.noenv then run_init(session) end
   return session
@@ -73,7 +72,7 @@ end
 --- app, listen, grace, name.
 return function(opts)
   if opts.app == nil then return interact(opts) end
-  local serving = require("green.repl.serving").start(opts)
+  local serving = require("green.serve").start(opts.app, opts)
   if not serving then return 1 end
   local ok, err = pcall(interact, opts, serving)
   serving.stop()

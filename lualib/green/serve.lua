@@ -41,11 +41,37 @@ local function close_all(servers, grace)
   for _, one in ipairs(closing) do one:join() end
 end
 
--- An app listens by itself, so that it knows its address; a handler function is all there is to one.
-local function listen(value, address, dev)
-  if dev then return dev.listen(value, address) end
-  if type(value) == "table" then return value:listen(address) end
-  return native.listen(address, value)
+local function is_app(value) return type(value) == "table" and require("green.app").is(value) end
+
+-- An app or a handler function, in place of which reload() puts what the file returns by then.
+local function place(value, name)
+  local self = { now = value }
+  local servers = {}
+
+  function self.listen(address)
+    local server = is_app(value) and value:listen(address) or native.listen(address, value)
+    servers[#servers + 1] = server
+    return server
+  end
+
+  local function put(newer)
+    local older = self.now
+    self.now = newer
+    for _, server in ipairs(servers) do
+      if is_app(older) then older:leave(server) end
+      if is_app(newer) then newer:serve_on(server) else server:replace(newer) end
+    end
+  end
+
+  if name ~= "-" then
+    function self.reload()
+      local chunk = assert(loadfile(name))
+      local newer = chunk(table.unpack(arg or {}))
+      if type(newer) ~= "function" and not is_app(newer) then error(name .. ": it does not return an app any more", 0) end
+      put(newer)
+    end
+  end
+  return self
 end
 
 local function listen_all(open, addresses)
@@ -74,48 +100,57 @@ end
 
 local M = {}
 
---- Opens options.listen by open(address) -> server, and options.console, for `served` (green.repl.console), and says so: the
---- servers; or nil, and it was said why.
-function M.start(open, options, served)
-  local addresses = #options.listen > 0 and options.listen or { DEFAULT }
+-- The servers, with options.console (green.repl.console) for `served`; or nil, and it was said why.
+local function open(listen, options, served)
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
-  local servers = listen_all(open, addresses)
-  if not servers then return nil end
-  if options.console then
-    local opened, err = pcall(require("green.repl.console").start, options.console, served, options.handler)
-    if not opened then
-      say("cannot open the console %s: %s", options.console, reason(err, "unix:" .. options.console))
-      close_all(servers, 0)
-      return nil
-    end
-    servers.close_console = err
+  local servers = listen_all(listen, #options.listen > 0 and options.listen or { DEFAULT })
+  if not servers or not options.console then return servers end
+  local ok, err = pcall(require("green.repl.console").start, options.console, served, options.handler)
+  if not ok then
+    say("cannot open the console %s: %s", options.console, reason(err, "unix:" .. options.console))
+    close_all(servers, 0)
+    return nil
   end
-  task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us
-  for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
+  servers.close_console = err
   return servers
 end
 
-function M.stop(servers, grace)
-  if servers.close_console then servers.close_console() end
-  close_all(servers, grace)
+--- Serves an app or a handler function: { name, app() -> what is served now, reload(), stop() }; or nil, and it was said why.
+--- options: listen, grace, name of the script, dev, console, handler of messages. Waits.
+function M.start(value, options)
+  local dev = options.dev and require "green.dev"
+  local own = not dev and place(value, options.name)
+  local served = {
+    name = options.name,
+    app = dev and dev.app or function() return own.now end,
+    reload = dev and options.name ~= "-" and dev.reload or own and own.reload or nil,
+  }
+  local servers = open(dev and function(address) return dev.listen(value, address) end or own.listen, options, served)
+  if not servers then return nil end
+
+  function served.stop()
+    if dev then dev.stop() end
+    if servers.close_console then servers.close_console() end
+    close_all(servers, options.grace)
+  end
+
+  task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us
+  for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
+  return served
 end
 
 --- Serves what a script returned until a signal says stop: the exit code.
 function M.run(value, options)
   local stop = task.spawn(signal.wait, "INT", "TERM")
-  local dev = options.dev and require "green.dev"
-  local servers = M.start(function(address) return listen(value, address, dev) end, options, {
-    name = options.name, app = function() return dev and dev.app() or value end,
-  })
-  if not servers then
+  local served = M.start(value, options)
+  if not served then
     stop:cancel()
     return 1
   end
   local name = stop:join()
   say("stopping (SIG%s)", name)
-  if dev then dev.stop() end
   local impatient = task.spawn(exit_on_second_signal)
-  M.stop(servers, options.grace)
+  served.stop()
   impatient:cancel()
   return 0
 end

@@ -6,7 +6,7 @@ local sh = require "shell"
 
 describe("a recursion without an end", function()
   it("overflows its stack while it is preempted", function()
-    local out, _, code = sh("timeout 20 $lua a.lua", { ["a.lua"] = [[
+    local out, _, code = sh("timeout 100 $lua a.lua", { ["a.lua"] = [[
       local function deep() return 1 + deep() end
       for _ = 1, 3 do print(pcall(deep)) end
     ]] })

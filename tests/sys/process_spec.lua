@@ -350,6 +350,7 @@ describe("children", function()
       collectgarbage()
     end
     try(1) -- some descriptors are opened once, when they are first needed
+    assert.equal("x\n", io.popen("sleep 0.01; echo x"):read "a") -- and one when a pipe is first waited for
     local before, open = descriptors(), open_files()
     try(3)
     eventually(function() return descriptors() <= before end) -- fewer: what earlier tests left was still being closed

@@ -53,7 +53,7 @@ end)
 
 command("reload", nil, "run the app's file again, for the next requests", function(session)
   local reload = session.served and session.served.reload
-  if not reload then return session:complain "there is nothing to reload: that is for greenlua -i app.lua" end
+  if not reload then return session:complain "there is nothing to reload: no file is served" end
   if session:call(reload) then session.write "reloaded\n" end
 end)
 

@@ -40,7 +40,6 @@ local function values(console)
       local text = require("green.reference").text((...), { color = console.session.color, width = console.columns })
       console.write(text .. "\n")
     end,
-    app = console.served.app(),
   }
 end
 

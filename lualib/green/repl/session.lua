@@ -30,16 +30,25 @@ local function environment(values)
   })
 end
 
+-- `app` is what is served, also once another has taken its place; unless a line says otherwise.
+local function follow(self)
+  local app = self.served and self.served.app()
+  if app == self.app then return end
+  self.app, self.values.app = app, app
+end
+
 --- opts: write(text), handler(error) -> what is shown of it; may have: color, width() -> columns, values (of its
 --- environment), served (what .routes and .reload are about), interruptible(on).
 function Session.new(opts)
   local values = opts.values or {}
   values.help = values.help or require("green.reference").help
-  return setmetatable({
+  local self = setmetatable({
     env = environment(values), values = values, locals = {}, write = opts.write, handler = opts.handler,
     color = opts.color, width = opts.width or function() return 80 end, served = opts.served,
     interruptible = opts.interruptible or function() end,
   }, Session)
+  follow(self)
+  return self
 end
 
 -- ---- what is said ----
@@ -126,6 +135,7 @@ end
 --- Runs what was typed: a command, or Lua, which may be several statements one after the other. "quit" when that
 --- was asked for.
 function Session:eval(text)
+  follow(self)
   if text:find "^%s*%.%a" then return commands.run(self, text) end
   if not text:find "%S" then return end
   for _, piece in ipairs(chunk.split(text)) do

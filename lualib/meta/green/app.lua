@@ -208,6 +208,14 @@ function App:url(path) end
 ---@param address string
 function App:served_on(address) end
 
+---@private
+---@param server green.Server
+function App:serve_on(server) end
+
+---@private
+---@param server green.Server
+function App:leave(server) end
+
 ---All routes in order of registration; the method is "ANY" for `any`.
 ---Does not wait.
 ---```lua
@@ -289,6 +297,16 @@ local Server = {}
 ---Does not wait.
 ---@return string
 function Server:address() end
+
+---Requests that begin from now on go to this handler.
+---Does not wait.
+---```lua
+---local server = app:listen "127.0.0.1:0"
+---server:replace(function() return "closed for today" end)
+---print(http.get("http://" .. server:address()).body) --> closed for today
+---```
+---@param handler fun(req: green.request): any
+function Server:replace(handler) end
 
 ---How many connections there are.
 ---Does not wait.
