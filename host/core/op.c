@@ -154,7 +154,7 @@ static int conclude(lua_State *L, gl_task *t) {
   gl_op *op = t->op;
   GL_CHECK(op && op->done);
   t->op = NULL;
-  t->told = false;
+  if (t->told && !gl_scope_shields(t)) t->told = false;
   t->spent = op; /* freed with the next op or the task, should push raise */
   int n = op->type->push(L, op);
   t->spent = NULL;

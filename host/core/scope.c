@@ -24,7 +24,10 @@ void gl_scope_leave(gl_host *h, gl_scope *s) {
   gl_scope **at = t ? &t->scope : &h->aside; /* usually the innermost */
   while (*at && *at != s) at = &(*at)->outer;
   if (*at) *at = s->outer;
-  if (t && t->told && gl_scope_check(t) == GL_DONE) t->told = false;
+  if (t && t->told && gl_scope_check(t) == GL_DONE && !gl_scope_shields(t)) {
+    t->told = false;
+    t->doomed = 0;
+  }
   s->task = NULL;
   s->co = NULL;
 }
