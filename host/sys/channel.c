@@ -97,20 +97,25 @@ static void sweep(lua_State *L, channel *c) {
   c->ngone = 0;
 }
 
-/* Room for one more. May raise (memory): nothing has changed then. */
+/* Room for one more. May raise (memory): nothing has changed then. May run finalizers, which may send, too. */
 static void reserve(lua_State *L, channel *c) {
-  if (c->end - c->first < c->size) return;
-  size_t size = c->size ? c->size * 2 : FIRST_SIZE;
-  entry *ring = lua_newuserdatauv(L, size * sizeof *ring, 0);
-  for (size_t n = c->first; n != c->end; n++) ring[n & (size - 1)] = *entry_at(c, n);
-  c->ring = ring;
-  c->size = size;
-  lua_setiuservalue(L, 1, RING);
+  while (c->end - c->first >= c->size) {
+    size_t size = c->size ? c->size * 2 : FIRST_SIZE;
+    entry *ring = lua_newuserdatauv(L, size * sizeof *ring, 0);
+    if (c->end - c->first >= size) {
+      lua_pop(L, 1);
+      continue;
+    }
+    for (size_t n = c->first; n != c->end; n++) ring[n & (size - 1)] = *entry_at(c, n);
+    c->ring = ring;
+    c->size = size;
+    lua_setiuservalue(L, 1, RING);
+  }
 }
 
-/* The value numbered last goes to the end of the queue, where there is room. `sender` waits; NULL = it need not. */
-static void append(channel *c, gl_op *sender) {
-  *entry_at(c, c->end++) = (entry){.sender = sender, .key = c->next_key};
+/* The value goes to the end of the queue, where there is room. `sender` waits; NULL = it need not. */
+static void append(channel *c, lua_Integer key, gl_op *sender) {
+  *entry_at(c, c->end++) = (entry){.sender = sender, .key = key};
   c->len++;
 }
 
@@ -174,13 +179,14 @@ static void check_open(lua_State *L, const channel *c) {
 /* Hands the value at index 2 to a waiting receiver, or queues it: there is room. */
 static void offer(lua_State *L, channel *c) {
   reserve(L, c);
-  put_value(L, 2, ++c->next_key); /* may raise: nothing has changed then */
+  lua_Integer key = ++c->next_key;
+  put_value(L, 2, key); /* may raise: nothing has changed then */
   channel_op *r = take_receiver(c);
   if (r) {
-    r->key = c->next_key;
+    r->key = key;
     gl_op_done(&r->op, 0);
   } else {
-    append(c, NULL);
+    append(c, key, NULL);
   }
 }
 
@@ -197,11 +203,12 @@ static int channel_send(lua_State *L) {
   }
   gl_op_check(L, &send_type); /* before the value is in the table, from where only we can take it */
   reserve(L, c);
-  put_value(L, 2, ++c->next_key);
+  lua_Integer key = ++c->next_key;
+  put_value(L, 2, key);
   channel_op *op = gl_op_new(L, &send_type, sizeof *op, 0);
   op->c = c;
   op->sent = c->end;
-  append(c, &op->op);
+  append(c, key, &op->op);
   return gl_await(L, &op->op, timeout);
 }
 
