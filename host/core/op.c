@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "core/preempt.h"
 #include "core/scope.h"
 #include "core/stack.h"
 #include "core/task.h"
@@ -145,7 +146,7 @@ static int raise_late(lua_State *L, gl_task *t, const char *code, const char *wh
 static int conclude(lua_State *L, gl_task *t) {
   GC_STRESS(L);
   if (t->outcome == GL_TIMED_OUT) return raise_late(L, t, "ETIMEDOUT", "timed out");
-  if (t->outcome == GL_CANCELLED || t->outcome == GL_OVERDUE) gl_scope_tell(t);
+  if (t->outcome == GL_CANCELLED || t->outcome == GL_OVERDUE) gl_preempt_tell(t);
   if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->waited, "ECANCELED", "the task was cancelled");
   if (t->outcome == GL_INTERRUPTED) return gl_scope_interrupt(L, t);
   if (t->outcome == GL_OVERDUE) return raise_late(L, t, "EDEADLINE", "the deadline passed");
@@ -154,7 +155,6 @@ static int conclude(lua_State *L, gl_task *t) {
   gl_op *op = t->op;
   GL_CHECK(op && op->done);
   t->op = NULL;
-  if (t->told && !gl_scope_shields(t)) t->told = false;
   t->spent = op; /* freed with the next op or the task, should push raise */
   int n = op->type->push(L, op);
   t->spent = NULL;

@@ -27,6 +27,7 @@
 #define REPORT_FRAMES 12
 #define MAX_GRACE 5000   /* instructions between two errors in a task that catches them all */
 #define MAX_RAISED 2000  /* so many of them; then no instruction more */
+#define CLEANUP (100 / GL_SLICE_MS) /* slices for the <close> variables of a task that was told to end */
 #define MERCY 3          /* errors a doomed task may catch and go on, counted with the turns between */
 
 /* A hook that a C module set, and ours replaced: to be put back. The user's own are in hook.c. */
@@ -105,9 +106,22 @@ static bool is_doomed(const gl_task *t) {
   return gl_scope_check(t) != GL_DONE || (t->max_preempted && t->preempted > t->max_preempted);
 }
 
+void gl_preempt_tell(gl_task *t) {
+  if (t->told) return;
+  t->told = true;
+  t->cleanup = CLEANUP;
+}
+
+void gl_preempt_forgive(gl_task *t) {
+  if ((!t->told && !t->doomed) || is_doomed(t) || gl_scope_shields(t)) return;
+  t->told = false;
+  t->cleanup = 0;
+  t->doomed = 0;
+}
+
 static void doom(lua_State *L, gl_task *t) {
   gl_scope_raise(L, t, "preempt");
-  gl_scope_tell(t);
+  gl_preempt_tell(t);
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %f s", (double)t->max_preempted * GL_SLICE_MS / 1000);
 }
 
@@ -134,8 +148,8 @@ static void end_slice(lua_State *L, gl_host *h, bool hooked) {
   if (is_doomed(t)) {
     if (t->cleanup) t->cleanup--;
     else if (t->doomed++ % 2 == 0) doom(L, t);
-  } else if (!gl_scope_shields(t)) {
-    t->doomed = 0;
+  } else {
+    gl_preempt_forgive(t);
   }
   make_way(L, h, hooked);
 }

@@ -39,6 +39,13 @@ bool gl_preempt_is_hook(lua_Hook hook);
 /* A coroutine that L resumed failed: when that was to make an end, L is next. */
 void gl_preempt_follow(lua_State *L);
 
+/* An error tells `t` that it is to end. Once it may use up some slices then without being raised at: what its <close>
+ * variables do must not be cut short, though it be slow. */
+void gl_preempt_tell(gl_task *t);
+
+/* A scope was left: if nothing else asks `t` to end, forget that it was told, and how often. */
+void gl_preempt_forgive(gl_task *t);
+
 /* Report C functions that stall the loop on stderr, or not. On by default. */
 void gl_preempt_report(gl_host *h, bool on);
 

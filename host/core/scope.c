@@ -5,8 +5,6 @@
 #include "core/op.h"
 #include "core/preempt.h"
 
-#define CLEANUP_SLICES (100 / GL_SLICE_MS)
-
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
   gl_task *t = gl_host_of(L)->task;
   s->outer = t->scope;
@@ -20,14 +18,10 @@ void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
 
 void gl_scope_leave(gl_host *h, gl_scope *s) {
   if (!s->co) return;
-  gl_task *t = s->task;
-  gl_scope **at = t ? &t->scope : &h->aside; /* usually the innermost */
+  gl_scope **at = s->task ? &s->task->scope : &h->aside; /* usually the innermost */
   while (*at && *at != s) at = &(*at)->outer;
   if (*at) *at = s->outer;
-  if (t && t->told && gl_scope_check(t) == GL_DONE && !gl_scope_shields(t)) {
-    t->told = false;
-    t->doomed = 0;
-  }
+  if (s->task) gl_preempt_forgive(s->task);
   s->task = NULL;
   s->co = NULL;
 }
@@ -105,15 +99,9 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
   return luaL_error(L, "interrupted!");
 }
 
-void gl_scope_tell(gl_task *t) {
-  if (t->told) return;
-  t->told = true;
-  t->cleanup = CLEANUP_SLICES;
-}
-
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   gl_outcome why = gl_scope_check(t);
-  if (why == GL_CANCELLED || why == GL_OVERDUE) gl_scope_tell(t);
+  if (why == GL_CANCELLED || why == GL_OVERDUE) gl_preempt_tell(t);
   switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;

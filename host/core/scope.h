@@ -55,8 +55,4 @@ void gl_scope_raise(lua_State *L, gl_task *t, const char *op);
 /* Raise lua's own "interrupted!". Once: the task may catch it and go on. */
 int gl_scope_interrupt(lua_State *L, gl_task *t);
 
-/* An error tells `t` that it is to end. Once it may use up some slices then without being raised at: what its <close>
- * variables do must not be cut short, though it be slow. */
-void gl_scope_tell(gl_task *t);
-
 #endif

@@ -50,4 +50,13 @@ describe("the <close> variable of a task that is to end", function()
       assert.is_true(finished)
     end
   end)
+
+  it("does not win a hog its CPU limit back", function()
+    local t = task.spawn(function()
+      task.cpu_limit(0.02)
+      while true do pcall(task.deadline, 5, function() while true do end end) end
+    end)
+    local ok, err = pcall(t.join, t)
+    assert.same({ false, "ECPULIMIT" }, { ok, err.code })
+  end)
 end)
