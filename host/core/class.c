@@ -12,3 +12,10 @@ void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_C
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
 }
+
+void gl_class_finalizer(lua_State *L, lua_CFunction gc) {
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+}

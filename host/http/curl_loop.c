@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
 #include "core/library.h"
 
@@ -302,10 +303,7 @@ gl_curl *gl_curl_of(lua_State *L) {
     c->host = gl_host_of(L);
     c->timer.fire = on_timer;
     c->turn.run = on_turn_end;
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, curl_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
+    gl_class_finalizer(L, curl_gc);
     open_multi(L, c);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key);

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "core/class.h"
 #include "sys/methods.h"
 #include "sys/stdio.h"
 
@@ -22,10 +23,7 @@ static int files_gc(lua_State *L) {
 static gl_files *new_files(lua_State *L) {
   gl_files **at = lua_newuserdatauv(L, sizeof *at, 0);
   *at = NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, files_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  gl_class_finalizer(L, files_gc);
   *at = gl_files_new(gl_host_of(L));
   if (!*at) luaL_error(L, "not enough memory");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &files_key);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/task.h"
@@ -148,10 +149,7 @@ static void push_failures(lua_State *L) {
   failures *f = lua_newuserdatauv(L, sizeof *f, 0);
   f->first = NULL;
   f->end = &f->first;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, log_failures);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  gl_class_finalizer(L, log_failures);
 }
 
 /* What it returned goes to its handle. Allocates nothing. */

@@ -205,9 +205,14 @@ function App:handle(req)
   return handler(req)
 end
 
+local function know(app, server)
+  app.shared.servers[server:address()] = server
+  app:served_on(server:address())
+end
+
 function App:listen(address, opts)
   local server = native.listen(address, self:dispatcher(), opts or self.options)
-  self:serve_on(server)
+  know(self, server)
   return server
 end
 
@@ -216,8 +221,7 @@ function App:leave(server) self.shared.servers[server:address()] = nil end
 
 --- The server's requests are this app's from now on.
 function App:serve_on(server)
-  self.shared.servers[server:address()] = server
-  self:served_on(server:address())
+  know(self, server)
   server:replace(self.shared.root:dispatcher())
 end
 
@@ -229,9 +233,8 @@ local M = { is = function(value) return getmetatable(value) == App end }
 -- Options are the limits and time-outs of the server (native.listen).
 function M.new(options)
   if options ~= nil and type(options) ~= "table" then fault.misuse("app.new: options must be a table, not a %s", type(options)) end
-  local app = setmetatable({ prefix = "", router = router.new(), shared = {}, middleware = {}, options = options }, App)
-  app.shared.root = app
-  app.shared.servers = setmetatable({}, { __mode = "v" }) -- by address
+  local app = setmetatable({ prefix = "", router = router.new(), middleware = {}, options = options }, App)
+  app.shared = { root = app, servers = setmetatable({}, { __mode = "v" }) } -- servers: by address
   return app
 end
 
