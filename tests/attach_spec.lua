@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- greenlua attach: prompts inside a process that serves.
+-- Needs: terminal
 local fs = require "green.fs"
 local http = require "green.http"
 local net = require "green.net"

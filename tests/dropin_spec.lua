@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Programs written for lua run under greenlua as they are, and say the same: busted, luacheck and ldoc, with the C
 -- modules they need.
+-- Needs: lint
 local sh = require "shell"
 
 -- Debian has the modules of luacheck for Lua 5.1 only; they do not mind.

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What `cmake --install` puts in place, and that it works there: one binary, the man page, completions for three shells.
 -- --help, the man page and the completions name the same options.
+-- Needs: terminal
 local fs = require "green.fs"
 local interpreter = require "interpreter"
 local process = require "green.process"

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The prompt as a person has it: in a real terminal.
+-- Needs: terminal
 local fs = require "green.fs"
 local http = require "green.http"
 local tmux = require "tmux"

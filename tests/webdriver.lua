@@ -117,7 +117,7 @@ local M = {}
 -- Why there are no browsers here; nil if there are.
 function M.missing()
   for _, name in ipairs { "chromedriver", "chromium" } do
-    if not installed(name) then return name .. " is not installed: scripts/setup test" end
+    if not installed(name) then return name .. " is not installed: scripts/setup browser" end
   end
 end
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The HTTP client against real servers (peer.js, in node).
+-- Needs: node
 local http = require "green.http"
 local outcome = require "outcome"
 local task = require "green.task"

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The WebSocket server, frame by frame (frames.lua), and with node's WebSocket as a second opinion.
+-- Needs: node
 local frames = require "http.frames"
 local native = require "green.http.native"
 local outcome = require "outcome"

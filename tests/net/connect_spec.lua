@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Names, and connecting to what they stand for. A preloaded getaddrinfo stands before the system's where a name has to be
 -- slow or to have several addresses.
+-- Needs: node
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
 local outcome = require "outcome"

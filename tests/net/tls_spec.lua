@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- TLS with real peers: openssl s_server and s_client, node, curl, and ourselves.
+-- Needs: node
 local certificates = require "net.certificates"
 local fs = require "green.fs"
 local http = require "green.http"

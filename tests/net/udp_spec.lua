@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Needs: node
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
 local outcome = require "outcome"

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The page of the main example in real browsers: two people order, each reads only what is theirs. Screenshots are
 -- left in build/screenshots to be looked at.
+-- Needs: browser
 local app_new = require("green.app").new
 local http = require "green.http"
 local response = require "green.response"

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- --dev in a real browser: a page loads itself again after an edit, shows an edit that cannot be loaded, and the page of a
 -- failed handler can be read. Screenshots are left in build/screenshots to be looked at.
+-- Needs: browser
 local fs = require "green.fs"
 local http = require "green.http"
 local serve = require "process"
