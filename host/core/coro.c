@@ -2,7 +2,7 @@
 #include "core/coro.h"
 
 #include "core/host.h"
-#include "core/op.h"
+#include "core/park.h"
 #include "core/preempt.h"
 #include "core/scope.h"
 #include "core/task.h"

@@ -8,9 +8,9 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "core/park.h"
 #include "core/preempt.h"
 #include "core/scope.h"
-#include "core/stack.h"
 #include "core/task.h"
 
 #define OBJECT 256 /* bytes of what an op is about, at most */
@@ -165,37 +165,6 @@ static int conclude(lua_State *L, gl_task *t) {
 static int await_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   return conclude(L, (gl_task *)ctx);
-}
-
-/* Go on on another stack; back when the task's turn comes. */
-static void leave(gl_host *h, gl_task *t, gl_stack *to) {
-  lua_State *running = h->running;
-  h->census.parked++;
-  t->stack = h->stack;
-  h->task = NULL;
-  h->running = NULL;
-  gl_stack_hop(h, to);
-  h->census.parked--;
-  t->stack = NULL;
-  h->task = t;
-  h->running = running;
-}
-
-void gl_park(gl_host *h, gl_task *t) {
-  gl_stack *to = gl_stack_take(h);
-  if (!to) {
-    t->state = GL_TASK_RUNNING; /* so that detaching does not queue it */
-    if (t->op) gl_op_detach(t->op, GL_NO_STACK);
-    return;
-  }
-  leave(h, t, to);
-}
-
-void gl_pause(gl_host *h, gl_task *t) {
-  gl_stack *to = gl_stack_take(h);
-  if (!to) return;
-  gl_host_make_way(h, t);
-  leave(h, t, to);
 }
 
 int gl_await(lua_State *L, gl_op *op, double timeout) {

@@ -72,14 +72,6 @@ void gl_op_reap(gl_host *h);
 /* Free an op that is done. Core only. */
 void gl_op_free(gl_op *op);
 
-/* Suspend the running task where it cannot yield: leave the C stack standing and return when the task is
- * woken; t->outcome says why (GL_NO_STACK at once, when no stack is to be had). Core only. */
-void gl_park(gl_host *h, gl_task *t);
-
-/* Let the others run and come back in the next batch, leaving the C stack standing. Returns at once when no
- * stack is to be had. Core only. */
-void gl_pause(gl_host *h, gl_task *t);
-
 /* Timeout argument `idx` in seconds: `def` when absent. Raises on anything but a number >= 0. */
 double gl_check_timeout(lua_State *L, int idx, double def);
 

@@ -16,7 +16,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/hook.h"
-#include "core/op.h"
+#include "core/park.h"
 #include "core/scope.h"
 #include "core/task.h"
 
