@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/coro.h"
 
+#include "core/error.h"
 #include "core/host.h"
 #include "core/park.h"
 #include "core/preempt.h"
@@ -174,6 +175,8 @@ static int co_yield(lua_State *L) {
     lua_pushliteral(L, "attempt to yield from outside a coroutine"); /* without a position, as stock */
     return lua_error(L);
   }
+  gl_task *t = gl_host_of(L)->task;
+  if (t && gl_scope_holds(t, L)) return gl_error_raise(L, "coroutine.yield", "EATOMIC", "cannot yield out of task.atomic");
   return lua_yield(L, lua_gettop(L));
 }
 

@@ -37,6 +37,7 @@ void gl_op_check(lua_State *L, const gl_optype *type) {
   gl_task *t = gl_host_of(L)->task;
   refuse_finalizer(L, type->name);
   if (!t) gl_error_raise(L, type->name, "ENOTASK", "cannot wait outside of a task");
+  if (t->atomic) gl_error_raise(L, type->name, "EATOMIC", "cannot wait within task.atomic");
   gl_scope_raise(L, t, type->name);
 }
 

@@ -50,6 +50,9 @@ struct gl_watchdog {
   uint64_t count;
   bool quiet;            /* no reports of stalls */
   volatile bool asked;   /* the user's count hook is to make way */
+  volatile uint64_t put_off; /* the step whose slice ended in an atomic section */
+  volatile uint64_t section; /* id of the task in it, */
+  volatile uint64_t section_began; /* and its CPU time, ms, when that was seen */
   uint32_t random;
   foreign_hook foreign;
 };
@@ -62,12 +65,9 @@ static void say(const char *text, int n) {
   if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0) return; /* nobody reads it: nothing to be done */
 }
 
-/* The state stands still in a C function; lua_getinfo with these letters reads and allocates nothing. */
-static void report(lua_State *L) {
+static void say_frames(lua_State *L) {
   char line[256];
   lua_Debug ar;
-  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "S", &ar) || *ar.what != 'C') return; /* Lua code makes way */
-  say(line, snprintf(line, sizeof line, "greenlua: stalled for more than %d ms in C:\n", GL_STALL_MS));
   for (int level = 0; level < REPORT_FRAMES && lua_getstack(L, level, &ar); level++) {
     if (!lua_getinfo(L, "nSl", &ar)) break;
     const char *name = ar.name ? ar.name : "?";
@@ -77,16 +77,21 @@ static void report(lua_State *L) {
   }
 }
 
+/* The state stands still in a C function; lua_getinfo with these letters reads and allocates nothing. */
+static void report(lua_State *L) {
+  char line[256];
+  lua_Debug ar;
+  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "S", &ar) || *ar.what != 'C') return; /* Lua code makes way */
+  say(line, snprintf(line, sizeof line, "greenlua: stalled for more than %d ms in C:\n", GL_STALL_MS));
+  say_frames(L);
+}
+
 static void preempt_hook(lua_State *L, lua_Debug *ar);
 
-static void on_signal(int signo) {
-  (void)signo;
-  gl_host *h = watched_host;
-  if (!h || !h->watchdog || !h->running || h->steps != atomic_load(&h->watchdog->hogging)) return;
+/* Sets the hook on the coroutine that runs. Also called from the signal handler. */
+static void set_hook(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   lua_State *L = h->running;
-  bool others = h->census.tasks > 1 || h->holds > 0; /* it holds nobody up else: as in lua, no news */
-  if (atomic_exchange(&w->report, false) && !w->quiet && others) report(L);
   lua_Hook now = lua_gethook(L);
   if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and so on */
   if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
@@ -97,6 +102,38 @@ static void on_signal(int signo) {
     w->foreign = (foreign_hook){L, now, lua_gethookmask(L), lua_gethookcount(L)};
   }
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
+}
+
+/* Slices are CPU time: on a machine with more to do than it has CPUs, a task is no hog because the clock went on. */
+static uint64_t cpu_ms(const struct gl_watchdog *w) {
+  struct timespec t = {0, 0};
+  clock_gettime(w->cpu, &t);
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Is it in an atomic section that may go on for some time yet? Its slice then ends when it leaves. For the handler, too. */
+static bool is_put_off(gl_host *h) {
+  struct gl_watchdog *w = h->watchdog;
+  const gl_task *t = h->task;
+  if (!t || !t->atomic || t->overlong) return false;
+  uint64_t now = cpu_ms(w);
+  if (w->section != t->id) {
+    w->section = t->id;
+    w->section_began = now;
+  }
+  if (now - w->section_began >= GL_ATOMIC_MS) return false;
+  w->put_off = h->steps;
+  return true;
+}
+
+static void on_signal(int signo) {
+  (void)signo;
+  gl_host *h = watched_host;
+  if (!h || !h->watchdog || !h->running || h->steps != atomic_load(&h->watchdog->hogging)) return;
+  struct gl_watchdog *w = h->watchdog;
+  bool others = h->census.tasks > 1 || h->holds > 0; /* it holds nobody up else: as in lua, no news */
+  if (atomic_exchange(&w->report, false) && !w->quiet && others) report(h->running);
+  if (!is_put_off(h)) set_hook(h);
 }
 
 /* ---- on the loop's thread, in the hook ---- */
@@ -142,9 +179,19 @@ static void make_way(lua_State *L, gl_host *h, bool hooked) {
   }
 }
 
+static void report_overlong(lua_State *L) {
+  char line[96];
+  say(line, snprintf(line, sizeof line, "greenlua: task.atomic holds everybody up for more than %d ms: it is preempted now\n", GL_ATOMIC_MS));
+  say_frames(L);
+}
+
 /* A task that catches the error and goes on is let go on for a turn; and at first for some, for what it has to clean up. */
 static void end_slice(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
+  if (t->atomic && !t->overlong) {
+    t->overlong = true;
+    if (!h->watchdog->quiet) report_overlong(L);
+  }
   if (is_doomed(t)) {
     if (t->cleanup) t->cleanup--;
     else if (t->doomed++ % 2 == 0) doom(L, t);
@@ -207,6 +254,10 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   bool hogs = t && h->steps == atomic_load(&w->hogging); /* else it had made way by itself meanwhile */
+  if (is_put_off(h)) {
+    put_back(L, w);
+    return;
+  }
   if (t && t->doomed > MERCY && !is_spared(L, h, hogs)) return;
   if (!hogs || !stays(L, h)) put_back(L, w);
   if (hogs) end_slice(L, h, lua_gethook(L) && lua_gethook(L) != preempt_hook);
@@ -218,8 +269,18 @@ void gl_preempt_if_asked(lua_State *L) {
   if (!w || !w->asked) return;
   w->asked = false;
   gl_task *t = h->task;
-  if (!t || h->steps != atomic_load(&w->hogging)) return;
+  if (!t || h->steps != atomic_load(&w->hogging) || is_put_off(h)) return;
   if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h, true);
+}
+
+void gl_preempt_resume(gl_task *t) {
+  gl_host *h = t->host;
+  struct gl_watchdog *w = h->watchdog;
+  t->overlong = false;
+  if (!w) return;
+  bool due = w->put_off == h->steps && h->task == t && h->running;
+  w->section = w->put_off = 0;
+  if (due) set_hook(h);
 }
 
 bool gl_preempt_is_hook(lua_Hook hook) { return hook == preempt_hook; }
@@ -243,13 +304,6 @@ static void nap(struct gl_watchdog *w) {
     until.tv_nsec -= 1000000000L;
   }
   while (sem_clockwait(&w->rouse, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
-}
-
-/* Slices are CPU time: on a machine with more to do than it has CPUs, a task is no hog because the clock went on. */
-static uint64_t cpu_ms(const struct gl_watchdog *w) {
-  struct timespec t = {0, 0};
-  clock_gettime(w->cpu, &t);
-  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* Does the loop's thread sleep in a system call, rather than wait for a CPU? */

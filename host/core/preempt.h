@@ -20,6 +20,7 @@
 
 #define GL_SLICE_MS 10  /* a task that holds the loop longer makes way */
 #define GL_STALL_MS 100 /* a C function that holds it longer is reported */
+#define GL_ATOMIC_MS 100 /* CPU time after which an atomic section (core/scope.h) is reported, and preempted like anything else */
 
 /* Starts to watch the calling thread as the host's. False: no thread is to be had; nothing is preempted then. */
 bool gl_preempt_start(gl_host *h);
@@ -45,6 +46,9 @@ void gl_preempt_tell(gl_task *t);
 
 /* A scope was left: if nothing else asks `t` to end, forget that it was told, and how often. */
 void gl_preempt_forgive(gl_task *t);
+
+/* The task has left its outermost atomic section: if its slice ended in there, it ends now. Raises nothing. */
+void gl_preempt_resume(gl_task *t);
 
 /* Report C functions that stall the loop on stderr, or not. On by default. */
 void gl_preempt_report(gl_host *h, bool on);

@@ -12,8 +12,28 @@ void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
   s->task = t;
   s->deadline = seconds < GL_FOREVER ? gl_clock_after(uv_hrtime(), seconds) : 0;
   s->shield = shield;
-  s->cancelled = false;
+  s->cancelled = s->atomic = false;
   t->scope = s;
+}
+
+void gl_scope_enter_atomic(lua_State *L, gl_scope *s) {
+  gl_scope_enter(L, s, GL_FOREVER, false);
+  s->atomic = true;
+  s->task->atomic++;
+}
+
+bool gl_scope_holds(const gl_task *t, const lua_State *co) {
+  if (!t->atomic) return false;
+  for (const gl_scope *s = t->scope; s && s->co == co; s = s->outer)
+    if (s->atomic) return true;
+  return false;
+}
+
+/* The task is not in this scope any more, for now or for good. */
+static void detach(gl_scope *s) {
+  gl_task *t = s->task;
+  s->task = NULL;
+  if (s->atomic && --t->atomic == 0) gl_preempt_resume(t);
 }
 
 void gl_scope_leave(gl_host *h, gl_scope *s) {
@@ -22,7 +42,7 @@ void gl_scope_leave(gl_host *h, gl_scope *s) {
   while (*at && *at != s) at = &(*at)->outer;
   if (*at) *at = s->outer;
   if (s->task) gl_preempt_forgive(s->task);
-  s->task = NULL;
+  if (s->task) detach(s);
   s->co = NULL;
 }
 
@@ -35,7 +55,7 @@ static gl_scope *innermost_of(gl_host *h, lua_State *co) {
 void gl_scope_suspend(gl_host *h, lua_State *co) {
   for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) { /* ends with its outermost first in the list */
     h->task->scope = s->outer;
-    s->task = NULL;
+    detach(s);
     s->outer = h->aside;
     h->aside = s;
   }
@@ -49,6 +69,7 @@ void gl_scope_resume(gl_host *h, lua_State *co) {
     }
     *at = s->outer;
     s->task = h->task;
+    if (s->atomic) h->task->atomic++;
     s->outer = h->task->scope;
     h->task->scope = s;
   }

@@ -2,7 +2,7 @@
  *
  * Until when, and whether at all, a task may still wait. Scopes nest within a task: one may carry a deadline, be
  * cancelled by itself, or shield what runs in it from everything around it. The nearest deadline counts; whatever
- * raises once raises at every later await, as long as the scope lasts.
+ * raises once raises at every later await, as long as the scope lasts. An atomic section is a scope in which nothing may wait.
  *
  *     task (cancelled? deadline inherited from its parent)
  *       '- scope deadline 5 s
@@ -20,10 +20,18 @@ struct gl_scope {
   uint64_t deadline; /* ns, monotonic; 0 = none of its own */
   bool shield;       /* nothing outside of it reaches in */
   bool cancelled;
+  bool atomic;       /* nothing in it may wait, yield out of it, or is preempted */
 };
 
 /* Enter a scope the caller allocated, on the running coroutine. `seconds` from now, or GL_FOREVER. */
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield);
+
+/* Enter an atomic section: in there every await raises EATOMIC, and the task keeps the CPU until it has left the outermost
+ * one, or has been in it for GL_ATOMIC_MS: see core/preempt.h. */
+void gl_scope_enter_atomic(lua_State *L, gl_scope *s);
+
+/* Is `co`, which runs, in an atomic section that it entered itself? It must not yield to whoever resumed it then. */
+bool gl_scope_holds(const gl_task *t, const lua_State *co);
 
 /* Leave it; harmless when left already. */
 void gl_scope_leave(gl_host *h, gl_scope *s);

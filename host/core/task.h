@@ -57,6 +57,7 @@ struct gl_task {
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
   uint8_t asked_when;     /* which while that was */
+  uint16_t atomic;        /* sections of task.atomic it is in: nothing in there may wait, nor is preempted (core/scope.h) */
   bool cancelled : 1;     /* sticky: each further await raises */
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
@@ -65,6 +66,7 @@ struct gl_task {
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
   bool put_off : 1;       /* its beginning was, once, for want of memory */
   bool keeps : 1;         /* a value: gl_task_keep */
+  bool overlong : 1;      /* its atomic section has used up its time: it is preempted again (core/preempt.h) */
 };
 
 /* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so

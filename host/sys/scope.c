@@ -28,6 +28,19 @@ static int scope_enter(lua_State *L) {
   return 1;
 }
 
+/* atomic() -> a scope; nil outside of a task, where nothing is preempted and nothing can wait */
+static int scope_atomic(lua_State *L) {
+  if (!gl_host_of(L)->task) return 0;
+  gl_scope *s = lua_newuserdatauv(L, sizeof *s, 1);
+  *s = (gl_scope){0};
+  luaL_setmetatable(L, SCOPE);
+  lua_pushthread(L);
+  lua_setiuservalue(L, -2, 1);
+  if (gl_host_of(L)->task->atomic == UINT16_MAX) return luaL_error(L, "too many atomic sections in each other");
+  gl_scope_enter_atomic(L, s);
+  return 1;
+}
+
 static int scope_leave(lua_State *L) {
   gl_scope_leave(gl_host_of(L), luaL_checkudata(L, 1, SCOPE));
   return 0;
@@ -50,7 +63,7 @@ static int scope_cancel(lua_State *L) {
 
 int gl_open_scope(lua_State *L) {
   static const luaL_Reg methods[] = {{"cancel", scope_cancel}, {"leave", scope_leave}, {"shield", scope_shield}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"enter", scope_enter}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"atomic", scope_atomic}, {"enter", scope_enter}, {NULL, NULL}};
   gl_class_new(L, SCOPE, methods, scope_leave, scope_leave);
   luaL_newlib(L, functions);
   return 1;

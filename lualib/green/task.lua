@@ -53,6 +53,13 @@ function M.shield(seconds, fn, ...)
   return fn(...)
 end
 
+--- fn's results, with no other task running meanwhile: nothing in it may wait.
+function M.atomic(fn, ...)
+  check_function(fn, "task.atomic")
+  local _ <close> = scope.atomic()
+  return fn(...)
+end
+
 --- fn() in `seconds`, as a task: its handle.
 function M.after(seconds, fn, ...)
   check_seconds(seconds, "task.after")

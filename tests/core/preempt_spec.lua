@@ -145,7 +145,7 @@ end)
 describe("under preemption", function()
   local function checksum(seed)
     local a, b, t = seed, 1, {}
-    for i = 1, 400000 do
+    for i = 1, 1600000 do -- several slices, on a fast machine, too
       a = (a * 1103515245 + 12345) & 0x7fffffff
       b = (b + a // 7) % 65521
       t[i & 63] = a ~ b

@@ -338,6 +338,158 @@ describe("task.deadline", function()
   end)
 end)
 
+describe("task.atomic", function()
+  local function spin(seconds) -- of CPU; by default several slices, and less than a section may take
+    local until_when = os.clock() + (seconds or 0.04)
+    repeat until os.clock() >= until_when
+  end
+
+  -- What another task did while fn ran, although its slices ended meanwhile.
+  local function beside(fn)
+    local steps = 0
+    local counter = task.spawn(function()
+      while true do
+        steps = steps + 1
+        task.sleep(0)
+      end
+    end)
+    task.sleep(0)
+    local before, during = steps, nil
+    local ok, err = pcall(fn, function() during = steps - before end)
+    counter:cancel()
+    return during, ok, err
+  end
+
+  it("gives arguments, results and errors through", function()
+    assert.same({ 2, 1, nil, n = 3 }, table.pack(task.atomic(function(...) return select("#", ...), ... end, 1, nil)))
+    local thrown = {}
+    assert.equal(thrown, failure(task.atomic, error, thrown))
+    assert.matches("task_spec.lua:%d+: task.atomic: a function expected, not nil", failure(function() task.atomic() end))
+  end)
+
+  it("lets nobody else run", function()
+    assert.equal(0, (beside(function(note) task.atomic(function() spin() note() end) end)))
+    assert.is_true(beside(function(note) spin() note() end) > 0) -- the same without it
+  end)
+
+  it("holds where Lua cannot yield, in coroutines, and in sections in each other", function()
+    local places = {
+      function(f) table.sort({ 1, 2 }, function() f() end) end,
+      function(f) coroutine.wrap(f)() end,
+      function(f) task.atomic(spin, 0) f() end,
+      function(f) pcall(task.atomic, error) f() end,
+      function(f) pcall(task.sleep, 0) f() end,
+      function(f) -- a hook of the user's, and its own instruction count
+        _G.debug.sethook(function() end, "", 100)
+        f()
+        _G.debug.sethook()
+      end,
+    }
+    for i, place in ipairs(places) do
+      local during, _, err = beside(function(note) task.atomic(place, function() spin() note() end) end)
+      assert.same({ i, 0 }, { i, during or err })
+    end
+  end)
+
+  it("ends the slice when it is left", function()
+    assert.is_true(beside(function(note)
+      task.atomic(spin)
+      spin(0)
+      note()
+    end) > 0)
+    assert.is_true(beside(function(note)
+      for _ = 1, 100 do task.atomic(spin, 0.001) end -- always in a section when the watchdog looks
+      note()
+    end) > 0)
+  end)
+
+  it("refuses to wait, by the operation's name", function()
+    local err = failure(task.atomic, nap)
+    assert.equal("EATOMIC", err.code)
+    assert.equal("task.sleep: cannot wait within task.atomic", tostring(err))
+    assert.equal("channel.receive: cannot wait within task.atomic", tostring(failure(task.atomic, task.channel().receive, task.channel())))
+    assert.equal("EATOMIC", code(task.atomic, function() coroutine.wrap(nap)() end))
+    assert.equal("EATOMIC", code(task.atomic, task.atomic, nap))
+    task.atomic(function()
+      local full = task.channel(1)
+      full:send "does not wait"
+      assert.equal("does not wait", full:receive())
+      assert.equal("EATOMIC", code(nap))
+    end)
+    nap()
+  end)
+
+  it("ends on every way out", function()
+    local function after(fn)
+      pcall(fn)
+      nap() -- raised EATOMIC otherwise
+    end
+    after(function() task.atomic(error) end)
+    after(function() task.atomic(nap) end)
+    after(function() task.atomic(task.atomic, error) end)
+    after(function() coroutine.resume(coroutine.create(function() task.atomic(error) end)) end)
+    after(function() coroutine.wrap(function() task.atomic(task.atomic, error) end)() end)
+    after(function() task.atomic(coroutine.wrap(function() task.atomic(error) end)) end)
+    local t = task.spawn(task.atomic, error)
+    pcall(t.join, t)
+    after(function() task.spawn(nap):join() end)
+  end)
+
+  it("is not left by a yield", function()
+    local co = coroutine.create(function()
+      local got = { code(task.atomic, coroutine.yield, 1), code(task.atomic, task.atomic, coroutine.yield, 1) }
+      nap()
+      coroutine.yield(got)
+      return "end"
+    end)
+    assert.same({ true, { "EATOMIC", "EATOMIC" } }, { coroutine.resume(co) })
+    assert.same({ true, "end" }, { coroutine.resume(co) })
+    assert.equal("coroutine.yield: cannot yield out of task.atomic",
+      select(2, coroutine.resume(coroutine.create(function() task.atomic(coroutine.yield) end))).op .. ": cannot yield out of task.atomic")
+  end)
+
+  it("may be yielded in", function()
+    local sum = task.atomic(function()
+      local n = 0
+      for i in coroutine.wrap(function() for i = 1, 10 do coroutine.yield(i) end end) do n = n + i end
+      return n
+    end)
+    assert.equal(55, sum)
+  end)
+
+  it("does not hold for children", function()
+    assert.equal("fine", task.atomic(task.spawn, function() nap() return "fine" end):join())
+  end)
+
+  it("is no refuge: a loop in it is told of, once, and ends with its limits", function()
+    local out, err = shell("$lua x.lua", { ["x.lua"] = [[
+      local task = require "green.task"
+      local function code(fn, ...) return select(2, pcall(fn, ...)).code end
+      local function hog() while true do end end
+      local ticks = 0
+      task.spawn(function() while true do ticks = ticks + 1 task.sleep(0) end end)
+      print(code(task.deadline, 0.01, task.atomic, hog))
+      print(ticks > 0)
+      local t = task.spawn(task.atomic, hog)
+      task.sleep(0)
+      t:cancel()
+      print(code(t.join, t))
+      task.cpu_limit(0.02)
+      print(code(task.atomic, hog))
+      os.exit(0)]] }, true)
+    assert.equal("EDEADLINE\ntrue\nECANCELED\nECPULIMIT\n", out)
+    local _, reports = err:gsub("greenlua: task.atomic holds everybody up for more than 100 ms", "")
+    assert.equal(3, reports)
+    assert.matches("\n\tx.lua:3: in [^\n]*", err)
+  end)
+
+  it("needs no task", function()
+    assert.equal("closed\n", (shell("$lua x.lua", { ["x.lua"] = [[
+      local task = require "green.task"
+      setmetatable({}, { __gc = function() print(task.atomic(function() return "closed" end)) end })]] })))
+  end)
+end)
+
 describe("task.shield", function()
   it("keeps deadlines and cancels of outside away, and has its own end", function()
     assert.equal("fine", task.deadline(0, function() return task.shield(5, function() nap() return "fine" end) end))

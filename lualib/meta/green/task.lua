@@ -106,6 +106,27 @@ function task.deadline(seconds, fn, ...) end
 ---@return any ...
 function task.shield(seconds, fn, ...) end
 
+---Runs fn(...) in one piece: no other task runs meanwhile, however long it takes. For steps that belong together, such as a
+---look at shared values and a change that follows from it, which the end of a slice could otherwise come between.
+---Nothing in it may wait, or yield out of it. Sections may lie in each other. A section that takes more than 0.1 s of CPU is
+---reported on stderr and goes on as if it were none: what is to stay whole for so long needs a task.mutex.
+---Does not wait.
+---Raises: EATOMIC in it, of whatever would wait; what `fn` raises.
+---```lua
+---local stock = { soup = 3 }
+---local function take(dish)
+---  if stock[dish] == 0 then return false end
+---  stock[dish] = stock[dish] - 1
+---  return true
+---end
+---print(task.atomic(take, "soup"), stock.soup) --> true  2
+---print(green.try(task.atomic, task.sleep, 1)) --> nil  task.sleep: cannot wait within task.atomic
+---```
+---@param fn function
+---@param ... any its arguments
+---@return any ...
+function task.atomic(fn, ...) end
+
 ---The running task may use so much more CPU without waiting; past it, ECPULIMIT is raised in it.
 ---Does not wait.
 ---Raises: ENOTASK outside of a task.
