@@ -107,6 +107,8 @@ typedef struct plan {
   int status;
   bool has_type, has_length, close; /* headers the response brings itself */
   lua_Integer length;
+  char *fields; /* its other headers as they go out, in the host's scratch buffer */
+  size_t fields_len;
 } plan;
 
 static bool is(const char *name, size_t n, const char *lower) {
@@ -127,34 +129,62 @@ static void check_name(lua_State *L, const char *name, size_t n) {
   if (!n) luaL_error(L, "a response header has an empty name");
 }
 
-static void check_value(lua_State *L, int idx, const char *name) {
-  size_t n;
-  int type = lua_type(L, idx);
-  if (type == LUA_TNUMBER) return;
-  if (type != LUA_TSTRING) luaL_error(L, "response header '%s' must be a string, not a %s", name, luaL_typename(L, idx));
-  const char *value = lua_tolstring(L, idx, &n);
-  for (size_t i = 0; i < n; i++)
-    if (value[i] == '\r' || value[i] == '\n' || value[i] == 0) luaL_error(L, "response header '%s' contains a line break or NUL", name);
+static char *room(lua_State *L, plan *p, size_t n) {
+  if (n > GL_SCRATCH - p->fields_len) luaL_error(L, "the headers of a response are larger than %d bytes", GL_SCRATCH);
+  char *to = p->fields + p->fields_len;
+  p->fields_len += n;
+  return to;
 }
 
-/* Everything that may raise happens here, before the first byte is written. */
-static void check_headers(lua_State *L, int idx, plan *p) {
+static void add_field(lua_State *L, plan *p, const char *name, size_t n, const char *value, size_t len) {
+  char *to = room(L, p, n + len + 4);
+  to = put(to, name, n);
+  to = PUT(to, ": ");
+  to = put(to, value, len);
+  PUT(to, "\r\n");
+}
+
+/* Checks one value and, unless the header is `ours` to write, adds its line. */
+static void read_value(lua_State *L, plan *p, const char *name, size_t n, bool ours) {
+  char number[32];
+  size_t len;
+  const char *value = number;
+  int type = lua_type(L, -1);
+  if (type == LUA_TSTRING) {
+    value = lua_tolstring(L, -1, &len);
+    if (memchr(value, '\r', len) || memchr(value, '\n', len) || memchr(value, 0, len))
+      luaL_error(L, "response header '%s' contains a line break or NUL", name);
+  } else if (type == LUA_TNUMBER) {
+    len = (size_t)(lua_isinteger(L, -1) ? snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, -1))
+                                        : snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1)));
+  } else {
+    luaL_error(L, "response header '%s' must be a string, not a %s", name, luaL_typename(L, -1));
+    return;
+  }
+  if (!ours) add_field(L, p, name, n, value, len);
+}
+
+/* Checks the headers in the table at idx and copies them in the same go, so that what is sent is what was checked. Allocates
+ * nothing in Lua and so runs nothing either: the scratch buffer stays as it is until the next call into Lua. */
+static void read_headers(lua_State *L, int idx, plan *p) {
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     size_t n;
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "the name of a response header must be a string, not a %s", luaL_typename(L, -2));
     const char *name = lua_tolstring(L, -2, &n);
     check_name(L, name, n);
+    bool length = is(name, n, "content-length"), connection = is(name, n, "connection");
+    bool ours = length || connection || is(name, n, "date");
     if (lua_istable(L, -1)) {
-      for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) check_value(L, -1, name);
+      for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) read_value(L, p, name, n, ours);
       lua_pop(L, 1);
     } else {
-      check_value(L, -1, name);
+      read_value(L, p, name, n, ours);
     }
     if (is(name, n, "content-type")) p->has_type = true;
-    if (is(name, n, "connection")) p->close = lua_type(L, -1) == LUA_TSTRING && strcasecmp(lua_tostring(L, -1), "close") == 0;
+    if (connection) p->close = lua_type(L, -1) == LUA_TSTRING && strcasecmp(lua_tostring(L, -1), "close") == 0;
     if (is(name, n, "transfer-encoding")) luaL_error(L, "Transfer-Encoding is not a handler's to set");
-    if (is(name, n, "content-length")) {
+    if (length) {
       int ok;
       p->length = lua_tointegerx(L, -1, &ok);
       p->has_length = true;
@@ -164,52 +194,22 @@ static void check_headers(lua_State *L, int idx, plan *p) {
   }
 }
 
-static void write_header(lua_State *L, gl_stream *s, const char *name, size_t n, int idx) {
-  char number[32];
-  size_t len;
-  const char *value;
-  if (lua_type(L, idx) == LUA_TSTRING) {
-    value = lua_tolstring(L, idx, &len);
-  } else if (lua_isinteger(L, idx)) {
-    len = (size_t)snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, idx));
-    value = number;
-  } else {
-    len = (size_t)snprintf(number, sizeof number, "%.14g", lua_tonumber(L, idx));
-    value = number;
-  }
-  gl_stream_write(s, name, n);
-  gl_stream_write(s, ": ", 2);
-  gl_stream_write(s, value, len);
-  gl_stream_write(s, "\r\n", 2);
-}
-
-/* Allocates nothing in Lua, so it cannot raise between two lines. */
-static void write_headers(lua_State *L, int idx, gl_conn *c) {
-  lua_pushnil(L);
-  while (lua_next(L, idx)) {
-    size_t n;
-    const char *name = lua_tolstring(L, -2, &n);
-    bool ours = is(name, n, "date") || is(name, n, "connection") || is(name, n, "content-length");
-    if (!ours && lua_istable(L, -1)) {
-      for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) write_header(L, c->stream, name, n, -1);
-      lua_pop(L, 1);
-    } else if (!ours) {
-      write_header(L, c->stream, name, n, -1);
-    }
-    lua_pop(L, 1);
-  }
-}
-
 static int stream_done(lua_State *L, int status, lua_KContext ctx);
 
-/* Index 1: the request. The response's headers table (or nil) at idx + 1. */
-static void start_response(lua_State *L, gl_conn *c, int idx, const plan *p) {
-  gl_stream *s = c->stream;
+/* Is there still somebody to answer? To be asked when all of Lua that an answer needs has run: the client may be gone,
+ * or another protocol may have taken the connection over meanwhile. */
+static bool is_wanted(gl_conn *c) {
+  if (c->answered) return false;
+  c->answered = !c->stream;
+  return c->stream != NULL;
+}
+
+static void start_response(gl_conn *c, const plan *p) {
   char head[320];
   if (p->close) c->close_after = true;
   c->answered = true;
-  gl_stream_write(s, head, (size_t)(put_head(head, c, p->status) - head));
-  if (lua_istable(L, idx + 1)) write_headers(L, idx + 1, c);
+  gl_stream_write(c->stream, head, (size_t)(put_head(head, c, p->status) - head));
+  gl_stream_write(c->stream, p->fields, p->fields_len);
 }
 
 static char *put_length(char *to, uint64_t n) {
@@ -218,26 +218,21 @@ static char *put_length(char *to, uint64_t n) {
   return PUT(to, "\r\n");
 }
 
-static int send_stream(lua_State *L, gl_conn *c, int idx, plan *p) {
+/* The function to call and the writer it gets are on top of L. */
+static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
   bool silent = bodiless(p->status);
   char tail[64], *to = tail;
   c->counted = p->has_length && !silent;
   c->owed = (uint64_t)p->length;
   c->chunked = !c->counted && !silent && c->minor >= 1;
   if (!c->counted && !c->chunked && !silent) c->close_after = true;
-  start_response(L, c, idx, p);
+  start_response(c, p);
   if (c->counted) to = put_length(to, c->owed);
   if (c->chunked) to = PUT(to, "Transfer-Encoding: chunked\r\n");
   to = PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (c->head_only || silent) return 0;
   c->streaming = true;
-  lua_getfield(L, idx, "stream");
-  gl_req **writer = lua_newuserdatauv(L, sizeof *writer, 1);
-  *writer = c->req;
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, WRITER);
   lua_callk(L, 1, 0, (lua_KContext)c, stream_done);
   return stream_done(L, LUA_OK, (lua_KContext)c);
 }
@@ -284,6 +279,7 @@ static void push_json(lua_State *L) { /* value -> its JSON */
   }
   lua_insert(L, -2);
   lua_call(L, 1, 1);
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "json.encode must return a string, not a %s", luaL_typename(L, -1));
 }
 
 static int settled(lua_State *L, int status, lua_KContext ctx) {
@@ -300,51 +296,64 @@ static int settle(lua_State *L, gl_conn *c) { /* response settle -> */
   return settled(L, LUA_OK, (lua_KContext)c);
 }
 
+static void push_writer(lua_State *L, gl_conn *c) {
+  gl_req **writer = lua_newuserdatauv(L, sizeof *writer, 1);
+  *writer = c->req;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, WRITER);
+}
+
+/* Pushes the body of the response at idx (nil: none); returns the content type it has by itself. */
+static const char *push_body(lua_State *L, int idx) {
+  if (lua_getfield(L, idx, "json") != LUA_TNIL) {
+    push_json(L);
+    return "application/json";
+  }
+  lua_pop(L, 1);
+  if (lua_getfield(L, idx, "body") == LUA_TNIL) return NULL;
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
+  return "text/plain; charset=utf-8";
+}
+
+/* A body that is a string, on top of L, or nil. */
+static void send_body(lua_State *L, gl_conn *c, const plan *p, const char *type) {
+  size_t n = 0;
+  const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
+  bool told = !body && p->has_length && (p->status == 304 || (c->head_only && !bodiless(p->status))); /* the length of what is not sent */
+  char tail[160], *to = tail;
+  start_response(c, p);
+  if (!bodiless(p->status) && type && !p->has_type) {
+    to = PUT(to, "Content-Type: ");
+    to = put(to, type, strlen(type));
+    to = PUT(to, "\r\n");
+  }
+  if (told) to = put_length(to, (uint64_t)p->length);
+  else if (!bodiless(p->status)) to = put_length(to, n);
+  to = PUT(to, "\r\n");
+  gl_stream_write(c->stream, tail, (size_t)(to - tail));
+  if (body && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, body, n);
+}
+
+/* First whatever may run Lua, which another task, and so the client's departure, may come between; then a look at the
+ * connection; then the headers, checked and copied at once; then the first byte. */
 static int send_response(lua_State *L, gl_conn *c) {
-  plan p = {0};
+  plan p = {.fields = c->server->host->scratch};
   int idx = lua_gettop(L);
+  const char *type = NULL;
   if (lua_getfield(L, idx, "settle") == LUA_TFUNCTION) return settle(L, c);
   lua_pop(L, 1);
-  lua_getfield(L, idx, "headers"); /* at idx + 1 */
-  if (!lua_isnil(L, -1)) {
-    luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers");
-    check_headers(L, idx + 1, &p);
-  }
+  if (lua_getfield(L, idx, "headers") != LUA_TNIL) luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers"); /* idx + 1 */
   lua_getfield(L, idx, "status");
   p.status = (int)luaL_optinteger(L, -1, 200);
   if (p.status < 200 || p.status > 599) return luaL_error(L, "a response status must be from 200 to 599, not %d", p.status);
-  lua_getfield(L, idx, "stream");
-  bool stream = !lua_isnil(L, -1);
-  lua_pop(L, 2);
-  if (stream) return send_stream(L, c, idx, &p);
-  const char *type = NULL;
-  lua_getfield(L, idx, "json");
-  if (!lua_isnil(L, -1)) {
-    push_json(L);
-    type = "application/json";
-  } else {
-    lua_pop(L, 1);
-    lua_getfield(L, idx, "body");
-    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
-    if (!lua_isnil(L, -1)) type = "text/plain; charset=utf-8";
-  }
-  size_t n = 0;
-  const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
-  bool told = !body && p.has_length && (p.status == 304 || (c->head_only && !bodiless(p.status))); /* the length of what is not sent */
-  start_response(L, c, idx, &p);
-  char tail[160], *to = tail;
-  if (!bodiless(p.status)) {
-    if (type && !p.has_type) {
-      to = PUT(to, "Content-Type: ");
-      to = put(to, type, strlen(type));
-      to = PUT(to, "\r\n");
-    }
-  }
-  if (told) to = put_length(to, (uint64_t)p.length);
-  else if (!bodiless(p.status)) to = put_length(to, n);
-  to = PUT(to, "\r\n");
-  gl_stream_write(c->stream, tail, (size_t)(to - tail));
-  if (body && !c->head_only && !bodiless(p.status)) gl_stream_write(c->stream, body, n);
+  bool stream = lua_getfield(L, idx, "stream") != LUA_TNIL;
+  if (stream) push_writer(L, c);
+  else type = push_body(L, idx);
+  if (!is_wanted(c)) return 0;
+  if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
+  if (stream) return send_stream(L, c, &p);
+  send_body(L, c, &p, type);
   return 0;
 }
 
@@ -361,11 +370,7 @@ static bool is_response(lua_State *L) {
 int gl_answer_send(lua_State *L, gl_conn *c) {
   size_t n;
   const char *text;
-  if (c->answered) return 0; /* taken over by another protocol */
-  if (!c->stream) {          /* nobody is there to read it */
-    c->answered = true;
-    return 0;
-  }
+  if (!is_wanted(c)) return 0;
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
       text = lua_tolstring(L, -1, &n);
@@ -375,6 +380,7 @@ int gl_answer_send(lua_State *L, gl_conn *c) {
     case LUA_TTABLE:
       if (is_response(L)) return send_response(L, c);
       push_json(L);
+      if (!is_wanted(c)) return 0;
       text = lua_tolstring(L, -1, &n);
       send_whole(c, 200, "application/json", text, n);
       return 0;
