@@ -120,7 +120,7 @@ describe("a console", function()
     fs.write(dir.path .. "/app.lua", APP)
     got = process.capture({ interpreter, "--listen", "127.0.0.1:0", "--console", dir.path .. "/no/c", "app.lua" }, { timeout = 30, cwd = dir.path })
     assert.equal(1, got.code)
-    assert.is_truthy(got.stderr:find("cannot open the console " .. dir.path .. "/no/c: permission denied\n", 1, true))
+    assert.is_truthy(got.stderr:find("cannot open the console " .. dir.path .. "/no/c: no such file or directory\n", 1, true))
   end)
 
   it("sees the process: its app, its globals, its tasks", function()
@@ -270,7 +270,78 @@ describe("a console", function()
   end)
 end)
 
+describe("what comes from a process that is attached to", function()
+  local safe = require "green.repl.safe"
+
+  it("does nothing to a terminal but lines and colours", function()
+    for text, shown in pairs {
+      ["plain, \u{e4} \u{20ac} \u{1f600}\ttext\r\n"] = "plain, \u{e4} \u{20ac} \u{1f600}\ttext\r\n",
+      ["\27[1;31mred\27[0m\27[m"] = "\27[1;31mred\27[0m\27[m",
+      ["\27]0;title\7"] = "\\x1B]0;title\\x07",
+      ["\27[2J\27[1;1H"] = "\\x1B[2J\\x1B[1;1H",
+      ["\27P$q\27\\"] = "\\x1BP$q\\x1B\\",
+      ["\27[" .. ("1;"):rep(64) .. "m"] = "\\x1B[" .. ("1;"):rep(64) .. "m",
+      ["safe\rfake\8\0\127"] = "safe\\x0Dfake\\x08\\x00\\x7F",
+      ["\xC2\x9B2J"] = "\\u{9B}2J",
+      ["\x9B2J\xff\xC3"] = "\\x9B2J\\xFF\\xC3",
+    } do
+      local cleaned = safe.new()
+      assert.equal(shown, cleaned(text) .. cleaned())
+      cleaned = safe.new() -- in pieces of one byte
+      assert.equal(shown, text:gsub(".", cleaned) .. cleaned())
+    end
+  end)
+
+  it("is not waited for when it could not become anything", function()
+    local cleaned = safe.new()
+    assert.equal("> ", cleaned "> ")
+    assert.equal("\27[1m", cleaned "\27[1m")
+    assert.equal("\\x1B" .. ("["):rep(2), cleaned "\27[[")
+    assert.equal(1000, #cleaned("\27[" .. ("1"):rep(1000)) - 5)
+  end)
+
+  it("is looked at in proportion to its length, whatever it is", function()
+    local function cost(text)
+      local cleaned, before = safe.new(), os.clock()
+      for _ = 1, 8 do cleaned(text) end
+      return os.clock() - before
+    end
+    for _, unit in ipairs { "\27", "\27[", "\27[1", "\27[1;", "\r", "\xC2", "\xF0\x9F", "\x80", "\xC2\x9B", "1;" } do
+      local n = 40000 // #unit
+      local once = cost(unit:rep(n)) + 0.01
+      assert.is_true(cost(unit:rep(4 * n)) < 12 * once, ("%q"):format(unit))
+    end
+  end)
+end)
+
 describe("greenlua attach", function()
+  it("believes no other user", function()
+    local whoami = process.capture({ "id", "-u" }).stdout
+    if whoami ~= "0\n" then return pending "only root can be another user" end
+    local dir <close> = fs.temp_dir()
+    fs.chmod(dir.path, 511)
+    local listen = [[local listener <close> = require "green.net".listen("unix:]] .. dir.path .. [[/socket", { mode = "600" })
+      print "ready" io.stdout:flush() io.read "a"]]
+    local impostor <close> = process.spawn({ "setpriv", "--reuid=65534", "--clear-groups", interpreter, "-e", listen },
+      { stdin = "pipe", stdout = "pipe", stderr = "inherit" })
+    assert.equal("ready", impostor.stdout:read "l")
+    local got = process.capture({ interpreter, "attach", dir.path .. "/socket" }, { timeout = 30 })
+    assert.equal(1, got.code)
+    assert.is_truthy(got.stderr:find("/socket: whoever listens there is another user (65534)\n", 1, true), got.stderr)
+  end)
+
+  it("does not let the terminal obey what the process prints", function()
+    local server <close> = serve()
+    local s <close> = tmux.greenlua("attach " .. server.path)
+    s:until_ ">"
+    s:line [[print("\27[2J\27[1;1Hgone\27]0;title\7")]]
+    s:until_ "\n\\x1B[2J\\x1B[1;1Hgone\\x1B]0;title\\x07\n>"
+    s:keys "C-d"
+    s:until_ "exit 0"
+    local got = process.capture({ interpreter, "attach", server.path }, { input = [[print("\27[2J")]], timeout = 30 })
+    assert.equal("\27[2J\n", got.stdout) -- a pipe
+  end)
+
   it("runs lines of a pipe", function()
     local server <close> = serve()
     local got = process.capture({ interpreter, "attach", server.path }, { input = "for i = 1, 2 do\nprint(i)\nend\n1 + 1\n.quit\n3", timeout = 30 })

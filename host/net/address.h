@@ -16,6 +16,7 @@ typedef struct gl_address {
   int family;                   /* AF_INET, AF_INET6 or AF_UNIX */
   struct sockaddr_storage ip;   /* for the first two */
   char path[108];               /* for the third (sun_path) */
+  unsigned mode;                /* of the file a listener makes of it, 0 = what the umask leaves. Not set by gl_address_parse */
 } gl_address;
 
 /* Reads one, of so many bytes and a final 0. `*` is every IPv4 address. NULL, or what is wrong with it. */

@@ -170,12 +170,14 @@ static int listener_set_tls(lua_State *L) {
 }
 
 int gl_net_listen(lua_State *L) {
-  static const char *const names[] = {"address", "host", "path", "port", "tls", NULL};
+  static const char *const names[] = {"address", "host", "mode", "path", "port", "tls", NULL};
   size_t len;
   const char *text = gl_options_target(L, names, false, &len);
   gl_address address;
   const char *wrong = gl_address_parse(text, len, &address);
   if (wrong) return gl_error_raise(L, "net.listen", "EINVAL", "%s: %s", text, wrong);
+  address.mode = gl_options_mode(L, 2);
+  luaL_argcheck(L, !address.mode || address.family == AF_UNIX, 2, "mode: only a unix socket has one");
   acceptor **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, LISTENER);

@@ -5,6 +5,8 @@
 #ifndef GL_NET_LISTENER_H
 #define GL_NET_LISTENER_H
 
+#include <sys/types.h>
+
 #include "net/address.h"
 #include "net/stream.h"
 
@@ -29,7 +31,9 @@ struct gl_listener {
   gl_address address;
   char text[GL_ADDRESS_MAX]; /* with the port that was chosen */
   bool closing;
-  bool bound; /* a unix socket's file is ours to remove */
+  bool bound;    /* a unix socket's file is ours to remove: */
+  dev_t device;  /* the one it made */
+  ino_t inode;
 };
 
 /* Binds and listens. 0 and *out, or UV_E*. A stale unix socket file nobody listens on is replaced. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/options.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -71,6 +72,23 @@ lua_Integer gl_options_integer(lua_State *L, int idx, const char *name, lua_Inte
   }
   lua_pop(L, 1);
   return def;
+}
+
+/* -1: they are none. */
+static lua_Integer permissions(lua_State *L, int idx) {
+  if (lua_type(L, idx) == LUA_TNUMBER && lua_isinteger(L, idx)) return lua_tointeger(L, idx);
+  const char *digits = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : "";
+  return *digits && strlen(digits) < 8 && !digits[strspn(digits, "01234567")] ? strtol(digits, NULL, 8) : -1;
+}
+
+unsigned gl_options_mode(lua_State *L, int idx) {
+  lua_Integer mode = 0;
+  if (field(L, idx, "mode") != LUA_TNIL) {
+    mode = permissions(L, -1);
+    if (mode <= 0 || mode > 0777) luaL_argerror(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
+  }
+  lua_pop(L, 1);
+  return (unsigned)mode;
 }
 
 const char *gl_options_string(lua_State *L, int idx, const char *name) {

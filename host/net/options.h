@@ -16,6 +16,8 @@ int gl_options_family(lua_State *L, int idx);                    /* 4 or 6 -> AF
 int gl_options_bool(lua_State *L, int idx, const char *name, int def);
 lua_Integer gl_options_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max);
 
+unsigned gl_options_mode(lua_State *L, int idx); /* `mode`: permission bits, an integer or octal digits; 0 = absent */
+
 /* The same; the string (NULL: absent) is left on the stack, or nil in its place. */
 const char *gl_options_string(lua_State *L, int idx, const char *name);
 

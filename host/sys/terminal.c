@@ -302,13 +302,19 @@ static int process_id(lua_State *L) {
   return 1;
 }
 
+/* user() -> id of the user whose rights this process has */
+static int process_user(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)geteuid());
+  return 1;
+}
+
 int gl_open_terminal(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"close", terminal_close}, {"hide", terminal_hide}, {"raw", terminal_raw}, {"read", terminal_read}, {"show", terminal_show},
     {"size", terminal_size}, {"suspend", terminal_suspend}, {"write", terminal_write}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
     {"begin_line", begin_line}, {"interrupt_line", interrupt_line}, {"open", terminal_open}, {"pid", process_id},
-    {NULL, NULL}};
+    {"user", process_user}, {NULL, NULL}};
   gl_class_new(L, TERMINAL, methods, terminal_close, terminal_close);
   luaL_newlib(L, functions);
   return 1;

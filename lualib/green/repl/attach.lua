@@ -3,6 +3,7 @@
 local chunk = require "green.repl.chunk"
 local frames = require "green.repl.frames"
 local native = require "green.repl.native"
+local safe = require "green.repl.safe"
 local signal = require "green.signal"
 local task = require "green.task"
 
@@ -22,13 +23,25 @@ end
 local Client = {}
 Client.__index = Client
 
+local function show(text)
+  if text == "" then return end
+  io.stdout:write(text)
+  io.stdout:flush()
+end
+
+local function as_it_is(text) return text or "" end
+
+-- However much we trust the process: what it prints may come from its clients. A file or a pipe gets it as it is.
+local function filter() return require("green.reference.native").columns() and safe.new() or as_it_is end
+
 -- Output is written as it comes, also above a prompt; what answers something is for who asked.
 local function listen(client)
+  local cleaned = filter()
   for kind, payload in client.wire.receive, client.wire do
     if kind == "O" then
-      io.stdout:write(payload)
-      io.stdout:flush()
+      show(cleaned(payload))
     elseif kind == "D" or kind == "Q" then
+      show(cleaned())
       client.lines:send(kind)
     elseif kind == "C" then
       client.completions:send(payload)
@@ -67,7 +80,9 @@ end
 local function names_of(payload)
   local from, at = string.unpack(">I4", payload)
   local list = {}
-  for name in payload:sub(at):gmatch "[^%z]+" do list[#list + 1] = name end
+  for name in payload:sub(at):gmatch "[^%z]+" do
+    if not name:find "%c" then list[#list + 1] = name end
+  end
   return from, list
 end
 
@@ -112,13 +127,15 @@ end
 local function run(path)
   local ok, wire = pcall(frames.connect, path)
   if not ok then return complain(("%s: %s"):format(path, tostring(wire):match "([^:]*)$":gsub("^ ", ""))) end
+  local user = wire.socket:user()
+  if user ~= native.user() then return complain(("%s: whoever listens there is another user (%s)"):format(path, user)) end
   local kind, hello = wire:receive()
   if kind ~= "H" then return complain(path .. ": the process does not let us in") end
   local client = setmetatable({ wire = wire, lines = task.channel(1), completions = task.channel(1) }, Client)
   client.terminal = os.getenv "TERM" ~= "dumb" and native.open() or nil
   local listening = task.spawn(lost, client)
   if client.terminal then
-    print(hello)
+    show(filter()(hello .. "\n"))
     edit(client)
   else
     plain(client)

@@ -3,7 +3,6 @@
 -- open. What a line prints goes to the console it was typed at; what it raises, too.
 local complete = require "green.repl.complete"
 local frames = require "green.repl.frames"
-local fs = require "green.fs"
 local native = require "green.repl.native"
 local net = require "green.net"
 local Session = require "green.repl.session"
@@ -99,10 +98,7 @@ end
 
 -- ---- all of them ----
 
-local function is_ours(socket)
-  local user = socket:user()
-  return user ~= nil and user == M.user
-end
+local function is_ours(socket) return socket:user() == native.user() end
 
 local function serve(state, socket, served, handler)
   state.open = state.open + 1
@@ -128,9 +124,7 @@ end
 
 --- Listens at a path. served: name, app() -> what is served, perhaps reload(). Raises. Returns what closes it.
 function M.start(path, served, handler)
-  local listener = net.listen("unix:" .. path)
-  fs.chmod(path, 384) -- 0600
-  M.user = fs.stat(path).uid
+  local listener = net.listen("unix:" .. path, { mode = "600" })
   local accepting = task.spawn(function() pcall(accept_all, listener, served, handler or traceback) end)
   return function()
     listener:close()

@@ -75,9 +75,10 @@ function net.connect(address, options) end
 ---@field host? string an address
 ---@field port? integer with host
 ---@field path? string a unix socket
+---@field mode? integer|string permission bits of its file, which has them from the first: "600"; default: what the umask leaves
 
 ---Listens on an address; port 0 is any free one. A unix socket's file that nobody listens on is replaced, and the file is
----removed when the listener is closed.
+---removed when the listener is closed, if it is still this one's.
 ---Does not wait.
 ---Raises: EINVAL for what is no address; EADDRINUSE and its like; ETLS for certificates that cannot be used.
 ---@param address string|green.net.listen_options
