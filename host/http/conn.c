@@ -45,6 +45,7 @@ bool gl_conn_open(gl_server *server, gl_stream *stream) {
   server->nconns++;
   server->refs++;
   stream->owner = c;
+  c->fresh = true;
   set_deadline(c, server->limits.header_timeout);
   if (gl_stream_read(stream) != 0) gl_stream_close(stream);
   return true;
@@ -61,6 +62,7 @@ static void conn_free(gl_conn *c) {
   s->nconns--;
   free(c);
   if (s->closing_op && s->nconns == 0) wake(&s->closing_op, 0);
+  gl_server_left(s);
   gl_server_unref(s);
 }
 
@@ -95,11 +97,11 @@ void gl_conn_abort(gl_conn *c) {
   if (c->stream) gl_stream_close(c->stream);
 }
 
-void gl_conn_retire(gl_conn *c) {
+void gl_conn_retire(gl_conn *c, bool fresh) {
   c->close_after = true;
   if (c->takeover) c->takeover->retire(c->proto);
   if (!c->stream) return;
-  if (c->state == GL_CONN_HEAD && !c->head) gl_stream_finish(c->stream, false);
+  if (c->state == GL_CONN_HEAD && !c->head && !(c->fresh && fresh)) gl_stream_finish(c->stream, false);
   else if (c->state == GL_CONN_DRAIN) close_gently(c, true);
 }
 
@@ -237,9 +239,10 @@ static void on_end(gl_task *t, int status, int nresults) {
 static void begin(gl_conn *c, bool in_driver) {
   gl_head *h = c->head;
   c->state = GL_CONN_RUN;
+  c->fresh = false;
   c->minor = h->minor;
   c->head_only = h->method == HTTP_HEAD;
-  c->close_after = !h->keep_alive || c->server->closing;
+  c->close_after = !h->keep_alive || c->server->closing || c->server->crowded;
   c->body_done = !h->has_body;
   c->body_read = c->framing = 0;
   c->in_trailers = c->body_busy = false;
@@ -472,8 +475,11 @@ static void run_overdue(gl_conn *c) {
   set_deadline(c, c->server->limits.request_timeout);
 }
 
+/* Between two requests, with nothing on the way in or out. */
+static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->head && !c->fresh && !c->stalled; }
+
 void gl_conn_sweep(gl_conn *c, uint64_t now) {
-  if (now < c->deadline || !c->stream) return;
+  if (!c->stream || (now < c->deadline && !(is_idle(c) && c->server->crowded))) return;
   size_t pending = gl_stream_pending(c->stream);
   bool moving = pending && pending < c->pending; /* a slow client, but it reads */
   c->pending = pending;

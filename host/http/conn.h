@@ -51,6 +51,7 @@ struct gl_conn {
   void *proto;
   uint8_t state;       /* gl_conn_state */
   uint8_t minor;       /* HTTP version of the request in progress */
+  bool fresh;          /* no request came yet: when the server stops, the first one is still answered */
   bool head_only;      /* a HEAD request */
   bool body_done;      /* the whole body arrived */
   bool in_trailers;    /* its last chunk arrived */
@@ -96,8 +97,8 @@ void gl_conn_left(gl_conn *c);
 /* Close it now, whatever it does; a request in progress is cancelled. */
 void gl_conn_abort(gl_conn *c);
 
-/* The server stops: close when idle, else after the answer in progress. */
-void gl_conn_retire(gl_conn *c);
+/* The server stops: close when idle, else after the answer in progress; with `fresh`, one that got no request yet after that. */
+void gl_conn_retire(gl_conn *c, bool fresh);
 
 /* Called by the server now and then: act on a deadline that passed. */
 void gl_conn_sweep(gl_conn *c, uint64_t now);

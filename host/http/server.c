@@ -58,25 +58,37 @@ static double sweep_interval(const gl_server_limits *l) {
 static void on_sweep(gl_timer *timer) {
   gl_server *s = GL_CONTAINER(timer, gl_server, sweep);
   uint64_t now = uv_now(&s->host->loop);
+  if (s->listener || s->conns) gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits)); /* first: its place is still free */
+  s->crowded = s->listener && gl_listener_keeps_waiting(s->listener);
   for (gl_conn *c = s->conns, *next; c; c = next) {
     next = c->next;
     gl_conn_sweep(c, now);
   }
-  if (s->listener || s->conns) gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits));
 }
 
 static void on_accepted(gl_listener *l, gl_stream *stream) {
   gl_server *s = l->owner;
-  if (s->closing || s->nconns >= s->limits.max_connections || !gl_conn_open(s, stream)) gl_stream_close(stream);
+  if (!gl_conn_open(s, stream)) {
+    gl_stream_close(stream);
+    gl_listener_complain(l, "not enough memory for a connection: it was closed");
+    return;
+  }
+  if (s->nconns < s->limits.max_connections) return;
+  gl_listener_hold(l);
+  gl_listener_complain(l, "as many connections as max_connections allows: further clients wait");
+}
+
+void gl_server_left(gl_server *s) {
+  if (s->listener && s->nconns < s->limits.max_connections) gl_listener_resume(s->listener);
 }
 
 static void on_listener_closed(gl_listener *l) { gl_server_unref(l->owner); }
 
 static const gl_listener_user listener_user = {&gl_conn_user, on_accepted, on_listener_closed};
 
-static void stop_listening(gl_server *s) {
+static void stop_listening(gl_server *s, bool drain) {
   if (!s->listener) return;
-  gl_listener_close(s->listener);
+  gl_listener_close(s->listener, drain);
   s->listener = NULL;
   s->host->holds--;
 }
@@ -201,8 +213,10 @@ static int http_listen(lua_State *L) {
   lua_pushvalue(L, -1);
   s->self = luaL_ref(L, LUA_REGISTRYINDEX); /* a listening server is not garbage */
   int err = gl_listener_open(s->host, &address, &listener_user, s, &s->listener);
-  s->refs++; /* the listener's, which it gives back when it is closed, also after an error */
+  if (!err && !gl_timer_arm(&s->host->clock, &s->sweep, sweep_interval(&s->limits))) err = UV_ENOMEM;
+  if (s->listener) s->refs++; /* its own, which it gives back when it is closed */
   if (err) {
+    if (s->listener) gl_listener_close(s->listener, false);
     s->listener = NULL;
     luaL_unref(L, LUA_REGISTRYINDEX, s->self);
     s->self = LUA_NOREF;
@@ -210,7 +224,6 @@ static int http_listen(lua_State *L) {
   }
   s->host->holds++;
   memcpy(s->address, s->listener->text, sizeof s->address);
-  gl_timer_arm(&s->host->clock, &s->sweep, sweep_interval(&s->limits));
   return 1;
 }
 
@@ -253,23 +266,24 @@ static void free_close(gl_op *op) { gl_server_unref(((close_op *)op)->server); }
 
 static const gl_optype close_type = {"http.close", push_close, cancel_close, free_close};
 
-/* Stop accepting and let what runs come to its end. */
-static void begin_close(lua_State *L, gl_server *s) {
+/* Stop accepting and let what runs come to its end. `fresh`: who has just connected, or waits in the backlog, still gets his
+ * first request answered. */
+static void begin_close(lua_State *L, gl_server *s, bool fresh) {
+  stop_listening(s, fresh);
   s->closing = true;
-  stop_listening(s);
   luaL_unref(L, LUA_REGISTRYINDEX, s->self);
   s->self = LUA_NOREF;
   for (gl_conn *c = s->conns, *next; c; c = next) {
     next = c->next;
-    gl_conn_retire(c);
+    gl_conn_retire(c, fresh);
   }
 }
 
-/* server:finish([timeout]) waits until the last connection is gone; raises ETIMEDOUT. */
+/* server:finish([timeout [, fresh]]) waits until the last connection is gone; raises ETIMEDOUT. */
 static int server_finish(lua_State *L) {
   gl_server *s = check_server(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
-  begin_close(L, s);
+  begin_close(L, s, lua_isnoneornil(L, 3) || lua_toboolean(L, 3));
   if (s->nconns == 0) return 0;
   if (s->closing_op) return gl_error_raise(L, "http.close", "EBUSY", "another task is closing this server");
   close_op *op = gl_op_new(L, &close_type, sizeof *op, 0);
@@ -282,7 +296,7 @@ static int server_finish(lua_State *L) {
 /* server:abort() cancels what still runs and closes all connections. */
 static int server_abort(lua_State *L) {
   gl_server *s = check_server(L);
-  begin_close(L, s);
+  begin_close(L, s, false);
   abort_all(s);
   return 0;
 }
@@ -293,7 +307,7 @@ static int server_gc(lua_State *L) {
   if (!s) return 0;
   *handle = NULL;
   s->closing = true;
-  stop_listening(s);
+  stop_listening(s, false);
   abort_all(s);
   luaL_unref(L, LUA_REGISTRYINDEX, s->dispatch); /* requests that have not begun yet were cancelled: none will ask for it */
   gl_server_unref(s);

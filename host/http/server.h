@@ -22,7 +22,7 @@ typedef struct gl_server_limits {
   double request_timeout;   /* for the handler to answer: 503 */
   double cpu_limit;         /* of CPU a request may use, in slices it did not make way by itself: 503 */
   size_t max_body;          /* bytes req:body() takes: 413 */
-  uint32_t max_connections; /* further ones wait in the kernel's queue or are closed */
+  uint32_t max_connections; /* further ones wait in the kernel's backlog */
 } gl_server_limits;
 
 struct gl_server {
@@ -43,12 +43,16 @@ struct gl_server {
   int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_EXACT + method] = { path = function(req) } } */
   int self;               /* registry: the handle, while listening */
   bool closing;
+  bool crowded;           /* at the last sweep, clients waited for a connection: idle ones are given up for them */
   bool watch;             /* default of cancel_on_disconnect */
 };
 
 enum { GL_FALLBACK = 1, GL_EXACT };
 
 void gl_server_unref(gl_server *s);
+
+/* A connection ended: there may be room for another. */
+void gl_server_left(gl_server *s);
 
 /* Heads are used again and again. NULL: out of memory. */
 gl_head *gl_server_head(gl_server *s);

@@ -15,7 +15,7 @@
 #include "net/tls_lua.h"
 
 #define LISTENER "green.listener"
-#define BACKLOG_MAX 1024 /* accepted connections no task has asked for yet */
+#define BACKLOG_MAX 1024 /* accepted connections no task has asked for yet; further ones wait in the kernel's */
 
 typedef struct acceptor {
   gl_listener *listener; /* NULL once closed */
@@ -50,20 +50,17 @@ static bool secure(const acceptor *a, gl_stream *stream) {
 
 static void on_accepted(gl_listener *l, gl_stream *stream) {
   acceptor *a = l->owner;
-  gl_socket *s = a->waiting < BACKLOG_MAX ? gl_socket_new(l->host, stream) : NULL;
-  if (!s) {
+  gl_socket *s = gl_socket_new(l->host, stream);
+  if (s) name_peer(s, a);
+  if (!s || !secure(a, stream)) {
+    gl_listener_complain(l, "not enough memory for a connection: it was closed");
     gl_stream_close(stream);
-    return;
-  }
-  name_peer(s, a);
-  if (!secure(a, stream)) {
-    gl_stream_close(stream);
-    gl_socket_unref(s);
+    if (s) gl_socket_unref(s);
     return;
   }
   *a->last = s;
   a->last = &s->next;
-  a->waiting++;
+  if (++a->waiting >= BACKLOG_MAX) gl_listener_hold(l);
   gl_socket_wake(a->op, 0);
 }
 
@@ -78,7 +75,7 @@ static int push_accepted(lua_State *L, acceptor *a) {
   gl_socket **handle = gl_socket_push(L); /* may raise: the socket is still queued then */
   gl_socket *s = a->first;
   if (!(a->first = s->next)) a->last = &a->first;
-  a->waiting--;
+  if (--a->waiting < BACKLOG_MAX && a->listener) gl_listener_resume(a->listener);
   *handle = s;
   if (s->stream) gl_stream_read(s->stream);
   return 1;
@@ -120,7 +117,7 @@ static int listener_accept(lua_State *L) {
 }
 
 static void acceptor_close(acceptor *a) {
-  if (a->listener) gl_listener_close(a->listener);
+  if (a->listener) gl_listener_close(a->listener, false);
   a->listener = NULL;
   for (gl_socket *s = a->first, *next; s; s = next) {
     next = s->next;
@@ -187,9 +184,9 @@ int gl_net_listen(lua_State *L) {
   a->refs = 1;
   a->last = &a->first;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL) set_tls(L, 4, a);
-  a->refs++; /* the listener gives it back when it is closed, also after an error */
   int err = gl_listener_open(gl_host_of(L), &address, &listener_user, a, &a->listener);
   if (err) return gl_error_status(L, "net.listen", err, text);
+  a->refs++; /* the listener gives it back when it is closed */
   memcpy(a->address, a->listener->text, sizeof a->address);
   lua_settop(L, 3);
   return 1;

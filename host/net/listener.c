@@ -1,7 +1,14 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * libuv's own listening handles are not used: out of descriptors they accept and close all that waits, and without memory
+ * for one connection they never look for another.
+ */
 #include "net/listener.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +16,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/check.h"
+
 #define BACKLOG 1024
+#define AT_ONCE 256           /* connections taken before others have their turn */
+#define RETRY_SECONDS 0.05
+#define COMPLAINT_MS 10000
+
+/* ---- closing ---- */
 
 static void on_closed(uv_handle_t *handle) {
   gl_listener *l = handle->data;
@@ -26,25 +40,121 @@ static void remove_file(const gl_listener *l) {
   if (st.st_dev == l->device && st.st_ino == l->inode) unlink(l->address.path);
 }
 
-void gl_listener_close(gl_listener *l) {
+/* ---- accepting ---- */
+
+static void on_readable(uv_poll_t *handle, int status, int events);
+
+static bool is_paused(const gl_listener *l) { return l->held || l->starved; }
+
+/* Look for connections exactly when there is somebody to take them. */
+static void watch(gl_listener *l) {
   if (l->closing) return;
-  l->closing = true;
-  remove_file(l);
-  uv_close(&l->uv.handle, on_closed);
+  if (is_paused(l)) uv_poll_stop(&l->poll);
+  else uv_poll_start(&l->poll, UV_READABLE, on_readable);
 }
 
-static void on_connection(uv_stream_t *server, int status) {
-  gl_listener *l = server->data;
-  if (status < 0) return; /* libuv has shed a connection when descriptors ran out; it goes on accepting */
-  gl_stream *s = gl_stream_new(l->host, l->address.family, l->user->streams, NULL);
-  if (!s) return; /* the connection stays in the backlog */
-  if (uv_accept(server, &s->uv.stream) != 0) {
-    gl_stream_close(s); /* its owner is NULL */
-    return;
-  }
-  if (l->address.family != AF_UNIX) uv_tcp_nodelay(&s->uv.tcp, 1);
-  l->user->accepted(l, s);
+void gl_listener_complain(gl_listener *l, const char *why) {
+  uint64_t now = uv_now(&l->host->loop);
+  if (l->complained && now - l->complained < COMPLAINT_MS) return;
+  l->complained = now ? now : 1;
+  fprintf(stderr, "greenlua: %s: %s\n", l->text, why);
 }
+
+static void starve(gl_listener *l, int error) {
+  char why[160];
+  l->starved = true;
+  watch(l);
+  gl_timer_arm(&l->host->clock, &l->retry, RETRY_SECONDS);
+  snprintf(why, sizeof why, "no connection can be accepted (%s): clients wait", uv_strerror(error));
+  gl_listener_complain(l, why);
+}
+
+static int open_stream(gl_stream *s, int family, int fd) {
+  return family == AF_UNIX ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
+}
+
+/* Hands over the descriptor in l->accepted. False: not now. */
+static bool hand_over(gl_listener *l) {
+  gl_stream *s = gl_stream_new(l->host, l->address.family, l->user->streams, NULL);
+  if (!s) {
+    starve(l, UV_ENOMEM);
+    return false;
+  }
+  int fd = l->accepted, err = open_stream(s, l->address.family, fd);
+  l->accepted = -1;
+  if (err) {
+    close(fd);
+    gl_stream_close(s); /* its owner is NULL */
+  } else {
+    l->user->accepted(l, s);
+  }
+  return true;
+}
+
+/* What accept(2) says about one connection is no news about the next one. */
+static bool is_of_one(int error) { return error == ECONNABORTED || error == EPROTO || error == EPERM || error == EINTR; }
+
+/* Takes the next connection. False: there is none, or it has to wait. */
+static bool accept_one(gl_listener *l) {
+  if (l->accepted < 0) l->accepted = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (l->accepted >= 0) return hand_over(l);
+  if (is_of_one(errno)) return true;
+  if (errno != EAGAIN) starve(l, uv_translate_sys_error(errno));
+  return false;
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events) {
+  (void)events;
+  gl_listener *l = handle->data;
+  if (status < 0) starve(l, status);
+  for (int i = 0; i < AT_ONCE && !l->closing && !is_paused(l); i++)
+    if (!accept_one(l)) return;
+}
+
+static void on_retry(gl_timer *timer) {
+  gl_listener *l = GL_CONTAINER(timer, gl_listener, retry);
+  gl_timer_arm(&l->host->clock, timer, GL_FOREVER);
+  if (!l->starved) return;
+  l->starved = false;
+  watch(l);
+  if (l->accepted >= 0 && !l->held) hand_over(l);
+}
+
+bool gl_listener_keeps_waiting(const gl_listener *l) {
+  struct pollfd listening = {.fd = l->fd, .events = POLLIN};
+  return is_paused(l) && (l->accepted >= 0 || poll(&listening, 1, 0) > 0);
+}
+
+void gl_listener_hold(gl_listener *l) {
+  l->held = true;
+  watch(l);
+}
+
+void gl_listener_resume(gl_listener *l) {
+  if (!l->held) return;
+  l->held = false;
+  if (l->accepted >= 0) { /* the kernel does not tell of this one again */
+    l->starved = true;
+    gl_timer_arm(&l->host->clock, &l->retry, 0);
+  }
+  watch(l);
+}
+
+void gl_listener_close(gl_listener *l, bool drain) {
+  if (l->closing) return;
+  for (int i = 0; drain && i < 2 * BACKLOG; i++)
+    if (!accept_one(l)) break;
+  l->closing = true;
+  remove_file(l);
+  gl_timer_drop(&l->host->clock, &l->retry);
+  uv_close((uv_handle_t *)&l->poll, on_closed);
+  if (l->accepted >= 0) close(l->accepted);
+  close(l->fd);
+}
+
+/* ---- opening ---- */
+
+static int error_of(int result) { return result == 0 ? 0 : uv_translate_sys_error(errno); }
 
 /* A socket file left by a process that died would refuse every later start; one that answers is in use. */
 static int clear_stale(const char *path) {
@@ -65,66 +175,60 @@ static int clear_stale(const char *path) {
 }
 
 /* What mode the socket has, its file has from the first: there is no moment for somebody who may not. */
-static int bind_file(gl_listener *l, int fd) {
+static int bind_path(gl_listener *l) {
   const gl_address *address = &l->address;
   struct sockaddr_un sa = {.sun_family = AF_UNIX};
   struct stat st;
+  snprintf(l->text, sizeof l->text, "unix:%s", address->path);
+  int err = clear_stale(address->path);
+  if (err) return err;
   memcpy(sa.sun_path, address->path, sizeof sa.sun_path);
-  if (address->mode && fchmod(fd, address->mode) != 0) return -errno;
-  if (bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 || lstat(address->path, &st) != 0) return -errno;
+  if (address->mode && fchmod(l->fd, address->mode) != 0) return -errno;
+  if (bind(l->fd, (struct sockaddr *)&sa, sizeof sa) != 0 || lstat(address->path, &st) != 0) return -errno;
   l->bound = true;
   l->device = st.st_dev;
   l->inode = st.st_ino;
   return 0;
 }
 
-/* libuv's own bind knows no mode, and would remove whatever has the name when it is closed. */
-static int bind_unix(gl_listener *l) {
-  snprintf(l->text, sizeof l->text, "unix:%s", l->address.path);
-  int err = clear_stale(l->address.path);
-  if (err) return err;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -errno;
-  err = bind_file(l, fd);
-  if (!err) err = uv_pipe_open(&l->uv.pipe, fd);
-  if (err) {
-    remove_file(l);
-    l->bound = false;
-    close(fd);
-  }
-  return err;
-}
-
-static int bind_to(gl_listener *l) {
-  if (l->address.family == AF_UNIX) return bind_unix(l);
-  return uv_tcp_bind(&l->uv.tcp, (const struct sockaddr *)&l->address.ip, 0);
-}
-
-static void name_it(gl_listener *l) {
+static int bind_port(gl_listener *l) {
+  int on = 1;
   struct sockaddr_storage sa;
-  int len = sizeof sa;
-  if (l->address.family == AF_UNIX) return;
-  if (uv_tcp_getsockname(&l->uv.tcp, (struct sockaddr *)&sa, &len) == 0) gl_address_text((struct sockaddr *)&sa, l->text);
+  socklen_t len = l->address.family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+  setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* its connections inherit it */
+  if (bind(l->fd, (struct sockaddr *)&l->address.ip, len) != 0) return uv_translate_sys_error(errno);
+  len = sizeof sa;
+  if (getsockname(l->fd, (struct sockaddr *)&sa, &len) == 0) gl_address_text((struct sockaddr *)&sa, l->text);
+  return 0;
+}
+
+static int open_socket(gl_listener *l) {
+  l->fd = socket(l->address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (l->fd < 0) return uv_translate_sys_error(errno);
+  int err = l->address.family == AF_UNIX ? bind_path(l) : bind_port(l);
+  if (!err) err = error_of(listen(l->fd, BACKLOG));
+  if (!err && !gl_timer_arm(&l->host->clock, &l->retry, GL_FOREVER)) err = UV_ENOMEM;
+  if (!err) err = uv_poll_init(&l->host->loop, &l->poll, l->fd);
+  if (!err) return 0;
+  gl_timer_drop(&l->host->clock, &l->retry);
+  remove_file(l);
+  close(l->fd);
+  return err;
 }
 
 int gl_listener_open(gl_host *h, const gl_address *address, const gl_listener_user *user, void *owner, gl_listener **out) {
   gl_listener *l = calloc(1, sizeof *l);
   if (!l) return UV_ENOMEM;
-  l->host = h;
-  l->user = user;
-  l->owner = owner;
-  l->address = *address;
-  if (address->family == AF_UNIX) uv_pipe_init(&h->loop, &l->uv.pipe, 0);
-  else uv_tcp_init(&h->loop, &l->uv.tcp);
-  l->uv.handle.data = l;
-  h->census.handles++;
-  int err = bind_to(l);
-  if (!err) err = uv_listen(&l->uv.stream, BACKLOG, on_connection);
+  *l = (gl_listener){.host = h, .user = user, .owner = owner, .address = *address, .fd = -1, .accepted = -1, .retry.fire = on_retry};
+  int err = open_socket(l);
   if (err) {
-    gl_listener_close(l);
+    free(l);
     return err;
   }
-  name_it(l);
+  l->poll.data = l;
+  h->census.handles++;
+  watch(l);
   *out = l;
   return 0;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * A listening socket. Accepted streams are handed over in the loop; no function here calls Lua or waits.
+ *
+ * A connection that cannot be taken now (no descriptor, no memory, no room by its user) stays in the kernel's backlog: the
+ * listener looks again when its user says so, or a moment later, and says in the log why clients wait.
  */
 #ifndef GL_NET_LISTENER_H
 #define GL_NET_LISTENER_H
@@ -19,27 +22,38 @@ typedef struct gl_listener_user {
 } gl_listener_user;
 
 struct gl_listener {
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  } uv;
+  uv_poll_t poll;
   gl_host *host;
   const gl_listener_user *user;
   void *owner;
   gl_address address;
   char text[GL_ADDRESS_MAX]; /* with the port that was chosen */
+  gl_timer retry;            /* armed as long as the listener lives, so that moving it takes no memory */
+  uint64_t complained;       /* loop time, ms, of the last complaint; 0 = none yet */
+  int fd;                    /* -1 = not open */
+  int accepted;              /* a connection there was no memory for; -1 = none */
+  bool held;    /* by its user */
+  bool starved; /* of descriptors or memory: until `retry` */
   bool closing;
-  bool bound;    /* a unix socket's file is ours to remove: */
-  dev_t device;  /* the one it made */
+  bool bound;   /* a unix socket's file is ours to remove, */
+  dev_t device; /* as long as it is this one */
   ino_t inode;
 };
 
 /* Binds and listens. 0 and *out, or UV_E*. A stale unix socket file nobody listens on is replaced. */
 int gl_listener_open(gl_host *h, const gl_address *address, const gl_listener_user *user, void *owner, gl_listener **out);
 
-/* Stops listening. Idempotent. */
-void gl_listener_close(gl_listener *l);
+/* Let further connections wait in the backlog, or take them again. Idempotent. */
+void gl_listener_hold(gl_listener *l);
+void gl_listener_resume(gl_listener *l);
+
+/* Does a client wait because there was no room for its connection? A system call, but only while there is none. */
+bool gl_listener_keeps_waiting(const gl_listener *l);
+
+/* Say in the log why clients wait or were turned away: at most once in ten seconds. */
+void gl_listener_complain(gl_listener *l, const char *why);
+
+/* Stops listening. Idempotent. `drain`: what waits in the backlog is accepted before, held or not. */
+void gl_listener_close(gl_listener *l, bool drain);
 
 #endif

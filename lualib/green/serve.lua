@@ -26,18 +26,19 @@ local function reason(err, address)
   return text
 end
 
--- Requests may finish within `grace` seconds; what runs then is cancelled, and gets a moment to clean up.
-local function close(server, grace)
-  local ok, err = pcall(server.finish, server, grace)
+-- Requests may finish within `grace` seconds; what runs then is cancelled, and gets a moment to clean up. `fresh`: those of
+-- connections that were just made, too.
+local function close(server, grace, fresh)
+  local ok, err = pcall(server.finish, server, grace, fresh)
   if ok then return end
   server:abort()
   if err.code ~= "ETIMEDOUT" then error(err, 0) end
   pcall(server.finish, server, CLEAN_UP)
 end
 
-local function close_all(servers, grace)
+local function close_all(servers, grace, fresh)
   local closing = {}
-  for i, server in ipairs(servers) do closing[i] = task.spawn(close, server, grace) end
+  for i, server in ipairs(servers) do closing[i] = task.spawn(close, server, grace, fresh) end
   for _, one in ipairs(closing) do one:join() end
 end
 
@@ -131,7 +132,7 @@ function M.start(value, options)
   function served.stop()
     if dev then dev.stop() end
     if servers.close_console then servers.close_console() end
-    close_all(servers, options.grace)
+    close_all(servers, options.grace, not dev) -- browsers connect to be ready: no developer waits for those
   end
 
   task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us

@@ -274,7 +274,7 @@ function App:inject(spec) end
 ---@field max_head? integer bytes of a request's headers (16384): 431
 ---@field max_headers? integer how many (100): 431
 ---@field max_body? integer bytes req:body() takes (1 MiB): 413
----@field max_connections? integer further ones wait or are closed (100000)
+---@field max_connections? integer further ones wait in the kernel's backlog until one ends; idle ones are closed for them (100000)
 ---@field header_timeout? number seconds from the first byte of a head to its last (10): 408
 ---@field keepalive_timeout? number seconds between requests (65)
 ---@field body_timeout? number seconds between two reads of a body that is waited for (30): 408
@@ -313,11 +313,12 @@ function Server:replace(handler) end
 ---@return integer
 function Server:connections() end
 
----Stops listening and lets what runs come to its end.
+---Stops listening and lets what runs come to its end. Clients that have just connected get their first request answered.
 ---Waits until the last connection is closed.
 ---Raises: ETIMEDOUT; EBUSY when another task does it.
 ---@param timeout? number seconds
-function Server:finish(timeout) end
+---@param fresh? boolean false: connections that sent nothing yet are closed (true)
+function Server:finish(timeout, fresh) end
 
 ---Stops listening, closes every connection and cancels what runs.
 ---Does not wait.
