@@ -288,7 +288,7 @@ static void on_end(gl_task *t, int status, int nresults) {
     s->exit = EXIT_FAILURE;
   }
   if (s->exit == EXIT_SUCCESS && !s->served) return;
-  for (gl_task *other = t->host->live; other; other = other->next_live) gl_task_cancel(other);
+  gl_task_cancel_all(t->host);
 }
 
 int gl_script_run(gl_host *h, const gl_options *options) {

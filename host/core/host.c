@@ -170,6 +170,7 @@ void gl_host_stop(gl_host *h) { h->stop = true; }
 void gl_host_close(gl_host *h) {
   GL_CHECK(h->census.parked == 0);
   while (h->jobs > 0) uv_run(&h->loop, UV_RUN_ONCE); /* they may be writing out what a Lua string holds */
+  h->closing = true;
   if (h->L) lua_close(h->L);
   h->L = NULL; /* ops that are done from here on have nothing left to unpin */
   end_turn(h);  /* finalizers may have queued work, whose memory goes with it */

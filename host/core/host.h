@@ -89,6 +89,7 @@ struct gl_host {
   struct gl_inspector *inspector; /* NULL = SIGUSR1 is not ours (core/inspect.h) */
   bool awaiting;        /* an await is on its way down through lua_yieldk */
   bool stop;            /* gl_host_stop was called */
+  bool closing;         /* the Lua state is being closed: no task will run any more */
   gl_tasklist ready;    /* made ready since the batch was taken */
   gl_tasklist hogs;     /* preempted: to run when all others had their turn */
   gl_tasklist batch;    /* this turn's snapshot of ready tasks */

@@ -147,7 +147,7 @@ static void unlink_live(gl_task *t) {
   t->host->census.tasks--;
 }
 
-gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
+gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
   gl_host *h = gl_host_of(L);
   gl_task *t = task_new(h, owner, on_end);
   if (!t || !acquire_coroutine(h, t) || !lua_checkstack(t->co, nargs + 1)) {
@@ -158,14 +158,22 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
     }
     return NULL;
   }
-  if (h->task) {
-    t->deadline = gl_scope_deadline(h->task);
-    t->line = h->task->line;
-  }
   lua_xmove(L, t->co, nargs + 1);
   t->nargs = nargs;
+  t->system = true;
   t->refs++;
   gl_host_ready(h, t);
+  return t;
+}
+
+gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
+  gl_task *t = gl_task_spawn_system(L, nargs, owner, on_end), *parent = gl_host_of(L)->task;
+  if (!t) return NULL;
+  t->system = false;
+  if (parent) {
+    t->deadline = gl_scope_deadline(parent);
+    t->line = parent->line;
+  }
   return t;
 }
 
@@ -303,6 +311,11 @@ void gl_task_cancel(gl_task *t) {
   if (t->state == GL_TASK_ENDED) return;
   t->cancelled = true;
   if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
+}
+
+void gl_task_cancel_all(gl_host *h) {
+  for (gl_task *t = h->live; t; t = t->next_live)
+    if (!t->system) gl_task_cancel(t);
 }
 
 void gl_task_interrupt(gl_task *t) {

@@ -67,6 +67,7 @@ struct gl_task {
   bool put_off : 1;       /* its beginning was, once, for want of memory */
   bool keeps : 1;         /* a value: gl_task_keep */
   bool overlong : 1;      /* its atomic section has used up its time: it is preempted again (core/preempt.h) */
+  bool system : 1;        /* gl_task_spawn_system */
 };
 
 /* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so
@@ -78,8 +79,15 @@ gl_task *gl_task_start(gl_host *h, lua_CFunction main, void *owner, gl_task_end 
  * batch. NULL: out of memory, nothing was popped. One reference is the caller's: gl_task_unref. */
 gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end);
 
+/* The same for a system task: work done on behalf of whoever runs now (a connection that is put right, say), which has
+ * nothing of his: no deadline, no line of a prompt. The end of the script cancels the others and waits for it. */
+gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end on_end);
+
 /* Cancel: the pending await raises "cancelled", and so does each later one. Calls no Lua. */
 void gl_task_cancel(gl_task *t);
+
+/* The program ends: cancel every task but the system's. Calls no Lua. */
+void gl_task_cancel_all(gl_host *h);
 
 /* Raise "interrupted!" in it, once: where it waits, or will wait, or at the end of its slice. Calls no Lua. */
 void gl_task_interrupt(gl_task *t);

@@ -15,6 +15,7 @@
 
 #define SQL_SHOWN 100 /* bytes of a statement that errors and the inspector show */
 #define CONNECTION "green.db.sqlite.connection"
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyz_0123456789"
 #define TIMEOUT 30.0                     /* seconds a job may take, unless the caller says otherwise */
 #define MAX_RESULT ((size_t)64 << 20)    /* bytes of rows one query may gather */
 
@@ -238,6 +239,29 @@ static int conn_rollback(lua_State *L) { return plain_await(L, &rollback_type, r
 static int conn_reset(lua_State *L) { return plain_await(L, &reset_type, run_reset, NULL); }
 static int conn_close(lua_State *L) { return plain_await(L, &close_type, run_close, ended_close); }
 
+/* ---- back to a savepoint ---- */
+
+typedef struct back_op {
+  gl_sqlite_job job;
+  char name[GL_SQLITE_NAME];
+} back_op;
+
+static int run_back(gl_sqlite_job *job) { return gl_sqlite_rollback_to(&job->conn->engine, ((back_op *)job)->name, &job->fault); }
+
+static const gl_optype back_type = {"db.rollback", push_plain, gl_sqlite_job_cancel, free_plain};
+
+static int conn_rollback_to(lua_State *L) { /* conn name timeout */
+  gl_sqlite_conn *c = check_conn(L);
+  size_t len;
+  const char *name = luaL_checklstring(L, 2, &len);
+  luaL_argcheck(L, len > 0 && len < GL_SQLITE_NAME && strspn(name, NAME_LETTERS) == len, 2, "the name of a savepoint expected");
+  double timeout = gl_check_timeout(L, 3, TIMEOUT);
+  back_op *b = gl_op_new(L, &back_type, sizeof *b, 0);
+  memcpy(b->name, name, len + 1);
+  b->job.run = run_back;
+  return gl_sqlite_job_await(L, &b->job, c, timeout);
+}
+
 /* ---- the handle ---- */
 
 static int conn_clean(lua_State *L) {
@@ -257,7 +281,8 @@ static int conn_gc(lua_State *L) {
 int gl_open_sqlite(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},       {"exec", conn_exec},   {"cursor", conn_cursor}, {"begin", conn_begin}, {"commit", conn_commit},
-    {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {NULL, NULL},
+    {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {"rollback_to", conn_rollback_to},
+    {NULL, NULL},
   };
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
   const char *error = gl_library_need("libsqlite3.so.0");

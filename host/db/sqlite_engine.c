@@ -2,6 +2,7 @@
 #include "db/sqlite_engine.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,6 +148,18 @@ int gl_sqlite_rollback(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
   e->tx = false;
   return sqlite3_get_autocommit(e->db) ? SQLITE_OK : run_sql(e, "ROLLBACK", fault);
+}
+
+int gl_sqlite_rollback_to(gl_sqlite *e, const char *name, gl_sqlite_fault *fault) {
+  char sql[2 * GL_SQLITE_NAME + 32];
+  bool doomed = atomic_exchange(&e->doomed, false);
+  int rc = check_transaction(e, fault);
+  if (rc == SQLITE_OK) {
+    snprintf(sql, sizeof sql, "ROLLBACK TO %s; RELEASE %s", name, name);
+    rc = run_sql(e, sql, fault);
+  }
+  if (rc != SQLITE_OK && doomed) atomic_store(&e->doomed, true);
+  return rc;
 }
 
 /* ---- statements ---- */

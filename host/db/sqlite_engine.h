@@ -77,6 +77,8 @@ typedef struct gl_sqlite_stmt {
   char sql[];
 } gl_sqlite_stmt;
 
+#define GL_SQLITE_NAME 24 /* bytes of the name of a savepoint, at most */
+
 typedef struct gl_sqlite_list {
   gl_sqlite_stmt *head, *tail;
 } gl_sqlite_list;
@@ -103,6 +105,9 @@ int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault);
 int gl_sqlite_begin(gl_sqlite *e, gl_sqlite_fault *fault);
 int gl_sqlite_commit(gl_sqlite *e, gl_sqlite_fault *fault);
 int gl_sqlite_rollback(gl_sqlite *e, gl_sqlite_fault *fault);
+
+/* ROLLBACK TO and RELEASE of a savepoint. It was the innermost, so that what a stopped statement did is undone with it. */
+int gl_sqlite_rollback_to(gl_sqlite *e, const char *name, gl_sqlite_fault *fault);
 
 /* Is it fit for the next user? From the loop's thread only while no job is inside. */
 bool gl_sqlite_clean(const gl_sqlite *e);

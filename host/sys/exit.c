@@ -20,6 +20,7 @@
  * stand on frames that are then gone, as stock os.exit does: nothing returns to them. */
 static void close_state(gl_host *h) {
   if (h->task && h->task->co) lua_resetthread(h->task->co);
+  h->closing = true;
   lua_close(h->L);
 }
 

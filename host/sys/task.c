@@ -45,6 +45,7 @@ struct spawned {
   gl_timer grace;
   uint16_t size;   /* of this block */
   bool busy;       /* being logged or settled, which may run finalizers that join it */
+  bool system;     /* a failure is logged at once, unless somebody waits for it */
   char site[];     /* "file:line" of the spawn, or "" */
 };
 
@@ -85,7 +86,7 @@ static int keep_trace(lua_State *L) {
 
 /* If this finds no memory, the state's end looks after it. */
 static void look_later(spawned *s) {
-  if (!s->grace.slot) gl_timer_arm(&s->task->host->clock, &s->grace, UNJOINED_GRACE);
+  if (!s->grace.slot) gl_timer_arm(&s->task->host->clock, &s->grace, s->system ? 0 : UNJOINED_GRACE);
 }
 
 /* Nobody will have to be told of this failure any more. Without memory for the traceback, it stays as it is. */
@@ -110,7 +111,7 @@ static void log_unjoined(spawned *s) {
   char what[256];
   if (s->task->joined) return;
   s->task->joined = true;
-  snprintf(what, sizeof what, "task spawned at %s failed", *s->site ? s->site : "?");
+  snprintf(what, sizeof what, s->system ? "system task on behalf of %s failed" : "task spawned at %s failed", *s->site ? s->site : "?");
   gl_task_log_error(s->task, what);
 }
 
@@ -373,7 +374,8 @@ static int task_context(lua_State *L) {
 
 /* ---- spawn ---- */
 
-static int task_spawn(lua_State *L) {
+/* Leaves the handle on the stack, instead of the function and its arguments. */
+static void spawn(lua_State *L, bool system) {
   char site[SITE_MAX];
   luaL_checktype(L, 1, LUA_TFUNCTION);
   gl_alloc *alloc = &gl_host_of(L)->alloc;
@@ -382,27 +384,43 @@ static int task_spawn(lua_State *L) {
   *at = (handle){0};
   luaL_setmetatable(L, HANDLE);
   lua_insert(L, 1); /* handle fn args... */
-  copy_context(L);
-  int context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
+  int context = LUA_NOREF;
+  if (!system) {
+    copy_context(L);
+    context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   size_t len = call_site(L, site), size = sizeof(spawned) + len;
   spawned *s = gl_take_zeroed(alloc, size);
-  gl_task *t = s ? gl_task_spawn(L, nargs, s, on_end) : NULL; /* handle */
+  gl_task *t = !s ? NULL : system ? gl_task_spawn_system(L, nargs, s, on_end) : gl_task_spawn(L, nargs, s, on_end);
   if (!t) {
     gl_give(alloc, s, size);
     luaL_unref(L, LUA_REGISTRYINDEX, context);
-    return luaL_error(L, "not enough memory for a task");
+    luaL_error(L, "not enough memory for a task");
   }
   memcpy(s->site, site, len);
   s->size = (uint16_t)size;
   s->failures = lua_touserdata(L, lua_upvalueindex(1));
   s->grace.fire = on_grace;
   s->handle = at;
+  s->system = system;
   s->task = t;
   at->s = s;
   t->context_ref = context;
   t->site = *s->site ? s->site : NULL;
   lua_pushvalue(L, 1);
   gl_task_keep(L, t);
+}
+
+static int task_spawn(lua_State *L) {
+  spawn(L, false);
+  return 1;
+}
+
+/* spawn_system(fn, ...) -> handle: work on somebody's behalf is a system task, which has nothing of his deadline, cancel and
+ * context; nil: the state is being closed, and no task will run any more. Works in finalizers. */
+static int task_spawn_system(lua_State *L) {
+  if (gl_host_of(L)->closing) lua_pushnil(L);
+  else spawn(L, true);
   return 1;
 }
 
@@ -436,6 +454,9 @@ int gl_open_task(lua_State *L) {
   }
   luaL_newlib(L, functions);
   lua_getfield(L, -2, "failures");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, task_spawn_system, 1);
+  lua_setfield(L, -3, "spawn_system");
   lua_pushcclosure(L, task_spawn, 1);
   lua_setfield(L, -2, "spawn");
   return 1;

@@ -4,7 +4,7 @@
 -- served. A database in memory is one connection, used by turns.
 local fault = require "green.error"
 local native = require "green.task.native"
-local new_pool = require "green.db.pool".new
+local Pool = require "green.db.pool"
 local sqlite = require "green.db.sqlite"
 local stream = require "green.db.stream"
 local transaction = require "green.db.transaction"
@@ -104,6 +104,7 @@ end
 function Database:close()
   self.readers:close()
   self.writer:close()
+  if self.keeper then Pool.close_connection(self.keeper) end
 end
 
 Database.__close = Database.close
@@ -123,26 +124,35 @@ local function check_options(given)
   return options
 end
 
+-- Opens connections to a database in memory that lives as long as one that nobody uses: the one that is used may be closed
+-- and opened again like any other.
+local function opener_in_memory(db, options)
+  local file = ("file:/%p?vfs=memdb"):format(db)
+  return function()
+    db.keeper = db.keeper or sqlite.open(file, false, options.timeout)
+    return sqlite.open(file, false, options.timeout)
+  end
+end
+
 local function connect_sqlite(path, options)
   path = path:gsub("^//", "") -- sqlite:///var/lib/app.db
   if path == "" then fault.raise("db.connect", "EINVAL", "a file name or :memory: expected after 'sqlite:'") end
-  local function pool(size, reads)
-    return new_pool {
-      name = "sqlite:" .. path, size = size, wait = options.wait,
-      open = function() return sqlite.open(path, reads, options.timeout) end,
-    }
-  end
-  local single = path == ":memory:"
-  local writer = pool(1, false)
-  return setmetatable({
+  local db = setmetatable({
     name = "sqlite:" .. path,
-    single = single,
-    writer = writer,
-    readers = single and writer or pool(options.readers, true),
+    single = path == ":memory:",
     bound = setmetatable({}, { __mode = "v" }), -- by task
     timeout = options.timeout,
     max_result = options.max_result,
   }, Database)
+  local function pool(size, open) return Pool.new { name = db.name, size = size, wait = options.wait, open = open } end
+  if db.single then
+    db.writer = pool(1, opener_in_memory(db, options))
+    db.readers = db.writer
+  else
+    db.writer = pool(1, function() return sqlite.open(path, false, options.timeout) end)
+    db.readers = pool(options.readers, function() return sqlite.open(path, true, options.timeout) end)
+  end
+  return db
 end
 
 -- Waits for nothing: connections are opened when they are needed.

@@ -108,7 +108,7 @@ local function busy(owner)
   return setmetatable({}, {
     __close = function()
       owner.busy = owner.busy - 1
-      if owner.retired and owner.busy == 0 then task.spawn(dismiss, owner) end
+      if owner.retired and owner.busy == 0 then task_native.spawn_system(dismiss, owner) end
     end,
   })
 end
@@ -218,8 +218,9 @@ end
 
 local looking -- the task that does
 
+-- For everybody: neither the look nor the tasks of an app that it loads end with the request that caused it.
 local function start_look(with_pages)
-  looking = task.spawn(function()
+  looking = task_native.spawn_system(function()
     local _ <close> = setmetatable({}, { __close = function() looking = nil end })
     look(with_pages)
   end)
@@ -334,6 +335,9 @@ end
 function M.app() return generation.app end
 
 -- No browser is to wait for news any more.
-function M.stop() stopping = true end
+function M.stop()
+  stopping = true
+  if looking then looking:cancel() end -- an app that loads for ever
+end
 
 return M

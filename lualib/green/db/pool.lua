@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- A bounded pool of connections, on loan one lease at a time. The pool decides what becomes of a connection
--- that comes back, never its user: a clean one is used again; one with a statement still running, an open
--- cursor or an open transaction is put right first, in this task if it may still wait, else in one of its own.
+-- A bounded pool of connections, on loan one lease at a time. The pool decides what becomes of a connection that comes back,
+-- never its user: a clean one is used again; one with a statement still running, an open cursor or an open transaction is put
+-- right first: in this task if that may still wait, else by a system task, which has nothing of the deadline or the cancel
+-- that made it necessary. The permit comes back when the connection does.
 local fault = require "green.error"
 local native = require "green.task.native"
 local semaphore = require "green.semaphore"
@@ -67,26 +68,55 @@ function Pool:take()
   return lease
 end
 
-local function put(self, conn, ok, permit)
-  if conn then self.lent[conn] = nil end
-  if ok and not self.closed and #self.idle < self.size then
-    self.idle[#self.idle + 1] = conn
-  elseif ok and native.current() then
-    native.spawn(pcall, conn.close, conn) -- in a finalizer it may be gone by then, with the pool
-  end
-  if permit then self.permits:release() end
+-- ---- what comes back ----
+
+-- Did it work here? Else a system task tries again: this one may not be able to wait any more. What is no error of the
+-- database (Ctrl-C) is the second result, for whoever runs.
+local function try_here(method, conn)
+  local ok, err = pcall(method, conn)
+  return ok, not ok and not fault.is(err) and err or nil
 end
 
--- A cancelled task may not wait any more, and a finalizer never; with no task at all the host is closing.
-local function restore(self, conn, permit)
-  if pcall(conn.reset, conn) then return put(self, conn, true, permit) end
-  if not native.current() then return end
-  native.spawn(function() put(self, conn, pcall(conn.reset, conn), permit) end)
+local function close(conn)
+  local ok, foreign = try_here(conn.close, conn)
+  if not ok then native.spawn_system(conn.close, conn) end
+  return foreign
+end
+
+-- One step each: a finalizer or another task may be here as well.
+local function put(pool, conn, permit)
+  pool.lent[conn] = nil
+  local kept = not pool.closed and #pool.idle < pool.size and pcall(table.insert, pool.idle, conn)
+  if permit then pool.permits:release() end
+  return not kept and close(conn) or nil
+end
+
+local function drop(pool, conn, permit)
+  pool.lent[conn] = nil
+  if permit then pool.permits:release() end
+end
+
+-- When even this fails, the connection is closed, and the next who takes one opens another.
+local function restore(pool, conn, permit)
+  if pcall(conn.reset, conn) then return put(pool, conn, permit) end
+  pcall(conn.close, conn)
+  drop(pool, conn, permit)
 end
 
 local function is_clean(conn)
   local ok, clean = pcall(conn.clean, conn)
   return ok and clean
+end
+
+local function give_back(pool, conn, permit)
+  local ok, foreign = is_clean(conn), nil
+  if not ok then ok, foreign = try_here(conn.reset, conn) end
+  if ok then
+    foreign = put(pool, conn, permit)
+  elseif not pcall(native.spawn_system, restore, pool, conn, permit) then -- not even memory for a task
+    drop(pool, conn, permit)
+  end
+  if foreign then error(foreign, 0) end
 end
 
 function Lease:give()
@@ -95,18 +125,30 @@ function Lease:give()
   self.pool, self.conn = nil, nil
   local held = pool.held[self.task] - 1
   pool.held[self.task] = held > 0 and held or nil
-  if not conn or is_clean(conn) then put(pool, conn, conn, self.permit)
-  else restore(pool, conn, self.permit) end
+  if conn then return give_back(pool, conn, self.permit) end
+  if self.permit then pool.permits:release() end
 end
 
 Lease.__close = Lease.give
-Lease.__gc = Lease.give
+
+-- A finalizer may not wait, and may run between any two lines of this file.
+function Lease:__gc()
+  if self.pool then native.spawn_system(self.give, self) end
+end
+
+-- Closes one that is nobody's.
+function Pool.close_connection(conn)
+  local foreign = close(conn)
+  if foreign then error(foreign, 0) end
+end
 
 -- Closes what is idle and wakes who waits, with ECLOSED; connections in use are closed as they come back.
 function Pool:close()
   self.closed = true
   self.permits:close()
-  while #self.idle > 0 do table.remove(self.idle):close() end
+  local foreign
+  while #self.idle > 0 do foreign = close(table.remove(self.idle)) or foreign end
+  if foreign then error(foreign, 0) end
 end
 
 return Pool

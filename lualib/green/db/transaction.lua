@@ -2,6 +2,10 @@
 -- Transactions. What fails leaves through <close> guards, not through pcall: the error and its traceback
 -- arrive untouched, and a cancelled task, which can wait for nothing any more, still gives back its connection,
 -- which the pool then rolls back.
+local scope = require "green.scope"
+
+-- Seconds for what is rolled back here: its own, not what is left of the deadline that may have made it necessary.
+local CLEAN_UP = 5
 
 -- ---- the outermost: a connection of its own, unless a rows loop of this task holds the only one ----
 
@@ -13,7 +17,9 @@ function Guard:__close()
   db:unbind(lease)
   if not outer then return lease:give() end
   db:bind(outer)
-  if not self.committed then pcall(outer.conn.rollback, outer.conn, db.timeout) end
+  if self.committed then return end
+  local _ <close> = scope.enter(CLEAN_UP, true)
+  pcall(outer.conn.rollback, outer.conn)
 end
 
 local function commit(guard, ...)
@@ -39,10 +45,11 @@ local Savepoint = {}
 
 -- If even this fails, nothing of the whole transaction may be kept.
 function Savepoint:__close()
-  local lease, name = self.lease, self.name
+  local lease = self.lease
   lease.depth = lease.depth - 1
   if self.released then return end
-  local ok, err = pcall(lease.conn.exec, lease.conn, self.db.timeout, ("ROLLBACK TO %s; RELEASE %s"):format(name, name))
+  local _ <close> = scope.enter(CLEAN_UP, true)
+  local ok, err = pcall(lease.conn.rollback_to, lease.conn, self.name)
   if not ok then lease.broken = err end
 end
 

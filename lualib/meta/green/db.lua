@@ -119,8 +119,8 @@ function Database:rows(sql, ...) end
 ---Runs `fn(...)` in a transaction: committed when it returns, rolled back when it raises or its task is
 ---cancelled; the error is passed on as it is. Inside, this task's statements (not those of other tasks, its
 ---children included) belong to the transaction. Nested, it is a savepoint. A statement that was stopped (by a
----deadline) dooms the whole transaction: nobody knows how far it came, so all that follows raises, until it is
----rolled back.
+---deadline) dooms the transaction it is in, or the savepoint: nobody knows how far it came, so all that follows
+---raises, until that is rolled back; with what writes, SQLite itself rolls all of it back.
 ---Waits, first come first served.
 ---Raises: what `fn` raises; as `query`.
 ---```lua

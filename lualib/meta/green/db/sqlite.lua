@@ -41,6 +41,8 @@ function sqlite.blob(bytes) end
 ---connection:rollback()
 ---connection:begin()
 ---connection:exec(5, "INSERT INTO t VALUES ($1)", 2)
+---connection:exec(5, "SAVEPOINT a; INSERT INTO t VALUES (3)")
+---connection:rollback_to "a"
 ---connection:commit()
 ---local cursor = connection:cursor "SELECT n FROM t"
 ---print(cursor:fetch()[1].n) --> 2
@@ -91,6 +93,12 @@ function Connection:commit(timeout) end
 ---Waits.
 ---@param timeout? number seconds; 30
 function Connection:rollback(timeout) end
+
+---ROLLBACK TO and RELEASE of the innermost savepoint.
+---Waits.
+---@param name string
+---@param timeout? number seconds; 30
+function Connection:rollback_to(name, timeout) end
 
 ---Rolls back, and ends every cursor: as good as new.
 ---Waits.
