@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/fault.h"
 #include "core/host.h"
+#include "core/log.h"
 #include "core/op.h"
 #include "core/preempt.h"
 #include "core/screen.h"
@@ -190,20 +191,30 @@ void gl_inspect_stop(gl_host *h) {
   h->inspector = NULL;
 }
 
-void gl_inspect_print(const gl_host *h) {
+/* What scripts and clients named (a path, a chunk) is escaped, as in the log. */
+static void print_text(const char *before, const char *text) {
+  fputs(before, stderr);
+  gl_log_text(text, strlen(text), false);
+}
+
+static void print_task(const gl_task *t, uint32_t now) {
   char line[LUA_IDSIZE + 16], what[DESCRIPTION];
-  uint64_t now = uv_now(&h->loop);
+  find_line(t->co, line, sizeof line);
+  fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)(now - t->born) / 1000, state_name(t));
+  if (t->op) {
+    gl_op_describe(t->op, what, sizeof what);
+    print_text(" for ", what);
+    fprintf(stderr, " since %.3f s", (double)(now - t->op->since) / 1000);
+  }
+  if (*line) print_text(" at ", line);
+  if (t->site) print_text(", spawned at ", t->site);
+  fputc('\n', stderr);
+}
+
+void gl_inspect_print(const gl_host *h) {
   gl_screen_leave(h, true);
   fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
-  for (const gl_task *t = h->live; t; t = t->next_live) {
-    find_line(t->co, line, sizeof line);
-    fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)((uint32_t)now - t->born) / 1000, state_name(t));
-    if (t->op) gl_op_describe(t->op, what, sizeof what);
-    if (t->op) fprintf(stderr, " for %s since %.3f s", what, (double)((uint32_t)now - t->op->since) / 1000);
-    if (*line) fprintf(stderr, " at %s", line);
-    if (t->site) fprintf(stderr, ", spawned at %s", t->site);
-    fputc('\n', stderr);
-  }
+  for (const gl_task *t = h->live; t; t = t->next_live) print_task(t, (uint32_t)uv_now(&h->loop));
 }
 
 int gl_open_debug(lua_State *L) {

@@ -8,10 +8,10 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
-#include "core/screen.h"
 #include "core/scope.h"
 #include "core/stack.h"
 #include "core/trace.h"
@@ -337,28 +337,19 @@ void gl_task_limit_cpu(gl_task *t, double seconds) { t->max_preempted = t->preem
 
 /* ---- what a failure says ---- */
 
-void gl_task_traceback(lua_State *L, gl_task *t) {
-  if (gl_task_push_error(L, t)) {
-    luaL_tolstring(L, -1, NULL); /* error message */
-    lua_remove(L, -2);
-  } else {
-    lua_pushliteral(L, "not enough memory");
-  }
-  if (t->trace) {
-    lua_pushfstring(L, "\n%s", t->trace);
-    lua_concat(L, 2);
-  }
+/* Pushes the message of what it failed with. Outside of a task, so that nothing in here can wait. */
+static void push_message(lua_State *L, gl_task *t) {
+  if (!gl_task_push_error(L, t)) lua_pushliteral(L, "not enough memory");
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
 }
 
 static int log_error(lua_State *L) {
   gl_task *t = lua_touserdata(L, 1);
-  const char *what = lua_touserdata(L, 2);
-  gl_task_traceback(L, t);
-  lua_pushfstring(L, "greenlua: %s: %s\n", what, lua_tostring(L, -1));
-  size_t len;
-  const char *text = lua_tolstring(L, -1, &len);
-  gl_screen_leave(t->host, true);
-  fwrite(text, 1, len, stderr);
+  size_t n;
+  push_message(L, t);
+  const char *message = lua_tolstring(L, -1, &n);
+  gl_log(t->host, GL_LOG_ERROR, lua_touserdata(L, 2), message, n, t->trace);
   return 0;
 }
 
@@ -368,7 +359,9 @@ void gl_task_log_error(gl_task *t, const char *what) {
   lua_pushlightuserdata(L, t);
   lua_pushlightuserdata(L, (void *)(uintptr_t)what);
   if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
-  const char *why = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error whose tostring failed";
-  fprintf(stderr, "greenlua: %s: %s\n", what, why);
+  size_t n;
+  const char *why = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  if (why) gl_log(t->host, GL_LOG_ERROR, what, why, n, t->trace);
+  else gl_log(t->host, GL_LOG_ERROR, what, "an error whose tostring failed", sizeof "an error whose tostring failed" - 1, t->trace);
   lua_pop(L, 1);
 }

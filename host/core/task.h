@@ -116,10 +116,7 @@ void gl_task_unref(gl_task *t);
 /* Push the error that a task ended with, on `L`. False: it found no memory to begin, nothing was pushed. */
 bool gl_task_push_error(lua_State *L, gl_task *t);
 
-/* Push "message\nstack traceback: ..." for a task that ended with an error. On `L`; may raise (memory). */
-void gl_task_traceback(lua_State *L, gl_task *t);
-
-/* Log that error to stderr, one record, prefixed with `what` ("GET /orders"). Never raises. */
+/* Logs that error (core/log.h), with its traceback; `what` says whose it is ("GET /orders"). Never raises. */
 void gl_task_log_error(gl_task *t, const char *what);
 
 #endif

@@ -31,7 +31,13 @@ local revision = 0 -- how often something changed for browsers
 local born = ("%x-%x"):format(os.time(), math.random(0, 0xffffff))
 local stopping = false
 
-local function say(text) io.stderr:write("greenlua: ", text, "\n") end
+-- Control characters are escaped, as in the log: a message may hold what somebody else chose.
+local function escape(char)
+  if char == "\n" or char == "\t" then return nil end
+  return ("\\x%02x"):format(char:byte())
+end
+
+local function say(text) io.stderr:write("greenlua: ", (text:gsub("%c", escape)), "\n") end
 
 -- ---- what the app is made of ----
 
