@@ -117,7 +117,7 @@ gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, v
 }
 
 void gl_conn_left(gl_conn *c) {
-  c->takeover = NULL;
+  c->left = true;
   if (!c->task) conn_free(c);
 }
 
@@ -173,6 +173,7 @@ static const char *describe(gl_conn *c, char *out, size_t size) {
 typedef struct failure {
   gl_task *task;
   int status;
+  bool cut; /* it was cancelled, or could not send */
   char reason[256];
 } failure;
 
@@ -180,6 +181,7 @@ typedef struct failure {
 static int read_failure(lua_State *L) {
   failure *f = lua_touserdata(L, 1);
   if (!gl_task_push_error(L, f->task) || lua_type(L, -1) != LUA_TTABLE) return 0;
+  f->cut = gl_error_is(L, -1, "ECANCELED") || gl_error_is(L, -1, "EPIPE");
   lua_pushliteral(L, "status");
   lua_rawget(L, -2);
   lua_Integer status = lua_tointeger(L, -1);
@@ -197,7 +199,7 @@ static int read_failure(lua_State *L) {
 
 /* Everything else is ours to hide and to log. */
 static void fail(gl_conn *c, gl_task *t) {
-  failure f = {t, 500, "internal server error"};
+  failure f = {.task = t, .status = 500, .reason = "internal server error"};
   char what[256];
   lua_State *L = c->server->host->L;
   if (c->timed_out) {
@@ -214,6 +216,7 @@ static void fail(gl_conn *c, gl_task *t) {
   }
   bool left = !c->stream || c->stream->broken || c->stream->closing || (c->eof && c->watch);
   bool gone = left && (t->cancelled || c->streaming); /* cut short because the client left: no fault */
+  if (c->takeover) gone = f.cut && c->takeover->excuses(c->proto);
   if (f.status >= 500 && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
   if (c->stream && !c->answered) gl_answer_error(c, f.status, f.reason);
   else if (c->stream && c->streaming) gl_stream_close(c->stream); /* a truncated answer must not look whole */
@@ -231,7 +234,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   c->task = NULL;
   if (c->head) gl_server_drop_head(c->server, c->head);
   c->head = NULL;
-  if (c->takeover) return; /* until its stream is closed */
+  if (c->takeover && !c->left) return; /* until its stream is closed */
   if (!c->stream) conn_free(c);
   else if (!c->stream->closing) conclude(c);
 }
@@ -247,7 +250,7 @@ static void begin(gl_conn *c, bool in_driver) {
   c->body_read = c->framing = 0;
   c->in_trailers = c->body_busy = false;
   c->wants_continue = h->expect_continue && h->has_body;
-  c->watch = c->server->watch;
+  c->watch = c->watch_said = c->server->watch;
   c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = false;
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
@@ -449,8 +452,19 @@ void gl_conn_want_body(gl_conn *c) {
 }
 
 void gl_conn_watch(gl_conn *c, bool watch) {
+  bool gone = c->takeover ? c->deserted : c->eof || !c->stream;
   c->watch = watch;
-  if (watch && c->task && (c->eof || !c->stream) && !c->takeover) gl_task_cancel(c->task);
+  c->watch_said = true;
+  if (watch && c->task && gone) gl_task_cancel(c->task);
+}
+
+void gl_conn_watch_by_default(gl_conn *c) {
+  if (!c->watch_said) c->watch = true;
+}
+
+void gl_conn_desert(gl_conn *c) {
+  c->deserted = true;
+  if (c->task && c->watch) gl_task_cancel(c->task);
 }
 
 /* ---- deadlines ---- */

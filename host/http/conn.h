@@ -26,7 +26,8 @@ typedef enum gl_conn_state { GL_CONN_HEAD, GL_CONN_RUN, GL_CONN_DRAIN, GL_CONN_L
 typedef struct gl_takeover {
   void (*retire)(void *proto);            /* the server stops: say goodbye */
   void (*abort)(void *proto);             /* close now */
-  void (*over)(void *proto, bool failed); /* the request's task ended */
+  void (*over)(void *proto, bool failed); /* the request's task ended: `proto` is not used after that and gl_conn_left */
+  bool (*excuses)(void *proto);           /* is it no fault of the task's that it was cancelled, or could not send? */
 } gl_takeover;
 
 struct gl_conn {
@@ -47,7 +48,7 @@ struct gl_conn {
   uint64_t framing;    /* bytes of it that were not body: chunk sizes, extensions, trailers */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   size_t pending;      /* output waiting when the deadline was last looked at */
-  const struct gl_takeover *takeover; /* who took the stream over, until it is closed */
+  const struct gl_takeover *takeover; /* who took the stream over */
   void *proto;
   uint8_t state;       /* gl_conn_state */
   uint8_t minor;       /* HTTP version of the request in progress */
@@ -68,6 +69,9 @@ struct gl_conn {
   bool timed_out;      /* the request's time is over: it is being cancelled */
   bool stalled;        /* between requests: the client does not take its answers */
   bool watch;          /* cancel the request when the client goes away */
+  bool watch_said;     /* somebody said so, or said no */
+  bool deserted;       /* the client left, by the word of who took the stream over */
+  bool left;           /* the stream that was taken over is closed */
 };
 
 extern const gl_stream_user gl_conn_user;
@@ -81,6 +85,12 @@ void gl_conn_want_body(gl_conn *c);
 /* Cancel the request's task when its client goes away, also when it is gone already. */
 void gl_conn_watch(gl_conn *c, bool watch);
 
+/* The same for what is about its client, unless somebody said otherwise. */
+void gl_conn_watch_by_default(gl_conn *c);
+
+/* Whoever took the stream over says: the client has left. Cancels the request's task, if that is wanted. */
+void gl_conn_desert(gl_conn *c);
+
 /* A write waits for the client from now on. */
 void gl_conn_watch_writer(gl_conn *c);
 
@@ -88,10 +98,10 @@ void gl_conn_watch_writer(gl_conn *c);
 void gl_conn_refuse(gl_conn *c, int status, const char *reason);
 
 /* Hand the stream to another protocol. The bytes already received are moved to *rest. The connection
- * lives on, without a stream, until its task has ended and the protocol has called gl_conn_left. */
+ * lives on, without a stream, until its task has ended (`over`) and the protocol has called gl_conn_left. */
 gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, void *proto);
 
-/* The stream that was taken is closed: the protocol is not called again. */
+/* The stream that was taken is closed. */
 void gl_conn_left(gl_conn *c);
 
 /* Close it now, whatever it does; a request in progress is cancelled. */

@@ -154,6 +154,9 @@ static int ws_accept(lua_State *L) {
     .ping_interval = number_option(L, 2, "ping_interval", 30),
     .idle_timeout = number_option(L, 2, "idle_timeout", 120),
   };
+  lua_getfield(L, 2, "cancel_on_disconnect");
+  bool said = !lua_isnil(L, -1), watch = lua_toboolean(L, -1);
+  lua_pop(L, 1);
   gl_conn *c = r->conn;
   if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!c->stream || c->stream->closing) return gl_error_status(L, "ws.accept", UV_EPIPE, "the client is gone");
@@ -169,6 +172,8 @@ static int ws_accept(lua_State *L) {
   gl_ws **handle = gl_ws_handle(L);
   gl_ws *ws = *handle = gl_ws_new(c, &limits);
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
+  if (said) gl_conn_watch(c, watch);
+  else gl_conn_watch_by_default(c);
   gl_stream_write(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ", 97);
   gl_stream_write(s, accept, 28);
   if (protocol) {

@@ -7,7 +7,9 @@
 #include "core/check.h"
 #include "core/op.h"
 #include "http/frames.h"
+#include "http/server.h"
 
+#define SECOND_LOOK 0.01  /* seconds after which a silent peer is looked at once more */
 #define CLOSE_SECONDS 5.0 /* how long the peer may take to say goodbye */
 
 void gl_ws_unref(gl_ws *ws) {
@@ -42,6 +44,61 @@ void gl_ws_wake_all(gl_op **list, int status) {
   }
 }
 
+/* ---- the peer has left ---- */
+
+bool gl_ws_is_open(const gl_ws *ws) {
+  return ws->stream && !ws->stream->closing && !ws->closing && (!ws->over || ws->parting);
+}
+
+bool gl_ws_is_attended(const gl_ws *ws) { return !ws->orphan && !ws->settled && (ws->head || ws->in_hand || ws->delivering); }
+
+bool gl_ws_is_handler(const gl_ws *ws) { return ws->serving && ws->conn->task == ws->host->task; }
+
+/* A handler that knows has as long to end as a request has to be answered. */
+static void linger(gl_ws *ws) {
+  if (ws->serving && !ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, ws->conn->server->limits.request_timeout);
+}
+
+static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n);
+
+/* The peer gets its answer. */
+static void part(gl_ws *ws) {
+  ws->parting = false;
+  if (!ws->stream) return;
+  if (!ws->silent) put_close(ws, ws->answer, NULL, 0);
+  ws->closing = true;
+  gl_stream_finish(ws->stream, ws->failed); /* closing at once, with bytes of it unread, could take our frame away again */
+  gl_stream_read(ws->stream);
+  gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
+}
+
+static void conclude(gl_ws *ws) {
+  if (ws->settled) return;
+  ws->settled = true;
+  if (ws->parting) part(ws);
+  else if (ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
+  if (ws->known) linger(ws);
+  else if (ws->serving) gl_conn_desert(ws->conn);
+}
+
+/* Nothing more will come: whoever receives is given time for what came. */
+static void settle(gl_ws *ws) {
+  if (ws->settled) return;
+  if (gl_ws_is_attended(ws)) gl_timer_arm(&ws->host->clock, &ws->timer, GL_WS_PATIENCE);
+  else conclude(ws);
+}
+
+void gl_ws_told(gl_ws *ws) {
+  ws->in_hand = false;
+  if (gl_ws_is_handler(ws)) ws->known = true;
+  conclude(ws);
+}
+
+void gl_ws_took(gl_ws *ws) {
+  ws->in_hand = true;
+  if (ws->over) settle(ws);
+}
+
 /* ---- the peer's side ended, or ours did ---- */
 
 static void set_over(gl_ws *ws, uint16_t code) {
@@ -69,20 +126,27 @@ static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
   gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
-/* Say goodbye; the peer's answer ends it. Until then everything is read: the answer may stand behind messages. */
+/* Until the peer's answer everything is read: it may stand behind messages. */
 void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n) {
+  if (ws->parting) conclude(ws);
   if (ws->closing || ws->over || !ws->stream) return;
   put_close(ws, code, reason, n);
   gl_stream_read(ws->stream);
 }
 
-/* The peer broke the rules. It is told, and heard out: closing at once, with bytes of it unread, could take our
- * close frame away from it again. */
+/* The peer's side ended: with a close frame, which is answered with this code (0 = none); without a word; or it broke
+ * the rules, is told so, and heard out. */
+static void begin_parting(gl_ws *ws, uint16_t code, uint16_t answer) {
+  ws->parting = !ws->closing;
+  ws->answer = answer;
+  set_over(ws, code);
+  if (!ws->parting) gl_stream_finish(ws->stream, ws->failed);
+  settle(ws);
+}
+
 static void fail(gl_ws *ws, uint16_t code) {
   ws->failed = true;
-  if (!ws->closing) put_close(ws, code, NULL, 0);
-  set_over(ws, code);
-  gl_stream_finish(ws->stream, true);
+  begin_parting(ws, code, code);
   gl_stream_read(ws->stream);
 }
 
@@ -112,15 +176,23 @@ static uint64_t quiet(gl_ws *ws) {
 
 static void on_timer(gl_timer *timer) {
   gl_ws *ws = GL_CONTAINER(timer, gl_ws, timer);
-  if (!ws->stream) return;
+  if (ws->over && !ws->settled) { /* nobody came for what is left */
+    conclude(ws);
+    return;
+  }
+  if (!ws->stream) {
+    if (ws->serving) gl_conn_desert(ws->conn);
+    return;
+  }
   bool leaving = ws->closing || ws->over, moving = is_moving(ws);
-  double silence = (double)quiet(ws);
-  if (leaving ? !moving : silence >= ws->limits.idle_timeout * 1000) {
+  bool silent = (double)quiet(ws) >= ws->limits.idle_timeout * 1000;
+  if (leaving ? !moving : silent && ws->suspect) {
     gl_ws_drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
     return;
   }
-  if (leaving) { /* slow, but it reads */
-    gl_timer_arm(&ws->host->clock, timer, CLOSE_SECONDS);
+  ws->suspect = silent;
+  if (leaving || silent) { /* slow, but it reads; or what it said may lie in the kernel, while something held us up */
+    gl_timer_arm(&ws->host->clock, timer, leaving ? CLOSE_SECONDS : SECOND_LOOK);
     return;
   }
   if (ws->limits.ping_interval < ws->limits.idle_timeout) gl_ws_put(ws, WSLAY_PING, "", 0);
@@ -159,9 +231,7 @@ static void on_close(void *owner, uint16_t code, const uint8_t *reason, size_t n
   ws->close_code = code ? code : WSLAY_CODE_NO_STATUS_RCVD;
   ws->reason_len = (uint8_t)n;
   if (n) memcpy(ws->reason, reason, n);
-  if (!ws->closing) put_close(ws, code, NULL, 0);
-  set_over(ws, ws->close_code);
-  gl_stream_finish(ws->stream, false);
+  begin_parting(ws, ws->close_code, code);
 }
 
 static const gl_frames_user frames_user = {on_message, on_ping, on_close};
@@ -177,16 +247,17 @@ static void on_data(gl_stream *s, const char *bytes, size_t n) {
   else if (ws->queued > GL_WS_QUEUE_HIGH && !ws->closing) gl_stream_pause(s);
 }
 
-/* The end without a close frame. It may still be reading what we sent last. */
+/* The end. It may still be reading what we send. */
 static void on_end(gl_stream *s, int status) {
   gl_ws *ws = s->owner;
   if (status != UV_EOF) {
     gl_ws_drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
-    return;
+  } else if (!ws->over) {
+    ws->silent = true;
+    begin_parting(ws, WSLAY_CODE_ABNORMAL_CLOSURE, 0);
+  } else if (!ws->parting) {
+    gl_stream_finish(s, false);
   }
-  set_over(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
-  gl_stream_finish(s, false);
-  gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
 static void on_drained(gl_stream *s) {
@@ -203,7 +274,10 @@ static void on_closed(gl_stream *s) {
   set_over(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
   gl_ws_wake_all(&ws->writers, UV_EPIPE);
   gl_ws_wake_all(&ws->closers, 0);
+  settle(ws);
+  if (ws->settled && ws->known) linger(ws);
   gl_conn_left(ws->conn);
+  if (!ws->serving) ws->conn = NULL;
   gl_ws_unref(ws);
 }
 
@@ -211,16 +285,28 @@ static const gl_stream_user ws_user = {on_data, on_end, on_drained, on_closed};
 
 /* ---- the connection whose task serves it ---- */
 
-static void on_retire(void *proto) { gl_ws_close(proto, WSLAY_CODE_GOING_AWAY, NULL, 0); }
+static void on_retire(void *proto) {
+  gl_ws *ws = proto;
+  if (!ws->parting) gl_ws_close(ws, WSLAY_CODE_GOING_AWAY, NULL, 0);
+}
 
 static void on_over(void *proto, bool failed) {
   gl_ws *ws = proto;
+  ws->serving = false;
   gl_ws_close(ws, failed ? WSLAY_CODE_INTERNAL_SERVER_ERROR : WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
+  if (!ws->stream) ws->conn = NULL;
+  gl_ws_unref(ws);
 }
 
 static void on_abort(void *proto) { gl_ws_drop(proto, WSLAY_CODE_GOING_AWAY); }
 
-static const gl_takeover takeover = {on_retire, on_abort, on_over};
+/* The peer went, or the server said goodbye. */
+static bool on_excuses(void *proto) {
+  gl_ws *ws = proto;
+  return (ws->over || ws->closing) && !ws->left_it;
+}
+
+static const gl_takeover takeover = {on_retire, on_abort, on_over, on_excuses};
 
 gl_ws *gl_ws_new(gl_conn *c, const gl_ws_limits *limits) {
   gl_ws *ws = calloc(1, sizeof *ws);
@@ -235,7 +321,8 @@ gl_ws *gl_ws_new(gl_conn *c, const gl_ws_limits *limits) {
   ws->stream->owner = ws;
   ws->tail = &ws->head;
   ws->limits = *limits;
-  ws->refs = 2;
+  ws->refs = 3;
+  ws->serving = true;
   ws->timer.fire = on_timer;
   ws->heard = ws->moved = now(ws);
   return ws;

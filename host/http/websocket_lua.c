@@ -53,26 +53,38 @@ static ws_op *ws_op_new(lua_State *L, gl_ws *ws, const gl_optype *type) {
   return w;
 }
 
-/* The first message in the queue and its kind; or nil at the end. */
+/* The first message in the queue and its kind; nil at the end; 0 values when there is no message any more. Pushing strings
+ * may raise, the message is still queued then; and run finalizers, where other tasks may run and take it. */
 static int push_message(lua_State *L, gl_ws *ws) {
   gl_message *m = ws->head;
+  if (!m && !ws->over) return 0;
   if (!m) {
+    gl_ws_told(ws);
     lua_pushnil(L);
     return 1;
   }
-  lua_pushlstring(L, m->bytes, m->len); /* may raise: the message is still queued then */
-  lua_pushstring(L, m->binary ? "binary" : "text");
+  uint64_t received = ws->received;
+  const char *kind = m->binary ? "binary" : "text";
+  lua_pushlstring(L, m->bytes, m->len); /* copies before it collects */
+  lua_pushstring(L, kind);
+  if (ws->received != received) {
+    lua_pop(L, 2);
+    return push_message(L, ws);
+  }
   if (!(ws->head = m->next)) ws->tail = &ws->head;
   ws->queued -= m->cap + sizeof *m;
+  ws->received++;
   free(m);
+  gl_ws_took(ws);
   if (ws->stream && ws->queued < GL_WS_QUEUE_HIGH / 2) gl_stream_read(ws->stream);
   return 2;
 }
 
 static int push_receive(lua_State *L, gl_op *op) {
   gl_ws *ws = ((ws_op *)op)->ws;
+  int n = push_message(L, ws); /* nobody else takes it: `delivering` */
   ws->delivering = false;
-  return push_message(L, ws);
+  return n;
 }
 
 static void cancel_receive(gl_op *op) {
@@ -80,15 +92,26 @@ static void cancel_receive(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static const gl_optype receive_type = {"ws.receive", push_receive, cancel_receive, free_ws};
+static void free_receive(gl_op *op) {
+  gl_ws *ws = ((ws_op *)op)->ws;
+  if (op->status == 0) ws->delivering = false; /* also when pushing raised */
+  gl_ws_unref(ws);
+}
+
+static const gl_optype receive_type = {"ws.receive", push_receive, cancel_receive, free_receive};
 
 /* ws:receive([timeout]) -> message, "text" | "binary"; nil once the socket is closed */
 static int ws_receive(lua_State *L) {
   gl_ws *ws = check_ws(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
-  if (ws->reader || ws->delivering) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
-  if (ws->head || ws->over) return push_message(L, ws);
+  gl_op_check(L, &receive_type);
+  while (ws->head || ws->over || ws->reader || ws->delivering) {
+    if (ws->reader || ws->delivering) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
+    int n = push_message(L, ws);
+    if (n) return n;
+  }
   ws_op *w = ws_op_new(L, ws, &receive_type);
+  ws->in_hand = false;
   ws->reader = &w->op;
   return gl_await(L, &w->op, timeout);
 }
@@ -108,9 +131,18 @@ static int ws_messages(lua_State *L) {
 
 /* ---- sending ---- */
 
+/* A peer that left while what it sent is still being handled is no fault of the script's: false. */
+static int cannot_send(lua_State *L, gl_ws *ws, const char *op) {
+  if (ws->left_it) return gl_error_status(L, op, UV_EPIPE, "the socket is closed");
+  if (!gl_ws_is_attended(ws)) return gl_error_status(L, op, UV_EPIPE, "the peer is gone");
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
 static int push_send(lua_State *L, gl_op *op) {
-  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, "the peer is gone");
-  return 0;
+  if (op->status < 0) return cannot_send(L, ((ws_op *)op)->ws, op->type->name);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 static void cancel_send(gl_op *op) {
@@ -119,8 +151,6 @@ static void cancel_send(gl_op *op) {
 }
 
 static const gl_optype send_type = {"ws.send", push_send, cancel_send, free_ws};
-
-static bool is_open(const gl_ws *ws) { return ws->stream && !ws->closing && !ws->over; }
 
 static const char *check_message(lua_State *L, uint8_t opcode, size_t *n) {
   const char *bytes = luaL_checklstring(L, 2, n);
@@ -134,11 +164,14 @@ static int send_message(lua_State *L, uint8_t opcode) {
   gl_ws *ws = check_ws(L);
   size_t n;
   const char *bytes = check_message(L, opcode, &n);
-  if (!is_open(ws)) return gl_error_status(L, "ws.send", UV_EPIPE, "the socket is closed");
+  if (!gl_ws_is_open(ws)) return cannot_send(L, ws, "ws.send");
   gl_ws_put(ws, opcode, bytes, n);
   bool full = gl_stream_full(ws->stream);
-  if (ws->over) return gl_error_status(L, "ws.send", UV_EPIPE, "the peer is gone");
-  if (!full) return 0;
+  if (ws->stream->closing) return cannot_send(L, ws, "ws.send");
+  if (!full) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   ws_op *w = ws_op_new(L, ws, &send_type);
   append(&ws->writers, &w->op);
   return gl_await(L, &w->op, GL_FOREVER);
@@ -159,8 +192,8 @@ static int ws_try_send(lua_State *L) {
   gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
   size_t n;
   const char *bytes = check_message(L, WSLAY_TEXT_FRAME, &n);
-  bool slow = ws && is_open(ws) && is_slow(ws);
-  const char *why = !ws || !is_open(ws) ? "closed" : slow ? "slow" : NULL;
+  bool slow = ws && gl_ws_is_open(ws) && is_slow(ws);
+  const char *why = !ws || !gl_ws_is_open(ws) ? "closed" : slow ? "slow" : NULL;
   if (!why) gl_ws_put(ws, WSLAY_TEXT_FRAME, bytes, n);
   lua_pushboolean(L, !why);
   if (why) lua_pushstring(L, why);
@@ -172,9 +205,10 @@ static int ws_ping(lua_State *L) {
   size_t n;
   const char *bytes = luaL_optlstring(L, 2, "", &n);
   luaL_argcheck(L, n <= GL_CONTROL_MAX, 2, "a ping carries 125 bytes at most");
-  if (!is_open(ws)) return gl_error_status(L, "ws.ping", UV_EPIPE, "the socket is closed");
+  if (!gl_ws_is_open(ws)) return cannot_send(L, ws, "ws.ping");
   gl_ws_put(ws, WSLAY_PING, bytes, n);
-  return 0;
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* ---- closing ---- */
@@ -202,6 +236,8 @@ static gl_ws *close_begin(lua_State *L) {
   const char *reason = luaL_optlstring(L, 3, "", &n);
   luaL_argcheck(L, may_send(code), 2, "not a close code an application may send");
   luaL_argcheck(L, n <= GL_REASON_MAX && gl_is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
+  ws->known = true;
+  if (gl_ws_is_handler(ws)) ws->left_it = true;
   gl_ws_close(ws, (uint16_t)code, reason, n);
   return ws;
 }
@@ -234,7 +270,7 @@ static int ws_index(lua_State *L) {
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   if (strcmp(key, "close_code") == 0 && ws->close_code) lua_pushinteger(L, ws->close_code);
   else if (strcmp(key, "close_reason") == 0 && ws->over) lua_pushlstring(L, ws->reason, ws->reason_len);
-  else if (strcmp(key, "open") == 0) lua_pushboolean(L, is_open(ws));
+  else if (strcmp(key, "open") == 0) lua_pushboolean(L, gl_ws_is_open(ws));
   else if (strcmp(key, "pending") == 0) lua_pushinteger(L, ws->stream ? (lua_Integer)gl_stream_pending(ws->stream) : 0);
   else lua_pushnil(L);
   return 1;
@@ -258,6 +294,7 @@ static int ws_gc(lua_State *L) {
   gl_ws *ws = *handle;
   if (!ws) return 0;
   *handle = NULL;
+  ws->orphan = true;
   gl_ws_close(ws, WSLAY_CODE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
   gl_ws_unref(ws);
   return 0;

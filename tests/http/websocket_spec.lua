@@ -862,7 +862,7 @@ describe("a peer that vanishes", function()
   local function vanishing(handler)
     local run, result = reporting(handler)
     local outcome
-    serve(run, nil, function(address)
+    serve(run, { cancel_on_disconnect = false }, function(address)
       local client = frames.connect(address)
       task.sleep(0.02)
       client:close()
@@ -942,13 +942,13 @@ describe("silence", function()
   end)
 
   it("of a peer that takes nothing ends the connection, even if it talks", function()
-    local handler, result = reporting(function(socket) return failure(socket.send, socket, ("x"):rep(16 << 20)).code end)
+    local handler, result = reporting(function(socket) return socket:send(("x"):rep(16 << 20)) end)
     serve(handler, { ping_interval = 0.01, idle_timeout = 0.1 }, function(address)
       local client = frames.connect(address)
       local talker = task.spawn(function()
         while pcall(client.text, client, "not listening") do task.sleep(0.01) end
       end)
-      assert.same({ true, "EPIPE" }, { result() })
+      assert.same({ true, false }, { result() }) -- what it said is still to be received: no error
       client:close()
       talker:cancel()
       pcall(talker.join, talker)
@@ -957,12 +957,12 @@ describe("silence", function()
 
   it("does not count while we do not read", function()
     local handler, result = reporting(function(socket)
-      task.sleep(1)
+      task.sleep(2)
       local bytes = 0
       for message in socket:messages() do bytes = bytes + #message end
       return bytes, socket.close_code
     end)
-    serve(handler, { ping_interval = 0.05, idle_timeout = 0.6 }, function(address)
+    serve(handler, { ping_interval = 0.05, idle_timeout = 1.5 }, function(address)
       local client = frames.connect(address)
       local sender = task.spawn(function() client:raw(frames.binary(("x"):rep(1 << 20)):rep(12) .. frames.close(4000)) end)
       local ok, bytes, code = result()

@@ -100,7 +100,8 @@ function App:delete(path, handler, opts) end
 ---@return green.app self
 function App:any(path, handler, opts) end
 
----A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error.
+---A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error. A handler that only sends is
+---cancelled when its client has left (see `green.ws`), unless `cancel_on_disconnect = false`.
 ---Does not wait.
 ---Raises: as `get`.
 ---```lua

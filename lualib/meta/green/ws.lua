@@ -3,6 +3,12 @@
 
 ---WebSockets, the server's side. `app:ws` is the usual way in: it accepts, and closes when the handler is left.
 ---Any number of tasks may send, one at a time may receive. Pings are answered by themselves, and sent.
+---
+---When the peer leaves (it closes, breaks the rules, is reset or not heard any more), what it sent before is received first: `receive`
+---goes on, `send` goes on as long as the peer listens, and the peer's close is answered when there is nothing more to receive, or nobody
+---came for it in 5 seconds. A handler that is told so by `receive` has as long to end as a request has to be answered
+---(`request_timeout`). One that is not, since it only sends, is cancelled then, unless `cancel_on_disconnect = false`. Neither is an
+---error in the log, nor is it that the handler could not send to a peer that is gone.
 ---```lua
 ---app:ws("/echo", function(socket, req)
 ---  for message in socket:messages() do socket:send(message) end
@@ -17,6 +23,7 @@ local ws = {}
 ---@field ping_interval? number seconds between pings (30)
 ---@field idle_timeout? number seconds without a byte from the peer, or without it taking ours, until the connection is dropped (120)
 ---@field origins? "*"|string|string[] whose pages may connect beside those of this host: "https://shop.example"
+---@field cancel_on_disconnect? boolean the handler's task is cancelled when its peer is gone (true; or what `req.cancel_on_disconnect` says)
 ---@field protocols? string[] subprotocols, most wanted first: the first that the client offers is chosen
 
 ---Answers the request by becoming a WebSocket. Keep it in a `<close>` variable: on every way out it leaves its topics and
@@ -44,7 +51,7 @@ function ws.accept(req, opts) end
 ---@field close_reason? string once it is closed
 local Socket = {}
 
----The next message; nil once the socket is closed, `close_code` tells how.
+---The next message; nil once the socket is closed and what came before was received: `close_code` tells how.
 ---Waits.
 ---Raises: ETIMEDOUT; EBUSY when another task is receiving.
 ---```lua
@@ -67,22 +74,25 @@ function Socket:receive(timeout) end
 ---@return fun(): string?, "text"|"binary"|nil
 function Socket:messages() end
 
----Sends text.
+---Sends text. To answer a peer that left meanwhile is no error as long as there is something of it to receive, or the message that was
+---received last is being handled: that returns false when it could not be sent any more.
 ---Waits while the peer does not keep up, until it took everything.
----Raises: EPIPE when the socket is closed or the peer goes; EILSEQ when it is not UTF-8.
+---Raises: EPIPE when the socket is closed or the peer is gone; EILSEQ when it is not UTF-8.
 ---```lua
 ---socket:send "hello"
 ---```
 ---@param text string
+---@return boolean sent
 function Socket:send(text) end
 
 ---Sends bytes.
 ---Waits as `send`.
----Raises: EPIPE when the socket is closed or the peer goes.
+---Raises: EPIPE as `send`.
 ---```lua
 ---socket:send_binary "\xff\x00"
 ---```
 ---@param bytes string
+---@return boolean sent
 function Socket:send_binary(bytes) end
 
 ---Sends a value as JSON text.
@@ -92,6 +102,7 @@ function Socket:send_binary(bytes) end
 ---socket:json { price = 99 }
 ---```
 ---@param value any
+---@return boolean sent
 function Socket:json(value) end
 
 ---Sends text at once, or not at all.
@@ -108,14 +119,16 @@ function Socket:try_send(text) end
 
 ---Sends a ping. The peer's answer only shows in the connection staying alive.
 ---Does not wait.
----Raises: EPIPE when the socket is closed.
+---Raises: EPIPE as `send`.
 ---```lua
 ---socket:ping()
 ---```
 ---@param bytes? string 125 bytes at most
+---@return boolean sent
 function Socket:ping(bytes) end
 
----Closes. Messages that were under way can still be received. Harmless when it is closed.
+---Closes. Messages that were under way can still be received. Harmless when it is closed. A peer that closed first gets its own code
+---back, at once.
 ---Waits until the connection is closed: for the peer's answer, some 5 seconds at most once it took all output.
 ---Raises: an argument error for a code that may not be sent (1000, 1001, 1003, 1007 to 1009, 1011 to 1014 and 3000 to
 ---4999 may) and a reason that is not UTF-8 of 123 bytes at most.
