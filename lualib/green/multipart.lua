@@ -2,6 +2,7 @@
 -- multipart/form-data as it arrives: the body is never held as a whole. A part is read until the next one is
 -- asked for; what was not read of it is skipped.
 local fault = require "green.error"
+local fields = require "green.http.fields"
 local url = require "green.url"
 
 local MAX_PARTS = 100
@@ -9,13 +10,6 @@ local MAX_HEAD = 16 * 1024
 local MAX_BODY = 1024 * 1024
 
 local function bad(why) fault.status(400, "request.parts", "EINVAL", "malformed multipart body: %s", why) end
-
-local function boundary_of(content_type)
-  local boundary = content_type:match('[;%s][Bb][Oo][Uu][Nn][Dd][Aa][Rr][Yy]="([^"]*)"')
-    or content_type:match("[;%s][Bb][Oo][Uu][Nn][Dd][Aa][Rr][Yy]=([^;%s]*)")
-  if not boundary or boundary == "" or #boundary > 70 then bad("no usable boundary") end
-  return boundary
-end
 
 -- ---- the source: a buffer over the chunks ----
 
@@ -63,48 +57,61 @@ function Source:part_follows()
   return true
 end
 
+-- The header lines of a part. They are put together once they are there, however small the pieces are they come in.
 function Source:head()
-  while #self.buffer < 2 do self:more() end
-  if self.buffer:sub(1, 2) == "\r\n" then bad("a part without headers") end
-  local from = 1
-  while true do
-    local at = self.buffer:find("\r\n\r\n", from, true)
-    if (at or #self.buffer) > MAX_HEAD then fault.status(413, "request.parts", "EMSGSIZE", "the headers of a part are too long") end
-    if at then
-      local head = self.buffer:sub(1, at + 1)
-      self.buffer = self.buffer:sub(at + 4)
-      return head
-    end
-    from = math.max(1, #self.buffer - 2)
-    self:more()
+  local pieces, size, tail = { self.buffer }, #self.buffer, self.buffer:sub(-3)
+  local whole = self.buffer
+  while not whole:find("\r\n\r\n", 1, true) do
+    if size > MAX_HEAD then fault.status(413, "request.parts", "EMSGSIZE", "the headers of a part are too long") end
+    local chunk = self.next()
+    if not chunk then bad("it ends early") end
+    pieces[#pieces + 1], size, whole = chunk, size + #chunk, tail .. chunk
+    tail = whole:sub(-3)
   end
+  whole = table.concat(pieces)
+  local at = whole:find("\r\n\r\n", 1, true)
+  if at > MAX_HEAD then fault.status(413, "request.parts", "EMSGSIZE", "the headers of a part are too long") end
+  self.buffer = whole:sub(at + 4)
+  return whole:sub(1, at + 1)
 end
 
 -- ---- headers ----
 
-local function headers_of(head)
-  local headers = {}
-  for line in head:gmatch("(.-)\r\n") do
-    local name, value = line:match("^([%w!#$%%&'*+%-.^_`|~]+):[ \t]*(.-)[ \t]*$")
-    if not name or value:find("[\0\r\n]") then bad("a part with an invalid header") end
-    headers[name:lower()] = value
-  end
-  return headers
+-- Browsers write a quote as %22, and line breaks as %0D and %0A.
+local MARKS = { ["%22"] = '"', ["%0D"] = "\r", ["%0d"] = "\r", ["%0A"] = "\n", ["%0a"] = "\n" }
+
+local function decode_marks(text) return (text:gsub("%%[02][2AaDd]", MARKS)) end
+
+local function decode_strictly(text)
+  if text:gsub("%%%x%x", ""):find("%", 1, true) then bad("an invalid filename") end
+  return url.decode(text)
 end
 
--- Browsers write a quote as %22, others as \"; a lone backslash is part of the name.
-local function parameter(value, name)
-  local quoted = value:gsub('\\"', "%%22"):match("[;%s]" .. name .. '="([^"]*)"')
-  if quoted then return (quoted:gsub("%%22", '"'):gsub("%%0[Dd]", "\r"):gsub("%%0[Aa]", "\n")) end
-  return value:match("[;%s]" .. name .. "=([^;%s\"]+)")
+-- filename*=UTF-8''%C3%A9.txt (RFC 8187); nil when it is in a charset that is none of the web's any more.
+local function extended_of(value)
+  local charset, text = value:match("^([^']*)'[^']*'(.*)$")
+  charset = charset and charset:lower()
+  if charset == "utf-8" then return decode_strictly(text) end
+  if charset ~= "iso-8859-1" then return nil end
+  return (decode_strictly(text):gsub("[\128-\255]", function(byte) return utf8.char(byte:byte()) end))
 end
 
--- Only the last component: what a browser calls a name, an attacker may call "../../etc/passwd".
-local function filename_of(disposition)
-  local extended = disposition:match("[;%s]filename%*=[Uu][Tt][Ff]%-8'[^']*'([^;%s]+)")
-  if extended and extended:gsub("%%%x%x", ""):find("%", 1, true) then bad("an invalid filename") end
-  local name = extended and url.decode(extended) or parameter(disposition, "filename")
-  return name and name:match("[^/\\]*$"):gsub("\0", "") or nil
+-- Only the last component: what a browser calls a name, an attacker may call "../../etc/passwd". "" when nothing is left that
+-- could name a file in a folder.
+local function last_component(path)
+  local stop = #path
+  local function is_slash(at) return at > 0 and (path:byte(at) == 0x2f or path:byte(at) == 0x5c) end
+  while is_slash(stop) do stop = stop - 1 end
+  local start = stop
+  while start > 0 and not is_slash(start) do start = start - 1 end
+  local name = path:sub(start + 1, stop)
+  return (name == "." or name == "..") and "" or name
+end
+
+local function filename_of(parameters)
+  local extended, plain = parameters["filename*"], parameters.filename
+  local name = extended and extended_of(extended) or plain and decode_marks(plain)
+  return name and last_component((name:gsub("\0", ""))) or extended and "" or nil
 end
 
 -- ---- parts ----
@@ -135,20 +142,23 @@ function Part:body(max)
 end
 
 local function read_part(source)
-  local headers = headers_of(source:head())
-  local disposition = headers["content-disposition"] or ""
-  local name = disposition:lower():find("^form%-data") and parameter(disposition, "name")
-  if not name then bad("a part without a name") end
+  local headers = fields.lines(source:head())
+  if not headers then bad("a part with an invalid header") end
+  local kind, parameters = fields.parameters(headers["content-disposition"] or "", true)
+  if kind ~= "form-data" or not parameters or not parameters.name then bad("a part without a name") end
   source.between = false
-  source.part = setmetatable({ name = name, filename = filename_of(disposition), headers = headers, source = source }, Part)
+  source.part = setmetatable({
+    name = decode_marks(parameters.name), filename = filename_of(parameters), headers = headers, source = source,
+  }, Part)
   return source.part
 end
 
 local M = {}
 
 -- An iterator of parts over an iterator of chunks (a function and its state).
-function M.parts(content_type, chunks, state)
-  local source = setmetatable({ next = function() return chunks(state) end, buffer = "\r\n", delimiter = "\r\n--" .. boundary_of(content_type) }, Source)
+function M.parts(boundary, chunks, state)
+  if not boundary or boundary == "" or #boundary > 70 then bad("no usable boundary") end
+  local source = setmetatable({ next = function() return chunks(state) end, buffer = "\r\n", delimiter = "\r\n--" .. boundary }, Source)
   local count = 0
   return function()
     if source.ended then return nil end

@@ -2,31 +2,21 @@
 -- What Lua adds to a request: query, cookies, and the body as JSON, a form or parts. What the client got wrong
 -- raises an error with a status, which the server answers by itself.
 local fault = require "green.error"
+local fields = require "green.http.fields"
 local json = require "green.json"
 local multipart = require "green.multipart"
-local url = require "green.url"
 
 local MAX_FIELDS = 1000
 local MAX_BODY = 1024 * 1024
 
 -- ---- urlencoded ----
 
-local function decode(op, text)
-  if not text:find("[%%+]") then return text end
-  text = text:gsub("%+", " ")
-  if text:gsub("%%%x%x", ""):find("%", 1, true) then fault.status(400, op, "EINVAL", "invalid percent escape in '%s'", text:sub(1, 40)) end
-  return url.decode(text)
-end
-
 -- "a=1&b" -> { { "a", "1" }, { "b", "" } }
 local function pairs_of(op, text)
-  local list = {}
-  for field in text:gmatch("[^&]+") do
-    if #list == MAX_FIELDS then fault.status(413, op, "EMSGSIZE", "more than %d fields", MAX_FIELDS) end
-    local name, value = field:match("^([^=]*)=(.*)$")
-    list[#list + 1] = { decode(op, name or field), decode(op, value or "") }
-  end
-  return list
+  local list, bad = fields.form(text, MAX_FIELDS)
+  if list then return list end
+  if bad then fault.status(400, op, "EINVAL", "invalid percent escape in '%s'", bad:sub(1, 40)) end
+  fault.status(413, op, "EMSGSIZE", "more than %d fields", MAX_FIELDS)
 end
 
 -- The first value of each name.
@@ -42,10 +32,7 @@ end
 
 local methods, getters = {}, {}
 
-local function media_type(req)
-  local value = req:header("content-type") or ""
-  return value:match("^%s*([^;%s]*)"):lower(), value
-end
+local function media_type(req) return fields.parameters(req:header("content-type") or "") end
 
 function methods.json(req, max)
   local body = req:body(max)
@@ -56,9 +43,9 @@ function methods.json(req, max)
 end
 
 function methods.parts(req)
-  local kind, value = media_type(req)
+  local kind, parameters = media_type(req)
   if kind ~= "multipart/form-data" then fault.status(415, "request.parts", "EINVAL", "the body is not multipart/form-data") end
-  return multipart.parts(value, req:chunks())
+  return multipart.parts(parameters and parameters.boundary, req:chunks())
 end
 
 -- Fields as strings, files as { filename=, type=, body= }; `max` bounds all of them together.
@@ -102,14 +89,7 @@ function methods.query_all(req, name)
   return out
 end
 
-function getters.cookies(req)
-  local out = {}
-  for name, value in (req.headers.cookie or ""):gmatch("([^=;%s]+)%s*=%s*([^;]*)") do
-    value = value:match("^(.-)%s*$")
-    if out[name] == nil then out[name] = value:match('^"(.*)"$') or value end
-  end
-  return out
-end
+function getters.cookies(req) return fields.cookies(req.headers.cookie or "") end
 
 function getters.ctx() return {} end
 function getters.params() return {} end

@@ -1,14 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- Files as answers: validators and conditional requests, one range, a precompressed sibling, and no way out of
+-- Files as answers: validators and conditional requests, ranges, a precompressed sibling, and no way out of
 -- the directory. The descriptor that was checked is the one that is read.
 local date = require "green.date"
 local fault = require "green.error"
+local fields = require "green.http.fields"
 local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local mime = require "green.mime"
 local response = require "green.response"
 
 local CHUNK = 64 * 1024
+local MAX_UNSIZED = 16 * 1024 * 1024
 local ABSENT = { ENOENT = true, ENOTDIR = true, EACCES = true, ELOOP = true, ENAMETOOLONG = true, ENXIO = true }
 local OPTIONS = {
   index = true, dotfiles = true, gzip = true, max_age = true, -- static
@@ -39,20 +41,25 @@ end
 
 local function etag_of(stat, suffix) return ('"%x-%x%s"'):format(stat.size, math.floor(stat.mtime * 1e6), suffix) end
 
-local function listed(header, etag)
-  if header:find("^%s*%*%s*$") then return true end
-  for tag in header:gmatch('"[^"]*"') do
-    if tag == etag then return true end
-  end
-  return false
+-- The date in a header; nil when there is none, or what is there is no date: such a header is ignored.
+local function date_in(req, name)
+  local value = req:header(name)
+  return value and date.parse(value)
 end
 
-local function is_fresh(req, etag, mtime)
-  local none_match = req:header("if-none-match")
-  if none_match then return listed(none_match, etag) end
-  local since = req:header("if-modified-since")
-  since = since and date.parse(since)
-  return since ~= nil and math.floor(mtime) <= since
+-- What the conditions of a request say instead of the file: 412, 304, or nothing (RFC 9110, 13.2.2).
+local function verdict_of(req, etag, mtime)
+  local changed = math.floor(mtime)
+  local match, none_match = req:header("if-match"), req:header("if-none-match")
+  if match then
+    if not fields.has_tag(match, etag, true) then return 412 end
+  else
+    local unmodified = date_in(req, "if-unmodified-since")
+    if unmodified and changed > unmodified then return 412 end
+  end
+  if none_match then return fields.has_tag(none_match, etag) and 304 or nil end
+  local modified = date_in(req, "if-modified-since")
+  return modified and changed <= modified and 304 or nil
 end
 
 -- May a range be answered, or did the file change since the client's first part?
@@ -62,71 +69,111 @@ local function range_applies(req, etag, mtime)
   return condition == etag or date.parse(condition) == math.floor(mtime)
 end
 
--- First and last byte asked for; nil = all of it (also for what is not understood), false = not satisfiable.
-local function range_of(header, size)
-  local first, last = header:match("^bytes=(%d*)%-(%d*)$")
-  first, last = math.tointeger(tonumber(first)), math.tointeger(tonumber(last))
-  if not first and not last then return nil end
-  if not first then
-    if last == 0 or size == 0 then return false end
-    return math.max(0, size - last), size - 1
-  end
-  if last and last < first then return nil end
-  if first >= size then return false end
-  return first, math.min(last or size - 1, size - 1)
+-- The ranges asked for, as fields.ranges has them: nil = all of it.
+local function ranges_of(res, req, stat, etag)
+  local range = req:header("range")
+  if not range or req.method ~= "GET" or res.status ~= 200 or not range_applies(req, etag, stat.mtime) then return nil end
+  return fields.ranges(range, stat.size)
 end
 
 local function accepts_gzip(req)
-  for coding in (req:header("accept-encoding") or ""):lower():gmatch("[^,]+") do
-    if coding:match("^%s*([^%s;]+)") == "gzip" then return tonumber(coding:match(";%s*q=([%d.]+)") or 1) > 0 end
-  end
-  return false
+  local accepted = req:header("accept-encoding")
+  if not accepted then return false end
+  local gzip = fields.quality(accepted, "gzip") or fields.quality(accepted, "x-gzip") or 0
+  return gzip > 0 and gzip >= (fields.quality(accepted, "identity") or 0)
 end
 
 -- ---- the answer ----
 
-local function sender(file, first, last)
-  return function(out)
-    local handle <close> = file
-    local at = first
-    while at <= last do
-      local bytes = handle:read_at(at, math.min(CHUNK, last - at + 1))
-      if not bytes then fault.raise("response.file", "EIO", "the file became shorter while it was sent") end
-      out:write(bytes)
-      at = at + #bytes
-    end
+local function shorter() fault.raise("response.file", "EIO", "the file became shorter while it was read") end
+
+-- All of a small file, and of one whose size nobody knows: those of /proc are said to be empty, those of /sys to be a page.
+local function read_whole(file, size)
+  local pieces, at = {}, 0
+  repeat
+    local bytes = file:read_at(at, at < size and size - at or CHUNK)
+    pieces[#pieces + 1] = bytes
+    at = at + #(bytes or "")
+    if at > MAX_UNSIZED then fault.raise("response.file", "EFBIG", "a file of unknown size has more than %d bytes", MAX_UNSIZED) end
+  until not bytes or at == size
+  return table.concat(pieces)
+end
+
+local function send_range(out, file, first, last)
+  local at = first
+  while at <= last do
+    local bytes = file:read_at(at, math.min(CHUNK, last - at + 1))
+    if not bytes then shorter() end
+    out:write(bytes)
+    at = at + #bytes
   end
 end
 
--- A small file goes out with its head in one write; a large one is streamed.
-local function put_content(res, req, file, first, last)
-  local size = last - first + 1
-  if req.method ~= "HEAD" and size <= CHUNK then
-    local handle <close> = file
-    local bytes = size > 0 and handle:read_at(first, size) or ""
-    if #bytes ~= size then fault.raise("response.file", "EIO", "the file became shorter while it was read") end
-    res.body = bytes
-    return res
+-- The body is what the pieces say: strings, and ranges { first, last } of the file. A small file has been read (`text`) and goes
+-- out with its head in one write; a large one is streamed.
+local function put_pieces(res, req, file, text, pieces)
+  local size = 0
+  for i, piece in ipairs(pieces) do
+    if text and type(piece) == "table" then pieces[i] = text:sub(piece[1] + 1, piece[2] + 1) end
+    size = size + (type(piece) == "table" and piece[2] - piece[1] + 1 or #piece)
+  end
+  if text then
+    res.body = table.concat(pieces)
+    return req.method == "HEAD" and res:header("content-length", tostring(size)) or res
   end
   if req.method == "HEAD" then file:close() end
-  res.stream = sender(file, first, last)
+  res.stream = function(out)
+    local handle <close> = file
+    for _, piece in ipairs(pieces) do
+      if type(piece) == "table" then send_range(out, handle, piece[1], piece[2]) else out:write(piece) end
+    end
+  end
   return res:header("content-length", tostring(size))
 end
 
-local function content(res, req, file, stat, etag)
-  local first, last = 0, stat.size - 1
-  local range = req:header("range")
-  if range and req.method == "GET" and res.status == 200 and range_applies(req, etag, stat.mtime) then
-    local from, to = range_of(range, stat.size)
-    if from == false then
-      file:close()
-      return response.status(416):header("content-range", ("bytes */%d"):format(stat.size))
-    elseif from then
-      first, last, res.status = from, to, 206
-      res:header("content-range", ("bytes %d-%d/%d"):format(first, last, stat.size))
-    end
+-- multipart/byteranges (RFC 9110, 14.6)
+local function in_parts(res, ranges, kind, size)
+  local boundary = ("%016x%016x"):format(math.random(0), math.random(0))
+  local pieces = {}
+  for i = 1, #ranges, 2 do
+    pieces[#pieces + 1] = ("%s--%s\r\nContent-Type: %s\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"):format(i > 1 and "\r\n" or "",
+      boundary, kind, ranges[i], ranges[i + 1], size)
+    pieces[#pieces + 1] = { ranges[i], ranges[i + 1] }
   end
-  return put_content(res, req, file, first, last)
+  pieces[#pieces + 1] = ("\r\n--%s--\r\n"):format(boundary)
+  res:header("content-type", "multipart/byteranges; boundary=" .. boundary)
+  return pieces
+end
+
+-- What is to be sent of the file, as pieces; sets the status and the headers that say so. nil: none of it can be.
+local function pieces_of(res, ranges, kind, size)
+  if not ranges then return size > 0 and { { 0, size - 1 } } or {} end
+  if #ranges == 0 then return nil end
+  res.status = 206
+  if #ranges > 2 then return in_parts(res, ranges, kind, size) end
+  res:header("content-range", ("bytes %d-%d/%d"):format(ranges[1], ranges[2], size))
+  return { { ranges[1], ranges[2] } }
+end
+
+-- What it says next time is no later state of what it says now: no validators, no ranges.
+local function unsized(res, text)
+  for _, name in ipairs { "etag", "last-modified", "accept-ranges" } do res:header(name, nil) end
+  res.body = text
+  return res:header("cache-control", "no-store")
+end
+
+local function content(res, req, file, stat, etag, kind)
+  local pieces = pieces_of(res, ranges_of(res, req, stat, etag), kind, stat.size)
+  if not pieces then
+    file:close()
+    return response.status(416):header("content-range", ("bytes */%d"):format(stat.size))
+  end
+  if stat.size > CHUNK then return put_pieces(res, req, file, nil, pieces) end
+  local handle <close> = file
+  local text = read_whole(handle, stat.size)
+  if #text == stat.size then return put_pieces(res, req, nil, text, pieces) end
+  res.status = res.status == 206 and 200 or res.status
+  return unsized(res:header("content-range", nil):header("content-type", kind), text)
 end
 
 -- The .gz beside a file, unless the file is newer.
@@ -146,8 +193,8 @@ local function describe(res, opts, kind, etag, stat)
   return res
 end
 
-local function answer(req, path, file, stat, opts)
-  local kind, suffix = opts.type or mime.of(path), ""
+local function answer(req, path, file, stat, opts, own_type)
+  local kind, suffix = own_type or opts.type or mime.of(path), ""
   files.note("page", path)
   if opts.gzip ~= false and mime.compressible(kind) then
     local gz, gz_stat = smaller(req, path, stat, opts.root)
@@ -159,14 +206,15 @@ local function answer(req, path, file, stat, opts)
   local etag = etag_of(stat, suffix)
   local status = opts.status or 200
   local added_to = files.on and kind:find "^text/html" -- by --dev: what a browser has may have been sent without it
-  if status == 200 and not added_to and is_fresh(req, etag, stat.mtime) then
+  local verdict = status == 200 and not added_to and verdict_of(req, etag, stat.mtime)
+  if verdict then
     file:close()
-    return describe(response.status(304), opts, kind, etag, stat)
+    return verdict == 304 and describe(response.status(304), opts, kind, etag, stat) or response.status(verdict)
   end
   local res = describe(response.status(status), opts, kind, etag, stat)
   res:header("content-type", kind):header("x-content-type-options", "nosniff"):header("accept-ranges", "bytes")
   if suffix ~= "" then res:header("content-encoding", "gzip") end
-  return content(res, req, file, stat, etag)
+  return content(res, req, file, stat, etag, kind)
 end
 
 local function check_options(opts)
@@ -191,8 +239,10 @@ function M.settle(promise, req)
     file:close()
     return not_found()
   end
-  local res = answer(req, path, file, stat, opts)
-  for name, value in pairs(promise.headers) do res:header(name, value) end
+  local res = answer(req, path, file, stat, opts, promise.headers["content-type"])
+  for name, value in pairs(promise.headers) do
+    if name ~= "content-type" then res:header(name, value) end
+  end
   return res
 end
 

@@ -96,6 +96,27 @@ describe("static files", function()
     end
   end)
 
+  it("are not sent when they are not what the client takes them for", function()
+    local first = get "/files/a.txt"
+    local etag, modified = first.headers.etag, first.headers["last-modified"]
+    for _, headers in ipairs {
+      { ["if-match"] = '"x"' }, { ["if-match"] = "W/" .. etag }, { ["if-match"] = "" }, { ["if-match"] = etag:sub(2, -2) }, { ["if-match"] = '"x", W/"y"' },
+      { ["if-unmodified-since"] = "Fri, 02 Feb 2001 00:00:00 GMT" }, { ["if-match"] = '"x"', ["if-none-match"] = etag },
+    } do
+      local res = get("/files/a.txt", headers)
+      assert.same({ 412, "" }, { res.status, res.body })
+    end
+    for _, headers in ipairs {
+      { ["if-match"] = "*" }, { ["if-match"] = etag }, { ["if-match"] = '"x" ,W/"y",' .. etag }, { ["if-unmodified-since"] = modified },
+      { ["if-unmodified-since"] = "Thu, 31 Feb 2001 00:00:00 GMT" }, { ["if-unmodified-since"] = "yesterday" },
+      { ["if-match"] = etag, ["if-unmodified-since"] = "Fri, 02 Feb 2001 00:00:00 GMT" },
+      { ["if-modified-since"] = "Sun, 04 Feb 2001 24:00:00 GMT" }, { ["if-modified-since"] = "Sun, 30 Feb 2001 00:00:00 GMT" }, { ["if-modified-since"] = modified .. " " },
+    } do
+      assert.equal(200, get("/files/a.txt", headers).status)
+    end
+    assert.equal(304, get("/files/a.txt", { ["if-match"] = etag, ["if-none-match"] = etag }).status)
+  end)
+
   describe("in ranges", function()
     local function range(value, more)
       local headers = { range = value }
@@ -121,10 +142,47 @@ describe("static files", function()
       assert.equal(416, get("/files/empty.css", { range = "bytes=0-" }).status)
     end)
 
-    it("are ignored when they make no sense or are many", function()
-      for _, value in ipairs { "bytes=3-1", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", "bytes 0-1" } do
+    it("are ignored when they make no sense, are many, or want more than there is", function()
+      for _, value in ipairs {
+        "bytes=3-1", "bytes=", "bytes=-", "bytes=a-b", "lines=0-1", "bytes 0-1", "bytes=0-1,x", "bytes=,", "bytes=0-1-2", "bytes=0x1-2", "bytes=1e0-2",
+        "bytes=99999999999999999999-5", "bytes=-1-2", "bytes=+1-2", "bytes=0-9,0-9", "bytes=0-0" .. (",0-0"):rep(64), "=0-1", "bytes", "",
+      } do
         assert.same({ 200, "0123456789" }, range(value), value)
       end
+      assert.same({ 206, "0", "bytes 0-0/10" }, range("bytes=0-0" .. (",10-"):rep(63)))
+    end)
+
+    it("may be written with blanks, in any case, and past what a number holds", function()
+      for _, value in ipairs { "Bytes=0-3", "BYTES=0-3", "bytes= 0-3", "bytes=\t0 - 3 ,", "bytes=,,0-3", "bytes=000000000000000000000-3", "bytes=0-3,10-20" } do
+        assert.same({ 206, "0123", "bytes 0-3/10" }, range(value), value)
+      end
+      assert.same({ 206, "9", "bytes 9-9/10" }, range "bytes=9-99999999999999999999")
+      assert.same({ 206, "0123456789", "bytes 0-9/10" }, range "bytes=-99999999999999999999")
+      assert.same({ 416, "", "bytes */10" }, range "bytes=99999999999999999999-")
+      assert.same({ 416, "", "bytes */10" }, range "bytes=10-,20-30,-0")
+    end)
+
+    it("of which there are several come as parts", function()
+      local function parts(path, value)
+        local res = get(path, { range = value })
+        assert.equal(206, res.status)
+        assert.is_nil(res.headers["content-range"])
+        local boundary = assert(res.headers["content-type"]:match "^multipart/byteranges; boundary=(%x+)$")
+        local body, out = "\r\n" .. res.body, {}
+        assert.equal("\r\n--" .. boundary .. "--\r\n", body:sub(-#boundary - 8))
+        for head, bytes in body:gmatch("\r\n%-%-" .. boundary .. "\r\n(.-)\r\n\r\n(.-)%f[\r]") do out[#out + 1] = { head, bytes } end
+        return out, res
+      end
+      local head = "Content-Type: text/plain; charset=utf-8\r\nContent-Range: bytes %s/10"
+      assert.same({ { head:format "0-1", "01" }, { head:format "4-4", "4" }, { head:format "9-9", "9" } }, (parts("/files/a.txt", "bytes=0-1, 4-4,-1,20-")))
+      local of_big, res = parts("/files/big.bin", "bytes=16-31,319984-")
+      assert.same({ { "0123456789abcdef" }, { "0123456789abcdef" } }, { { of_big[1][2] }, { of_big[2][2] } })
+      assert.equal(tostring(#res.body), res.headers["content-length"])
+    end)
+
+    it("of an empty file are none, but its end may be asked for", function()
+      assert.same({ 200, "" }, { get("/files/empty.css", { range = "bytes=-5" }).status, get("/files/empty.css", { range = "bytes=-5" }).body })
+      assert.equal(416, get("/files/empty.css", { range = "bytes=-0" }).status)
     end)
 
     it("need the file to be the same still", function()
@@ -146,7 +204,13 @@ describe("static files", function()
       assert.is_not_equal(plain.headers.etag, res.headers.etag)
       assert.equal(304, get("/files/app.js", { ["accept-encoding"] = accept, ["if-none-match"] = res.headers.etag }).status)
     end
-    for _, accept in ipairs { "gzip;q=0", "br", "" } do
+    for _, accept in ipairs { "*", "x-gzip", "gzip;q=0.001", "gzip ; q=1.000 , br", "gzip;q=0.5, identity;q=0.5" } do
+      assert.equal("GZIPPED", get("/files/app.js", { ["accept-encoding"] = accept }).body, accept)
+    end
+    for _, accept in ipairs {
+      "gzip;q=0", "br", "", "gzip;q=1.1.1", "gzip;q=.", "gzip;q=.5", "gzip;q=1.1", "gzip;q=2", "gzip;q=0x1", "gzip;q=1e0", "gzip;q=nan", "gzip;q=inf", "gzip;q=-1",
+      "gzip;q=", 'gzip;q="1"', "gzip;q=0.0001", "*;q=0", "gzip;q=0, *", "gzip;q=0.2, identity;q=0.5", "gzip gzip", "=gzip", '"gzip"',
+    } do
       assert.equal("let x", get("/files/app.js", { ["accept-encoding"] = accept }).body)
     end
     assert.equal("new text", get("/files/old.js", { ["accept-encoding"] = "gzip" }).body)
@@ -265,6 +329,16 @@ describe("dates", function()
       assert.equal(seconds, date.parse(date.format(seconds)))
     end
     assert.equal("Sun, 06 Nov 1994 08:49:37 GMT", date.format(784111777.9))
-    for _, text in ipairs { "", "now", "Sun, 06 Foo 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT" } do assert.is_nil(date.parse(text)) end
+    for _, text in ipairs { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 06 08:49:37 1994" } do
+      assert.equal(784111777, date.parse(text), text)
+    end
+    assert.equal(951782400, date.parse "Tue, 29 Feb 2000 00:00:00 GMT")
+    assert.equal(os.date("!*t").year - os.date("!*t").year % 100, tonumber(os.date("!%Y", date.parse "Saturday, 01-Jan-00 00:00:00 GMT")))
+    for _, text in ipairs {
+      "", "now", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 31 Jun 1994 08:49:37 GMT", "Thu, 29 Feb 1900 00:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ",
+      " Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 +0000", "sun, 06 nov 1994 08:49:37 gmt", "Sun, 06 Nov -994 08:49:37 GMT",
+      "Funday, 06-Nov-94 08:49:37 GMT", "Sunday, 06-Nov-1994 08:49:37 GMT", "784111777", "Sun, 06 Nov 1994 08:49:37 GMT\0",
+    } do assert.is_nil(date.parse(text), text) end
   end)
 end)

@@ -133,7 +133,7 @@ function App:use(middleware) end
 ---@field gzip? boolean send FILE.gz to clients that take it, if it is not older than FILE (true)
 ---@field max_age? number seconds for Cache-Control
 
----The files below a directory: ETag, Last-Modified, 304, one Range, no way out (links included).
+---The files below a directory: ETag, Last-Modified, 304 and 412, ranges, no way out (links included).
 ---Waits for the folder to be looked at.
 ---Raises: ENOTDIR when there is no such folder; as `get`.
 ---```lua

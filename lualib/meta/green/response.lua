@@ -119,7 +119,10 @@ function response.redirect(url, status) end
 ---@field status? integer 200
 ---@field headers? table<string, string|string[]>
 
----A file, with what the request asks for: 304, a range, gzip; 404 if it is not there. Read when the answer is sent.
+---A file, with what the request asks for: 304 or 412 by its conditions, ranges (of several, up to 64 that do not overlap, each is
+---a part of multipart/byteranges; else all of it), gzip; 404 if it is not there. Read when the answer is sent. What has no size of
+---its own (files of /proc and /sys) is sent as it is now, without validators.
+---Raises, when it is sent: EFBIG for more than 16 MB of unknown size; the system's others.
 ---```lua
 ---fs.write("menu.txt", "tea")
 ---app:get("/menu", function() return response.file("menu.txt", { max_age = 60 }) end)
