@@ -152,7 +152,7 @@ describe("--dev", function()
     edit("app.lua", text:format("old", "old"))
     local app <close> = start()
     local slow <close> = net.connect(app.address, { timeout = LIMIT })
-    slow:write "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+    slow:write "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
     said(app, "begun")
     edit("app.lua", text:format("new", "new"))
     assert.equal("new", body(app))
@@ -189,7 +189,7 @@ describe("--dev", function()
     edit("app.lua", text:format("old", path "go"))
     local app <close> = start()
     local slow <close> = net.connect(app.address, { timeout = LIMIT })
-    slow:write "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+    slow:write "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
     said(app, "begun")
     local stream = http.get(app.url .. "/stream", { stream = true, timeout = LIMIT })
     local chunks, source = stream:chunks()

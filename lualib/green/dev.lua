@@ -8,6 +8,7 @@
 -- sockets) goes with the collector. Globals, and what green.* itself keeps, stay.
 local capture = require "green.dev.capture"
 local files = require "green.dev.files"
+local guard = require "green.dev.guard"
 local json = require "green.json"
 local live = require "green.dev.live"
 local native = require "green.http.native"
@@ -50,14 +51,38 @@ local function note_module(name, loader)
   files.note("code", info.source:sub(2))
 end
 
+-- A module that cannot be compiled: where, for who looks at the error.
+local function note_refusal(name)
+  local file = package.searchpath(name, package.path)
+  if not file then return end
+  files.note("code", file)
+  loadfile(file)
+end
+
 local function watch_modules()
   for i, search in ipairs(package.searchers) do
     package.searchers[i] = function(name)
-      local loader, extra = search(name)
+      local ok, loader, extra = pcall(search, name)
+      if not ok then
+        note_refusal(name)
+        error(loader, 0)
+      end
       note_module(name, loader)
       return loader, extra
     end
   end
+end
+
+-- So are the files that the app loads by itself.
+local function watch_files()
+  local stock = loadfile
+  function loadfile(file, ...)
+    local chunk, why = stock(file, ...)
+    if type(file) == "string" and chunk then files.note("code", file) end
+    if type(file) == "string" and not chunk then files.refused(file, why) end
+    return chunk, why
+  end
+  function dofile(file) return assert(loadfile(file))() end
 end
 
 local MANY = 64 -- tasks after which a generation looks which of them have ended, to forget them
@@ -89,6 +114,7 @@ end
 local function begin()
   files.on = true
   capture.start()
+  watch_files()
   watch_modules()
   watch_tasks()
 end
@@ -308,7 +334,7 @@ local function failed(report, req)
 end
 
 function M.answer(req)
-  local own = live.answer(req, state)
+  local own = guard.refuse_host(req) or live.answer(req, state)
   if own then return own end
   bring_up_to_date()
   local stamp, owner = state.stamp(), generation
@@ -329,6 +355,7 @@ end
 function M.listen(value, address)
   generation.app = value
   local server = native.listen(address, M.answer, is_app(value) and value.options or nil)
+  guard.allow(address)
   addresses[#addresses + 1] = server:address()
   if is_app(value) then value:served_on(server:address()) end
   if not is_loopback(server:address()) then

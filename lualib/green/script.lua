@@ -15,6 +15,7 @@ local globals = { __index = _G }
 local function compile(path)
   local source, name = fs.read(path):gsub("^#[^\n]*", "--"), "@" .. path
   local checked, err = load(source, name, "t")
+  if not checked then files.refused(path, err) end
   if not checked then fault.raise("app.script", "EINVAL", "%s", err) end
   return assert(load("return function(_ENV, ...) " .. source .. "\nend", name, "t"))()
 end

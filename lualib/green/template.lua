@@ -69,6 +69,7 @@ end
 function M.compile(text, name)
   name = name or "template"
   local main, err = load(translate(text, name), "=" .. name, "t")
+  if not main then files.refused(name, err) end
   if not main then fault.raise("template", "EINVAL", "%s", err) end
   return function(values)
     local pieces = {}

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What --dev adds to pages: a script that waits for news of the code, loads the page again when it changed, and shows an edit
 -- that cannot be loaded. It comes from the server itself, so that a Content-Security-Policy with 'self' lets it pass.
+local guard = require "green.dev.guard"
 local response = require "green.response"
 local native = require "green.http.native"
 local task = require "green.task"
@@ -62,7 +63,7 @@ end
 -- The answer to a request that is --dev's own, or nil.
 function M.answer(req, state)
   if req.raw_path:sub(1, #PREFIX) ~= PREFIX or req.method ~= "GET" then return nil end
-  if req.raw_path == PREFIX then return news(req, state) end
+  if req.raw_path == PREFIX then return guard.refuse_origin(req) or news(req, state) end
   if req.raw_path ~= PREFIX .. ".js" then return nil end
   local res = response.text(CLIENT)
   return res:header("content-type", "text/javascript; charset=utf-8"):header("cache-control", "no-store")

@@ -2,6 +2,7 @@
 -- A failed handler, shown to who develops it (--dev): message, source, frames with their variables, the request; as a page, or as
 -- text for a terminal. The page needs nothing else from anywhere.
 local capture = require "green.dev.capture"
+local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local response = require "green.response"
 local task = require "green.task"
@@ -38,24 +39,17 @@ local function excerpt(path, line)
   return { path = path, line = line, first = first, lines = table.move(lines, first, last, 1, {}) }
 end
 
-local function position_in(text)
-  for path, line in text:gmatch "([^\n\t:]+):(%d+): " do
-    local found = excerpt(path:match "^%s*(.-)%s*$", math.tointeger(line))
-    if found then return found end
-  end
-end
-
--- Where it happened: in the file that could not be loaded, or the innermost frame that is the script's, or as the message says.
+-- Where it happened: in the file that could not be compiled, or the innermost frame that is the app's. Never as the message says:
+-- what is in it may have come from a client.
 local function source_of(report)
   cache_of_one = {}
-  local at = report.message:find("error loading module", 1, true)
-  local found = at and position_in(report.message:sub((report.message:find("\n", at, true) or at)))
+  local found = excerpt(files.refusal_in(report.message))
   for _, stack in ipairs(report.stacks) do
     for _, frame in ipairs(stack.frames) do
-      found = found or excerpt(frame.path, frame.line)
+      if not found and files.is_code(frame.path) then found = excerpt(frame.path, frame.line) end
     end
   end
-  return found or position_in(report.message)
+  return found
 end
 
 -- ---- text ----
@@ -125,17 +119,41 @@ local function sorted(fields)
   return list
 end
 
+local function past(text, class, at) return select(2, text:find(class, at)) + 1 end
+
+-- Where the value of the name before `at` begins: behind its equals sign or colon. nil: that was no name.
+local function value_at(text, at)
+  at = past(text, "^[\"']?", past(text, "^%s*", at))
+  at = past(text, "^%s*", at)
+  if not text:find("^[=:]", at) then return nil end
+  return past(text, "^[\"']?", past(text, "^%s*", at + 1))
+end
+
+-- Values that the names before them say are secret, of forms, JSON and the like.
+local function hide_secrets(text)
+  local out, from, at = {}, 1, 1
+  while true do
+    local first, last = text:find("[%w_][%w_%-]*", at)
+    if not first then break end
+    at = last + 1
+    local value = capture.is_secret(text:sub(first, last)) and value_at(text, at)
+    if value then
+      out[#out + 1] = text:sub(from, value - 1) .. "(hidden)"
+      at = past(text, "^[^&\"'\n]*", value)
+      from = at
+    end
+  end
+  return table.concat(out) .. text:sub(from)
+end
+
 local function body_of(req)
   local ok, body = pcall(task.deadline, BODY_WAIT, req.body, req)
   if not ok or body == "" then return nil end
   local kind = (req:header "content-type" or ""):lower()
   if kind:find "^%s*multipart/" then return ("%d bytes of parts"):format(#body) end
   if not utf8.len(body) or body:find "[%z\1-\8\14-\31]" then return ("%d bytes that are no text"):format(#body) end
-  body = body:gsub("(%f[%w_][%w_%-]*)(%s*[\"']?%s*[=:]%s*[\"']?)([^&\"'\n]*)", function(name, between, _)
-    if capture.is_secret(name) then return name .. between .. "(hidden)" end
-  end)
-  if #body <= BODY_SHOWN then return body end
-  return body:sub(1, (utf8.offset(body, 0, BODY_SHOWN) or BODY_SHOWN + 1) - 1) .. ("\n... (%d bytes)"):format(#body)
+  if #body <= BODY_SHOWN then return hide_secrets(body) end
+  return hide_secrets(body:sub(1, (utf8.offset(body, 0, BODY_SHOWN) or BODY_SHOWN + 1) - 1)) .. ("\n... (%d bytes)"):format(#body)
 end
 
 local function query_of(req)
@@ -325,7 +343,7 @@ function M.answer(report, req)
   local res
   if accept:find("text/html", 1, true) then res = response.html(html(report, req), status_of(report.err))
   else res = response.text(plain(report, req), status_of(report.err)) end
-  return res:header("cache-control", "no-store")
+  return res:header("cache-control", "no-store"):header("x-content-type-options", "nosniff"):header("cross-origin-resource-policy", "same-origin")
 end
 
 return M
