@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Request scripts: a file run top to bottom for each request, `local req = ...`. Compiled once, again when the
 -- file changed. Its globals are a table of the one run, over the real ones.
+local below = require "green.below"
 local fault = require "green.error"
 local files = require "green.dev.files"
 local fs = require "green.fs.native"
@@ -12,8 +13,8 @@ local globals = { __index = _G }
 
 -- The file as a function(_ENV, ...): the environment is an argument, so a run costs a call and not a load. The
 -- text is compiled as it stands first, for messages that are about it and for no other text to pass.
-local function compile(path)
-  local source, name = fs.read(path):gsub("^#[^\n]*", "--"), "@" .. path
+local function compile(path, text)
+  local source, name = text:gsub("^#[^\n]*", "--"), "@" .. path
   local checked, err = load(source, name, "t")
   if not checked then files.refused(path, err) end
   if not checked then fault.raise("app.script", "EINVAL", "%s", err) end
@@ -29,11 +30,11 @@ local function is_current(entry)
   return stat and stat.size == entry.size and stat.mtime == entry.mtime
 end
 
-local function load_entry(path)
+local function load_entry(path, root)
   files.note("script", path)
-  local stat = fs.stat(path)
-  if not stat or stat.type ~= "file" then return nil end
-  return { path = path, size = stat.size, mtime = stat.mtime, next_look = timer.now() + CHECK_EVERY, main = compile(path) }
+  local text, stat = below.read(path, root)
+  if not text then return nil end
+  return { path = path, size = stat.size, mtime = stat.mtime, next_look = timer.now() + CHECK_EVERY, main = compile(path, text) }
 end
 
 local function run(entry, req)
@@ -47,26 +48,33 @@ local function gone() return response.json({ error = "not found" }, 404) end
 local M = {}
 local caches = setmetatable({}, { __mode = "k" })
 
-local function new_cache()
-  local cache = {}
+-- Entries by path, of scripts that stay below a root if there is one.
+local function new_cache(root)
+  local cache = { root = root, entries = {} }
   caches[cache] = true
   return cache
 end
 
 -- For --dev: the file changed. Raises what is wrong with it, and then runs go on with what it was.
 function M.renew(path)
-  local stat = fs.stat(path)
-  if stat and stat.type == "file" then compile(path) end
-  for cache in pairs(caches) do cache[path] = nil end
+  local with_it = {}
+  for cache in pairs(caches) do
+    if cache.entries[path] then with_it[#with_it + 1] = cache end
+  end
+  for _, cache in ipairs(with_it) do
+    local text = below.read(path, cache.root)
+    if text then compile(path, text) end
+  end
+  for _, cache in ipairs(with_it) do cache.entries[path] = nil end
 end
 
--- cache: path -> entry.
 local function answer(cache, path, req)
-  local entry = cache[path]
+  local entries = cache.entries
+  local entry = entries[path]
   if not entry or not is_current(entry) then
-    cache[path] = nil
-    entry = load_entry(path)
-    cache[path] = entry
+    entries[path] = nil
+    entry = load_entry(path, cache.root)
+    entries[path] = entry
   end
   if not entry then return gone() end
   return run(entry, req)
@@ -77,15 +85,15 @@ function M.handler(path)
   local entry = load_entry(path)
   if not entry then fault.raise("app.script", "ENOENT", "%s: no such script", path) end
   local cache = new_cache()
-  cache[path] = entry
+  cache.entries[path] = entry
   return function(req) return answer(cache, path, req) end
 end
 
--- dir/NAME.lua for the route's parameter `script`; "" and names that end in "/" mean index.
+-- dir/NAME.lua for the route's parameter `script`; "" and names that end in "/" mean index. Links may not lead out of dir.
 function M.directory(dir)
   local stat = fs.stat(dir)
   if not stat or stat.type ~= "directory" then fault.raise("app.scripts", "ENOTDIR", "%s: not a directory", dir) end
-  local cache = new_cache()
+  local cache = new_cache(dir)
   return function(req)
     local name = req.params.script
     if name:find("[^%w_/-]") or name:find("^/") or name:find("//", 1, true) then return gone() end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Files as answers: validators and conditional requests, ranges, a precompressed sibling, and no way out of
 -- the directory. The descriptor that was checked is the one that is read.
+local below = require "green.below"
 local date = require "green.date"
 local fault = require "green.error"
 local fields = require "green.http.fields"
@@ -11,21 +12,12 @@ local response = require "green.response"
 
 local CHUNK = 64 * 1024
 local MAX_UNSIZED = 16 * 1024 * 1024
-local ABSENT = { ENOENT = true, ENOTDIR = true, EACCES = true, ELOOP = true, ENAMETOOLONG = true, ENXIO = true }
 local OPTIONS = {
   index = true, dotfiles = true, gzip = true, max_age = true, -- static
   root = true, type = true, download = true, status = true, headers = true, -- response.file
 }
 
 local function not_found() return response.json({ error = "not found" }, 404) end
-
--- nil when there is no such file for this client; what is wrong with the host raises.
-local function open(path, root)
-  local ok, file, stat = pcall(fs.open_below, path, root)
-  if ok then return file, stat end
-  if fault.is(file) and ABSENT[file.code] then return nil end
-  error(file, 0)
-end
 
 -- A relative path that stays below its directory by its words alone (links are the business of open).
 local function is_inside(path, dotfiles)
@@ -179,7 +171,7 @@ end
 -- The .gz beside a file, unless the file is newer.
 local function smaller(req, path, stat, root)
   if files.on or not accepts_gzip(req) then return nil end
-  local file, gz = open(path .. ".gz", root)
+  local file, gz = below.open(path .. ".gz", root)
   if not file then return nil end
   if gz.type == "file" and gz.mtime >= stat.mtime then return file, gz end
   file:close()
@@ -233,7 +225,7 @@ function M.settle(promise, req)
     if not is_inside(path, opts.dotfiles) then return not_found() end
     path = opts.root .. "/" .. path
   end
-  local file, stat = open(path, opts.root)
+  local file, stat = below.open(path, opts.root)
   if not file then return not_found() end
   if stat.type ~= "file" then
     file:close()
@@ -255,13 +247,13 @@ end
 local function serve(req, root, path, opts)
   if not is_inside(path, opts.dotfiles) then return not_found() end
   local full = root .. "/" .. path
-  local file, stat = open(full, root)
+  local file, stat = below.open(full, root)
   local directory = path == "" or path:sub(-1) == "/"
   if file and stat.type == "directory" and opts.index then
     file:close()
     if not directory then return add_slash(req) end
     full = full .. opts.index
-    file, stat = open(full, root)
+    file, stat = below.open(full, root)
     directory = false
   end
   if not file then return not_found() end

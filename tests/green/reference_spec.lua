@@ -15,7 +15,7 @@ local index = require "green.reference.index" ()
 -- Modules that no script requires by itself: what others are made of. Their stubs, if any, are for the classes in them.
 local INTERNAL = {}
 for name in ([[
-  green.channel green.date green.db.pool green.db.stream green.db.transaction green.dev green.dev.capture
+  green.below green.channel green.date green.db.pool green.db.stream green.db.transaction green.dev green.dev.capture
   green.dev.files green.dev.guard green.dev.live green.dev.page green.http.fields green.mime green.multipart
   green.reference.index green.reference.parse green.reference.print green.reference.shell green.reference.stock
   green.reference.values green.repl green.repl.chunk green.repl.commands green.repl.complete

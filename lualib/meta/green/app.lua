@@ -162,7 +162,8 @@ function App:static(prefix, dir, opts) end
 ---@return green.app self
 function App:script(path, file) end
 
----PREFIX/NAME runs DIR/NAME.lua; NAME has letters, digits, `_`, `-` and `/`; "" and "x/" mean index.
+---PREFIX/NAME runs DIR/NAME.lua; NAME has letters, digits, `_`, `-` and `/`; "" and "x/" mean index. Links do not lead out of
+---DIR.
 ---Waits for the folder to be looked at.
 ---Raises: ENOTDIR when there is no such folder; as `get`.
 ---```lua
