@@ -6,6 +6,7 @@
 #include "core/park.h"
 #include "core/preempt.h"
 #include "core/scope.h"
+#include "core/shake.h"
 #include "core/task.h"
 #include "core/trace.h"
 
@@ -35,6 +36,7 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     lua_State *before = h->running;
     int nres = 0;
     h->running = co;
+    if (h->shake) gl_shake_arm(co);
     int status = lua_resume(co, L, nargs, &nres);
     h->running = before;
     if (status != LUA_YIELD) {

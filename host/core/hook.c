@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "core/preempt.h"
+#include "core/shake.h"
 
 #define MAX_STEP 10000 /* instructions between two looks whether it is time to make way: about 0.1 ms */
 
@@ -137,7 +138,7 @@ static int debug_gethook(lua_State *L) {
   lua_Hook hook = lua_gethook(co);
   if (co != L && !lua_checkstack(co, 1)) return luaL_error(L, "stack overflow");
   user_hook *u = push_hook(L, co);
-  if (hook && hook != gl_hook_event && !gl_preempt_is_hook(hook)) {
+  if (hook && hook != gl_hook_event && !gl_preempt_is_hook(hook) && !gl_shake_is_hook(hook)) {
     lua_pushliteral(L, "external hook");
     lua_pushliteral(L, "");
     lua_pushinteger(L, lua_gethookcount(co));

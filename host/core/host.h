@@ -106,6 +106,7 @@ struct gl_host {
   gl_alloc alloc;       /* Lua's memory, tasks, ops */
   gl_memory memory;
   gl_fault fault;
+  uint64_t shake;       /* state of the generator that switches tasks at random (core/shake.h); 0 = it does not */
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
   uint64_t polled;      /* when the loop last ran, ns */
   int unpolled;         /* batches since then */

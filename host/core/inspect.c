@@ -13,6 +13,7 @@
 #include "core/op.h"
 #include "core/preempt.h"
 #include "core/screen.h"
+#include "core/shake.h"
 #include "core/task.h"
 
 #define DESCRIPTION 300 /* bytes of what a task waits for */
@@ -70,6 +71,14 @@ static int debug_fail_alloc(lua_State *L) {
   if (!t) return luaL_error(L, "outside of a task");
   lua_pushinteger(L, gl_fault_alloc(t->host, (uint32_t)n));
   return 1;
+}
+
+/* shake(seed): for tests: switches tasks at random from now on. 0: no more. */
+static int debug_shake(lua_State *L) {
+  lua_Integer seed = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, seed >= 0, 1, "a seed >= 0 expected");
+  gl_shake(L, (uint64_t)seed);
+  return 0;
 }
 
 /* memory() -> { used=, held=, limit= } in bytes: what Lua, tasks and ops use, what is held for them, and --max-memory */
@@ -220,7 +229,7 @@ void gl_inspect_print(const gl_host *h) {
 int gl_open_debug(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"cancel_at", debug_cancel_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
-    {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {"tasks", debug_tasks}, {NULL, NULL},
+    {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {"shake", debug_shake}, {"tasks", debug_tasks}, {NULL, NULL},
   };
   luaL_newlib(L, functions);
   return 1;

@@ -14,7 +14,7 @@ void gl_inspect_start(gl_host *h);
 void gl_inspect_stop(gl_host *h);
 
 /* green.debug: census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now; memory() -> { used=, held=, limit= };
- * tasks(), preempted(), report_stalls(on); for tests cancel_at(n [, how]) and fail_alloc(n). */
+ * tasks(), preempted(), report_stalls(on); for tests cancel_at(n [, how]), fail_alloc(n) and shake(seed). */
 int gl_open_debug(lua_State *L);
 
 #endif

@@ -13,6 +13,7 @@
 #include "core/op.h"
 #include "core/preempt.h"
 #include "core/scope.h"
+#include "core/shake.h"
 #include "core/stack.h"
 #include "core/trace.h"
 
@@ -279,6 +280,7 @@ void gl_task_step(gl_host *h, gl_task *t) {
   int nresults, nargs = t->nargs;
   t->nargs = 0;
   h->running = t->co;
+  if (h->shake) gl_shake_arm(t->co);
   int status = lua_resume(t->co, NULL, nargs, &nresults); /* may park: other tasks then run before it returns */
   if (status == LUA_YIELD && h->awaiting) {
     h->awaiting = false;

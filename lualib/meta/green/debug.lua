@@ -78,4 +78,22 @@ function debug.cancel_at(n, how) end
 ---@return integer left how many were still to go, of the last call
 function debug.fail_alloc(n) end
 
+---For tests: switches tasks at random instructions from now on, and where C has just called Lua; atomic sections hold. A
+---race shows up within seconds, and where neither time nor the network has a say, again with the same seed.
+---```lua
+---local debug = require "green.debug"
+---debug.shake(7)
+---local count = 0
+---task.map({ 1, 2, 3, 4 }, function()
+---  for _ = 1, 100 do
+---    local n = count
+---    count = n + 1
+---  end
+---end)
+---debug.shake(0)
+---print(count < 400) --> true
+---```
+---@param seed integer 0: no more
+function debug.shake(seed) end
+
 return debug

@@ -1,0 +1,99 @@
+-- SPDX-License-Identifier: MIT
+-- Schedule fuzzing: tasks are switched at random, by a seed, also where C has called Lua.
+local debug = require "green.debug"
+local task = require "green.task"
+
+-- What `fn` returns while it is shaken.
+local function shaken(seed, fn)
+  local _ <close> = setmetatable({}, { __close = function() debug.shake(0) end })
+  debug.shake(seed)
+  return fn()
+end
+
+-- Four tasks count to 100 together, without a lock.
+local function count(seed, add)
+  return shaken(seed, function()
+    local n = 0
+    local function get() return n end
+    local function set(to) n = to end
+    task.map({ 1, 2, 3, 4 }, function()
+      for _ = 1, 100 do add(get, set) end
+    end)
+    return n
+  end)
+end
+
+local function careless(get, set) set(get() + 1) end
+
+describe("shaking", function()
+  it("finds a lost update", function()
+    for seed = 1, 5 do assert.is_true(count(seed, careless) < 400) end
+    assert.equal(400, count(0, careless))
+  end)
+
+  it("goes the same way with the same seed, and others with others", function()
+    local seen, different = {}, 0
+    for seed = 1, 5 do
+      local n = count(seed, careless)
+      assert.equal(n, count(seed, careless))
+      if not seen[n] then different = different + 1 end
+      seen[n] = true
+    end
+    assert.is_true(different > 1)
+  end)
+
+  it("leaves atomic sections alone", function()
+    for seed = 1, 5 do
+      assert.equal(400, count(seed, function(get, set) task.atomic(careless, get, set) end))
+    end
+  end)
+
+  for place, call in pairs {
+    comparator = function(fn) table.sort({ 2, 1 }, function(a, b) fn() return a < b end) end,
+    metamethod = function(fn) tostring(setmetatable({}, { __tostring = function() fn() return "" end })) end,
+    gsub = function(fn) string.gsub("x", "x", fn) end,
+    coroutine = function(fn) coroutine.wrap(fn)() end,
+  } do
+    it("switches when C calls Lua: " .. place, function()
+      local switched = 0
+      shaken(3, function()
+        for _ = 1, 100 do
+          local ran = false
+          local other = task.spawn(function() ran = true end)
+          call(function() if ran then switched = switched + 1 end end) -- nothing here but the call
+          other:join()
+        end
+      end)
+      assert.is_true(switched > 10, switched)
+    end)
+  end
+
+  it("keeps what a task sees of itself", function()
+    shaken(5, function()
+      local sums = task.map({ 1, 2, 3, 4, 5, 6, 7, 8 }, function(i)
+        local sum = 0
+        for value in coroutine.wrap(function() for k = 1, 50 do coroutine.yield(k) end end) do sum = sum + value * i end
+        local list = {}
+        for k = 1, 30 do list[k] = (k * 7 * i) % 31 end
+        table.sort(list, function(a, b) return a > b end)
+        for k = 2, 30 do assert(list[k - 1] >= list[k]) end
+        return sum
+      end)
+      for i = 1, 8 do assert.equal(1275 * i, sums[i]) end
+    end)
+  end)
+
+  it("gives way to a hook of the script's own", function()
+    shaken(2, function()
+      local lines = 0
+      local hook = _G.debug.sethook
+      hook(function() lines = lines + 1 end, "l")
+      local x = 1
+      x = x + 1
+      hook()
+      assert.equal(2, x)
+      assert.is_true(lines >= 2)
+      assert.is_nil(_G.debug.gethook())
+    end)
+  end)
+end)
