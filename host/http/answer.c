@@ -435,7 +435,6 @@ static int writer_write(lua_State *L) {
   write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);
   w->conn = c;
   c->writer = &w->op;
-  gl_conn_watch_writer(c);
   return gl_await(L, &w->op, GL_FOREVER);
 }
 

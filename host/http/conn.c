@@ -129,7 +129,6 @@ static void next_request(gl_conn *c, bool in_driver) {
   if (c->stream->closing) return; /* it broke while that was found out */
   if (c->stalled) { /* a client that sends requests and reads no answers gets no more of them */
     gl_stream_pause(c->stream);
-    set_deadline(c, c->server->limits.write_timeout);
     return;
   }
   set_deadline(c, c->server->limits.keepalive_timeout);
@@ -416,32 +415,42 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   else if (c->in.len > IN_HIGH) gl_stream_pause(stream);
 }
 
-static void on_stream_end(gl_stream *stream, int status) {
-  gl_conn *c = stream->owner;
+/* The client will send nothing more (UV_EOF), or is gone. */
+static void lose(gl_conn *c, int status) {
   c->eof = true;
-  if (c->state != GL_CONN_RUN && status == UV_EOF) {
-    gl_stream_finish(stream, false); /* it may still be reading the last answer */
-    return;
-  }
   if (c->state == GL_CONN_RUN && !c->body_done) c->body_bad = true;
   wake(&c->reader, UV_ECONNRESET);
   if (c->task && c->watch) gl_task_cancel(c->task);
   if (status == UV_EOF) return; /* half closed: the answer is still wanted */
   wake(&c->writer, UV_EPIPE);
-  gl_stream_close(stream);
+  gl_stream_close(c->stream);
+}
+
+static void on_stream_end(gl_stream *stream, int status) {
+  gl_conn *c = stream->owner;
+  if (c->state == GL_CONN_RUN || status != UV_EOF) {
+    lose(c, status);
+    return;
+  }
+  c->eof = true;
+  gl_stream_finish(stream, false); /* it may still be reading the last answer */
 }
 
 static void on_drained(gl_stream *stream) {
   gl_conn *c = stream->owner;
-  if (c->stalled && !stream->broken) {
-    next_request(c, false);
-    return;
-  }
-  set_deadline(c, c->server->limits.write_timeout);
-  wake(&c->writer, stream->broken ? UV_EPIPE : 0);
+  if (c->stalled && !stream->broken) next_request(c, false);
+  else wake(&c->writer, stream->broken ? UV_EPIPE : 0);
 }
 
-const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_closed};
+static void on_blocked(gl_stream *stream) {
+  gl_conn *c = stream->owner;
+  if (c->blocked) return;
+  c->blocked = true;
+  c->delivered = 0;
+  c->write_deadline = uv_now(&c->server->host->loop) + (uint64_t)(c->server->limits.write_timeout * 1000);
+}
+
+const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_closed, on_blocked};
 
 void gl_conn_want_body(gl_conn *c) {
   if (!c->stream) return;
@@ -469,15 +478,8 @@ void gl_conn_desert(gl_conn *c) {
 
 /* ---- deadlines ---- */
 
-void gl_conn_watch_writer(gl_conn *c) {
-  c->pending = SIZE_MAX;
-  set_deadline(c, c->server->limits.write_timeout);
-}
-
 static void run_overdue(gl_conn *c) {
-  if (c->writer) { /* the client does not read its answer */
-    gl_conn_abort(c);
-  } else if (c->reader) {
+  if (c->reader) {
     c->body_bad = true;
     c->close_after = true;
     wake(&c->reader, UV_ETIMEDOUT);
@@ -490,15 +492,36 @@ static void run_overdue(gl_conn *c) {
 }
 
 /* Between two requests, with nothing on the way in or out. */
-static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->head && !c->fresh && !c->stalled; }
+static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->head && !c->fresh && !c->blocked; }
+
+/* Does the client take what was written? Looked at in each sweep, so that a slow one, which takes a little each time, is not
+ * mistaken for one that takes nothing. */
+static bool takes_output(gl_conn *c, uint64_t now) {
+  uint64_t delivered = gl_stream_delivered(c->stream);
+  if (delivered == c->delivered) return now < c->write_deadline;
+  c->delivered = delivered;
+  c->write_deadline = now + (uint64_t)(c->server->limits.write_timeout * 1000);
+  return true;
+}
+
+/* All output is out: what comes next has its time from now on. */
+static void unblock(gl_conn *c) {
+  c->blocked = false;
+  if (c->state == GL_CONN_LINGER) set_deadline(c, LINGER_SECONDS);
+  else if (c->state == GL_CONN_HEAD && !c->head) set_deadline(c, c->server->limits.keepalive_timeout);
+  else if (c->state == GL_CONN_DRAIN) set_deadline(c, c->server->limits.body_timeout);
+}
 
 void gl_conn_sweep(gl_conn *c, uint64_t now) {
-  if (!c->stream || (now < c->deadline && !(is_idle(c) && c->server->crowded))) return;
-  size_t pending = gl_stream_pending(c->stream);
-  bool moving = pending && pending < c->pending; /* a slow client, but it reads */
-  c->pending = pending;
-  if (moving) set_deadline(c, c->server->limits.write_timeout);
-  else if (c->state == GL_CONN_RUN) run_overdue(c);
+  if (!c->stream || c->stream->closing) return;
+  if (c->blocked && !gl_stream_pending(c->stream)) unblock(c);
+  if (c->blocked && !takes_output(c, now)) {
+    lose(c, UV_ETIMEDOUT);
+    return;
+  }
+  if (c->blocked && c->state != GL_CONN_RUN && !c->head) return; /* the client is still busy with the answer */
+  if (now < c->deadline && !(is_idle(c) && c->server->crowded)) return;
+  if (c->state == GL_CONN_RUN) run_overdue(c);
   else if (c->state == GL_CONN_HEAD && c->head) gl_conn_refuse(c, 408, "the request head took too long");
   else gl_stream_close(c->stream);
 }

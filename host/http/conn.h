@@ -47,7 +47,8 @@ struct gl_conn {
   uint64_t body_read;  /* bytes of the body that arrived */
   uint64_t framing;    /* bytes of it that were not body: chunk sizes, extensions, trailers */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
-  size_t pending;      /* output waiting when the deadline was last looked at */
+  uint64_t delivered;  /* while `blocked`: output that had reached the client when it was last looked at */
+  uint64_t write_deadline; /* loop time, ms: more of it must have by then */
   const struct gl_takeover *takeover; /* who took the stream over */
   void *proto;
   uint8_t state;       /* gl_conn_state */
@@ -67,6 +68,7 @@ struct gl_conn {
   bool close_after;    /* this answer is the last one */
   bool eof;            /* the client will send nothing more */
   bool timed_out;      /* the request's time is over: it is being cancelled */
+  bool blocked;        /* the kernel did not take all output: the write clock runs */
   bool stalled;        /* between requests: the client does not take its answers */
   bool watch;          /* cancel the request when the client goes away */
   bool watch_said;     /* somebody said so, or said no */
@@ -90,9 +92,6 @@ void gl_conn_watch_by_default(gl_conn *c);
 
 /* Whoever took the stream over says: the client has left. Cancels the request's task, if that is wanted. */
 void gl_conn_desert(gl_conn *c);
-
-/* A write waits for the client from now on. */
-void gl_conn_watch_writer(gl_conn *c);
 
 /* Answer with a plain error and close: for requests that never reached a handler, and for failed ones. */
 void gl_conn_refuse(gl_conn *c, int status, const char *reason);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/check.h"
+#include "core/log.h"
 
 #define BACKLOG 1024
 #define AT_ONCE 256           /* connections taken before others have their turn */
@@ -57,7 +58,7 @@ void gl_listener_complain(gl_listener *l, const char *why) {
   uint64_t now = uv_now(&l->host->loop);
   if (l->complained && now - l->complained < COMPLAINT_MS) return;
   l->complained = now ? now : 1;
-  fprintf(stderr, "greenlua: %s: %s\n", l->text, why);
+  gl_log(l->host, GL_LOG_WARNING, l->text, why, strlen(why), NULL);
 }
 
 static void starve(gl_listener *l, int error) {

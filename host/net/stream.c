@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/stream.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/check.h"
@@ -155,6 +157,7 @@ static void on_write(uv_write_t *req, int status) {
   gl_flight *f = req->data;
   gl_stream *s = req->handle->data;
   s->flight = NULL;
+  s->taken += f->bytes.len;
   gl_buf_free(&f->bytes);
   free(f);
   if (s->closing) return;
@@ -181,13 +184,18 @@ static void take_off(gl_stream *s) {
     gl_buf_free(&f->bytes);
     free(f);
     break_off(s, err);
+  } else if (s->user->blocked) {
+    s->user->blocked(s);
   }
 }
 
 static void send_out(gl_stream *s) {
   uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
   int n = uv_try_write(&s->uv.stream, &buf, 1);
-  if (n >= 0) gl_buf_eat(&s->out, (size_t)n);
+  if (n >= 0) {
+    gl_buf_eat(&s->out, (size_t)n);
+    s->taken += (uint64_t)n;
+  }
   if (n < 0 && n != UV_EAGAIN) break_off(s, n);
   else if (s->out.len) take_off(s);
   else gl_buf_free(&s->out); /* an idle connection holds no buffer */
@@ -241,6 +249,14 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
 }
 
 size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + s->out.len + uv_stream_get_write_queue_size(&s->uv.stream); }
+
+uint64_t gl_stream_delivered(const gl_stream *s) {
+  uv_os_fd_t fd;
+  int queued = 0;
+  uint64_t in_flight = s->flight ? s->flight->bytes.len - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
+  if (uv_fileno(&s->uv.handle, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0) queued = 0;
+  return s->taken + in_flight - (uint64_t)queued;
+}
 
 bool gl_stream_full(gl_stream *s) {
   if (s->broken || s->closing || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;

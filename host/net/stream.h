@@ -23,6 +23,7 @@ typedef struct gl_stream_user {
   void (*end)(gl_stream *s, int status); /* once: UV_EOF or an error; no data comes after it */
   void (*drained)(gl_stream *s);         /* after gl_stream_full() was true: there is room again */
   void (*closed)(gl_stream *s);          /* the handle is gone; the stream is freed when this returns */
+  void (*blocked)(gl_stream *s);         /* the kernel did not take all that was written; NULL: not of interest */
 } gl_stream_user;
 
 /* What sits between a stream and its user. */
@@ -50,6 +51,7 @@ struct gl_stream {
   gl_buf plain;      /* with a filter: written and not yet in `out` */
   gl_buf out;        /* to be written at the end of the turn */
   gl_flight *flight; /* what the kernel did not take at once */
+  uint64_t taken;    /* bytes it took, but for those of the flight */
   gl_turn turn;
   bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
@@ -89,6 +91,10 @@ bool gl_stream_full(gl_stream *s);
 
 /* Bytes written that the kernel has not taken. */
 size_t gl_stream_pending(const gl_stream *s);
+
+/* Bytes that reached the other side (TCP: were acknowledged), of all that was written; grows as long as it reads, be it
+ * slowly. Asks the kernel. */
+uint64_t gl_stream_delivered(const gl_stream *s);
 
 /* Close once the output is written; `half` only shuts down writing, so that the peer can read it all. */
 void gl_stream_finish(gl_stream *s, bool half);
