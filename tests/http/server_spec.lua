@@ -132,7 +132,7 @@ describe("a server", function()
       end)
     ]]
     assert.equal("200\n200\t0\n200\t200\n", out)
-    assert.matches("^greenlua: 127.0.0.1:%d+: as many connections as max_connections allows: further clients wait\n$", err)
+    assert.matches("^%S+Z warning: 127.0.0.1:%d+: as many connections as max_connections allows: further clients wait\n$", err)
   end)
 
   it("serves 500 connections at once", function()

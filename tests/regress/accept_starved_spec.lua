@@ -57,7 +57,7 @@ describe("a listener", function()
         ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=$PWD/refuse.so timeout 20 $lua server.lua ]] .. address,
         { ["refuse.c"] = REFUSE, ["server.lua"] = with_raw(SERVER) })
       assert.equal("200\n200\n200\n", out, err)
-      assert.matches("greenlua: [^\n]*: no connection can be accepted %(not enough memory%): clients wait\n", err)
+      assert.matches(" warning: [^\n]*: no connection can be accepted %(not enough memory%): clients wait\n", err)
     end)
   end
 
@@ -87,7 +87,7 @@ describe("a listener", function()
       ]],
     })
     assert.equal("150\n", out, err)
-    assert.matches("greenlua: 127.0.0.1:%d+: no connection can be accepted %(too many open files%): clients wait\n", err)
+    assert.matches(" warning: 127.0.0.1:%d+: no connection can be accepted %(too many open files%): clients wait\n", err)
   end)
 
   it("of green.net lets clients wait that nobody accepts yet", function()
