@@ -173,10 +173,18 @@ local function add_query(target, query)
   return front .. (front:find("?", 1, true) and "&" or "?") .. text .. fragment
 end
 
-local function origin(target)
-  local parts = url.parse(target)
-  return (parts.scheme or "") .. "://" .. (parts.host or "") .. ":" .. (parts.port or (parts.scheme == "https" and 443 or 80))
+-- A URL's parts, by the one parser there is; refuses what is no HTTP URL.
+local function parts_of(op, target)
+  local ok, parts = pcall(url.parse, target)
+  if not ok then err.raise(op, "EINVAL", "%s", (parts.message:gsub("^url%.parse: ", ""))) end
+  if not parts.scheme or not parts.host then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
+  if parts.scheme ~= "http" and parts.scheme ~= "https" then
+    err.raise(op, "EINVAL", "unsupported scheme '%s': only http and https", parts.scheme)
+  end
+  return parts
 end
+
+local function origin(parts) return parts.scheme .. "://" .. parts.host .. ":" .. (parts.port or (parts.scheme == "https" and 443 or 80)) end
 
 -- Absolute URLs stay with the client's own server: its headers may be secrets.
 local function on_base(settings, op, target)
@@ -186,25 +194,18 @@ local function on_base(settings, op, target)
     if target == "" or target:find("^[?#]") then return base .. target end
     return (base:gsub("/$", "")) .. "/" .. (target:gsub("^/", ""))
   end
-  if origin(target) ~= origin(base) then
+  if origin(parts_of(op, target)) ~= origin(parts_of(op, base)) then
     err.raise(op, "EINVAL", "%s is on another server than this client's base_url", target)
   end
   return target
 end
 
--- Refuses what is no HTTP URL; takes the credentials out.
+-- The URL as it was understood, so that libcurl understands the same; and the credentials that were in it.
 local function check_url(op, target)
-  local bad = target:find("[%c ]")
-  if bad then err.raise(op, "EINVAL", "a space or control character at position %d of the URL", bad) end
-  local scheme = target:match("^(%a[%w+.-]*)://")
-  if not scheme then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
-  scheme = scheme:lower()
-  if scheme ~= "http" and scheme ~= "https" then err.raise(op, "EINVAL", "unsupported scheme '%s': only http and https", scheme) end
-  if not target:find("@", 1, true) then return target end
-  local parts = url.parse(target)
-  if not parts.user then return target end
-  local clean = target:gsub("^([^/]*//)[^/?#]*@", "%1")
-  return clean, { parts.user, parts.password or "" }
+  local parts = parts_of(op, target)
+  local credentials = parts.user and { parts.user, parts.password or "" } or nil
+  parts.user, parts.password = nil, nil
+  return (url.build(parts):gsub("[\128-\255]", url.encode)), credentials
 end
 
 local function choose(opts, settings, name)

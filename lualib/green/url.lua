@@ -67,6 +67,64 @@ function M.decode_query(text)
   return first, pairs_in_order
 end
 
+-- ---- hosts ----
+
+-- Schemes whose URLs are read by browsers and HTTP libraries, each of which mends a malformed one in its own way: what they could
+-- read differently is refused.
+local STRICT = { http = true, https = true, ws = true, wss = true }
+
+local function bad(what, ...) err.raise("url.parse", "EINVAL", what, ...) end
+
+local function is_ipv4(text)
+  local parts = table.pack(text:match "^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$")
+  for i = 1, 4 do
+    local part = parts[i]
+    if not part or #part > 1 and part:byte() == 0x30 or tonumber(part) > 255 then return false end
+  end
+  return true
+end
+
+-- How many of the 8 groups of an IPv6 address these are; nil when they are none.
+local function groups_of(text, may_end_in_ipv4)
+  if text == "" then return 0 end
+  local count, over = 0, false
+  for group in (text .. ":"):gmatch "([^:]*):" do
+    if over then return nil end
+    over = may_end_in_ipv4 and is_ipv4(group)
+    if not over and not group:find "^%x%x?%x?%x?$" then return nil end
+    count = count + (over and 2 or 1)
+  end
+  return count
+end
+
+local function is_ipv6(text)
+  local at = text:find("::", 1, true)
+  if not at then return groups_of(text, true) == 8 end
+  local front, back = groups_of(text:sub(1, at - 1), false), groups_of(text:sub(at + 2), true)
+  return front ~= nil and back ~= nil and front + back < 8
+end
+
+-- A name that all read alike: no escapes, nothing that could be mapped to something else (names in other letters are written
+-- in ASCII, xn--...), and no number but an address of four.
+local function check_name(host)
+  if host == "" then bad "the URL has no host" end
+  if host:find "[\128-\255]" then bad("host '%s': other letters than those of ASCII are written as xn--...", host) end
+  if host:find "[^%w._-]" or host:find "^%." or host:find("..", 1, true) or #host > 253 then bad("host '%s': a name or an address expected", host) end
+  local last = host:gsub("%.$", ""):match "[^.]*$"
+  if (last:find "^%d+$" or last:find "^0[xX]%x*$") and not is_ipv4(host) then bad("host '%s': an IPv4 address is four numbers up to 255", host) end
+end
+
+local function check_host(host, strict)
+  local address = host:match "^%[(.*)%]$"
+  if address then
+    if not is_ipv6(address) then bad("host '%s': no IPv6 address", host) end
+  elseif strict then
+    check_name(host)
+  elseif host:find "[/?#@%[%]:\\]" then
+    bad("host '%s': a name or an address expected", host)
+  end
+end
+
 -- ---- whole URLs ----
 
 local function cut(text, mark)
@@ -75,53 +133,72 @@ local function cut(text, mark)
   return text:sub(1, at - 1), text:sub(at + 1)
 end
 
-local function parse_authority(url, authority, text)
-  local userinfo, hostport = authority:match("^(.*)@(.*)$")
-  hostport = hostport or authority
-  if userinfo then
+local function parse_authority(url, authority, strict)
+  local hostport, more
+  local userinfo, after = cut(authority, "@")
+  hostport = after or authority
+  hostport, more = cut(hostport, "@")
+  if more then bad "the URL has more than one '@' before its path" end
+  if after then
     local user, password = cut(userinfo, ":")
     url.user, url.password = M.decode(user), password and M.decode(password)
   end
-  local host, port = hostport:match("^(%[[%x:.]+%]):?(%d*)$")
-  if not host then host, port = hostport:match("^([^:%[%]]*):?(%d*)$") end
-  if not host then err.raise("url.parse", "EINVAL", "bad host or port in '%s'", text) end
-  url.host = host:lower()
-  url.port = math.tointeger(tonumber(port))
-  if url.port and url.port > 65535 then err.raise("url.parse", "EINVAL", "bad port in '%s'", text) end
+  local host, port = hostport:match "^(%[[^%]]*%])(.*)$"
+  if not host then host, port = hostport:match "^([^:]*)(.*)$" end
+  if not port:find "^:?%d*$" or #port > 6 or #port > 1 and tonumber(port:sub(2)) > 65535 then bad("host '%s': bad port '%s'", host, port:sub(2)) end
+  check_host(host, strict)
+  url.host, url.port = host:lower(), math.tointeger(tonumber(port:sub(2)))
 end
 
 function M.parse(text)
-  local bad = text:find("[%c ]")
-  if bad then err.raise("url.parse", "EINVAL", "a space or control character at position %d of a URL", bad) end
+  local at = text:find "[%c ]"
+  if at then bad("a space or control character at position %d of a URL", at) end
   local url, rest = {}
   rest, url.fragment = cut(text, "#")
   rest, url.query = cut(rest, "?")
-  local scheme, after = rest:match("^(%a[%w+.-]*):(.*)$")
+  if rest:find("\\", 1, true) then bad "a backslash in the URL" end
+  local scheme, after = rest:match "^(%a[%w+.-]*):(.*)$"
   if scheme then url.scheme, rest = scheme:lower(), after end
-  local authority, path = rest:match("^//([^/]*)(.*)$")
-  if authority then parse_authority(url, authority, text) end
+  local authority, path = rest:match "^//([^/]*)(.*)$"
+  local strict = not scheme or STRICT[url.scheme]
+  if authority then parse_authority(url, authority, strict)
+  elseif scheme and strict then bad("'%s:' without '//' and a host", url.scheme) end
   url.path = path or rest
   return url
 end
 
 local function build_authority(url)
+  check_host(url.host, STRICT[(url.scheme or "http"):lower()])
+  local port = url.port
+  if port and not (math.type(port) == "integer" and port >= 0 and port <= 65535) then bad("bad port '%s'", tostring(port)) end
   local out = "//"
   if url.user then
     out = out .. M.encode(url.user) .. (url.password and ":" .. M.encode(url.password) or "") .. "@"
   end
-  return out .. url.host .. (url.port and ":" .. url.port or "")
+  return out .. url.host .. (port and ":" .. port or "")
+end
+
+-- What would end the part it is in, or be refused by `parse`.
+local function escaped(text, set) return (text:gsub(set, escapes)) end
+
+-- Without a host, what looks like one, or like a scheme, is part of the path.
+local function lone_path(url, path)
+  if path:find "^//" then return "/." .. path end
+  if not url.scheme and path:find "^[^/]*:" then return "./" .. path end
+  return path
 end
 
 function M.build(url)
-  local query = url.query
+  local query, scheme = url.query, url.scheme
   if type(query) == "table" then query = M.encode_query(query) end
-  local path = url.path or ""
+  if scheme and not scheme:find "^%a[%w+.-]*$" then bad("bad scheme '%s'", scheme) end
+  local path = escaped(url.path or "", "[%c ?#\\]")
   if url.host and path ~= "" and path:sub(1, 1) ~= "/" then path = "/" .. path end
-  return (url.scheme and url.scheme .. ":" or "")
+  return (scheme and scheme .. ":" or "")
     .. (url.host and build_authority(url) or "")
-    .. path
-    .. (query and query ~= "" and "?" .. query or "")
-    .. (url.fragment and "#" .. url.fragment or "")
+    .. (url.host and path or lone_path(url, path))
+    .. (query and query ~= "" and "?" .. escaped(query, "[%c #]") or "")
+    .. (url.fragment and "#" .. escaped(url.fragment, "[%c ]") or "")
 end
 
 return M

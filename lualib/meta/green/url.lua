@@ -22,14 +22,17 @@ local url = {}
 ---@field query? string as it stands, without "?"
 ---@field fragment? string as it stands, without "#"
 
----Takes a URL, or a reference without scheme or host, apart.
+---Takes a URL, or a reference without scheme or host, apart. What is read in different ways by different programs is refused, so
+---that a decision made by `host` holds for whoever connects: a backslash, two "@", and with http, https, ws and wss no host, an escape in
+---it, other letters than those of ASCII (xn--... is theirs), an IPv4 address that is not four numbers. `green.http` asks for what
+---this function understood.
 ---Raises: EINVAL when it is none.
 ---@param text string
 ---@return green.url.parts
 function url.parse(text) end
 
----Puts a URL together; `query` may be a table, see `encode_query`.
----Raises: an argument error for a `query` that is none.
+---Puts a URL together; `query` may be a table, see `encode_query`. What would end the path or the query is escaped.
+---Raises: EINVAL for a scheme, host or port that is none; an argument error for a `query` that is none.
 ---```lua
 ---print(url.build { scheme = "http", host = "ann", path = "/a", query = { n = 1 } })
 -----> http://ann/a?n=1
