@@ -41,6 +41,10 @@ typedef struct gl_tasklist {
   gl_task *head, *tail;
 } gl_tasklist;
 
+typedef struct gl_opqueue { /* core/opqueue.h */
+  gl_op *head, *tail;
+} gl_opqueue;
+
 /* What is alive now. The tests hold each figure against its baseline after every test. */
 typedef struct gl_census {
   int64_t tasks;   /* started and not ended */

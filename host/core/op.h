@@ -29,12 +29,13 @@ typedef struct gl_optype {
   void (*object)(const gl_op *op, char *out, size_t size); /* what it is about, for people: a path, an address; may be NULL */
 } gl_optype;
 
-/* First member of every request struct. Bindings read `status` and use `next` while they queue it. */
+/* First member of every request struct. Bindings read `status`, and may queue it: core/opqueue.h. */
 struct gl_op {
   const gl_optype *type;
   gl_host *host;
   gl_task *task;    /* who waits; NULL before await and once detached */
-  gl_op *next;      /* free for the binding's own queue until done; then the host's */
+  gl_op *next;      /* free for the binding's own queue (core/opqueue.h) until done; then the host's */
+  gl_op *prev;      /* in a queue */
   gl_timer timeout;
   int status;       /* 0 or UV_E*, valid when done */
   int pin;          /* registry reference of the value whose bytes the op uses */

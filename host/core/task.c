@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/op.h"
+#include "core/opqueue.h"
 #include "core/preempt.h"
 #include "core/scope.h"
 #include "core/shake.h"
@@ -187,14 +188,6 @@ void gl_task_unref(gl_task *t) {
   gl_give(&t->host->alloc, t, sizeof *t);
 }
 
-static void wake_joiners(gl_task *t) {
-  for (gl_op *op = t->joiners, *next; op; op = next) {
-    next = op->next;
-    gl_op_done(op, 0);
-  }
-  t->joiners = NULL;
-}
-
 /* What is raised at a C module that yielded by itself, to nobody. Protected, unlike the step it ends. */
 static int push_astray(lua_State *L) {
   lua_pushliteral(L, "attempt to yield from outside a coroutine");
@@ -242,10 +235,10 @@ static void finish(gl_task *t, int status, int nresults) {
   unlink_live(t);
   if (status != LUA_OK) keep_error(t);
   if (t->host->belongings) gl_belongings_end(t);
-  if (t->joiners) t->joined = true;
+  if (t->joiners.head) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
   if (status == LUA_OK) release_coroutine(t); /* whoever wants the results has them */
-  wake_joiners(t);
+  gl_opqueue_finish(&t->joiners, 0);
   gl_task_unref(t);
 }
 

@@ -37,7 +37,7 @@ struct gl_task {
   gl_task *next_live, **at_live; /* in host->live */
   gl_task_end on_end;
   void *owner;            /* for on_end */
-  gl_op *joiners;         /* ops of tasks that join this one, by gl_op.next */
+  gl_opqueue joiners;     /* ops of tasks that join this one */
   gl_scope *scope;        /* innermost scope it is in (core/scope.h) */
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/opqueue.h"
 
 #define LOCKED_FOR 5.0   /* seconds a locked database is tried again before that is an error */
 #define RETRY_FIRST 1e-3 /* seconds until the second try; each further one doubles */
@@ -54,7 +55,7 @@ static void on_closed(uv_work_t *req, int status) {
 /* Nobody waits for this: closing writes to the disk, and must not do so on the loop. */
 void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
   if (--c->refs > 0) return;
-  GL_CHECK(!c->running && !c->head);
+  GL_CHECK(!c->running && !c->waiting.head);
   if (!c->engine.db) {
     conn_free(c);
     return;
@@ -64,7 +65,7 @@ void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
 }
 
 bool gl_sqlite_conn_clean(const gl_sqlite_conn *c) {
-  return !c->running && !c->head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
+  return !c->running && !c->waiting.head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
 }
 
 void gl_sqlite_conn_drop(gl_sqlite_conn *c, gl_sqlite_stmt *stmt) {
@@ -103,8 +104,7 @@ static void finish(gl_sqlite_job *job, int status) {
   gl_sqlite_conn *c = job->conn;
   c->running = NULL;
   if (job->ended) job->ended(job);
-  gl_op *next = c->head;
-  if (next && !(c->head = next->next)) c->tail = NULL;
+  gl_op *next = gl_opqueue_take(&c->waiting);
   gl_op_done(&job->work.op, status); /* never frees: the driver does */
   if (next) start((gl_sqlite_job *)next);
 }
@@ -134,13 +134,8 @@ int gl_sqlite_job_await(lua_State *L, gl_sqlite_job *job, gl_sqlite_conn *c, dou
   job->work.run = run_job;
   job->work.after = on_job;
   job->retry.fire = on_retry;
-  if (!c->running) {
-    start(job);
-  } else { /* the task that waited for it gave up; or two tasks share the connection */
-    if (c->tail) c->tail->next = op;
-    else c->head = op;
-    c->tail = op;
-  }
+  if (!c->running) start(job);
+  else gl_opqueue_push(&c->waiting, op); /* the task that waited for it gave up; or two tasks share the connection */
   return gl_await(L, op, timeout);
 }
 
@@ -150,14 +145,6 @@ int gl_sqlite_job_no_memory(lua_State *L, gl_sqlite_job *job) {
 }
 
 /* ---- a job nobody waits for any more ---- */
-
-static void unqueue(gl_sqlite_conn *c, gl_op *op) {
-  gl_op *before = NULL;
-  for (gl_op *at = c->head; at != op; at = at->next) before = at;
-  if (before) before->next = op->next;
-  else c->head = op->next;
-  if (c->tail == op) c->tail = before;
-}
 
 /* `stop` is looked at every few thousand steps and stops this statement only. sqlite3_interrupt sees more
  * places, but stops every open statement of the connection, and is lost when it comes before the first step. */
@@ -173,7 +160,7 @@ void gl_sqlite_job_cancel(gl_op *op) {
   gl_sqlite_conn *c = job->conn;
   if (job->interruptible) atomic_store(&c->engine.doomed, true);
   if (c->running != job) {
-    unqueue(c, op);
+    gl_opqueue_remove(&c->waiting, op);
     if (job->ended) job->ended(job);
     gl_op_done(op, UV_ECANCELED);
   } else if (job->retry.slot) {

@@ -19,7 +19,7 @@ typedef struct gl_sqlite_conn {
   gl_host *host;
   gl_sqlite engine;         /* the running job's, or with none the loop's */
   gl_sqlite_job *running;
-  gl_op *head, *tail;       /* jobs that wait for it */
+  gl_opqueue waiting;       /* jobs, for that one */
   gl_sqlite_stmt *dropped;  /* statements to be put back before the next job */
   gl_sqlite_stmt *dropping; /* those the running job puts back first */
   uv_work_t closing;

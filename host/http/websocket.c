@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
-#include "core/op.h"
+#include "core/opqueue.h"
 #include "http/frames.h"
 #include "http/server.h"
 
@@ -34,14 +34,6 @@ static void wake_reader(gl_ws *ws) {
   ws->reader = NULL;
   ws->delivering = true; /* what it was woken for is not for others */
   gl_op_done(op, 0);
-}
-
-void gl_ws_wake_all(gl_op **list, int status) {
-  while (*list) {
-    gl_op *op = *list;
-    *list = op->next;
-    gl_op_done(op, status);
-  }
 }
 
 /* ---- the peer has left ---- */
@@ -264,7 +256,7 @@ static void on_drained(gl_stream *s) {
   gl_ws *ws = s->owner;
   if (ws->owes_pong && !ws->closing) gl_ws_put(ws, WSLAY_PONG, ws->pong, ws->pong_len);
   ws->owes_pong = false;
-  gl_ws_wake_all(&ws->writers, s->broken ? UV_EPIPE : 0);
+  gl_opqueue_finish(&ws->writers, s->broken ? UV_EPIPE : 0);
 }
 
 static void on_closed(gl_stream *s) {
@@ -272,8 +264,8 @@ static void on_closed(gl_stream *s) {
   ws->stream = NULL;
   gl_timer_drop(&ws->host->clock, &ws->timer);
   set_over(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
-  gl_ws_wake_all(&ws->writers, UV_EPIPE);
-  gl_ws_wake_all(&ws->closers, 0);
+  gl_opqueue_finish(&ws->writers, UV_EPIPE);
+  gl_opqueue_finish(&ws->closers, 0);
   settle(ws);
   if (ws->settled && ws->known) linger(ws);
   gl_conn_left(ws->conn);

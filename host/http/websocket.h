@@ -38,8 +38,8 @@ struct gl_ws {
   size_t queued;       /* bytes in that queue */
   uint64_t received;   /* messages taken out of it so far */
   gl_op *reader;       /* waits for a message */
-  gl_op *writers;      /* wait for room, in order */
-  gl_op *closers;      /* wait for the end */
+  gl_opqueue writers;  /* wait for room, in order */
+  gl_opqueue closers;  /* wait for the end */
   gl_timer timer;
   gl_ws_limits limits;
   uint64_t heard;      /* loop time, ms, of the last sign of life: a byte came, or output was taken */
@@ -102,9 +102,6 @@ void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n);
 
 /* Close the connection now. */
 void gl_ws_drop(gl_ws *ws, uint16_t code);
-
-/* Say done to every op of a list. */
-void gl_ws_wake_all(gl_op **list, int status);
 
 /* ---- http/websocket_lua.c ---- */
 

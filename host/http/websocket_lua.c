@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/opqueue.h"
 #include "http/websocket.h"
 
 #define META "green.ws"
@@ -28,16 +29,6 @@ static gl_ws *check_ws(lua_State *L) {
 }
 
 /* ---- ops ---- */
-
-static void append(gl_op **list, gl_op *op) {
-  while (*list) list = &(*list)->next;
-  *list = op;
-}
-
-static void leave(gl_op **list, gl_op *op) {
-  while (*list != op) list = &(*list)->next;
-  *list = op->next;
-}
 
 typedef struct ws_op {
   gl_op op;
@@ -145,10 +136,7 @@ static int push_send(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static void cancel_send(gl_op *op) {
-  leave(&((ws_op *)op)->ws->writers, op);
-  gl_op_done(op, UV_ECANCELED);
-}
+static void cancel_send(gl_op *op) { gl_opqueue_cancel(&((ws_op *)op)->ws->writers, op); }
 
 static const gl_optype send_type = {"ws.send", push_send, cancel_send, free_ws};
 
@@ -173,7 +161,7 @@ static int send_message(lua_State *L, uint8_t opcode) {
     return 1;
   }
   ws_op *w = ws_op_new(L, ws, &send_type);
-  append(&ws->writers, &w->op);
+  gl_opqueue_push(&ws->writers, &w->op);
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
@@ -219,10 +207,7 @@ static int push_close(lua_State *L, gl_op *op) {
   return 0;
 }
 
-static void cancel_close(gl_op *op) {
-  leave(&((ws_op *)op)->ws->closers, op);
-  gl_op_done(op, UV_ECANCELED);
-}
+static void cancel_close(gl_op *op) { gl_opqueue_cancel(&((ws_op *)op)->ws->closers, op); }
 
 static const gl_optype close_type = {"ws.close", push_close, cancel_close, free_ws};
 
@@ -247,7 +232,7 @@ static int ws_close(lua_State *L) {
   gl_ws *ws = close_begin(L);
   if (!ws->stream) return 0;
   ws_op *w = ws_op_new(L, ws, &close_type);
-  append(&ws->closers, &w->op);
+  gl_opqueue_push(&ws->closers, &w->op);
   return gl_await(L, &w->op, GL_FOREVER);
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/opqueue.h"
 
 #define CHANNEL "green.channel"
 #define FIRST_SIZE 4
@@ -27,7 +28,7 @@ typedef struct channel {
   size_t first, end;                 /* numbers of the entries there are */
   size_t settled;                    /* none before this one waits */
   size_t ngone;
-  gl_op *receivers, **last_receiver; /* waiting, by gl_op.next */
+  gl_opqueue receivers;              /* waiting */
   lua_Integer capacity, len;         /* len counts waiting senders' values, too */
   lua_Integer next_key;
   bool closed;
@@ -144,13 +145,6 @@ static lua_Integer pop_entry(lua_State *L, channel *c) {
   return e->key;
 }
 
-static channel_op *take_receiver(channel *c) {
-  gl_op *op = c->receivers;
-  if (!op) return NULL;
-  if (!(c->receivers = op->next)) c->last_receiver = &c->receivers;
-  return (channel_op *)op;
-}
-
 /* ---- send ---- */
 
 static int push_send(lua_State *L, gl_op *op) {
@@ -181,7 +175,7 @@ static void offer(lua_State *L, channel *c) {
   reserve(L, c);
   lua_Integer key = ++c->next_key;
   put_value(L, 2, key); /* may raise: nothing has changed then */
-  channel_op *r = take_receiver(c);
+  channel_op *r = (channel_op *)gl_opqueue_take(&c->receivers);
   if (r) {
     r->key = key;
     gl_op_done(&r->op, 0);
@@ -197,7 +191,7 @@ static int channel_send(lua_State *L) {
   check_open(L, c);
   lua_settop(L, 2);
   sweep(L, c);
-  if (c->receivers || c->len < c->capacity) {
+  if (c->receivers.head || c->len < c->capacity) {
     offer(L, c);
     return 0;
   }
@@ -216,7 +210,7 @@ static int channel_try_send(lua_State *L) {
   channel *c = check_channel(L);
   lua_settop(L, 2);
   sweep(L, c);
-  bool room = !c->closed && (c->receivers || c->len < c->capacity);
+  bool room = !c->closed && (c->receivers.head || c->len < c->capacity);
   if (room) offer(L, c);
   lua_pushboolean(L, room);
   return 1;
@@ -234,13 +228,7 @@ static int push_receive(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static void cancel_receive(gl_op *op) {
-  channel *c = ((channel_op *)op)->c;
-  gl_op **at = &c->receivers;
-  while (*at != op) at = &(*at)->next;
-  if (!(*at = op->next)) c->last_receiver = at;
-  gl_op_done(op, UV_ECANCELED);
-}
+static void cancel_receive(gl_op *op) { gl_opqueue_cancel(&((channel_op *)op)->c->receivers, op); }
 
 static const gl_optype receive_type = {"channel.receive", push_receive, cancel_receive, NULL};
 
@@ -259,9 +247,7 @@ static int channel_receive(lua_State *L) {
   }
   channel_op *op = gl_op_new(L, &receive_type, sizeof *op, 0);
   op->c = c;
-  op->op.next = NULL;
-  *c->last_receiver = &op->op;
-  c->last_receiver = &op->op.next;
+  gl_opqueue_push(&c->receivers, &op->op);
   return gl_await(L, &op->op, timeout);
 }
 
@@ -281,7 +267,7 @@ static int channel_try_receive(lua_State *L) {
 static int channel_close(lua_State *L) {
   channel *c = check_channel(L);
   c->closed = true;
-  for (channel_op *r; (r = take_receiver(c)) != NULL;) gl_op_done(&r->op, 0);
+  gl_opqueue_finish(&c->receivers, 0);
   return 0;
 }
 
@@ -295,7 +281,6 @@ static int channel_new(lua_State *L) {
   luaL_argcheck(L, capacity >= 0, 1, "a number of values >= 0 expected");
   channel *c = lua_newuserdatauv(L, sizeof *c, 2);
   *c = (channel){.capacity = capacity};
-  c->last_receiver = &c->receivers;
   lua_newtable(L);
   lua_setiuservalue(L, -2, VALUES);
   luaL_setmetatable(L, CHANNEL);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/check.h"
+#include "core/opqueue.h"
 
 #define GRACE 5.0 /* seconds between TERM and KILL for a child whose task has ended */
 
@@ -32,11 +33,7 @@ static void on_exit_status(uv_process_t *uv, int64_t code, int signal) {
   gl_belong_to_nobody(&c->belonging);
   gl_timer_drop(&c->host->clock, &c->grace);
   uv_close((uv_handle_t *)uv, on_closed);
-  for (gl_op *op = c->waiters, *next; op; op = next) {
-    next = op->next;
-    gl_op_done(op, 0);
-  }
-  c->waiters = NULL;
+  gl_opqueue_finish(&c->waiting, 0);
   if (c->on_exit) c->on_exit(c);
 }
 
@@ -134,12 +131,7 @@ void gl_child_belong(gl_child *c, gl_task *t) {
 
 /* ---- waiting from Lua ---- */
 
-void gl_child_unwait(gl_op *op) {
-  gl_op **at = &((gl_child_op *)op)->child->waiters;
-  while (*at != op) at = &(*at)->next;
-  *at = op->next;
-  gl_op_done(op, UV_ECANCELED);
-}
+void gl_child_unwait(gl_op *op) { gl_opqueue_cancel(&((gl_child_op *)op)->child->waiting, op); }
 
 void gl_child_free_op(gl_op *op) {
   gl_child *c = ((gl_child_op *)op)->child;
@@ -153,12 +145,8 @@ void gl_child_object(const gl_op *op, char *out, size_t size) {
 
 int gl_child_await(lua_State *L, gl_child_op *w, double timeout) {
   gl_child *c = w->child;
-  if (c->exited) {
-    gl_op_done(&w->op, 0);
-  } else {
-    w->op.next = c->waiters;
-    c->waiters = &w->op;
-  }
+  if (c->exited) gl_op_done(&w->op, 0);
+  else gl_opqueue_push(&c->waiting, &w->op);
   return gl_await(L, &w->op, timeout);
 }
 

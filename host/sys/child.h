@@ -14,7 +14,7 @@ typedef struct gl_child gl_child;
 struct gl_child {
   uv_process_t uv;
   gl_host *host;
-  gl_op *waiters;                /* by gl_op.next */
+  gl_opqueue waiting;            /* ops of those who wait for its end */
   void (*on_exit)(gl_child *c);  /* on the loop, after the waiters; may be NULL */
   void *owner;                   /* for on_exit */
   gl_timer grace;                /* until it is killed */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/check.h"
+#include "core/opqueue.h"
 #include "core/screen.h"
 
 #define LIMIT 65536           /* of `out` */
@@ -73,7 +74,7 @@ void gl_file_unref(gl_file *f) {
 
 static bool quiet(const gl_file *f) {
   for (int i = 0; i < 2; i++)
-    if (f->lane[i].head || f->lane[i].busy) return false;
+    if (f->lane[i].jobs.head || f->lane[i].busy) return false;
   return true;
 }
 
@@ -90,9 +91,7 @@ static int shut(gl_file *f) {
 }
 
 static void finish(gl_lane *lane, int status) {
-  gl_op *op = lane->head;
-  if (!(lane->head = op->next)) lane->tail = NULL;
-  gl_op_done(op, status);
+  gl_op_done(gl_opqueue_take(&lane->jobs), status);
 }
 
 /* Who waits for the descriptor waits no more; who is on the pool comes back by himself. */
@@ -104,7 +103,7 @@ static void stop_waiting(gl_file *f, gl_lane *lane) {
 }
 
 static void fail_jobs(gl_file *f, gl_lane *lane) {
-  while (lane->head) finish(lane, UV_EBADF);
+  while (lane->jobs.head) finish(lane, UV_EBADF);
   stop_waiting(f, lane);
 }
 
@@ -266,7 +265,7 @@ static void settle_write(gl_file *f, gl_lane *lane) {
 /* The end of a regular file is news for who asked only: it may grow. */
 static void settle_read(gl_file *f, gl_lane *lane) {
   if (lane->result > 0) gl_buf_grew(&f->in, (size_t)lane->result);
-  f->ended = lane->result <= 0 && (lane->head || f->d.polled);
+  f->ended = lane->result <= 0 && (lane->jobs.head || f->d.polled);
   f->met = (int)lane->result;
 }
 
@@ -343,13 +342,13 @@ int gl_file_wait(gl_file *f, gl_way way, ssize_t why, size_t want) {
 
 bool gl_file_idle(const gl_file *f, gl_way way) {
   const gl_lane *lane = lane_of((gl_file *)(uintptr_t)f, way);
-  return !lane->head && !lane->busy;
+  return !lane->jobs.head && !lane->busy;
 }
 
 /* Nobody asks, and yet there is something to be written. */
 static void go_on_writing(gl_file *f, gl_lane *lane) {
   if (!f->out.len && !lane->busy) f->kick = false;
-  if (lane->head || lane->busy || !f->out.len || !(f->kick || f->over) || lane != lane_of(f, GL_WRITER)) return;
+  if (lane->jobs.head || lane->busy || !f->out.len || !(f->kick || f->over) || lane != lane_of(f, GL_WRITER)) return;
   ssize_t err = gl_file_drain(f);
   if (err == GL_WAIT_READY || err == GL_WAIT_POOL) err = gl_file_wait(f, GL_WRITER, err, 0);
   if (err >= 0) return;
@@ -359,8 +358,8 @@ static void go_on_writing(gl_file *f, gl_lane *lane) {
 
 static void advance(gl_file *f, gl_lane *lane) {
   gl_file_ref(f);
-  while (!lane->busy && lane->head) {
-    gl_filejob *j = (gl_filejob *)lane->head;
+  while (!lane->busy && lane->jobs.head) {
+    gl_filejob *j = (gl_filejob *)lane->jobs.head;
     int status = j->step(j);
     if (status == GL_AGAIN) break;
     finish(lane, status);
@@ -377,24 +376,16 @@ void gl_file_start(gl_filejob *j, gl_file *f, gl_way way, int (*step)(gl_filejob
   j->file = f;
   j->way = way;
   j->step = step;
-  j->op.next = NULL;
-  if (lane->tail) lane->tail->next = &j->op;
-  else lane->head = &j->op;
-  lane->tail = &j->op;
-  if (lane->head == &j->op) advance(f, lane);
+  gl_opqueue_push(&lane->jobs, &j->op);
+  if (lane->jobs.head == &j->op) advance(f, lane);
 }
 
 void gl_filejob_cancel(gl_op *op) {
   gl_filejob *j = (gl_filejob *)op;
   gl_file *f = j->file;
   gl_lane *lane = lane_of(f, (gl_way)j->way);
-  bool first = lane->head == op;
-  gl_op *before = NULL;
-  for (gl_op *at = lane->head; at != op; at = at->next) before = at;
-  if (before) before->next = op->next;
-  else lane->head = op->next;
-  if (lane->tail == op) lane->tail = before;
-  gl_op_done(op, UV_ECANCELED);
+  bool first = lane->jobs.head == op;
+  gl_opqueue_cancel(&lane->jobs, op);
   if (!first) return;
   stop_waiting(f, lane);
   if (j->way == GL_WRITER) f->kick = true; /* what it wanted written is written all the same */
@@ -409,7 +400,7 @@ void gl_filejob_free(gl_op *op) {
 void gl_file_kick(gl_file *f) {
   gl_lane *lane = lane_of(f, GL_WRITER);
   f->kick = true;
-  if (!lane->head && !lane->busy) advance(f, lane);
+  if (!lane->jobs.head && !lane->busy) advance(f, lane);
 }
 
 /* ---- now, whatever it takes ---- */

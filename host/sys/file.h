@@ -34,7 +34,7 @@ typedef struct gl_filejob {
 } gl_filejob;
 
 typedef struct gl_lane {
-  gl_op *head, *tail; /* jobs; the first one is at work */
+  gl_opqueue jobs;    /* the first one is at work */
   bool busy;          /* waits for the descriptor or the pool */
   bool pooled;        /* ... for the pool */
   uv_work_t req;      /* the pool's */

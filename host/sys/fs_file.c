@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/opqueue.h"
 #include "sys/fs_remains.h"
 
 #define FILE_HANDLE "green.file"
@@ -24,7 +25,7 @@ typedef struct fs_file {
   bool append;         /* whatever the position, writes go to the end */
   bool busy;           /* an operation that moves the position is under way */
   int64_t position;
-  gl_op *head, *tail;  /* those that wait for their turn */
+  gl_opqueue waiting;  /* those that wait for their turn */
 } fs_file;
 
 typedef struct file_op {
@@ -93,17 +94,13 @@ static void begin(file_op *o) {
 
 static void enqueue(fs_file *f, file_op *o) {
   o->queued = true;
-  if (f->tail) f->tail->next = &o->work.op;
-  else f->head = &o->work.op;
-  f->tail = &o->work.op;
+  gl_opqueue_push(&f->waiting, &o->work.op);
 }
 
 static void begin_next(fs_file *f) {
-  gl_op *op = f->head;
+  gl_op *op = gl_opqueue_take(&f->waiting);
   f->busy = false;
-  if (!op) return;
-  if (!(f->head = op->next)) f->tail = NULL;
-  begin((file_op *)op);
+  if (op) begin((file_op *)op);
 }
 
 static void after_read(gl_work *w, int status) {
@@ -127,23 +124,11 @@ static void after_end(gl_work *w, int status) {
   gl_op_done(&w->op, status);
 }
 
-static void unqueue(fs_file *f, gl_op *op) {
-  gl_op *before = NULL;
-  for (gl_op *at = f->head; at != op; at = at->next) before = at;
-  if (before) before->next = op->next;
-  else f->head = op->next;
-  if (f->tail == op) f->tail = before;
-}
-
 static void cancel_op(gl_op *op) {
   file_op *o = (file_op *)op;
   atomic_store(&o->stop, true);
-  if (!o->queued) {
-    gl_work_cancel(op);
-    return;
-  }
-  unqueue(o->file, op);
-  gl_op_done(op, UV_ECANCELED);
+  if (o->queued) gl_opqueue_cancel(&o->file->waiting, op);
+  else gl_work_cancel(op);
 }
 
 static void free_op(gl_op *op) {

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "core/opqueue.h"
 
 #define SEMAPHORE "green.semaphore"
 #define ACQUIRE "semaphore.acquire"
@@ -17,7 +18,7 @@
 typedef struct semaphore {
   lua_Integer size;
   lua_Integer available;
-  gl_op *head, *tail; /* who waits, longest first */
+  gl_opqueue waiting;
   bool closed;
 } semaphore;
 
@@ -29,14 +30,8 @@ typedef struct acquire_op {
 
 static semaphore *check_semaphore(lua_State *L) { return luaL_checkudata(L, 1, SEMAPHORE); }
 
-static gl_op *take_first(semaphore *s) {
-  gl_op *op = s->head;
-  if (op && !(s->head = op->next)) s->tail = NULL;
-  return op;
-}
-
 static void give(semaphore *s) {
-  gl_op *op = take_first(s);
+  gl_op *op = gl_opqueue_take(&s->waiting);
   if (!op) {
     s->available++;
     return;
@@ -57,15 +52,7 @@ static int push_acquire(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static void cancel_acquire(gl_op *op) {
-  semaphore *s = ((acquire_op *)op)->s;
-  gl_op *before = NULL;
-  for (gl_op *at = s->head; at != op; at = at->next) before = at;
-  if (before) before->next = op->next;
-  else s->head = op->next;
-  if (s->tail == op) s->tail = before;
-  gl_op_done(op, UV_ECANCELED);
-}
+static void cancel_acquire(gl_op *op) { gl_opqueue_cancel(&((acquire_op *)op)->s->waiting, op); }
 
 static void free_acquire(gl_op *op) {
   acquire_op *a = (acquire_op *)op;
@@ -85,9 +72,7 @@ static int semaphore_acquire(lua_State *L) {
   }
   acquire_op *a = gl_op_new(L, &acquire_type, sizeof *a, 1);
   a->s = s;
-  if (s->tail) s->tail->next = &a->op;
-  else s->head = &a->op;
-  s->tail = &a->op;
+  gl_opqueue_push(&s->waiting, &a->op);
   return gl_await(L, &a->op, timeout);
 }
 
@@ -116,7 +101,7 @@ static int semaphore_available(lua_State *L) {
 static int semaphore_close(lua_State *L) {
   semaphore *s = check_semaphore(L);
   s->closed = true;
-  for (gl_op *op; (op = take_first(s)) != NULL;) gl_op_done(op, 0);
+  gl_opqueue_finish(&s->waiting, 0);
   return 0;
 }
 

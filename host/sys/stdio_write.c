@@ -67,7 +67,7 @@ static bool may_put(gl_file *f) {
   gl_descriptor_look(&f->d);
   gl_lane *lane = &f->lane[GL_READER];
   if (!f->d.seekable || gl_file_idle(f, GL_WRITER)) return true;
-  return lane->pooled && !lane->room && !lane->head && !f->in.len;
+  return lane->pooled && !lane->room && !lane->jobs.head && !f->in.len;
 }
 
 static bool put_value(lua_State *L, gl_buf *to, int idx) {

@@ -14,6 +14,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "core/opqueue.h"
 #include "core/task.h"
 #include "core/trace.h"
 
@@ -231,13 +232,7 @@ static int push_join(lua_State *L, gl_op *op) {
   return push_results(L);
 }
 
-static void cancel_join(gl_op *op) {
-  join_op *j = (join_op *)op;
-  gl_op **at = &j->target->joiners;
-  while (*at != op) at = &(*at)->next;
-  *at = op->next;
-  gl_op_done(op, UV_ECANCELED);
-}
+static void cancel_join(gl_op *op) { gl_opqueue_cancel(&((join_op *)op)->target->joiners, op); }
 
 static void free_join(gl_op *op) { gl_task_unref(((join_op *)op)->target); }
 
@@ -270,8 +265,7 @@ static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   join_op *j = gl_op_new(L, type, sizeof *j, 0);
   j->target = t;
   t->refs++;
-  j->op.next = t->joiners;
-  t->joiners = &j->op;
+  gl_opqueue_push(&t->joiners, &j->op);
   return gl_await(L, &j->op, timeout);
 }
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ops that wait for the same thing, first come, first served. Each may leave from where it stands, at the same cost
+ * however many wait. Zeroed memory is an empty queue.
+ */
+#ifndef GL_CORE_OPQUEUE_H
+#define GL_CORE_OPQUEUE_H
+
+#include "core/op.h"
+
+/* To the end of the queue. */
+static inline void gl_opqueue_push(gl_opqueue *q, gl_op *op) {
+  op->next = NULL;
+  op->prev = q->tail;
+  if (q->tail) q->tail->next = op;
+  else q->head = op;
+  q->tail = op;
+}
+
+/* Out of the queue, which it is in. */
+static inline void gl_opqueue_remove(gl_opqueue *q, gl_op *op) {
+  if (op->prev) op->prev->next = op->next;
+  else q->head = op->next;
+  if (op->next) op->next->prev = op->prev;
+  else q->tail = op->prev;
+}
+
+/* The first one, out of the queue; NULL when it is empty. */
+static inline gl_op *gl_opqueue_take(gl_opqueue *q) {
+  gl_op *op = q->head;
+  if (op) gl_opqueue_remove(q, op);
+  return op;
+}
+
+/* All of them are done. */
+static inline void gl_opqueue_finish(gl_opqueue *q, int status) {
+  for (gl_op *op; (op = gl_opqueue_take(q)) != NULL;) gl_op_done(op, status);
+}
+
+/* For optypes, in `cancel`: it leaves the queue, and nothing else has to be stopped. */
+static inline void gl_opqueue_cancel(gl_opqueue *q, gl_op *op) {
+  gl_opqueue_remove(q, op);
+  gl_op_done(op, UV_ECANCELED);
+}
+
+#endif
