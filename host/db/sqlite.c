@@ -27,51 +27,86 @@ static gl_sqlite_conn *check_conn(lua_State *L) {
 
 /* ---- open ---- */
 
-typedef struct open_op {
-  gl_sqlite_job job;
-  bool reads;
-  char *path;
-} open_op;
-
-static int run_open(gl_sqlite_job *job) {
-  open_op *o = (open_op *)job;
-  return gl_sqlite_open(&job->conn->engine, o->path, o->reads, &job->fault);
-}
+static int run_open(gl_sqlite_job *job) { return gl_sqlite_open(&job->conn->engine, &job->fault); }
 
 static int push_open(lua_State *L, gl_op *op) {
-  open_op *o = (open_op *)op;
-  gl_sqlite_fault *f = &o->job.fault;
-  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, o->path);
+  gl_sqlite_job *job = (gl_sqlite_job *)op;
+  gl_sqlite_fault *f = &job->fault;
+  const char *path = job->conn ? job->conn->engine.place.path : NULL;
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, path);
   if (f->code)
-    return gl_error_raise(L, op->type->name, gl_sqlite_code_name(f->code), "%s: %s", o->path, f->message ? f->message : sqlite3_errstr(f->code));
+    return gl_error_raise(L, op->type->name, gl_sqlite_code_name(f->code), "%s: %s", path, f->message ? f->message : sqlite3_errstr(f->code));
   gl_sqlite_conn **at = lua_newuserdatauv(L, sizeof *at, 0);
-  *at = o->job.conn;
+  *at = job->conn;
   (*at)->refs++;
   luaL_setmetatable(L, CONNECTION);
   return 1;
 }
 
-static void free_open(gl_op *op) {
-  free(((open_op *)op)->path);
-  gl_sqlite_job_free((gl_sqlite_job *)op);
-}
+static void free_open(gl_op *op) { gl_sqlite_job_free((gl_sqlite_job *)op); }
 
 static const gl_optype open_type = {"db.connect", push_open, gl_sqlite_job_cancel, free_open};
 
-static int sqlite_open(lua_State *L) {
+/* The option `name` at the top of the stack. */
+static const char *push_text(lua_State *L, const char *name) {
   size_t len;
-  const char *path = luaL_checklstring(L, 1, &len);
-  bool reads = lua_toboolean(L, 2);
+  lua_getfield(L, 2, name);
+  const char *text = luaL_optlstring(L, -1, NULL, &len);
+  if (text && strlen(text) != len) luaL_error(L, "option '%s': it has a NUL in it", name);
+  return text;
+}
+
+static bool flag_of(lua_State *L, const char *name) {
+  lua_getfield(L, 2, name);
+  bool on = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return on;
+}
+
+/* Of the path at 1 and the options at 2; `path` and `init_sql` are still Lua's, which holds them on the stack. */
+static gl_sqlite_place check_place(lua_State *L) {
+  static const char *const modes[] = {"rwc", "rw", "ro", NULL};
+  static const int flags[] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, SQLITE_OPEN_READWRITE, SQLITE_OPEN_READONLY};
+  gl_sqlite_place place = {0};
+  size_t len;
+  place.path = (char *)(uintptr_t)luaL_checklstring(L, 1, &len);
+  luaL_argcheck(L, len > 0 && strlen(place.path) == len, 1, "a file name or :memory: expected");
+  lua_settop(L, 3);
+  if (lua_isnil(L, 2)) {
+    lua_newtable(L);
+    lua_replace(L, 2);
+  }
+  luaL_checktype(L, 2, LUA_TTABLE);
+  place.init_sql = (char *)(uintptr_t)push_text(L, "init_sql");
+  lua_getfield(L, 2, "mode");
+  place.flags = flags[luaL_checkoption(L, -1, "rwc", modes)] | SQLITE_OPEN_NOMUTEX | (flag_of(L, "uri") ? SQLITE_OPEN_URI : 0);
+  place.reads = flag_of(L, "reads");
+  place.immutable = flag_of(L, "immutable");
+  return place;
+}
+
+/* A connection to `place` that owns copies of its texts; NULL: out of memory. */
+static gl_sqlite_conn *conn_new(gl_host *h, const gl_sqlite_place *place) {
+  gl_sqlite_conn *c = gl_sqlite_conn_new(h);
+  if (!c) return NULL;
+  gl_sqlite_place *own = &c->engine.place;
+  *own = *place;
+  own->path = strdup(place->path);
+  own->init_sql = place->init_sql ? strdup(place->init_sql) : NULL;
+  if (own->path && (own->init_sql || !place->init_sql)) return c;
+  gl_sqlite_conn_unref(c);
+  return NULL;
+}
+
+static int sqlite_open(lua_State *L) { /* path [, options [, timeout]] */
+  gl_sqlite_place place = check_place(L);
   double timeout = gl_check_timeout(L, 3, TIMEOUT);
-  luaL_argcheck(L, len > 0 && strlen(path) == len, 1, "a file name or :memory: expected");
-  open_op *o = gl_op_new(L, &open_type, sizeof *o, 0);
-  o->path = strdup(path);
-  o->reads = reads;
-  o->job.run = run_open;
-  gl_sqlite_conn *c = o->path ? gl_sqlite_conn_new(o->job.work.op.host) : NULL;
-  if (!c) return gl_sqlite_job_no_memory(L, &o->job);
+  gl_sqlite_job *job = gl_op_new(L, &open_type, sizeof *job, 0);
+  job->run = run_open;
+  gl_sqlite_conn *c = conn_new(job->work.op.host, &place);
+  if (!c) return gl_sqlite_job_no_memory(L, job);
   c->refs--; /* the job's */
-  return gl_sqlite_job_await(L, &o->job, c, timeout);
+  return gl_sqlite_job_await(L, job, c, timeout);
 }
 
 /* ---- query, exec ---- */
@@ -82,6 +117,7 @@ typedef struct query_op {
   gl_sqlite_rows rows;
   const char *at;    /* of a script: what comes next */
   size_t max_bytes;
+  int max_rows;      /* the rest is not read */
   int64_t affected;
   int64_t last_id;
 } query_op;
@@ -102,9 +138,11 @@ static int run_query(gl_sqlite_job *job) {
   int rc = gl_sqlite_take(e, q->call, &stmt, &job->fault);
   if (rc != SQLITE_OK) return rc;
   int64_t total = sqlite3_total_changes64(e->db);
-  rc = gl_sqlite_step(e, stmt, &q->rows, INT32_MAX, q->max_bytes, &job->fault);
+  bool writes = !sqlite3_stmt_readonly(stmt->stmt);
+  rc = gl_sqlite_step(e, stmt, &q->rows, writes ? INT32_MAX : q->max_rows, q->max_bytes, &job->fault);
   gl_sqlite_put(e, stmt);
-  if (rc == SQLITE_ROW) return too_big(q);
+  if (rc == SQLITE_ROW && q->rows.cells.len + q->rows.bytes.len >= q->max_bytes) return too_big(q);
+  if (rc == SQLITE_ROW) rc = SQLITE_DONE;
   q->affected = gl_sqlite_affected(e, total);
   q->last_id = sqlite3_last_insert_rowid(e->db);
   return rc;
@@ -113,7 +151,7 @@ static int run_query(gl_sqlite_job *job) {
 static int run_script(gl_sqlite_job *job) {
   query_op *q = (query_op *)job;
   gl_sqlite *e = &job->conn->engine;
-  int rc = gl_sqlite_script(e, &q->at, &q->affected, &job->fault);
+  int rc = gl_sqlite_script(e, q->call->sql, &q->at, &q->affected, &job->fault);
   if (rc == SQLITE_OK) q->last_id = sqlite3_last_insert_rowid(e->db);
   return rc;
 }
@@ -167,12 +205,13 @@ static void object_query(const gl_op *op, char *out, size_t size) {
 static const gl_optype query_type = {"db.query", push_query, gl_sqlite_job_cancel, free_query, object_query};
 static const gl_optype exec_type = {"db.exec", push_exec, gl_sqlite_job_cancel, free_query, object_query};
 
-static int query_await(lua_State *L, const gl_optype *type, size_t max_bytes, int sql, double timeout) {
+static int query_await(lua_State *L, const gl_optype *type, size_t max_bytes, int max_rows, int sql, double timeout) {
   gl_sqlite_conn *c = check_conn(L);
   size_t size = gl_sqlite_call_check(L, sql, sql + 1);
   query_op *q = gl_op_new(L, type, sizeof *q, 0);
   q->call = gl_sqlite_call_new(L, sql, sql + 1, size);
   q->max_bytes = max_bytes;
+  q->max_rows = max_rows;
   q->job.run = run_query;
   q->job.interruptible = true;
   if (!q->call) return gl_sqlite_job_no_memory(L, &q->job);
@@ -183,14 +222,17 @@ static int query_await(lua_State *L, const gl_optype *type, size_t max_bytes, in
   return gl_sqlite_job_await(L, &q->job, c, timeout);
 }
 
-static int conn_query(lua_State *L) { /* conn timeout max_bytes sql parameters... */
+static int query_rows(lua_State *L, int max_rows) { /* conn timeout max_bytes sql parameters... */
   lua_Integer max = luaL_optinteger(L, 3, (lua_Integer)MAX_RESULT);
   luaL_argcheck(L, max > 0, 3, "a number of bytes > 0 expected");
-  return query_await(L, &query_type, (size_t)max, 4, gl_check_timeout(L, 2, TIMEOUT));
+  return query_await(L, &query_type, (size_t)max, max_rows, 4, gl_check_timeout(L, 2, TIMEOUT));
 }
 
+static int conn_query(lua_State *L) { return query_rows(L, INT32_MAX); }
+static int conn_first(lua_State *L) { return query_rows(L, 1); }
+
 static int conn_exec(lua_State *L) { /* conn timeout sql parameters... */
-  return query_await(L, &exec_type, MAX_RESULT, 3, gl_check_timeout(L, 2, TIMEOUT));
+  return query_await(L, &exec_type, MAX_RESULT, INT32_MAX, 3, gl_check_timeout(L, 2, TIMEOUT));
 }
 
 /* ---- begin, commit, rollback, reset, close: jobs without data ---- */
@@ -269,6 +311,11 @@ static int conn_clean(lua_State *L) {
   return 1;
 }
 
+static int conn_in_transaction(lua_State *L) {
+  lua_pushboolean(L, gl_sqlite_conn_in_transaction(check_conn(L)));
+  return 1;
+}
+
 static int conn_cursor(lua_State *L) { return gl_sqlite_cursor_push(L, check_conn(L)); }
 
 static int conn_gc(lua_State *L) {
@@ -282,7 +329,7 @@ int gl_open_sqlite(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},       {"exec", conn_exec},   {"cursor", conn_cursor}, {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {"rollback_to", conn_rollback_to},
-    {NULL, NULL},
+    {"first", conn_first},       {"in_transaction", conn_in_transaction}, {NULL, NULL},
   };
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
   const char *error = gl_library_need("libsqlite3.so.0");

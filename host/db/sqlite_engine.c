@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/sqlite_parameters.h"
+#include "db/sqlite_session.h"
+
 #define CACHED 64         /* prepared statements kept for a connection */
-#define PROGRESS_OPS 1000 /* virtual machine steps between two looks at `stop` */
 
 /* ---- faults ---- */
 
-static int fault_of_db(sqlite3 *db, int rc, gl_sqlite_fault *fault) {
+int gl_sqlite_fault_of_db(sqlite3 *db, int rc, gl_sqlite_fault *fault) {
   fault->code = db && sqlite3_extended_errcode(db) ? sqlite3_extended_errcode(db) : rc;
   sqlite3_free(fault->message);
   fault->message = db ? sqlite3_mprintf("%s", sqlite3_errmsg(db)) : NULL;
@@ -48,35 +50,13 @@ static void push_front(gl_sqlite_list *list, gl_sqlite_stmt *s) {
   list->head = s;
 }
 
-/* ---- open, clean, close ---- */
+/* ---- clean, close ---- */
 
-static int on_progress(void *arg) { return atomic_load_explicit(&((gl_sqlite *)arg)->stop, memory_order_relaxed); }
+int gl_sqlite_is_stopped(void *arg) { return atomic_load_explicit(&((gl_sqlite *)arg)->stop, memory_order_relaxed); }
 
-static int run_sql(gl_sqlite *e, const char *sql, gl_sqlite_fault *fault) {
+int gl_sqlite_run(gl_sqlite *e, const char *sql, gl_sqlite_fault *fault) {
   int rc = sqlite3_exec(e->db, sql, NULL, NULL, NULL);
-  return rc == SQLITE_OK ? SQLITE_OK : fault_of_db(e->db, rc, fault);
-}
-
-/* A text in double quotes is a name, never a string: a misspelt column must not become a constant. */
-static int configure(gl_sqlite *e, gl_sqlite_fault *fault) {
-  sqlite3_extended_result_codes(e->db, 1);
-  sqlite3_db_config(e->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-  sqlite3_db_config(e->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-  sqlite3_progress_handler(e->db, PROGRESS_OPS, on_progress, e);
-  int rc = run_sql(e, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL", fault);
-  if (rc && (rc & 0xff) != SQLITE_READONLY) return rc;
-  return e->reads ? run_sql(e, "PRAGMA query_only = ON", fault) : SQLITE_OK;
-}
-
-int gl_sqlite_open(gl_sqlite *e, const char *path, bool reads, gl_sqlite_fault *fault) {
-  e->reads = reads;
-  int rc = sqlite3_open_v2(path, &e->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-  if (rc != SQLITE_OK) fault_of_db(e->db, rc, fault);
-  else rc = configure(e, fault);
-  if (rc == SQLITE_OK) return rc;
-  sqlite3_close(e->db);
-  e->db = NULL;
-  return fault->code;
+  return rc == SQLITE_OK ? SQLITE_OK : gl_sqlite_fault_of_db(e->db, rc, fault);
 }
 
 static void stmt_free(gl_sqlite_stmt *s) {
@@ -96,9 +76,14 @@ static void finalize_out(gl_sqlite *e) {
   }
 }
 
+/* A database of one connection in memory would be gone with it. */
+static bool is_private(const gl_sqlite *e) { return !*e->place.path || strcmp(e->place.path, ":memory:") == 0; }
+
 int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (e->db) finalize_out(e);
-  return gl_sqlite_rollback(e, fault);
+  if (!e->changed || is_private(e)) return gl_sqlite_rollback(e, fault);
+  gl_sqlite_close(e);
+  return gl_sqlite_open(e, fault);
 }
 
 void gl_sqlite_close(gl_sqlite *e) {
@@ -112,9 +97,12 @@ void gl_sqlite_close(gl_sqlite *e) {
   e->cached = 0;
   sqlite3_close(e->db); /* rolls back */
   e->db = NULL;
+  e->tx = false;
 }
 
-bool gl_sqlite_clean(const gl_sqlite *e) { return e->db && !e->tx && !e->out.head && sqlite3_get_autocommit(e->db); }
+bool gl_sqlite_clean(const gl_sqlite *e) {
+  return e->db && !e->tx && !e->out.head && (!e->changed || is_private(e)) && sqlite3_get_autocommit(e->db);
+}
 
 /* ---- transactions ---- */
 
@@ -132,14 +120,14 @@ static int check_transaction(gl_sqlite *e, gl_sqlite_fault *fault) {
 int gl_sqlite_begin(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
   atomic_store(&e->doomed, false);
-  int rc = run_sql(e, "BEGIN IMMEDIATE", fault);
+  int rc = gl_sqlite_run(e, "BEGIN IMMEDIATE", fault);
   e->tx = rc == SQLITE_OK;
   return rc;
 }
 
 int gl_sqlite_commit(gl_sqlite *e, gl_sqlite_fault *fault) {
   int rc = check_transaction(e, fault);
-  if (rc == SQLITE_OK) rc = run_sql(e, "COMMIT", fault);
+  if (rc == SQLITE_OK) rc = gl_sqlite_run(e, "COMMIT", fault);
   if (rc == SQLITE_OK) e->tx = false;
   return rc;
 }
@@ -147,7 +135,7 @@ int gl_sqlite_commit(gl_sqlite *e, gl_sqlite_fault *fault) {
 int gl_sqlite_rollback(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
   e->tx = false;
-  return sqlite3_get_autocommit(e->db) ? SQLITE_OK : run_sql(e, "ROLLBACK", fault);
+  return sqlite3_get_autocommit(e->db) ? SQLITE_OK : gl_sqlite_run(e, "ROLLBACK", fault);
 }
 
 int gl_sqlite_rollback_to(gl_sqlite *e, const char *name, gl_sqlite_fault *fault) {
@@ -156,7 +144,7 @@ int gl_sqlite_rollback_to(gl_sqlite *e, const char *name, gl_sqlite_fault *fault
   int rc = check_transaction(e, fault);
   if (rc == SQLITE_OK) {
     snprintf(sql, sizeof sql, "ROLLBACK TO %s; RELEASE %s", name, name);
-    rc = run_sql(e, sql, fault);
+    rc = gl_sqlite_run(e, sql, fault);
   }
   if (rc != SQLITE_OK && doomed) atomic_store(&e->doomed, true);
   return rc;
@@ -180,48 +168,26 @@ static gl_sqlite_stmt *find_cached(gl_sqlite *e, const gl_sqlite_call *call, uin
   return NULL;
 }
 
-/* "$12" is 12, everything else 0. */
-static int parameter_number(const char *name) {
-  if (!name || name[0] != '$' || name[1] < '1' || name[1] > '9') return 0;
-  int n = 0;
-  for (name++; *name >= '0' && *name <= '9' && n < 100000; name++) n = n * 10 + (*name - '0');
-  return *name ? 0 : n;
+static int fault_of_prepare(gl_sqlite *e, int rc, gl_sqlite_fault *fault) {
+  return gl_sqlite_session_refused(e, gl_sqlite_fault_of_db(e->db, rc, fault), fault);
 }
 
-static int map_parameters(gl_sqlite_stmt *s, gl_sqlite_fault *fault) {
-  s->nslots = sqlite3_bind_parameter_count(s->stmt);
-  if (!s->nslots) return SQLITE_OK;
-  s->slots = malloc((size_t)s->nslots * sizeof *s->slots);
-  if (!s->slots) return fault_of(SQLITE_NOMEM, fault, "not enough memory");
-  for (int i = 0; i < s->nslots; i++) {
-    const char *name = sqlite3_bind_parameter_name(s->stmt, i + 1);
-    int n = s->slots[i] = parameter_number(name);
-    if (!n) return fault_of(SQLITE_MISUSE, fault, "parameters are written $1, $2, ...: not %s", name ? name : "?");
-    if (n > s->nparams) s->nparams = n;
-  }
-  return SQLITE_OK;
-}
-
-/* Is there a statement in what follows, or only blanks and comments? */
-static bool is_blank(sqlite3 *db, const char *sql) {
-  while (*sql) {
-    sqlite3_stmt *next;
-    const char *tail;
-    if (sqlite3_prepare_v2(db, sql, -1, &next, &tail) != SQLITE_OK) return false;
-    sqlite3_finalize(next);
-    if (next || tail == sql) return next == NULL;
-    sql = tail;
-  }
-  return true;
-}
-
-static int prepare(gl_sqlite *e, gl_sqlite_stmt *s, gl_sqlite_fault *fault) {
-  const char *tail;
-  int rc = sqlite3_prepare_v3(e->db, s->sql, s->len + 1, SQLITE_PREPARE_PERSISTENT, &s->stmt, &tail);
-  if (rc != SQLITE_OK) return fault_of_db(e->db, rc, fault);
+static int prepare(gl_sqlite *e, gl_sqlite_stmt *s, gl_sqlite_parameters *p, gl_sqlite_fault *fault) {
+  const char *tail, *sql = p->text.data ? gl_buf_at(&p->text) : s->sql;
+  int len = p->text.data ? (int)p->text.len : s->len + 1;
+  gl_sqlite_session_begin(e, true);
+  int rc = sqlite3_prepare_v3(e->db, sql, len, SQLITE_PREPARE_PERSISTENT, &s->stmt, &tail);
+  if (rc != SQLITE_OK) return fault_of_prepare(e, rc, fault);
+  s->seen = e->seen;
   if (!s->stmt) return fault_of(SQLITE_MISUSE, fault, "there is no statement in it");
-  if (!is_blank(e->db, tail)) return fault_of(SQLITE_MISUSE, fault, "one statement at a time (exec without parameters runs several)");
-  return map_parameters(s, fault);
+  if (!gl_sqlite_is_blank(tail)) return fault_of(SQLITE_MISUSE, fault, "one statement at a time (exec without parameters runs several)");
+  rc = gl_sqlite_parameters_ask(p, s->stmt, fault);
+  if (rc != SQLITE_OK) return rc;
+  s->nparams = p->n;
+  s->nslots = p->nslots;
+  s->slots = p->slots;
+  p->slots = NULL;
+  return SQLITE_OK;
 }
 
 static gl_sqlite_stmt *stmt_new(gl_sqlite *e, const gl_sqlite_call *call, uint32_t hash, gl_sqlite_fault *fault) {
@@ -233,7 +199,11 @@ static gl_sqlite_stmt *stmt_new(gl_sqlite *e, const gl_sqlite_call *call, uint32
   memcpy(s->sql, call->sql, (size_t)call->len + 1);
   s->len = call->len;
   s->hash = hash;
-  if (prepare(e, s, fault) == SQLITE_OK) return s;
+  gl_sqlite_parameters p;
+  int rc = gl_sqlite_parameters_scan(&p, s->sql, s->len, fault);
+  if (rc == SQLITE_OK) rc = prepare(e, s, &p, fault);
+  gl_sqlite_parameters_free(&p);
+  if (rc == SQLITE_OK) return s;
   stmt_free(s);
   return NULL;
 }
@@ -253,7 +223,7 @@ static int bind(gl_sqlite *e, gl_sqlite_stmt *s, const gl_sqlite_call *call, gl_
     return fault_of(SQLITE_RANGE, fault, "the statement has %d parameter%s, %d given", s->nparams, s->nparams == 1 ? "" : "s", call->n);
   for (int i = 0; i < s->nslots; i++) {
     int rc = bind_value(s->stmt, i + 1, &call->values[s->slots[i] - 1]);
-    if (rc != SQLITE_OK) return fault_of_db(e->db, rc, fault);
+    if (rc != SQLITE_OK) return gl_sqlite_fault_of_db(e->db, rc, fault);
   }
   return SQLITE_OK;
 }
@@ -265,8 +235,9 @@ int gl_sqlite_take(gl_sqlite *e, const gl_sqlite_call *call, gl_sqlite_stmt **st
   gl_sqlite_stmt *s = find_cached(e, call, hash);
   if (!s && !(s = stmt_new(e, call, hash, fault))) return fault->code;
   push_front(&e->out, s);
-  if (e->reads && !sqlite3_stmt_readonly(s->stmt)) rc = fault->code = GL_SQLITE_WRITES;
-  else rc = bind(e, s, call, fault);
+  rc = gl_sqlite_session_check(e, &s->seen, true, fault);
+  if (rc == SQLITE_OK && e->place.reads && !sqlite3_stmt_readonly(s->stmt)) rc = fault->code = GL_SQLITE_WRITES;
+  if (rc == SQLITE_OK) rc = bind(e, s, call, fault);
   if (rc == SQLITE_OK) *stmt = s;
   else gl_sqlite_put(e, s);
   return rc;
@@ -337,9 +308,9 @@ int gl_sqlite_step(gl_sqlite *e, gl_sqlite_stmt *s, gl_sqlite_rows *rows, int ma
   if (rc != SQLITE_OK) return rc;
   if (!s->stmt) return fault_closed(fault);
   for (;;) {
-    if (on_progress(e)) return fault_of(SQLITE_INTERRUPT, fault, "interrupted");
+    if (gl_sqlite_is_stopped(e)) return fault_of(SQLITE_INTERRUPT, fault, "interrupted");
     rc = sqlite3_step(s->stmt);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return fault_of_db(e->db, rc, fault);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return gl_sqlite_fault_of_db(e->db, rc, fault);
     if (!rows->ncols && !add_names(rows, s->stmt)) return fault_of(SQLITE_NOMEM, fault, "not enough memory");
     if (rc == SQLITE_DONE) return rc;
     if (!add_row(rows, s->stmt)) return fault_of(SQLITE_NOMEM, fault, "not enough memory");
@@ -357,20 +328,31 @@ static int script_step(gl_sqlite *e, sqlite3_stmt *stmt, int64_t *affected, gl_s
   int rc;
   int64_t total = sqlite3_total_changes64(e->db);
   if (sqlite3_bind_parameter_count(stmt)) rc = fault_of(SQLITE_RANGE, fault, "the statement has parameters, none given");
-  else while ((rc = on_progress(e) ? SQLITE_INTERRUPT : sqlite3_step(stmt)) == SQLITE_ROW);
+  else while ((rc = gl_sqlite_is_stopped(e) ? SQLITE_INTERRUPT : sqlite3_step(stmt)) == SQLITE_ROW);
   if (rc == SQLITE_DONE) *affected += gl_sqlite_affected(e, total);
-  else if (rc != SQLITE_RANGE) fault_of_db(e->db, rc, fault);
+  else if (rc != SQLITE_RANGE) gl_sqlite_fault_of_db(e->db, rc, fault);
   sqlite3_finalize(stmt);
   return rc == SQLITE_DONE ? SQLITE_OK : fault->code;
 }
 
-int gl_sqlite_script(gl_sqlite *e, const char **at, int64_t *affected, gl_sqlite_fault *fault) {
+static int script_statement(gl_sqlite *e, sqlite3_stmt *stmt, int64_t *affected, gl_sqlite_fault *fault) {
+  int rc = gl_sqlite_session_check(e, &e->seen, e->alone, fault);
+  if (rc == SQLITE_OK) return script_step(e, stmt, affected, fault);
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+int gl_sqlite_script(gl_sqlite *e, const char *sql, const char **at, int64_t *affected, gl_sqlite_fault *fault) {
   while (**at) {
     sqlite3_stmt *stmt;
     const char *tail;
     int rc = check_transaction(e, fault);
-    if (rc == SQLITE_OK && (rc = sqlite3_prepare_v2(e->db, *at, -1, &stmt, &tail)) != SQLITE_OK) fault_of_db(e->db, rc, fault);
-    if (rc == SQLITE_OK && stmt) rc = script_step(e, stmt, affected, fault);
+    if (rc != SQLITE_OK) return rc;
+    gl_sqlite_session_begin(e, *at == sql && !gl_sqlite_has_more(sql));
+    rc = sqlite3_prepare_v2(e->db, *at, -1, &stmt, &tail);
+    if (*at == sql && rc == SQLITE_OK) e->alone = gl_sqlite_is_blank(tail); /* a trigger has semicolons of its own */
+    if (rc != SQLITE_OK) rc = fault_of_prepare(e, rc, fault);
+    else if (stmt) rc = script_statement(e, stmt, affected, fault);
     if (rc != SQLITE_OK) return fault->code;
     *at = tail;
   }

@@ -63,6 +63,14 @@ typedef struct gl_sqlite_fault {
 /* "SQLITE_CONSTRAINT_UNIQUE" */
 const char *gl_sqlite_code_name(int code);
 
+/* What a statement does beside reading and writing data (sqlite_session.h). */
+enum { GL_SQLITE_ASKS = 1, GL_SQLITE_CHANGES = 2, GL_SQLITE_FOREIGN_KEYS = 4, GL_SQLITE_REFUSED = 8 };
+
+typedef struct gl_sqlite_seen {
+  unsigned what; /* of the above */
+  char name[44]; /* "PRAGMA cache_size": the gravest of it */
+} gl_sqlite_seen;
+
 /* A prepared statement: in the cache, or taken out of it by who runs it. */
 typedef struct gl_sqlite_stmt {
   struct gl_sqlite_stmt *prev, *next; /* in the cache or in `out` */
@@ -72,8 +80,9 @@ typedef struct gl_sqlite_stmt {
   uint32_t hash;
   int len;
   int nparams;          /* $1 to $nparams */
-  int nslots;           /* SQLite numbers them by first appearance: */
+  int nslots;
   int *slots;           /* slots[i] is the parameter of SQLite's i + 1 */
+  gl_sqlite_seen seen;
   char sql[];
 } gl_sqlite_stmt;
 
@@ -83,9 +92,21 @@ typedef struct gl_sqlite_list {
   gl_sqlite_stmt *head, *tail;
 } gl_sqlite_list;
 
+/* Where a connection leads and how: what it takes to open it again. */
+typedef struct gl_sqlite_place {
+  char *path;     /* owned; a file, ":memory:", or with `uri` SQLite's own kind of URL */
+  char *init_sql; /* owned; for each new connection; NULL = none */
+  int flags;      /* of sqlite3_open_v2 */
+  bool reads;     /* query_only: for reading beside one that writes */
+  bool immutable; /* nobody writes: read without a lock */
+} gl_sqlite_place;
+
 typedef struct gl_sqlite {
   sqlite3 *db;          /* NULL: not open (yet, any more) */
-  bool reads;           /* for reading only */
+  gl_sqlite_place place;
+  gl_sqlite_seen seen;  /* of what is being prepared */
+  bool alone;           /* nothing in its script could see what that does to the session */
+  bool changed;         /* its session was: to be opened anew */
   bool tx;              /* between begin and commit: without SQLite's transaction nothing may run */
   gl_sqlite_list cache; /* most recently used first */
   int cached;
@@ -95,10 +116,12 @@ typedef struct gl_sqlite {
 } gl_sqlite;
 
 /* All return an SQLite code, 0 when well, and describe a failure in `fault`. */
-int gl_sqlite_open(gl_sqlite *e, const char *path, bool reads, gl_sqlite_fault *fault);
+
+/* Opens what e->place says (sqlite_open.c). A database that cannot be written is read without a try to. */
+int gl_sqlite_open(gl_sqlite *e, gl_sqlite_fault *fault);
 void gl_sqlite_close(gl_sqlite *e);
 
-/* Roll back whatever is open and finalize what is out: afterwards the connection is as good as new. */
+/* Roll back whatever is open, finalize what is out, undo what was done to the session: the connection is as good as new. */
 int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault);
 
 /* BEGIN IMMEDIATE, COMMIT, ROLLBACK (well too when there is nothing to roll back). */
@@ -122,9 +145,16 @@ void gl_sqlite_put(gl_sqlite *e, gl_sqlite_stmt *stmt);
  * Rows are added to `rows`. */
 int gl_sqlite_step(gl_sqlite *e, gl_sqlite_stmt *stmt, gl_sqlite_rows *rows, int max_rows, size_t max_bytes, gl_sqlite_fault *fault);
 
-/* Run the statements of `sql` from *at on, without parameters; rows are dropped. *at moves with each that is done,
+/* Run the statements of `sql` from *at (in it) on, without parameters; rows are dropped. *at moves with each that is done,
  * so that a call after SQLITE_BUSY goes on where it stopped. */
-int gl_sqlite_script(gl_sqlite *e, const char **at, int64_t *affected, gl_sqlite_fault *fault);
+int gl_sqlite_script(gl_sqlite *e, const char *sql, const char **at, int64_t *affected, gl_sqlite_fault *fault);
+
+/* Run SQL of our own; describe what SQLite says. */
+int gl_sqlite_run(gl_sqlite *e, const char *sql, gl_sqlite_fault *fault);
+int gl_sqlite_fault_of_db(sqlite3 *db, int rc, gl_sqlite_fault *fault);
+
+/* Progress: give up? For sqlite3_progress_handler, with the engine. */
+int gl_sqlite_is_stopped(void *engine);
 
 /* Rows changed since `total` (an earlier sqlite3_total_changes64) by the statement that ran last. */
 int64_t gl_sqlite_affected(const gl_sqlite *e, int64_t total);

@@ -42,6 +42,8 @@ static void conn_free(gl_sqlite_conn *c) {
   put_back(&c->engine, &c->dropped); /* finalized already: only their memory is left */
   put_back(&c->engine, &c->dropping);
   gl_sqlite_conn_closed(c);
+  free(c->engine.place.path);
+  free(c->engine.place.init_sql);
   free(c);
 }
 
@@ -66,6 +68,10 @@ void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
 
 bool gl_sqlite_conn_clean(const gl_sqlite_conn *c) {
   return !c->running && !c->waiting.head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
+}
+
+bool gl_sqlite_conn_in_transaction(const gl_sqlite_conn *c) {
+  return !c->running && c->engine.db && !sqlite3_get_autocommit(c->engine.db);
 }
 
 void gl_sqlite_conn_drop(gl_sqlite_conn *c, gl_sqlite_stmt *stmt) {

@@ -51,6 +51,9 @@ void gl_sqlite_conn_closed(gl_sqlite_conn *c);
 /* Is it fit for the next user, with nothing running, waiting or left open? */
 bool gl_sqlite_conn_clean(const gl_sqlite_conn *c);
 
+/* Has a statement left a transaction open? Nothing is running. */
+bool gl_sqlite_conn_in_transaction(const gl_sqlite_conn *c);
+
 /* Put a statement of a cursor back, as soon as no job is in the way. */
 void gl_sqlite_conn_drop(gl_sqlite_conn *c, gl_sqlite_stmt *stmt);
 

@@ -52,28 +52,31 @@ end
 -- ---- statements ----
 
 local function check_closed_transaction(op, conn, lease)
-  if not lease or conn:clean() then return end
+  if not lease or conn:clean() or not conn:in_transaction() then return end
   fault.raise(op, "SQLITE_MISUSE", "the statement left a transaction open, which is rolled back: use db:transaction(fn)")
 end
 
-local function query(self, kind, sql, ...)
+-- method: of the connection, query or first.
+local function run(self, method, kind, sql, ...)
   local conn, lease = self:lease(kind)
   local _ <close> = lease
-  local result = conn:query(self.timeout, self.max_result, sql, ...)
+  local result = conn[method](conn, self.timeout, self.max_result, sql, ...)
   check_closed_transaction("db.query", conn, lease)
   return result
 end
 
-function Database:query(sql, ...)
-  return query(self, self.kind_of(sql), sql, ...) or query(self, "writer", sql, ...)
+local function query(self, method, sql, ...)
+  return run(self, method, self.kind_of(sql), sql, ...) or run(self, method, "writer", sql, ...)
 end
 
+function Database:query(sql, ...) return query(self, "query", sql, ...) end
+
 function Database:one(sql, ...)
-  return self:query(sql, ...)[1]
+  return query(self, "first", sql, ...)[1]
 end
 
 function Database:value(sql, ...)
-  local result = self:query(sql, ...)
+  local result = query(self, "first", sql, ...)
   local row = result[1]
   return row and row[result.columns[1]]
 end
@@ -117,26 +120,50 @@ local function check_options(given)
   local options = {}
   for name, default in pairs(DEFAULTS) do options[name] = default end
   for name, value in pairs(given or {}) do
-    if DEFAULTS[name] == nil then fault.misuse("unknown option '%s'", name) end
-    if type(value) ~= "number" then fault.misuse("option '%s': number expected, got %s", name, type(value)) end
+    local expected = name == "init_sql" and "string" or DEFAULTS[name] and "number"
+    if not expected then fault.misuse("unknown option '%s'", name) end
+    if type(value) ~= expected then fault.misuse("option '%s': %s expected, got %s", name, expected, type(value)) end
     options[name] = value
   end
   return options
 end
 
--- Opens connections to a database in memory that lives as long as one that nobody uses: the one that is used may be closed
--- and opened again like any other.
-local function opener_in_memory(db, options)
-  local file = ("file:/%p?vfs=memdb"):format(db)
+-- What follows the file's name in a URL: { mode = "ro" | "rw" | "rwc", immutable = true }.
+local function check_query(query)
+  local place = {}
+  for pair in query:gmatch "[^&]+" do
+    local name, value = pair:match "^([^=]*)=?(.*)$"
+    if name == "mode" and (value == "ro" or value == "rw" or value == "rwc") then place.mode = value
+    elseif name == "immutable" and (value == "1" or value == "0") then place.immutable = value == "1"
+    else fault.raise("db.connect", "EINVAL", "'%s' in the URL: mode=ro, mode=rw, mode=rwc or immutable=1 expected", pair) end
+  end
+  return place
+end
+
+-- "///var/lib/a%3f.db?mode=ro" -> "/var/lib/a?.db", { mode = "ro" }
+local function check_place(rest, options)
+  local path, query = rest:gsub("^//", ""):match "^([^?]*)%??(.*)$"
+  local place = check_query(query)
+  if path == "" then fault.raise("db.connect", "EINVAL", "a file name or :memory: expected after 'sqlite:'") end
+  if path == ":memory:" and next(place) then fault.raise("db.connect", "EINVAL", "a database in memory has no '%s'", query) end
+  place.init_sql = options.init_sql
+  return path:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end), place
+end
+
+-- A database in memory lives as long as a connection that nobody uses: the one that is used may be closed and opened again
+-- like any other.
+local function opener_in_memory(db, options, place)
+  local path = ("file:/%p?vfs=memdb"):format(db)
+  local keeper = { uri = true }
+  place.uri = true
   return function()
-    db.keeper = db.keeper or sqlite.open(file, false, options.timeout)
-    return sqlite.open(file, false, options.timeout)
+    db.keeper = db.keeper or sqlite.open(path, keeper, options.timeout)
+    return sqlite.open(path, place, options.timeout)
   end
 end
 
-local function connect_sqlite(path, options)
-  path = path:gsub("^//", "") -- sqlite:///var/lib/app.db
-  if path == "" then fault.raise("db.connect", "EINVAL", "a file name or :memory: expected after 'sqlite:'") end
+local function connect_sqlite(rest, options)
+  local path, place = check_place(rest, options)
   local db = setmetatable({
     name = "sqlite:" .. path,
     single = path == ":memory:",
@@ -146,12 +173,13 @@ local function connect_sqlite(path, options)
   }, Database)
   local function pool(size, open) return Pool.new { name = db.name, size = size, wait = options.wait, open = open } end
   if db.single then
-    db.writer = pool(1, opener_in_memory(db, options))
+    db.writer = pool(1, opener_in_memory(db, options, place))
     db.readers = db.writer
-  else
-    db.writer = pool(1, function() return sqlite.open(path, false, options.timeout) end)
-    db.readers = pool(options.readers, function() return sqlite.open(path, true, options.timeout) end)
+    return db
   end
+  local reading = { reads = true, mode = place.mode, immutable = place.immutable, init_sql = place.init_sql }
+  db.writer = pool(1, function() return sqlite.open(path, place, options.timeout) end)
+  db.readers = pool(options.readers, function() return sqlite.open(path, reading, options.timeout) end)
   return db
 end
 

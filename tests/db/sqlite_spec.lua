@@ -207,7 +207,7 @@ describe("green.db.sqlite", function()
 
   describe("a connection for reading", function()
     it("says of a statement that writes that it does", function()
-      local r <close> = setmetatable({ c = sqlite.open(path, true) }, { __close = function(self) self.c:close() end })
+      local r <close> = setmetatable({ c = sqlite.open(path, { reads = true }) }, { __close = function(self) self.c:close() end })
       assert.equal(0, r.c:query(T, nil, "SELECT count(*) AS n FROM t")[1].n)
       assert.is_false(r.c:query(T, nil, "INSERT INTO t (v) VALUES (1)"))
       assert.is_false(r.c:cursor("WITH x AS (SELECT 1) DELETE FROM t RETURNING id"):fetch(T))

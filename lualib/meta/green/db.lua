@@ -20,15 +20,29 @@ local db = {}
 ---@field wait? number      seconds to wait for a free connection; 5
 ---@field timeout? number   seconds one statement may take; 30
 ---@field max_result? integer bytes of rows query(), one() and value() may gather; 64 MiB
+---@field init_sql? string   for each connection when it is opened: PRAGMA, ATTACH
 
 ---A pool of connections, which are opened when they are needed. A file is used in WAL mode, with foreign keys on, by several connections that read and one that writes. A
 ---database in memory has one connection, used by turns, and lives until db:close().
+---
+---A file's URL may end in `?mode=ro` (read; nothing is written, the journal stays as it is), `?mode=rw` (no file is made),
+---or `?immutable=1` (nobody writes: read without locks; a database on a read-only file system is read so by itself). `?`, `#`
+---and `%` in a file's name are written %3f, %23 and %25.
+---
+---What belongs to a session of SQLite (most of PRAGMA, ATTACH, temporary tables; last_insert_rowid() and changes(), which ask
+---for it) runs in a transaction or among the statements of a script, and is gone afterwards; elsewhere it is refused
+---(SQLITE_MISUSE), since whoever got the same connection next would find it there, and the other connections would not.
+---What all connections are to have is `init_sql`.
+---
+---SQL reaches the database and nothing beyond: no extensions, no fts3_tokenizer, no limits of the process; a value has at most 256 MiB.
 ---Does not wait.
----Raises: EPROTONOSUPPORT for a URL that names no database this build knows.
+---Raises: EPROTONOSUPPORT for a URL that names no database this build knows; EINVAL for one that asks for something else.
 ---```lua
----local kitchen <close> = require "green.db".connect("sqlite:kitchen.db", { timeout = 5 })
+---local kitchen <close> = require "green.db".connect("sqlite:kitchen.db", {
+---  timeout = 5, init_sql = "PRAGMA cache_size = -20000",
+---})
 ---```
----@param url string "sqlite:kitchen.db", "sqlite:///var/lib/kitchen.db", "sqlite::memory:"
+---@param url string "sqlite:kitchen.db", "sqlite:///var/lib/kitchen.db?mode=ro", "sqlite::memory:"
 ---@param options? green.db.options
 ---@return green.db.Database
 function db.connect(url, options) end
@@ -59,7 +73,7 @@ local Database = {}
 
 ---All rows of one statement, whose parameters are $1, $2, ... and always bound.
 ---Waits.
----Raises: SQLITE_TOOBIG beyond max_result; SQLITE_ERROR and SQLite's others; ETIMEDOUT; ECLOSED.
+---Raises: SQLITE_TOOBIG beyond max_result; SQLITE_MISUSE for what belongs to a session; SQLITE_ERROR and SQLite's others; ETIMEDOUT; ECLOSED.
 ---```lua
 ---local open = db:query("SELECT * FROM orders WHERE status = $1", "open")
 ---print(#open, open[1].pizza) --> 2  margherita
@@ -69,7 +83,7 @@ local Database = {}
 ---@return green.db.result
 function Database:query(sql, ...) end
 
----The first row, or nil.
+---The first row, or nil. Those behind it are not read.
 ---Waits.
 ---```lua
 ---print(db:one("SELECT pizza FROM orders WHERE id = $1", 2).pizza) --> quattro

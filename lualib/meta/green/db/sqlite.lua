@@ -10,15 +10,21 @@
 ---@class green.db.sqlite
 local sqlite = {}
 
----Opens a file (made when it is missing) or ":memory:". A connection that `reads` answers `false` to a statement
----that writes.
+---@class green.db.sqlite.options
+---@field reads? boolean     it answers `false` to a statement that writes
+---@field mode? "rwc"|"rw"|"ro" a missing file is made (rwc, unless said otherwise), or is an error; or nothing is written
+---@field immutable? boolean nobody writes: it is read without locks
+---@field init_sql? string   SQL for the session, run when it is opened (again)
+---@field uri? boolean       the path is a URL of SQLite's own
+
+---Opens a file or ":memory:".
 ---Waits.
 ---Raises: SQLITE_CANTOPEN and SQLite's others; ETIMEDOUT.
 ---@param path string
----@param reads? boolean
+---@param options? green.db.sqlite.options
 ---@param timeout? number seconds; 30
 ---@return green.db.sqlite.Connection
-function sqlite.open(path, reads, timeout) end
+function sqlite.open(path, options, timeout) end
 
 ---A parameter to be stored as BLOB.
 ---Does not wait.
@@ -47,6 +53,7 @@ function sqlite.blob(bytes) end
 ---local cursor = connection:cursor "SELECT n FROM t"
 ---print(cursor:fetch()[1].n) --> 2
 ---cursor:close()
+---print(connection:first(5, nil, "SELECT n FROM t")[1].n, connection:in_transaction()) --> 2  false
 ---connection:reset()
 ---print(connection:clean()) --> true
 ---```
@@ -61,6 +68,15 @@ local Connection = {}
 ---@param ... green.db.value
 ---@return green.db.result|false
 function Connection:query(timeout, max_bytes, sql, ...) end
+
+---The same, but only the first row is read, unless the statement writes.
+---Waits.
+---@param timeout? number seconds; 30
+---@param max_bytes? integer of rows; 64 MiB; SQLITE_TOOBIG beyond
+---@param sql string
+---@param ... green.db.value
+---@return green.db.result|false
+function Connection:first(timeout, max_bytes, sql, ...) end
 
 ---One statement, or without parameters a script of several.
 ---Waits.
@@ -100,12 +116,18 @@ function Connection:rollback(timeout) end
 ---@param timeout? number seconds; 30
 function Connection:rollback_to(name, timeout) end
 
----Rolls back, and ends every cursor: as good as new.
+---Rolls back, ends every cursor, and opens it anew when its session was changed (but for a database in memory, which would be
+---gone): as good as new.
 ---Waits.
 ---@param timeout? number seconds; 30
 function Connection:reset(timeout) end
 
----Is it fit for somebody else: nothing running, no cursor, no transaction?
+---Has a statement left a transaction open? False while one runs.
+---Does not wait.
+---@return boolean
+function Connection:in_transaction() end
+
+---Is it fit for somebody else: nothing running, no cursor, no transaction, no change of the session?
 ---Does not wait.
 ---@return boolean
 function Connection:clean() end
