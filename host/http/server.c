@@ -234,10 +234,10 @@ static int server_address(lua_State *L) {
 
 /* server:replace(dispatch): requests that begin from now on go there */
 static int server_replace(lua_State *L) {
-  gl_server *s = check_server(L);
+  check_server(L);
   lua_settop(L, 2);
   push_dispatch(L, 2);
-  lua_rawseti(L, LUA_REGISTRYINDEX, s->dispatch);
+  lua_rawseti(L, LUA_REGISTRYINDEX, check_server(L)->dispatch); /* again: reading the table may have run Lua */
   return 0;
 }
 
