@@ -47,7 +47,7 @@ static const luaL_Reg c_modules[] = {
   {"green.debug", gl_open_debug},
   {"green.fs.native", gl_open_fs},
   {"green.http.client.native", gl_open_http_client},
-  {"green.http.fields", gl_open_fields},
+  {"green.http.fields.native", gl_open_fields},
   {"green.http.native", gl_open_http},
   {"green.net", gl_open_net},
   {"green.process.native", gl_open_process},

@@ -70,7 +70,7 @@ function App:ws(path, handler, opts)
 end
 
 function App:static(prefix, dir, opts)
-  register(self, "GET", (prefix:gsub("/+$", "")) .. "/*path", static.handler(dir, opts))
+  register(self, "GET", (prefix:match "^(.*[^/])" or "") .. "/*path", static.handler(dir, opts))
   return self
 end
 
@@ -80,7 +80,7 @@ function App:script(path, file)
 end
 
 function App:scripts(prefix, dir)
-  register(self, "ANY", (prefix:gsub("/+$", "")) .. "/*script", script.directory(dir))
+  register(self, "ANY", (prefix:match "^(.*[^/])" or "") .. "/*script", script.directory(dir))
   return self
 end
 

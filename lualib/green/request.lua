@@ -2,7 +2,7 @@
 -- What Lua adds to a request: query, cookies, and the body as JSON, a form or parts. What the client got wrong
 -- raises an error with a status, which the server answers by itself.
 local fault = require "green.error"
-local fields = require "green.http.fields"
+local fields = require "green.http.fields.native"
 local json = require "green.json"
 local multipart = require "green.multipart"
 

@@ -130,7 +130,7 @@ function M.file(path, opts)
   check(ok, err)
   local res = new(opts.status or 200, opts.headers)
   if opts.download then
-    local name = opts.download == true and path:match("[^/]*$") or opts.download
+    local name = opts.download == true and (path:match("^.*/(.*)$") or path) or opts.download
     local quoted = name:gsub('[%c"\\]', "_")
     local encoded = name:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)
     res:header("content-disposition", ("attachment; filename=\"%s\"; filename*=UTF-8''%s"):format(quoted, encoded))
