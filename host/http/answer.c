@@ -2,6 +2,7 @@
 #include "http/answer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -106,6 +107,7 @@ void gl_answer_error(gl_conn *c, int status, const char *reason) {
 typedef struct plan {
   int status;
   bool has_type, has_length, close; /* headers the response brings itself */
+  bool live;    /* a stream that is about its client: of events */
   lua_Integer length;
   char *fields; /* its other headers as they go out, in the host's scratch buffer */
   size_t fields_len;
@@ -144,6 +146,9 @@ static void add_field(lua_State *L, plan *p, const char *name, size_t n, const c
   PUT(to, "\r\n");
 }
 
+/* What no field value may contain (RFC 9110, 5.5). */
+static bool is_control(char c) { return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f; }
+
 /* Checks one value and, unless the header is `ours` to write, adds its line. */
 static void read_value(lua_State *L, plan *p, const char *name, size_t n, bool ours) {
   char number[32];
@@ -152,8 +157,8 @@ static void read_value(lua_State *L, plan *p, const char *name, size_t n, bool o
   int type = lua_type(L, -1);
   if (type == LUA_TSTRING) {
     value = lua_tolstring(L, -1, &len);
-    if (memchr(value, '\r', len) || memchr(value, '\n', len) || memchr(value, 0, len))
-      luaL_error(L, "response header '%s' contains a line break or NUL", name);
+    for (size_t i = 0; i < len; i++)
+      if (is_control(value[i])) luaL_error(L, "response header '%s' contains a line break or another control character", name);
   } else if (type == LUA_TNUMBER) {
     len = (size_t)(lua_isinteger(L, -1) ? snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, -1))
                                         : snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1)));
@@ -208,6 +213,7 @@ static void start_response(gl_conn *c, const plan *p) {
   char head[320];
   if (p->close) c->close_after = true;
   c->answered = true;
+  c->answer_at = c->stream->written;
   gl_stream_write(c->stream, head, (size_t)(put_head(head, c, p->status) - head));
   gl_stream_write(c->stream, p->fields, p->fields_len);
 }
@@ -216,6 +222,39 @@ static char *put_length(char *to, uint64_t n) {
   to = PUT(to, "Content-Length: ");
   to = put_number(to, n);
   return PUT(to, "\r\n");
+}
+
+/* ---- a stream ---- */
+
+/* Its head waits for the first piece: what fails before that can still be answered with the error. */
+static void hold_head(gl_conn *c) {
+  size_t n = (size_t)(c->stream->written - c->answer_at);
+  char *held = malloc(n);
+  if (!held || !gl_stream_retract(c->stream, c->answer_at, held)) {
+    free(held);
+    return;
+  }
+  c->held = held;
+  c->held_len = (uint32_t)n;
+}
+
+void gl_answer_drop_head(gl_conn *c) {
+  free(c->held);
+  c->held = NULL;
+}
+
+static void release_head(gl_conn *c) {
+  if (!c->held) return;
+  c->answer_at = c->stream->written;
+  gl_stream_write(c->stream, c->held, c->held_len);
+  gl_answer_drop_head(c);
+}
+
+bool gl_answer_take_back(gl_conn *c) {
+  if (!c->held && !gl_stream_retract(c->stream, c->answer_at, NULL)) return false;
+  gl_answer_drop_head(c);
+  c->answered = c->streaming = false;
+  return true;
 }
 
 /* The function to call and the writer it gets are on top of L. */
@@ -233,6 +272,8 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (c->head_only || silent) return 0;
   c->streaming = true;
+  if (!p->live) hold_head(c);
+  gl_conn_watch_stream(c, p->live);
   lua_callk(L, 1, 0, (lua_KContext)c, stream_done);
   return stream_done(L, LUA_OK, (lua_KContext)c);
 }
@@ -240,8 +281,9 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
 static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   gl_conn *c = (gl_conn *)ctx;
   (void)status;
-  if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
   if (c->counted && c->owed) return luaL_error(L, "the stream of a response ended %d bytes short of its Content-Length", (int)c->owed);
+  if (c->stream) release_head(c);
+  if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
   c->streaming = false;
   return 0;
 }
@@ -348,8 +390,11 @@ static int send_response(lua_State *L, gl_conn *c) {
   p.status = (int)luaL_optinteger(L, -1, 200);
   if (p.status < 200 || p.status > 599) return luaL_error(L, "a response status must be from 200 to 599, not %d", p.status);
   bool stream = lua_getfield(L, idx, "stream") != LUA_TNIL;
-  if (stream) push_writer(L, c);
-  else type = push_body(L, idx);
+  p.live = stream && lua_getfield(L, idx, "live") != LUA_TNIL;
+  if (stream) {
+    lua_settop(L, idx + 3);
+    push_writer(L, c);
+  } else type = push_body(L, idx);
   if (!is_wanted(c)) return 0;
   if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
   if (stream) return send_stream(L, c, &p);
@@ -416,12 +461,14 @@ static void write_piece(lua_State *L, gl_conn *c, const char *bytes, size_t n) {
     if (n > c->owed) luaL_error(L, "the stream of a response is longer than its Content-Length");
     c->owed -= n;
   }
+  release_head(c);
+  if (!n) return; /* else it would look like the last one */
   if (c->chunked) gl_stream_write(c->stream, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", n));
   gl_stream_write(c->stream, bytes, n);
   if (c->chunked) gl_stream_write(c->stream, "\r\n", 2);
 }
 
-/* out:write(bytes): returns when the client keeps up; raises when it is gone. */
+/* out:write(bytes): returns when the client keeps up; raises when it is gone. The first one, be it empty, sends the head. */
 static int writer_write(lua_State *L) {
   gl_req **writer = luaL_checkudata(L, 1, WRITER);
   size_t n;
@@ -430,7 +477,7 @@ static int writer_write(lua_State *L) {
   if (!c || !c->streaming) return finished(L);
   if (c->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
   if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_status(L, "http.write", UV_EPIPE, "the client is gone");
-  if (n) write_piece(L, c, bytes, n);
+  write_piece(L, c, bytes, n);
   if (!gl_stream_full(c->stream)) return 0;
   write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);
   w->conn = c;

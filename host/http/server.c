@@ -150,6 +150,7 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   l->cpu_limit = time_option(L, idx, "cpu_limit", 10);
   lua_getfield(L, idx, "cancel_on_disconnect");
   s->watch = lua_toboolean(L, -1);
+  s->watch_said = !lua_isnil(L, -1);
   lua_pop(L, 1);
 }
 

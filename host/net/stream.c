@@ -3,6 +3,7 @@
 
 #include <linux/sockios.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -70,6 +71,13 @@ void gl_stream_close(gl_stream *s) {
   gl_buf_free(&s->plain);
   gl_buf_free(&s->out);
   uv_close(&s->uv.handle, on_closed);
+}
+
+void gl_stream_reset(gl_stream *s) {
+  uv_os_fd_t fd;
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (!s->closing && uv_fileno(&s->uv.handle, &fd) == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  gl_stream_close(s);
 }
 
 void gl_stream_end(gl_stream *s, int status) {
@@ -234,6 +242,7 @@ void gl_stream_wrote(gl_stream *s, size_t n) {
     return;
   }
   gl_buf_grew(to, n);
+  s->written += n;
   gl_host_at_turn_end(s->host, &s->turn);
 }
 
@@ -244,7 +253,18 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
     break_off(s, UV_ENOMEM);
     return false;
   }
+  s->written += n;
   gl_host_at_turn_end(s->host, &s->turn);
+  return true;
+}
+
+bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
+  gl_buf *from = input(s);
+  size_t n = (size_t)(s->written - mark);
+  if (n > from->len) return false;
+  from->len -= n;
+  s->written = mark;
+  if (into) memcpy(into, gl_buf_at(from) + from->len, n);
   return true;
 }
 

@@ -136,9 +136,9 @@ local function compose(scope, handler)
 end
 
 local function with_options(handler, opts)
-  if not opts.cancel_on_disconnect and not opts.cpu_limit then return handler end
+  if opts.cancel_on_disconnect == nil and not opts.cpu_limit then return handler end
   return function(req)
-    if opts.cancel_on_disconnect then req.cancel_on_disconnect = true end
+    if opts.cancel_on_disconnect ~= nil then req.cancel_on_disconnect = opts.cancel_on_disconnect end
     if opts.cpu_limit then task.cpu_limit(opts.cpu_limit) end
     return handler(req)
   end

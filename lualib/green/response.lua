@@ -31,7 +31,7 @@ local function check_value(value)
   local kind = type(value)
   check(kind == "string" or kind == "number", "header value: a string or a list of strings expected, got " .. kind)
   value = tostring(value)
-  check(not value:find("[\r\n\0]"), "header value: line breaks and NUL are not allowed")
+  check(not value:find("[\0-\8\10-\31\127]"), "header value: line breaks and other control characters are not allowed")
   return value
 end
 
@@ -183,9 +183,11 @@ function Events:comment(text) self.out:write(lines(": ", text or "") .. "\n") en
 
 function M.events(fn)
   check(type(fn) == "function", "events: a function(events) expected, got " .. type(fn))
-  return M.stream(function(out) return fn(setmetatable({ out = out }, Events)) end, {
+  local res = M.stream(function(out) return fn(setmetatable({ out = out }, Events)) end, {
     type = "text/event-stream", headers = { ["cache-control"] = "no-cache", ["x-accel-buffering"] = "no" },
   })
+  res.live = true -- its head leaves at once, and it ends with its client
+  return res
 end
 
 -- ---- for middleware ----
