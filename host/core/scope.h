@@ -42,7 +42,7 @@ bool gl_scope_shields(const gl_task *t);
 /* `co` yielded to whoever resumed it: the scopes it is in do not bind what runs meanwhile. */
 void gl_scope_suspend(gl_host *h, lua_State *co);
 
-/* `co` is about to go on, in whichever task: so do its scopes. */
+/* `co`, which has scopes aside (GL_ASIDE_BIT), is about to go on, in whichever task: so do its scopes. */
 void gl_scope_resume(gl_host *h, lua_State *co);
 
 /* `co` ended: it has left all its scopes. */
