@@ -22,6 +22,7 @@
 #include "http/fields_lua.h"
 #include "http/server.h"
 #include "http/websocket.h"
+#include "json/json.h"
 #include "net/net.h"
 #include "reference.h"
 #include "sys/channel.h"
@@ -49,6 +50,7 @@ static const luaL_Reg c_modules[] = {
   {"green.http.client.native", gl_open_http_client},
   {"green.http.fields.native", gl_open_fields},
   {"green.http.native", gl_open_http},
+  {"green.json", gl_open_json},
   {"green.net", gl_open_net},
   {"green.process.native", gl_open_process},
   {"green.reference.native", gl_open_reference},

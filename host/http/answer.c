@@ -11,10 +11,10 @@
 #include "core/task.h"
 #include "http/request.h"
 #include "http/server.h"
+#include "json/json.h"
 
 #define RESPONSE "green.response"
 #define WRITER "green.writer"
-static const char json_encode; /* registry key of cjson.encode */
 
 /* ---- the head ---- */
 
@@ -288,42 +288,6 @@ static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-/* cjson writes every number with 14 digits: true where each is a whole number that survives this, and nothing
- * in the value asks for green.json's care. */
-static bool is_plain(lua_State *L, int depth) {
-  static const lua_Integer safe = 99999999999999;
-  if (depth == 0 || !lua_checkstack(L, 3)) return false;
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    int type = lua_type(L, -1);
-    bool plain = type != LUA_TTABLE || is_plain(L, depth - 1);
-    if (type == LUA_TNUMBER) plain = lua_isinteger(L, -1) && lua_tointeger(L, -1) <= safe && lua_tointeger(L, -1) >= -safe;
-    lua_pop(L, 1);
-    if (!plain) {
-      lua_pop(L, 1);
-      return false;
-    }
-  }
-  if (!lua_getmetatable(L, -1)) return true;
-  lua_pop(L, 1);
-  return false;
-}
-
-static void push_json(lua_State *L) { /* value -> its JSON */
-  if (lua_istable(L, -1) && is_plain(L, 16)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &json_encode);
-  } else {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "green.json");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "encode");
-    lua_remove(L, -2);
-  }
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "json.encode must return a string, not a %s", luaL_typename(L, -1));
-}
-
 static int settled(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   return gl_answer_send(L, (gl_conn *)ctx);
@@ -346,35 +310,48 @@ static void push_writer(lua_State *L, gl_conn *c) {
   luaL_setmetatable(L, WRITER);
 }
 
-/* Pushes the body of the response at idx (nil: none); returns the content type it has by itself. */
-static const char *push_body(lua_State *L, int idx) {
-  if (lua_getfield(L, idx, "json") != LUA_TNIL) {
-    push_json(L);
-    return "application/json";
-  }
-  lua_pop(L, 1);
-  if (lua_getfield(L, idx, "body") == LUA_TNIL) return NULL;
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
-  return "text/plain; charset=utf-8";
+/* What follows the head, and the content type it has by itself. */
+typedef struct body {
+  const char *type, *at; /* at: NULL = there is none */
+  size_t n;
+  bool encoded; /* into `json` */
+  gl_json_text json;
+} body;
+
+static void write_json(lua_State *L, body *b) { /* value -> value text */
+  gl_json_encode(L, &b->json, false);
+  b->encoded = true;
+  b->type = "application/json";
+  b->at = b->json.start;
+  b->n = (size_t)(b->json.at - b->json.start);
 }
 
-/* A body that is a string, on top of L, or nil. */
-static void send_body(lua_State *L, gl_conn *c, const plan *p, const char *type) {
-  size_t n = 0;
-  const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
-  bool told = !body && p->has_length && (p->status == 304 || (c->head_only && !bodiless(p->status))); /* the length of what is not sent */
+/* The body of the response at idx; one value more is on the stack then, which keeps it alive. */
+static void find_body(lua_State *L, int idx, body *b) {
+  b->type = b->at = NULL;
+  b->n = 0;
+  b->encoded = false;
+  if (lua_getfield(L, idx, "json") != LUA_TNIL) return write_json(L, b);
+  if (lua_getfield(L, idx, "body") == LUA_TNIL) return;
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
+  b->type = "text/plain; charset=utf-8";
+  b->at = lua_tolstring(L, -1, &b->n);
+}
+
+static void send_body(gl_conn *c, const plan *p, const body *b) {
+  bool told = !b->at && p->has_length && (p->status == 304 || (c->head_only && !bodiless(p->status))); /* the length of what is not sent */
   char tail[160], *to = tail;
   start_response(c, p);
-  if (!bodiless(p->status) && type && !p->has_type) {
+  if (!bodiless(p->status) && b->type && !p->has_type) {
     to = PUT(to, "Content-Type: ");
-    to = put(to, type, strlen(type));
+    to = put(to, b->type, strlen(b->type));
     to = PUT(to, "\r\n");
   }
   if (told) to = put_length(to, (uint64_t)p->length);
-  else if (!bodiless(p->status)) to = put_length(to, n);
+  else if (!bodiless(p->status)) to = put_length(to, b->n);
   to = PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
-  if (body && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, body, n);
+  if (b->at && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, b->at, b->n);
 }
 
 /* First whatever may run Lua, which another task, and so the client's departure, may come between; then a look at the
@@ -382,7 +359,7 @@ static void send_body(lua_State *L, gl_conn *c, const plan *p, const char *type)
 static int send_response(lua_State *L, gl_conn *c) {
   plan p = {.fields = c->server->host->scratch};
   int idx = lua_gettop(L);
-  const char *type = NULL;
+  body b;
   if (lua_getfield(L, idx, "settle") == LUA_TFUNCTION) return settle(L, c);
   lua_pop(L, 1);
   if (lua_getfield(L, idx, "headers") != LUA_TNIL) luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers"); /* idx + 1 */
@@ -394,11 +371,14 @@ static int send_response(lua_State *L, gl_conn *c) {
   if (stream) {
     lua_settop(L, idx + 3);
     push_writer(L, c);
-  } else type = push_body(L, idx);
+  } else {
+    find_body(L, idx, &b);
+  }
   if (!is_wanted(c)) return 0;
   if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
   if (stream) return send_stream(L, c, &p);
-  send_body(L, c, &p, type);
+  send_body(c, &p, &b);
+  if (b.encoded) gl_json_done(L, &b.json);
   return 0;
 }
 
@@ -410,6 +390,15 @@ static bool is_response(lua_State *L) {
   bool same = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return same;
+}
+
+static int send_json(lua_State *L, gl_conn *c) {
+  body b;
+  write_json(L, &b);
+  if (!is_wanted(c)) return 0;
+  send_whole(c, 200, b.type, b.at, b.n);
+  gl_json_done(L, &b.json);
+  return 0;
 }
 
 int gl_answer_send(lua_State *L, gl_conn *c) {
@@ -424,11 +413,7 @@ int gl_answer_send(lua_State *L, gl_conn *c) {
     case LUA_TNIL: send_whole(c, 204, "", "", 0); return 0;
     case LUA_TTABLE:
       if (is_response(L)) return send_response(L, c);
-      push_json(L);
-      if (!is_wanted(c)) return 0;
-      text = lua_tolstring(L, -1, &n);
-      send_whole(c, 200, "application/json", text, n);
-      return 0;
+      return send_json(L, c);
     default: return luaL_error(L, "a handler must return a string, a table, a response or nothing, not a %s", luaL_typename(L, -1));
   }
 }
@@ -493,11 +478,5 @@ void gl_answer_open(lua_State *L) {
   lua_setfield(L, -2, "write");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "cjson");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "encode");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &json_encode);
   lua_pop(L, 1);
 }

@@ -2,7 +2,7 @@
 -- Models: a class for a table, whose instances are its rows. Order.total is the column; methods added to Order
 -- are its own; an instance is a plain table of its columns, so returning one from a handler is JSON.
 local fault = require "green.error"
-local null = require "cjson".null
+local null = require "green.json".null
 local options = require "green.options"
 
 local Model = { __name = "green.Model" }

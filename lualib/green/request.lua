@@ -39,6 +39,7 @@ function methods.json(req, max)
   if body == "" then fault.status(400, "request.json", "EINVAL", "invalid JSON: the body is empty") end
   local ok, value = pcall(json.decode, body)
   if ok then return value end
+  if not fault.is(value, "EJSON") then error(value, 0) end -- cancelled, or out of time or memory
   fault.status(400, "request.json", "EINVAL", "invalid JSON: %s", (tostring(value):gsub("^json%.decode: ", "")))
 end
 
