@@ -48,7 +48,7 @@ void gl_scope_resume(gl_host *h, lua_State *co);
 /* `co` ended: it has left all its scopes. */
 void gl_scope_abandon(gl_host *h, lua_State *co);
 
-/* Whatever waits or will wait inside raises ECANCELED. Calls no Lua. */
+/* Whatever waits or will wait inside raises ECANCELED; but a shield holds. Calls no Lua. */
 void gl_scope_cancel(gl_scope *s);
 
 /* May the task wait? GL_DONE = yes, GL_CANCELLED, GL_INTERRUPTED, or GL_OVERDUE when a deadline is over. */

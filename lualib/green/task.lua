@@ -18,6 +18,7 @@ local M = {
 }
 
 local FOREVER = math.huge
+local insert, remove = table.insert, table.remove
 
 -- ---- arguments: misuse is told to the caller of the function it names ----
 
@@ -155,6 +156,7 @@ local MANY = 64 -- children after which a group looks which of them have ended, 
 local function forget_ended(group)
   local children, kept = group.children, 0
   if #children < group.many then return end
+  local _ <close> = scope.atomic()
   for i = 1, #children do
     local child = children[i]
     children[i] = nil
@@ -176,25 +178,34 @@ function Group:spawn(fn, ...)
   if self.closed then fault.misuse("group:spawn: the group has ended") end
   forget_ended(self)
   local child = native.spawn(run, self, fn, ...)
-  self.children[#self.children + 1] = child
-  if self.ending then child:cancel() end
+  insert(self.children, child) -- in one piece, as children may spawn at the same time
+  if self.ending or self.closed then child:cancel() end
   return child
 end
 
---- Cancels every child; not a failure.
+--- Cancels every child; not a failure. Meanwhile others may be added, which is told to them, or move towards the front.
 function Group:cancel()
   is_group(self, "cancel")
   self.ending = true
-  for _, child in ipairs(self.children) do child:cancel() end
+  local children = self.children
+  for i = #children, 1, -1 do
+    local child = children[i]
+    if child then child:cancel() end
+  end
+  if self.last then self.last:cancel() end
 end
 
+-- Takes them from the list in one piece, as those that are left may spawn more at the same time.
 local function wait_for(group)
-  local children = group.children
-  while children[1] do
-    local last = children[#children]
-    forget(group, last)
-    if children[#children] == last then children[#children] = nil end -- else it spawned more meanwhile
-  end
+  repeat
+    local last = group.last or remove(group.children)
+    group.last = last
+    if last then
+      if group.ending then last:cancel() end -- the list was gone through while it was in nobody's hands
+      forget(group, last)
+      group.last = nil
+    end
+  until not last
 end
 
 -- Runs on every way out of the group, and comes back when no child lives. Allocates nothing, since one way out is that
