@@ -221,7 +221,7 @@ static int http_listen(lua_State *L) {
     s->listener = NULL;
     luaL_unref(L, LUA_REGISTRYINDEX, s->self);
     s->self = LUA_NOREF;
-    return gl_error_status(L, "http.listen", err, text);
+    return gl_address_raise(L, "http.listen", err, text);
   }
   s->host->holds++;
   memcpy(s->address, s->listener->text, sizeof s->address);

@@ -187,7 +187,7 @@ int gl_net_listen(lua_State *L) {
   a->last = &a->first;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL) set_tls(L, 4, a);
   int err = gl_listener_open(gl_host_of(L), &address, &listener_user, a, &a->listener);
-  if (err) return gl_error_status(L, "net.listen", err, text);
+  if (err) return gl_address_raise(L, "net.listen", err, text);
   a->refs++; /* the listener gives it back when it is closed */
   memcpy(a->address, a->listener->text, sizeof a->address);
   lua_settop(L, 3);
