@@ -3,29 +3,79 @@
 
 #include <linux/sockios.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/check.h"
 
 #define OUT_MAX ((size_t)UINT32_MAX) /* what uv_buf_init can say */
+#define SHARE_MIN ((size_t)1024)     /* fewer bytes are copied for less than they are shared */
+#define GATHER 16                    /* segments written at once */
+
+/* Output behind `out`: bytes that others send as well, or bytes of its own that come after such. */
+struct gl_segment {
+  gl_segment *next;
+  gl_bytes *shared; /* NULL: `own` */
+  size_t at, n;     /* of the shared */
+  gl_buf own;
+};
 
 /* Bytes libuv holds on to because the kernel took only a part. */
 struct gl_flight {
   uv_write_t req;
   gl_buf bytes;
+  gl_segment *more;
+  size_t len; /* bytes in both */
 };
+
+/* ---- segments ---- */
+
+static void segments_free(gl_segment *g) {
+  for (gl_segment *next; g; g = next) {
+    next = g->next;
+    if (g->shared) gl_bytes_unref(g->shared);
+    gl_buf_free(&g->own);
+    free(g);
+  }
+}
+
+static uv_buf_t segment_buf(const gl_segment *g) {
+  return g->shared ? uv_buf_init(g->shared->at + g->at, (unsigned)g->n) : uv_buf_init(gl_buf_at(&g->own), (unsigned)g->own.len);
+}
+
+static gl_segment *add_segment(gl_stream *s) {
+  gl_segment *g = calloc(1, sizeof *g);
+  if (!g) return NULL;
+  if (s->last) s->last->next = g;
+  else s->more = g;
+  return s->last = g;
+}
+
+static void drop_first(gl_stream *s) {
+  gl_segment *g = s->more;
+  if (!(s->more = g->next)) s->last = NULL;
+  g->next = NULL;
+  segments_free(g);
+}
+
+static void drop_output(gl_stream *s) {
+  gl_buf_free(&s->plain);
+  gl_buf_free(&s->out);
+  segments_free(s->more);
+  s->more = s->last = NULL;
+  s->more_len = 0;
+}
+
+static bool has_output(const gl_stream *s) { return s->out.len > 0 || s->more_len > 0; }
 
 static void stream_free(gl_stream *s) {
   if (s->filter) s->filter->free(s);
-  gl_buf_free(&s->plain);
-  gl_buf_free(&s->out);
+  drop_output(s);
   free(s);
 }
 
 static void tell_drained(gl_stream *s) {
-  if (s->closing || !s->full || (!s->broken && (s->flight || s->plain.len || s->out.len))) return;
+  if (s->closing || !s->full || (!s->broken && (s->flight || s->plain.len || has_output(s)))) return;
   s->full = false;
   s->user->drained(s);
 }
@@ -68,16 +118,8 @@ static void on_closed(uv_handle_t *handle) {
 void gl_stream_close(gl_stream *s) {
   if (s->closing) return;
   s->closing = true;
-  gl_buf_free(&s->plain);
-  gl_buf_free(&s->out);
+  drop_output(s);
   uv_close(&s->uv.handle, on_closed);
-}
-
-void gl_stream_reset(gl_stream *s) {
-  uv_os_fd_t fd;
-  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-  if (!s->closing && uv_fileno(&s->uv.handle, &fd) == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  gl_stream_close(s);
 }
 
 void gl_stream_end(gl_stream *s, int status) {
@@ -124,8 +166,7 @@ void gl_stream_pause(gl_stream *s) {
 
 static void break_off(gl_stream *s, int status) {
   s->broken = true;
-  gl_buf_free(&s->plain);
-  gl_buf_free(&s->out);
+  drop_output(s);
   gl_stream_pause(s);
   if (s->filter) s->filter->ended(s, status);
   else gl_stream_end(s, status);
@@ -161,13 +202,18 @@ static void finish_now(gl_stream *s) {
   }
 }
 
+static void flight_free(gl_flight *f) {
+  gl_buf_free(&f->bytes);
+  segments_free(f->more);
+  free(f);
+}
+
 static void on_write(uv_write_t *req, int status) {
   gl_flight *f = req->data;
   gl_stream *s = req->handle->data;
   s->flight = NULL;
-  s->taken += f->bytes.len;
-  gl_buf_free(&f->bytes);
-  free(f);
+  s->taken += f->len;
+  flight_free(f);
   if (s->closing) return;
   if (status < 0) break_off(s, status);
   gl_stream_flush(s); /* also of a broken stream, which may have to be closed now */
@@ -175,6 +221,21 @@ static void on_write(uv_write_t *req, int status) {
 }
 
 /* Hand what the kernel did not take to libuv, which waits for the socket. */
+static int hand_over(gl_stream *s, gl_flight *f) {
+  unsigned n = f->bytes.len ? 1 : 0;
+  for (gl_segment *g = f->more; g; g = g->next) n++;
+  uv_buf_t *bufs = calloc(n, sizeof *bufs);
+  if (!bufs) return UV_ENOMEM;
+  unsigned i = 0;
+  if (f->bytes.len) bufs[i++] = uv_buf_init(gl_buf_at(&f->bytes), (unsigned)f->bytes.len);
+  for (gl_segment *g = f->more; g; g = g->next) bufs[i++] = segment_buf(g);
+  f->req.data = f;
+  s->flight = f;
+  int err = uv_write(&f->req, &s->uv.stream, bufs, n, on_write); /* has copied the array when it returns */
+  free(bufs);
+  return err;
+}
+
 static void take_off(gl_stream *s) {
   gl_flight *f = calloc(1, sizeof *f);
   if (!f) {
@@ -182,37 +243,67 @@ static void take_off(gl_stream *s) {
     return;
   }
   f->bytes = s->out;
+  f->more = s->more;
+  f->len = s->out.len + s->more_len;
   s->out = (gl_buf){0};
-  f->req.data = f;
-  s->flight = f;
-  uv_buf_t buf = uv_buf_init(gl_buf_at(&f->bytes), (unsigned)f->bytes.len);
-  int err = uv_write(&f->req, &s->uv.stream, &buf, 1, on_write);
+  s->more = s->last = NULL;
+  s->more_len = 0;
+  int err = hand_over(s, f);
   if (err) {
     s->flight = NULL;
-    gl_buf_free(&f->bytes);
-    free(f);
+    flight_free(f);
     break_off(s, err);
   } else if (s->user->blocked) {
     s->user->blocked(s);
   }
 }
 
+/* The kernel took n bytes. */
+static void eat(gl_stream *s, size_t n) {
+  size_t part = n < s->out.len ? n : s->out.len;
+  gl_buf_eat(&s->out, part);
+  n -= part;
+  s->more_len -= n;
+  while (n) {
+    gl_segment *g = s->more;
+    size_t len = g->shared ? g->n : g->own.len;
+    if (n >= len) {
+      n -= len;
+      drop_first(s);
+    } else if (g->shared) {
+      g->at += n;
+      g->n -= n;
+      return;
+    } else {
+      gl_buf_eat(&g->own, n);
+      return;
+    }
+  }
+}
+
 static void send_out(gl_stream *s) {
-  uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
-  int n = uv_try_write(&s->uv.stream, &buf, 1);
+  uv_buf_t bufs[GATHER + 1];
+  unsigned nbufs = 0;
+  size_t asked = s->out.len;
+  if (s->out.len) bufs[nbufs++] = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
+  for (gl_segment *g = s->more; g && nbufs < GATHER; g = g->next) {
+    bufs[nbufs] = segment_buf(g);
+    asked += bufs[nbufs++].len;
+  }
+  int n = uv_try_write(&s->uv.stream, bufs, nbufs);
   if (n >= 0) {
-    gl_buf_eat(&s->out, (size_t)n);
+    eat(s, (size_t)n);
     s->taken += (uint64_t)n;
   }
   if (n < 0 && n != UV_EAGAIN) break_off(s, n);
-  else if (s->out.len) take_off(s);
-  else gl_buf_free(&s->out); /* an idle connection holds no buffer */
+  else if (n < 0 || (size_t)n < asked) take_off(s);
+  if (!s->out.len) gl_buf_free(&s->out); /* an idle connection holds no buffer */
 }
 
 /* Is there something to send? A filter is asked for its next piece. */
 static bool fill(gl_stream *s) {
   if (!s->out.len && s->filter && !s->shut) s->filter->fill(s);
-  return !s->broken && s->out.len > 0;
+  return !s->broken && has_output(s);
 }
 
 void gl_stream_flush(gl_stream *s) {
@@ -226,54 +317,70 @@ void gl_stream_touch(gl_stream *s) {
   if (!s->closing) gl_host_at_turn_end(s->host, &s->turn);
 }
 
-/* Where what the user writes goes. */
-static gl_buf *input(gl_stream *s) { return s->filter ? &s->plain : &s->out; }
+/* Where what the user writes goes. NULL: out of memory. */
+static gl_buf *input(gl_stream *s) {
+  if (s->filter) return &s->plain;
+  if (!s->more) return &s->out;
+  if (!s->last->shared) return &s->last->own;
+  gl_segment *g = add_segment(s);
+  return g ? &g->own : NULL;
+}
+
+/* So many bytes were put there. */
+static void grown(gl_stream *s, size_t n) {
+  if (s->more) s->more_len += n;
+  gl_host_at_turn_end(s->host, &s->turn);
+}
 
 char *gl_stream_room(gl_stream *s, size_t n) {
   gl_buf *to = input(s);
-  if (n > OUT_MAX - to->len) return NULL;
+  if (!to || n > OUT_MAX - to->len) return NULL;
   return gl_buf_room(to, n);
 }
 
 void gl_stream_wrote(gl_stream *s, size_t n) {
-  gl_buf *to = input(s);
+  gl_buf *to = input(s); /* the same: there is room */
+  if (!to) return;
   if (s->broken || s->closing) {
-    gl_buf_free(to);
+    drop_output(s);
     return;
   }
   gl_buf_grew(to, n);
-  s->written += n;
-  gl_host_at_turn_end(s->host, &s->turn);
+  grown(s, n);
 }
 
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   if (s->broken || s->closing) return true; /* thrown away: the end was or will be told */
   gl_buf *to = input(s);
-  if (n > OUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
+  if (!to || n > OUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
     break_off(s, UV_ENOMEM);
     return false;
   }
-  s->written += n;
-  gl_host_at_turn_end(s->host, &s->turn);
+  grown(s, n);
   return true;
 }
 
-bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
-  gl_buf *from = input(s);
-  size_t n = (size_t)(s->written - mark);
-  if (n > from->len) return false;
-  from->len -= n;
-  s->written = mark;
-  if (into) memcpy(into, gl_buf_at(from) + from->len, n);
+bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
+  if (s->filter || n < SHARE_MIN || n > OUT_MAX) return gl_stream_write(s, bytes->at + at, n);
+  if (s->broken || s->closing) return true;
+  gl_segment *g = add_segment(s);
+  if (!g) {
+    break_off(s, UV_ENOMEM);
+    return false;
+  }
+  g->shared = gl_bytes_ref(bytes);
+  g->at = at;
+  g->n = n;
+  grown(s, n);
   return true;
 }
 
-size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + s->out.len + uv_stream_get_write_queue_size(&s->uv.stream); }
+size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + s->out.len + s->more_len + uv_stream_get_write_queue_size(&s->uv.stream); }
 
 uint64_t gl_stream_delivered(const gl_stream *s) {
   uv_os_fd_t fd;
   int queued = 0;
-  uint64_t in_flight = s->flight ? s->flight->bytes.len - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
+  uint64_t in_flight = s->flight ? s->flight->len - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
   if (uv_fileno(&s->uv.handle, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0) queued = 0;
   return s->taken + in_flight - (uint64_t)queued;
 }

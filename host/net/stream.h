@@ -13,6 +13,7 @@
 #define GL_NET_STREAM_H
 
 #include "core/buf.h"
+#include "core/bytes.h"
 #include "core/host.h"
 
 typedef struct gl_stream gl_stream;
@@ -35,6 +36,7 @@ typedef struct gl_filter {
 } gl_filter;
 
 typedef struct gl_flight gl_flight;
+typedef struct gl_segment gl_segment;
 
 struct gl_stream {
   union {
@@ -50,9 +52,10 @@ struct gl_stream {
   void *filtering;   /* the filter's own */
   gl_buf plain;      /* with a filter: written and not yet in `out` */
   gl_buf out;        /* to be written at the end of the turn */
+  gl_segment *more, *last; /* what is to be written after that */
+  size_t more_len;   /* bytes in there */
   gl_flight *flight; /* what the kernel did not take at once */
-  uint64_t written;  /* bytes the user wrote so far */
-  uint64_t taken;    /* bytes the kernel took, but for those of the flight */
+  uint64_t taken;    /* bytes it took, but for those of the flight */
   gl_turn turn;
   bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
@@ -79,14 +82,14 @@ void gl_stream_pause(gl_stream *s);
 /* Queue bytes (copied). False: out of memory, the stream is broken. */
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n);
 
+/* Queue bytes that others send as well: `n` of them from `at` on, which are not copied when there are many. False: out of
+ * memory, the stream is broken. */
+bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n);
+
 /* Room in the output to build bytes in place: at least `n`; say how many were used with gl_stream_wrote. NULL:
  * out of memory. */
 char *gl_stream_room(gl_stream *s, size_t n);
 void gl_stream_wrote(gl_stream *s, size_t n);
-
-/* Takes back what was written since `written` was `mark`, into a buffer of that size unless it is NULL. False: some of
- * that has left already. */
-bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into);
 
 /* Write what is queued now instead of at the end of the turn. */
 void gl_stream_flush(gl_stream *s);
@@ -106,9 +109,6 @@ void gl_stream_finish(gl_stream *s, bool half);
 
 /* Close now, dropping output. `closed` follows later. Idempotent. */
 void gl_stream_close(gl_stream *s);
-
-/* The same, so that the other side cannot take the end for a regular one (TCP: a reset). */
-void gl_stream_reset(gl_stream *s);
 
 /* For filters: the user is told the end, once. Reading is over. */
 void gl_stream_end(gl_stream *s, int status);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Bytes that several own, and nobody changes any more: a message on its way to many. Counted like what Lua allocates.
+ */
+#ifndef GL_CORE_BYTES_H
+#define GL_CORE_BYTES_H
+
+#include "core/host.h"
+
+typedef struct gl_bytes {
+  gl_host *host;
+  uint32_t refs;
+  size_t n;
+  char at[];
+} gl_bytes;
+
+/* Room for n bytes; one reference is the caller's. NULL: out of memory. */
+static inline gl_bytes *gl_bytes_new(gl_host *h, size_t n) {
+  gl_bytes *b = gl_take(&h->alloc, sizeof *b + n);
+  if (!b) return NULL;
+  b->host = h;
+  b->refs = 1;
+  b->n = n;
+  return b;
+}
+
+static inline gl_bytes *gl_bytes_ref(gl_bytes *b) {
+  b->refs++;
+  return b;
+}
+
+static inline void gl_bytes_unref(gl_bytes *b) {
+  if (--b->refs == 0) gl_give(&b->host->alloc, b, sizeof *b + b->n);
+}
+
+#endif
