@@ -42,6 +42,7 @@ struct gl_task {
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
   uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
+  uint32_t cpu_slices;    /* that limit, from when it began to count */
   uint32_t asked;         /* memory it asked for lately, in grains, when there is a limit (core/memory.h) */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
@@ -98,6 +99,9 @@ void gl_task_interrupt_line(gl_host *h, uint64_t line);
 
 /* It may use so many seconds of CPU more, counted in slices it did not make way by itself; then it is raised at. */
 void gl_task_limit_cpu(gl_task *t, double seconds);
+
+/* Its limit of CPU, if it has one that is not used up, begins anew: it comes for its next message. */
+void gl_task_renew_cpu(gl_task *t);
 
 /* Run a ready task until it waits or ends. Only the driver calls it. */
 void gl_task_step(gl_host *h, gl_task *t);

@@ -4,162 +4,245 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
+
 /* ---- text ---- */
 
-static bool is_ascii8(const char *p) {
+static bool is_ascii8(const unsigned char *p) {
   uint64_t word;
   memcpy(&word, p, sizeof word);
   return (word & 0x8080808080808080u) == 0;
 }
 
-bool gl_is_utf8(const char *text, size_t n) {
-  const unsigned char *p = (const unsigned char *)text, *end = p + n;
-  while (p < end) {
-    while (end - p >= 8 && is_ascii8((const char *)p)) p += 8;
-    if (p == end) break;
-    if (*p < 0x80) {
-      p++;
-      continue;
+/* How many bytes follow the first one of a character; -1: no character begins with it. */
+static int followers(unsigned char first) {
+  if (first < 0x80) return 0;
+  if (first >= 0xC2 && first <= 0xDF) return 1;
+  if ((first & 0xF0) == 0xE0) return 2;
+  return first >= 0xF0 && first <= 0xF4 ? 3 : -1;
+}
+
+static bool may_follow(unsigned char first, unsigned char second) {
+  switch (first) {
+    case 0xE0: return second >= 0xA0 && second <= 0xBF;
+    case 0xED: return second >= 0x80 && second <= 0x9F;
+    case 0xF0: return second >= 0x90 && second <= 0xBF;
+    case 0xF4: return second >= 0x80 && second <= 0x8F;
+    default: return (second & 0xC0) == 0x80;
+  }
+}
+
+/* Can the text become UTF-8? *whole is how many bytes of it are whole characters. */
+static bool scan_utf8(const char *text, size_t n, size_t *whole) {
+  const unsigned char *start = (const unsigned char *)text, *p = start, *end = p + n;
+  for (;;) {
+    while (end - p >= 8 && is_ascii8(p)) p += 8;
+    *whole = (size_t)(p - start);
+    if (p == end) return true;
+    int more = followers(*p);
+    if (more < 0) return false;
+    for (int i = 1; i <= more; i++) {
+      if (p + i == end) return true;
+      if (i == 1 ? !may_follow(p[0], p[1]) : (p[i] & 0xC0) != 0x80) return false;
     }
-    int more = *p >= 0xC2 && *p <= 0xDF ? 1 : (*p & 0xF0) == 0xE0 ? 2 : *p >= 0xF0 && *p <= 0xF4 ? 3 : 0;
-    if (!more || end - p <= more) return false;
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F)) return false;
-    for (int i = 1; i <= more; i++)
-      if ((p[i] & 0xC0) != 0x80) return false;
     p += more + 1;
   }
-  return true;
+}
+
+bool gl_is_utf8(const char *text, size_t n) {
+  size_t whole;
+  return scan_utf8(text, n, &whole) && whole == n;
 }
 
 bool gl_close_code_ok(int64_t code) {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-/* ---- receiving ---- */
+/* ---- the message ---- */
 
-static ssize_t on_want(uint8_t *buf, size_t n, int flags, void *data) {
-  gl_frames *f = data;
-  (void)flags;
-  if (!f->in_len) return -1;
-  if (n > f->in_len) n = f->in_len;
-  memcpy(buf, f->in, n);
-  f->in += n;
-  f->in_len -= n;
-  return (ssize_t)n;
-}
-
-bool gl_frames_init(gl_frames *f, size_t max_message, const gl_frames_user *user, void *owner) {
-  static const struct wslay_frame_callbacks callbacks = {NULL, on_want, NULL};
+void gl_frames_init(gl_frames *f, size_t max_message, const gl_frames_user *user, void *owner) {
   *f = (gl_frames){.max = max_message, .user = user, .owner = owner};
-  return wslay_frame_context_init(&f->ctx, &callbacks, f) == 0;
 }
 
-void gl_frames_free(gl_frames *f) {
-  wslay_frame_context_free(f->ctx);
-  free(f->part);
-}
+void gl_frames_free(gl_frames *f) { free(f->part); }
 
-/* Room for a frame of n bytes. Frames that follow one another double it, so that a message in many small frames is not
- * copied again and again. */
-static uint16_t reserve(gl_frames *f, uint64_t n) {
+static gl_opcode opcode_of(const gl_frames *f) { return (gl_opcode)(f->head[0] & 0x0F); }
+static bool is_control(const gl_frames *f) { return opcode_of(f) >= GL_CLOSE; }
+static bool is_last(const gl_frames *f) { return f->head[0] & 0x80; }
+
+/* Room for n more bytes of the message. It grows as they come, not by what a head announces; and doubles, so that a message
+ * in many small pieces is not copied again and again. */
+static bool reserve(gl_frames *f, size_t n) {
   size_t len = f->part ? f->part->len : 0, cap = f->part ? f->part->cap : 0;
-  if (n > f->max || len > f->max - n) return WSLAY_CODE_MESSAGE_TOO_BIG;
-  size_t need = len + (size_t)n;
-  if (f->part && need <= cap) return 0;
-  if (need < 2 * cap) need = 2 * cap;
-  gl_message *m = realloc(f->part, sizeof *m + need);
-  if (!m) return WSLAY_CODE_INTERNAL_SERVER_ERROR;
+  if (f->part && n <= cap - len) return true;
+  size_t most = is_last(f) ? len + (size_t)(f->length - f->seen) : f->max, want = 2 * cap;
+  if (want > most) want = most;
+  if (want < len + n) want = len + n;
+  gl_message *m = realloc(f->part, sizeof *m + want);
+  if (!m) return false;
   f->part = m;
   m->next = NULL;
   m->len = len;
-  m->cap = need;
-  return 0;
+  m->cap = want;
+  return true;
 }
 
-static uint16_t begin_frame(gl_frames *f, const struct wslay_frame_iocb *io) {
-  f->inside = true;
-  f->seen = 0;
-  f->control_len = 0;
-  if (io->rsv || !io->mask) return WSLAY_CODE_PROTOCOL_ERROR;
-  bool first = io->opcode == WSLAY_TEXT_FRAME || io->opcode == WSLAY_BINARY_FRAME;
-  switch (io->opcode) {
-    case WSLAY_CONNECTION_CLOSE: case WSLAY_PING: case WSLAY_PONG: return 0; /* wslay has seen to length and fin */
-    case WSLAY_TEXT_FRAME: case WSLAY_BINARY_FRAME: case WSLAY_CONTINUATION_FRAME: break;
-    default: return WSLAY_CODE_PROTOCOL_ERROR;
+static void unmask(char *to, const char *from, size_t n, const uint8_t key[4], size_t at) {
+  uint8_t turned[8];
+  uint64_t word, mask;
+  size_t i = 0;
+  for (size_t k = 0; k < sizeof turned; k++) turned[k] = key[(at + k) & 3];
+  memcpy(&mask, turned, sizeof mask);
+  for (; n - i >= sizeof word; i += sizeof word) {
+    memcpy(&word, from + i, sizeof word);
+    word ^= mask;
+    memcpy(to + i, &word, sizeof word);
   }
-  if (first == (f->part != NULL)) return WSLAY_CODE_PROTOCOL_ERROR;
-  uint16_t wrong = reserve(f, io->payload_length);
-  if (!wrong && first) f->part->binary = io->opcode == WSLAY_BINARY_FRAME;
-  return wrong;
+  for (; i < n; i++) to[i] = (char)(from[i] ^ turned[i & 7]);
+}
+
+/* The rest of its text may still end a character that these bytes begin. */
+static uint16_t check_text(gl_frames *f) {
+  gl_message *m = f->part;
+  size_t whole;
+  if (m->binary) return 0;
+  if (!scan_utf8(m->bytes + f->checked, m->len - f->checked, &whole)) return GL_CLOSE_BAD_DATA;
+  f->checked += whole;
+  return 0;
 }
 
 static uint16_t end_message(gl_frames *f) {
   gl_message *m = f->part;
-  if (!m->binary && !gl_is_utf8(m->bytes, m->len)) return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+  if (!m->binary && f->checked != m->len) return GL_CLOSE_BAD_DATA;
   f->part = NULL;
   f->user->message(f->owner, m);
   return 0;
 }
 
+/* ---- frames ---- */
+
+/* Bytes of the head that say how long the payload is, beside the seven bits. */
+static size_t length_bytes(const gl_frames *f) {
+  uint8_t n = f->head[1] & 0x7F;
+  return n < 126 ? 0 : n == 126 ? 2 : 8;
+}
+
+static uint16_t check_first(const gl_frames *f) {
+  if (f->head[0] & 0x70) return GL_CLOSE_PROTOCOL; /* reserved bits: no extension was agreed on */
+  switch (opcode_of(f)) {
+    case GL_TEXT: case GL_BINARY: return f->part ? GL_CLOSE_PROTOCOL : 0;
+    case GL_CONTINUATION: return f->part ? 0 : GL_CLOSE_PROTOCOL;
+    case GL_CLOSE: case GL_PING: case GL_PONG: return is_last(f) ? 0 : GL_CLOSE_PROTOCOL;
+    default: return GL_CLOSE_PROTOCOL;
+  }
+}
+
+static uint16_t check_second(const gl_frames *f) {
+  bool masked = f->head[1] & 0x80;
+  return !masked || (is_control(f) && (f->head[1] & 0x7F) > GL_CONTROL_MAX) ? GL_CLOSE_PROTOCOL : 0;
+}
+
+static uint16_t check_length(gl_frames *f) {
+  size_t n = length_bytes(f);
+  uint64_t length = n ? 0 : f->head[1] & 0x7F;
+  for (size_t i = 0; i < n; i++) length = length << 8 | f->head[2 + i];
+  if (n && length < (n == 2 ? 126u : 65536u)) return GL_CLOSE_PROTOCOL; /* in more bytes than it needs */
+  if (length >> 63) return GL_CLOSE_PROTOCOL;
+  f->length = length;
+  size_t len = f->part ? f->part->len : 0;
+  if (!is_control(f) && (length > f->max || len > f->max - length)) return GL_CLOSE_TOO_BIG;
+  return 0;
+}
+
+/* The payload begins. */
+static uint16_t begin_payload(gl_frames *f) {
+  f->inside = true;
+  f->seen = 0;
+  if (is_control(f) || f->part) return 0;
+  if (!reserve(f, 0)) return GL_CLOSE_INTERNAL;
+  f->part->binary = opcode_of(f) == GL_BINARY;
+  f->checked = 0;
+  return 0;
+}
+
+/* One more byte of the head. */
+static uint16_t take_head(gl_frames *f, char byte) {
+  f->head[f->head_len++] = (uint8_t)byte;
+  if (f->head_len == 1) return check_first(f);
+  uint16_t wrong = f->head_len == 2 ? check_second(f) : 0;
+  size_t known = 2 + length_bytes(f);
+  if (!wrong && f->head_len == known) wrong = check_length(f);
+  return wrong || f->head_len < known + 4 ? wrong : begin_payload(f);
+}
+
+static uint16_t take_payload(gl_frames *f, const char *bytes, size_t n) {
+  const uint8_t *key = f->head + f->head_len - 4;
+  if (is_control(f)) {
+    GL_CHECK(f->seen + n <= GL_CONTROL_MAX);
+    unmask((char *)f->control + f->seen, bytes, n, key, (size_t)f->seen);
+    f->seen += n;
+    return 0;
+  }
+  if (!reserve(f, n)) return GL_CLOSE_INTERNAL;
+  unmask(f->part->bytes + f->part->len, bytes, n, key, (size_t)f->seen);
+  f->part->len += n;
+  f->seen += n;
+  return check_text(f);
+}
+
 static uint16_t end_close(gl_frames *f) {
-  size_t n = f->control_len;
+  size_t n = (size_t)f->length;
   const uint8_t *bytes = f->control;
   uint16_t code = 0;
   if (n >= 2) code = (uint16_t)(bytes[0] << 8 | bytes[1]);
-  if (n == 1 || (n && !gl_close_code_ok(code))) return WSLAY_CODE_PROTOCOL_ERROR;
-  if (n > 2 && !gl_is_utf8((const char *)bytes + 2, n - 2)) return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
+  if (n == 1 || (n && !gl_close_code_ok(code))) return GL_CLOSE_PROTOCOL;
+  if (n > 2 && !gl_is_utf8((const char *)bytes + 2, n - 2)) return GL_CLOSE_BAD_DATA;
   f->over = true;
   f->user->close(f->owner, code, bytes + 2, n > 2 ? n - 2 : 0);
   return 0;
 }
 
-static uint16_t end_control(gl_frames *f, uint8_t opcode) {
-  if (opcode == WSLAY_CONNECTION_CLOSE) return end_close(f);
-  if (opcode == WSLAY_PING) f->user->ping(f->owner, f->control, f->control_len);
-  return 0;
-}
-
-static uint16_t on_piece(gl_frames *f, const struct wslay_frame_iocb *io) {
-  bool control = wslay_is_ctrl_frame(io->opcode);
-  uint16_t wrong = f->inside ? 0 : begin_frame(f, io);
-  if (wrong) return wrong;
-  if (control) {
-    memcpy(f->control + f->control_len, io->data, io->data_length);
-    f->control_len = (uint8_t)(f->control_len + io->data_length);
-  } else {
-    memcpy(f->part->bytes + f->part->len, io->data, io->data_length);
-    f->part->len += io->data_length;
-  }
-  f->seen += io->data_length;
-  if (f->seen < io->payload_length) return 0;
+static uint16_t end_frame(gl_frames *f) {
+  gl_opcode opcode = opcode_of(f);
   f->inside = false;
-  if (control) return end_control(f, io->opcode);
-  return io->fin ? end_message(f) : 0;
+  f->head_len = 0;
+  if (opcode == GL_CLOSE) return end_close(f);
+  if (opcode == GL_PING) f->user->ping(f->owner, f->control, (size_t)f->length);
+  if (opcode >= GL_CLOSE) return 0;
+  return is_last(f) ? end_message(f) : 0;
 }
 
 uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n) {
-  f->in = bytes;
-  f->in_len = n;
-  while (!f->over) {
-    struct wslay_frame_iocb io;
-    ssize_t got = wslay_frame_recv(f->ctx, &io);
-    if (got == WSLAY_ERR_WANT_READ) return 0;
-    uint16_t wrong = got < 0 ? WSLAY_CODE_PROTOCOL_ERROR : on_piece(f, &io);
-    if (wrong) f->over = true;
-    if (wrong) return wrong;
+  uint16_t wrong = 0;
+  while (n && !f->over && !wrong) {
+    size_t used = 1;
+    if (!f->inside) {
+      wrong = take_head(f, *bytes);
+    } else {
+      used = f->length - f->seen < n ? (size_t)(f->length - f->seen) : n;
+      wrong = take_payload(f, bytes, used);
+    }
+    bytes += used;
+    n -= used;
+    if (!wrong && f->inside && f->seen == f->length) wrong = end_frame(f);
   }
-  return 0;
+  if (wrong) f->over = true;
+  return wrong;
 }
 
 /* ---- sending ---- */
 
-size_t gl_frames_write(gl_stream *s, uint8_t opcode, const void *bytes, size_t n) {
-  uint8_t head[10] = {(uint8_t)(0x80 | opcode)};
+size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], gl_opcode opcode, size_t n) {
   int more = n < 126 ? 0 : n < 65536 ? 2 : 8;
+  head[0] = (uint8_t)(0x80 | opcode);
   head[1] = (uint8_t)(more == 0 ? n : more == 2 ? 126 : 127);
   for (int i = 0; i < more; i++) head[2 + i] = (uint8_t)(n >> 8 * (more - 1 - i));
-  size_t head_len = 2 + (size_t)more;
+  return 2 + (size_t)more;
+}
+
+void gl_frames_write(gl_stream *s, gl_opcode opcode, const void *bytes, size_t n) {
+  uint8_t head[GL_FRAME_HEAD];
+  size_t head_len = gl_frames_head(head, opcode, n);
   gl_stream_write(s, head, head_len);
   if (n) gl_stream_write(s, bytes, n);
-  return head_len + n;
 }

@@ -21,6 +21,7 @@ void gl_ws_unref(gl_ws *ws) {
   }
   gl_buf_free(&ws->rest);
   gl_frames_free(&ws->frames);
+  gl_hub_quit(&ws->listener);
   free(ws);
 }
 
@@ -96,6 +97,7 @@ void gl_ws_took(gl_ws *ws) {
 static void set_over(gl_ws *ws, uint16_t code) {
   if (ws->over) return;
   ws->over = true;
+  gl_hub_drop(&ws->listener);
   if (!ws->close_code) ws->close_code = code;
   wake_reader(ws);
 }
@@ -105,16 +107,17 @@ void gl_ws_drop(gl_ws *ws, uint16_t code) {
   if (ws->stream) gl_stream_close(ws->stream);
 }
 
-void gl_ws_put(gl_ws *ws, uint8_t opcode, const void *bytes, size_t n) {
-  ws->written += gl_frames_write(ws->stream, opcode, bytes, n);
+void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
+  gl_frames_write(ws->stream, opcode, bytes, n);
 }
 
 /* Our close frame, after which nothing more is sent. Code 0: a frame without one. */
 static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
   uint8_t body[2 + GL_REASON_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
   if (n) memcpy(body + 2, reason, n);
-  gl_ws_put(ws, WSLAY_CONNECTION_CLOSE, body, code ? 2 + n : 0);
+  gl_ws_put(ws, GL_CLOSE, body, code ? 2 + n : 0);
   ws->closing = true;
+  gl_hub_drop(&ws->listener);
   gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
@@ -142,6 +145,25 @@ static void fail(gl_ws *ws, uint16_t code) {
   gl_stream_read(ws->stream);
 }
 
+/* ---- from the hub ---- */
+
+bool gl_ws_has_room(gl_ws *ws, size_t n) {
+  size_t max = ws->limits.max_pending;
+  if (n > max) return false;
+  if (gl_stream_pending(ws->stream) > max - n) gl_stream_flush(ws->stream);
+  return gl_ws_is_open(ws) && gl_stream_pending(ws->stream) <= max - n;
+}
+
+static bool take_message(gl_subscriber *s, const gl_hub_message *m) {
+  gl_ws *ws = GL_CONTAINER(s, gl_ws, listener);
+  size_t n = m->bytes->n - GL_HUB_HEAD + m->head;
+  if (!gl_ws_has_room(ws, n)) {
+    gl_ws_close(ws, GL_CLOSE_TRY_LATER, "too slow", 8);
+    return false;
+  }
+  return gl_stream_share(ws->stream, m->bytes, GL_HUB_HEAD - m->head, n);
+}
+
 /* ---- time ---- */
 
 static void arm(gl_ws *ws) {
@@ -149,20 +171,18 @@ static void arm(gl_ws *ws) {
   gl_timer_arm(&ws->host->clock, &ws->timer, l->ping_interval < l->idle_timeout ? l->ping_interval : l->idle_timeout);
 }
 
-/* Was some of the waiting output taken since this was last looked at? */
-static bool is_moving(const gl_ws *ws) {
-  uint64_t pending = gl_stream_pending(ws->stream);
-  return pending && ws->written - pending != ws->taken;
-}
+/* Does output wait, and did more of it reach the peer since this was last looked at? What the kernel alone answers, once
+ * nothing waits, proves nothing. */
+static bool is_moving(const gl_ws *ws) { return gl_stream_pending(ws->stream) && gl_stream_delivered(ws->stream) != ws->delivered; }
 
 /* Milliseconds without a sign of life: nothing came, or what we sent is not taken. While we are the ones who do not
  * read, silence proves nothing; and who takes our output lives, even if its own word has to wait. */
 static uint64_t quiet(gl_ws *ws) {
-  uint64_t t = now(ws), pending = gl_stream_pending(ws->stream);
+  uint64_t t = now(ws);
   bool moving = is_moving(ws);
   if (!ws->stream->reading || moving) ws->heard = t;
-  if (!pending || moving) ws->moved = t;
-  ws->taken = ws->written - pending;
+  if (!gl_stream_pending(ws->stream) || moving) ws->moved = t;
+  ws->delivered = gl_stream_delivered(ws->stream);
   return t - (ws->heard < ws->moved ? ws->heard : ws->moved);
 }
 
@@ -179,7 +199,7 @@ static void on_timer(gl_timer *timer) {
   bool leaving = ws->closing || ws->over, moving = is_moving(ws);
   bool silent = (double)quiet(ws) >= ws->limits.idle_timeout * 1000;
   if (leaving ? !moving : silent && ws->suspect) {
-    gl_ws_drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
+    gl_ws_drop(ws, GL_CLOSE_ABNORMAL);
     return;
   }
   ws->suspect = silent;
@@ -187,7 +207,7 @@ static void on_timer(gl_timer *timer) {
     gl_timer_arm(&ws->host->clock, timer, leaving ? CLOSE_SECONDS : SECOND_LOOK);
     return;
   }
-  if (ws->limits.ping_interval < ws->limits.idle_timeout) gl_ws_put(ws, WSLAY_PING, "", 0);
+  if (ws->limits.ping_interval < ws->limits.idle_timeout) gl_ws_put(ws, GL_PING, "", 0);
   arm(ws);
 }
 
@@ -210,7 +230,7 @@ static void on_ping(void *owner, const uint8_t *bytes, size_t n) {
   gl_ws *ws = owner;
   if (ws->closing) return;
   if (!gl_stream_full(ws->stream)) {
-    gl_ws_put(ws, WSLAY_PONG, bytes, n);
+    gl_ws_put(ws, GL_PONG, bytes, n);
     return;
   }
   ws->owes_pong = true; /* only the last ping needs an answer (RFC 6455, 5.5.3); on_drained gives it */
@@ -220,7 +240,7 @@ static void on_ping(void *owner, const uint8_t *bytes, size_t n) {
 
 static void on_close(void *owner, uint16_t code, const uint8_t *reason, size_t n) {
   gl_ws *ws = owner;
-  ws->close_code = code ? code : WSLAY_CODE_NO_STATUS_RCVD;
+  ws->close_code = code ? code : GL_CLOSE_NO_STATUS;
   ws->reason_len = (uint8_t)n;
   if (n) memcpy(ws->reason, reason, n);
   begin_parting(ws, ws->close_code, code);
@@ -243,10 +263,10 @@ static void on_data(gl_stream *s, const char *bytes, size_t n) {
 static void on_end(gl_stream *s, int status) {
   gl_ws *ws = s->owner;
   if (status != UV_EOF) {
-    gl_ws_drop(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
+    gl_ws_drop(ws, GL_CLOSE_ABNORMAL);
   } else if (!ws->over) {
     ws->silent = true;
-    begin_parting(ws, WSLAY_CODE_ABNORMAL_CLOSURE, 0);
+    begin_parting(ws, GL_CLOSE_ABNORMAL, 0);
   } else if (!ws->parting) {
     gl_stream_finish(s, false);
   }
@@ -254,7 +274,7 @@ static void on_end(gl_stream *s, int status) {
 
 static void on_drained(gl_stream *s) {
   gl_ws *ws = s->owner;
-  if (ws->owes_pong && !ws->closing) gl_ws_put(ws, WSLAY_PONG, ws->pong, ws->pong_len);
+  if (ws->owes_pong && !ws->closing) gl_ws_put(ws, GL_PONG, ws->pong, ws->pong_len);
   ws->owes_pong = false;
   gl_opqueue_finish(&ws->writers, s->broken ? UV_EPIPE : 0);
 }
@@ -263,7 +283,7 @@ static void on_closed(gl_stream *s) {
   gl_ws *ws = s->owner;
   ws->stream = NULL;
   gl_timer_drop(&ws->host->clock, &ws->timer);
-  set_over(ws, WSLAY_CODE_ABNORMAL_CLOSURE);
+  set_over(ws, GL_CLOSE_ABNORMAL);
   gl_opqueue_finish(&ws->writers, UV_EPIPE);
   gl_opqueue_finish(&ws->closers, 0);
   settle(ws);
@@ -279,18 +299,18 @@ static const gl_stream_user ws_user = {on_data, on_end, on_drained, on_closed};
 
 static void on_retire(void *proto) {
   gl_ws *ws = proto;
-  if (!ws->parting) gl_ws_close(ws, WSLAY_CODE_GOING_AWAY, NULL, 0);
+  if (!ws->parting) gl_ws_close(ws, GL_CLOSE_GOING_AWAY, NULL, 0);
 }
 
 static void on_over(void *proto, bool failed) {
   gl_ws *ws = proto;
   ws->serving = false;
-  gl_ws_close(ws, failed ? WSLAY_CODE_INTERNAL_SERVER_ERROR : WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
+  gl_ws_close(ws, failed ? GL_CLOSE_INTERNAL : GL_CLOSE_NORMAL, NULL, 0);
   if (!ws->stream) ws->conn = NULL;
   gl_ws_unref(ws);
 }
 
-static void on_abort(void *proto) { gl_ws_drop(proto, WSLAY_CODE_GOING_AWAY); }
+static void on_abort(void *proto) { gl_ws_drop(proto, GL_CLOSE_GOING_AWAY); }
 
 /* The peer went, or the server said goodbye. */
 static bool on_excuses(void *proto) {
@@ -302,16 +322,15 @@ static const gl_takeover takeover = {on_retire, on_abort, on_over, on_excuses};
 
 gl_ws *gl_ws_new(gl_conn *c, const gl_ws_limits *limits) {
   gl_ws *ws = calloc(1, sizeof *ws);
-  if (!ws || !gl_frames_init(&ws->frames, limits->max_message, &frames_user, ws)) {
-    free(ws);
-    return NULL;
-  }
+  if (!ws) return NULL;
+  gl_frames_init(&ws->frames, limits->max_message, &frames_user, ws);
   ws->conn = c;
   ws->stream = gl_conn_take(c, &ws->rest, &takeover, ws);
   ws->host = ws->stream->host;
   ws->stream->user = &ws_user;
   ws->stream->owner = ws;
   ws->tail = &ws->head;
+  ws->listener.take = take_message;
   ws->limits = *limits;
   ws->refs = 3;
   ws->serving = true;

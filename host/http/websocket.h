@@ -15,12 +15,15 @@
 
 #include "http/conn.h"
 #include "http/frames.h"
+#include "http/hub.h"
+
+#define GL_WS_META "green.ws" /* name of the metatable of sockets */
 
 typedef struct gl_ws gl_ws;
 
 typedef struct gl_ws_limits {
   size_t max_message;   /* bytes of one message received: close 1009 beyond */
-  size_t max_pending;   /* bytes try_send may leave waiting */
+  size_t max_pending;   /* bytes try_send and the hub may leave waiting, their message included */
   double ping_interval; /* seconds between pings */
   double idle_timeout;  /* seconds without a byte from the peer: the connection is dropped */
 } gl_ws_limits;
@@ -32,6 +35,7 @@ struct gl_ws {
   gl_host *host;
   gl_stream *stream;   /* NULL once gone */
   gl_conn *conn;       /* whose stream that was; NULL once it is gone and the handler's task has ended */
+  gl_subscriber listener; /* of the hub, as long as it is open */
   gl_frames frames;
   gl_buf rest;         /* bytes that came right behind the handshake */
   gl_message *head, **tail;
@@ -44,8 +48,7 @@ struct gl_ws {
   gl_ws_limits limits;
   uint64_t heard;      /* loop time, ms, of the last sign of life: a byte came, or output was taken */
   uint64_t moved;      /* loop time, ms, when no output waited or some of it was taken */
-  uint64_t written;    /* bytes handed to the stream */
-  uint64_t taken;      /* of those, what the kernel took, when that was last looked at */
+  uint64_t delivered;  /* bytes that had reached the peer, when that was last looked at */
   uint32_t refs;       /* the userdata, the stream, the handler's task, ops */
   uint16_t close_code;
   uint16_t answer;     /* parting: the code of our close frame; 0 = it has none */
@@ -78,8 +81,11 @@ void gl_ws_unref(gl_ws *ws);
 /* The handshake was written: begin to read. */
 void gl_ws_start(gl_ws *ws);
 
+/* Can a frame of n bytes more be left to wait, if the kernel does not take it? It is asked to take what waits. */
+bool gl_ws_has_room(gl_ws *ws, size_t n);
+
 /* Send one frame. */
-void gl_ws_put(gl_ws *ws, uint8_t opcode, const void *bytes, size_t n);
+void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n);
 
 /* Can something be sent? */
 bool gl_ws_is_open(const gl_ws *ws);
@@ -104,6 +110,9 @@ void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n);
 void gl_ws_drop(gl_ws *ws, uint16_t code);
 
 /* ---- http/websocket_lua.c ---- */
+
+/* The socket at a stack index as the hub knows it; NULL: it is closed, or no socket. */
+gl_subscriber *gl_ws_listener(lua_State *L, int idx);
 
 /* Pushes an empty handle, to be pointed at a socket. Raises. */
 gl_ws **gl_ws_handle(lua_State *L);

@@ -8,9 +8,10 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "core/opqueue.h"
+#include "core/task.h"
 #include "http/websocket.h"
 
-#define META "green.ws"
+#define META GL_WS_META
 #define SEND_MAX ((size_t)1 << 30)
 
 gl_ws **gl_ws_handle(lua_State *L) {
@@ -26,6 +27,12 @@ static gl_ws *check_ws(lua_State *L) {
   gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
   if (!ws) gl_error_status(L, "ws", UV_EPIPE, "the socket was collected");
   return ws;
+}
+
+gl_subscriber *gl_ws_listener(lua_State *L, int idx) {
+  gl_ws **handle = luaL_testudata(L, idx, META);
+  gl_ws *ws = handle ? *handle : NULL;
+  return ws && !ws->over && gl_ws_is_open(ws) ? &ws->listener : NULL;
 }
 
 /* ---- ops ---- */
@@ -96,6 +103,7 @@ static int ws_receive(lua_State *L) {
   gl_ws *ws = check_ws(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   gl_op_check(L, &receive_type);
+  gl_task_renew_cpu(ws->host->task);
   while (ws->head || ws->over || ws->reader || ws->delivering) {
     if (ws->reader || ws->delivering) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
     int n = push_message(L, ws);
@@ -140,15 +148,15 @@ static void cancel_send(gl_op *op) { gl_opqueue_cancel(&((ws_op *)op)->ws->write
 
 static const gl_optype send_type = {"ws.send", push_send, cancel_send, free_ws};
 
-static const char *check_message(lua_State *L, uint8_t opcode, size_t *n) {
+static const char *check_message(lua_State *L, gl_opcode opcode, size_t *n) {
   const char *bytes = luaL_checklstring(L, 2, n);
   luaL_argcheck(L, *n <= SEND_MAX, 2, "a message has 1 GiB at most");
-  if (opcode == WSLAY_TEXT_FRAME && !gl_is_utf8(bytes, *n))
+  if (opcode == GL_TEXT && !gl_is_utf8(bytes, *n))
     gl_error_raise(L, "ws.send", "EILSEQ", "a text message must be valid UTF-8; send bytes with send_binary");
   return bytes;
 }
 
-static int send_message(lua_State *L, uint8_t opcode) {
+static int send_message(lua_State *L, gl_opcode opcode) {
   gl_ws *ws = check_ws(L);
   size_t n;
   const char *bytes = check_message(L, opcode, &n);
@@ -165,27 +173,20 @@ static int send_message(lua_State *L, uint8_t opcode) {
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
-static int ws_send(lua_State *L) { return send_message(L, WSLAY_TEXT_FRAME); }
-static int ws_send_binary(lua_State *L) { return send_message(L, WSLAY_BINARY_FRAME); }
-
-/* Does more output wait than anyone may leave behind, although the kernel was asked to take it? */
-static bool is_slow(gl_ws *ws) {
-  if (gl_stream_pending(ws->stream) <= ws->limits.max_pending) return false;
-  gl_stream_flush(ws->stream);
-  return gl_stream_pending(ws->stream) > ws->limits.max_pending;
-}
+static int ws_send(lua_State *L) { return send_message(L, GL_TEXT); }
+static int ws_send_binary(lua_State *L) { return send_message(L, GL_BINARY); }
 
 /* ws:try_send(text) -> true; or false, "closed" | "slow" without waiting: nothing was sent then. */
 static int ws_try_send(lua_State *L) {
   gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
   size_t n;
-  const char *bytes = check_message(L, WSLAY_TEXT_FRAME, &n);
-  bool slow = ws && gl_ws_is_open(ws) && is_slow(ws);
-  const char *why = !ws || !gl_ws_is_open(ws) ? "closed" : slow ? "slow" : NULL;
-  if (!why) gl_ws_put(ws, WSLAY_TEXT_FRAME, bytes, n);
-  lua_pushboolean(L, !why);
-  if (why) lua_pushstring(L, why);
-  return why ? 2 : 1;
+  const char *bytes = check_message(L, GL_TEXT, &n);
+  bool open = ws && gl_ws_is_open(ws), room = open && gl_ws_has_room(ws, n + GL_FRAME_HEAD);
+  if (room) gl_ws_put(ws, GL_TEXT, bytes, n);
+  lua_pushboolean(L, room);
+  if (room) return 1;
+  lua_pushstring(L, open && gl_ws_is_open(ws) ? "slow" : "closed");
+  return 2;
 }
 
 static int ws_ping(lua_State *L) {
@@ -194,7 +195,7 @@ static int ws_ping(lua_State *L) {
   const char *bytes = luaL_optlstring(L, 2, "", &n);
   luaL_argcheck(L, n <= GL_CONTROL_MAX, 2, "a ping carries 125 bytes at most");
   if (!gl_ws_is_open(ws)) return cannot_send(L, ws, "ws.ping");
-  gl_ws_put(ws, WSLAY_PING, bytes, n);
+  gl_ws_put(ws, GL_PING, bytes, n);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -280,7 +281,8 @@ static int ws_gc(lua_State *L) {
   if (!ws) return 0;
   *handle = NULL;
   ws->orphan = true;
-  gl_ws_close(ws, WSLAY_CODE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
+  gl_hub_drop(&ws->listener);
+  gl_ws_close(ws, GL_CLOSE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
   gl_ws_unref(ws);
   return 0;
 }

@@ -11,13 +11,12 @@ local methods = native.methods
 function methods:json(value) return self:send(json.encode(value)) end
 
 --- From now on messages published to the topic are sent to this socket.
-function methods:subscribe(topic) hub.join(self, topic) end
+methods.subscribe = hub.join
 
-function methods:unsubscribe(topic) hub.leave(self, topic) end
+methods.unsubscribe = hub.leave
 
--- A socket held in a <close> variable leaves its topics and says goodbye on every way out.
+-- A socket held in a <close> variable says goodbye on every way out, and so leaves its topics.
 function native.metatable.__close(self, err)
-  hub.drop(self)
   if self.open then self:shut(err == nil and 1000 or 1011) end
 end
 

@@ -2,8 +2,9 @@
 -- SPDX-License-Identifier: MIT
 
 ---From any task to the WebSockets and loops that listen, within one process.
----Sending never waits. A socket that does not keep up (`max_pending`) is closed with 1013; a loop that does not keep up loses the
----oldest. Who is closed, or not held by anybody, listens to nothing.
+---Sending never waits. A message reaches all who listen before anything else happens: they see what is published in one order. A socket
+---that does not keep up (more than `max_pending` bytes would wait, the message included) is closed with 1013; a loop that does not keep
+---up loses the oldest. Who is closed, or not held by anybody, listens to nothing.
 ---```lua
 ---app:ws("/live", function(socket, req)
 ---  hub.attach(req.user, socket)   -- hub.send("ann", ...) reaches all of ann's sockets
@@ -67,7 +68,8 @@ function hub.count(topic) end
 ---print(prices:receive()) --> nil
 ---```
 ---@class green.hub.subscription
----@field lost integer messages that were dropped because more than 1,024 waited
+---@field lost integer messages that were dropped because more than `max_messages`, or `max_bytes`, waited
+---@field waiting integer messages that wait to be received
 ---@operator call: string?
 local Subscription = {}
 
@@ -81,10 +83,15 @@ local Subscription = {}
 ---end
 ---```
 ---@param topic string
+---@param opts? green.hub.options
 ---@return green.hub.subscription
-function hub.subscribe(topic) end
+function hub.subscribe(topic, opts) end
 
----The next message; nil once the subscription is closed.
+---@class green.hub.options
+---@field max_messages? integer messages that may wait (1024); further ones push the oldest out
+---@field max_bytes? integer bytes of them (1 MiB); the newest message waits whatever its size
+
+---The next message; nil once the subscription is closed. A limit of CPU (`task.cpu_limit`) begins anew with each.
 ---Waits.
 ---Raises: ETIMEDOUT.
 ---@param timeout? number seconds; without it as long as it takes
@@ -125,9 +132,5 @@ function hub.leave(ws, topic) end
 ---```
 ---@param subscriber green.ws.socket|green.hub.subscription
 function hub.drop(subscriber) end
-
----@private
----@param message string
-function Subscription:try_send(message) end
 
 return hub

@@ -19,7 +19,7 @@ local ws = {}
 
 ---@class green.ws.options
 ---@field max_message? number bytes of one message received (1 MiB); beyond: closed with 1009
----@field max_pending? number bytes `try_send`, and so the hub, may leave waiting for a slow peer (1 MiB)
+---@field max_pending? number bytes `try_send`, and so the hub, may leave waiting for a slow peer, the message included (1 MiB)
 ---@field ping_interval? number seconds between pings (30)
 ---@field idle_timeout? number seconds without a byte from the peer, or without it taking ours, until the connection is dropped (120)
 ---@field origins? "*"|string|string[] whose pages may connect beside those of this host: "https://shop.example"
@@ -114,7 +114,7 @@ function Socket:json(value) end
 ---```
 ---@param text string
 ---@return boolean sent
----@return "closed"|"slow"|nil why "slow": more than `max_pending` bytes wait
+---@return "closed"|"slow"|nil why "slow": more than `max_pending` bytes would wait
 function Socket:try_send(text) end
 
 ---Sends a ping. The peer's answer only shows in the connection staying alive.

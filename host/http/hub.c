@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "http/frames.h"
+
+typedef struct channel {
+  gl_mapnode node;
+  gl_hub *hub;
+  gl_hub_world world;
+  gl_member *first, *last;
+  size_t count; /* members */
+  size_t n;
+  char name[];
+} channel;
+
+struct gl_member {
+  gl_mapnode node;
+  channel *channel;
+  gl_subscriber *subscriber;
+  gl_member *next, *before;    /* in the channel */
+  gl_member *next_own, **at_own; /* in the subscriber's list */
+};
+
+struct gl_hub {
+  gl_host *host;
+  gl_map channels[2]; /* by world */
+  gl_map members;     /* by channel and subscriber */
+  gl_hashkey key;
+  uint32_t refs;
+};
+
+gl_hub *gl_hub_new(gl_host *h) {
+  gl_hub *hub = calloc(1, sizeof *hub);
+  if (!hub) return NULL;
+  hub->host = h;
+  hub->refs = 1;
+  gl_hash_key(&hub->key);
+  return hub;
+}
+
+void gl_hub_unref(gl_hub *hub) {
+  if (--hub->refs > 0) return;
+  GL_CHECK(hub->members.count == 0 && hub->channels[GL_HUB_TOPICS].count == 0 && hub->channels[GL_HUB_USERS].count == 0);
+  free(hub);
+}
+
+/* ---- channels and members ---- */
+
+static channel *find_channel(const gl_hub *hub, gl_hub_world world, const char *name, size_t n) {
+  if (hub->channels[world].count == 0) return NULL;
+  gl_mapnode *node = gl_map_find(&hub->channels[world], gl_hash_bytes(&hub->key, name, n));
+  for (; node; node = gl_map_next(node)) {
+    channel *c = GL_CONTAINER(node, channel, node);
+    if (c->n == n && memcmp(c->name, name, n) == 0) return c;
+  }
+  return NULL;
+}
+
+static channel *add_channel(gl_hub *hub, gl_hub_world world, const char *name, size_t n) {
+  channel *c = gl_take_zeroed(&hub->host->alloc, sizeof *c + n);
+  if (!c) return NULL;
+  c->hub = hub;
+  c->world = world;
+  c->n = n;
+  memcpy(c->name, name, n);
+  c->node.hash = gl_hash_bytes(&hub->key, name, n);
+  if (gl_map_add(&hub->channels[world], &c->node)) return c;
+  gl_give(&hub->host->alloc, c, sizeof *c + n);
+  return NULL;
+}
+
+static void drop_channel(channel *c) {
+  gl_hub *hub = c->hub;
+  gl_map_remove(&hub->channels[c->world], &c->node);
+  gl_give(&hub->host->alloc, c, sizeof *c + c->n);
+}
+
+static uint64_t member_hash(const channel *c, const gl_subscriber *s) { return gl_hash_pair((uintptr_t)c, (uintptr_t)s); }
+
+static gl_member *find_member(const channel *c, const gl_subscriber *s) {
+  gl_mapnode *node = gl_map_find(&c->hub->members, member_hash(c, s));
+  for (; node; node = gl_map_next(node)) {
+    gl_member *m = GL_CONTAINER(node, gl_member, node);
+    if (m->channel == c && m->subscriber == s) return m;
+  }
+  return NULL;
+}
+
+static bool add_member(channel *c, gl_subscriber *s) {
+  gl_hub *hub = c->hub;
+  gl_member *m = gl_take_zeroed(&hub->host->alloc, sizeof *m);
+  if (!m) return false;
+  m->channel = c;
+  m->subscriber = s;
+  m->node.hash = member_hash(c, s);
+  if (!gl_map_add(&hub->members, &m->node)) {
+    gl_give(&hub->host->alloc, m, sizeof *m);
+    return false;
+  }
+  m->before = c->last;
+  if (c->last) c->last->next = m;
+  else c->first = m;
+  c->last = m;
+  c->count++;
+  m->next_own = s->members;
+  m->at_own = &s->members;
+  if (m->next_own) m->next_own->at_own = &m->next_own;
+  s->members = m;
+  return true;
+}
+
+static void drop_member(gl_member *m) {
+  channel *c = m->channel;
+  gl_hub *hub = c->hub;
+  gl_map_remove(&hub->members, &m->node);
+  *m->at_own = m->next_own;
+  if (m->next_own) m->next_own->at_own = m->at_own;
+  if (m->before) m->before->next = m->next;
+  else c->first = m->next;
+  if (m->next) m->next->before = m->before;
+  else c->last = m->before;
+  gl_give(&hub->host->alloc, m, sizeof *m);
+  if (--c->count == 0) drop_channel(c);
+}
+
+/* ---- coming and going ---- */
+
+bool gl_hub_join(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *name, size_t n) {
+  channel *c = find_channel(hub, world, name, n);
+  if (c && find_member(c, s)) return true;
+  if (!c && !(c = add_channel(hub, world, name, n))) return false;
+  if (!add_member(c, s)) {
+    if (c->count == 0) drop_channel(c);
+    return false;
+  }
+  if (!s->hub) hub->refs++;
+  s->hub = hub;
+  return true;
+}
+
+void gl_hub_leave(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *name, size_t n) {
+  channel *c = find_channel(hub, world, name, n);
+  gl_member *m = c ? find_member(c, s) : NULL;
+  if (m) drop_member(m);
+}
+
+void gl_hub_drop(gl_subscriber *s) {
+  while (s->members) drop_member(s->members);
+}
+
+void gl_hub_quit(gl_subscriber *s) {
+  gl_hub_drop(s);
+  if (s->hub) gl_hub_unref(s->hub);
+  s->hub = NULL;
+}
+
+size_t gl_hub_count(const gl_hub *hub, gl_hub_world world, const char *name, size_t n) {
+  const channel *c = find_channel(hub, world, name, n);
+  return c ? c->count : 0;
+}
+
+/* ---- sending ---- */
+
+int64_t gl_hub_publish(gl_hub *hub, gl_hub_world world, const char *name, size_t n, const char *text, size_t len) {
+  channel *c = find_channel(hub, world, name, n);
+  if (!c) return 0;
+  uint8_t head[GL_FRAME_HEAD];
+  gl_hub_message m = {gl_bytes_new(hub->host, GL_HUB_HEAD + len), gl_frames_head(head, GL_TEXT, len)};
+  if (!m.bytes) return -1;
+  memcpy(m.bytes->at + GL_HUB_HEAD - m.head, head, m.head);
+  if (len) memcpy(m.bytes->at + GL_HUB_HEAD, text, len);
+  int64_t sent = 0;
+  for (gl_member *at = c->first, *next; at; at = next) {
+    next = at->next; /* whoever is asked may go; nobody else does */
+    if (at->subscriber->take(at->subscriber, &m)) sent++;
+  }
+  gl_bytes_unref(m.bytes);
+  return sent;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The Lua module green.hub: from any task to the WebSockets and loops that listen to a topic, within one process.
+ */
+#ifndef GL_HTTP_HUB_LUA_H
+#define GL_HTTP_HUB_LUA_H
+
+#include <lua.h>
+
+/* publish, send, count, subscribe, attach, join, leave, drop. */
+int gl_open_hub(lua_State *L);
+
+#endif
