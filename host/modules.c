@@ -23,6 +23,7 @@
 #include "http/hub_lua.h"
 #include "http/server.h"
 #include "http/websocket.h"
+#include "json/json.h"
 #include "net/net.h"
 #include "reference.h"
 #include "sys/channel.h"
@@ -48,9 +49,10 @@ static const luaL_Reg c_modules[] = {
   {"green.debug", gl_open_debug},
   {"green.fs.native", gl_open_fs},
   {"green.http.client.native", gl_open_http_client},
-  {"green.http.fields", gl_open_fields},
+  {"green.http.fields.native", gl_open_fields},
   {"green.http.native", gl_open_http},
   {"green.hub", gl_open_hub},
+  {"green.json", gl_open_json},
   {"green.net", gl_open_net},
   {"green.process.native", gl_open_process},
   {"green.reference.native", gl_open_reference},

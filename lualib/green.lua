@@ -7,7 +7,7 @@ local function outcome(ok, ...)
 end
 
 return {
-  null = require "cjson".null,
+  null = require "green.json".null,
 
   -- green.try(fn, ...): the results of fn, or nil and the error.
   try = function(fn, ...)

@@ -129,8 +129,8 @@ local function watched(entry, fn)
     local outer = inspect.cancel_at(FAR)
     local _ <close> = setmetatable({}, { __close = function()
       local used = FAR - inspect.cancel_at(0)
-      if used > 0 then waited[entry.name] = true end
-      if outer > 0 then inspect.cancel_at(outer - used) end
+      if used > 0 and used < FAR then waited[entry.name] = true end -- all of it: a task that ran meanwhile has put it out
+      if outer > 0 and used < FAR then inspect.cancel_at(outer - used) end
     end })
     return fn(...)
   end

@@ -5,8 +5,9 @@ local root = (arg[0]:match "^(.*)/tests/[^/]*$" or ".") .. "/"
 local may_include = {
   core = { core = true },
   sys = { sys = true, core = true },
+  json = { json = true, core = true },
   net = { net = true, core = true },
-  http = { http = true, net = true, core = true },
+  http = { http = true, json = true, net = true, core = true },
   db = { db = true, net = true, core = true },
   supervisor = { supervisor = true, net = true, core = true },
 }

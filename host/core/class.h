@@ -10,6 +10,10 @@
 /* A metatable with methods, for the collector and for <close>. */
 void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, lua_CFunction close);
 
+/* What the userdata at `idx`, a pointer of that class, points to. Raises on anything else, and when it was collected: a finalizer
+ * that came later than its own still finds it, as does who calls its __gc by hand. */
+void *gl_class_check(lua_State *L, int idx, const char *name);
+
 /* Give the one userdata on top of L, of no class, a finalizer. May raise (memory). */
 void gl_class_finalizer(lua_State *L, lua_CFunction gc);
 

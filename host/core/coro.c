@@ -85,7 +85,7 @@ static bool begin(lua_State *L, lua_State *co, int nargs) {
     return false;
   }
   lua_xmove(L, co, nargs);
-  if (gl_host_of(L)->aside && gl_host_of(L)->task) gl_scope_resume(gl_host_of(L), co);
+  if ((*gl_extra(co) & GL_ASIDE_BIT) && gl_host_of(L)->task) gl_scope_resume(gl_host_of(L), co);
   return true;
 }
 

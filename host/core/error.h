@@ -19,6 +19,10 @@ int gl_error_raise(lua_State *L, const char *op, const char *code, const char *f
  * `subject` (may be NULL) is the path, the address, the URL. Never returns. */
 int gl_error_status(lua_State *L, const char *op, int status, const char *subject);
 
+/* Raise a plain message, for arguments nobody may pass: it points at the line that called into the library, whichever of its
+ * modules handed them on. Never returns. */
+int gl_error_misuse(lua_State *L, const char *fmt, ...);
+
 /* Is the value at idx an error object with this code? */
 int gl_error_is(lua_State *L, int idx, const char *code);
 

@@ -180,6 +180,7 @@ void gl_host_close(gl_host *h) {
     gl_op_reap(h);
   } while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);
   gl_stack_free_idle(h);
+  free(h->aside.bucket);
   gl_clock_free(&h->clock);
   gl_alloc_free(&h->alloc);
   free(h->home);

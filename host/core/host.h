@@ -54,6 +54,13 @@ typedef struct gl_census {
   int64_t pins;    /* Lua values held by ops */
 } gl_census;
 
+/* Scopes of coroutines that have yielded to their user, by the coroutine's address (core/scope.h). */
+typedef struct gl_aside {
+  gl_scope **bucket;    /* lists by gl_scope.outer, those of one coroutine outermost first */
+  gl_scope *first;      /* the one bucket there is while few are aside */
+  size_t n, mask;       /* how many are aside; number of buckets - 1 */
+} gl_aside;
+
 /* How much memory may be used (core/memory.h). */
 typedef struct gl_memory {
   size_t limit;     /* bytes; 0 = none */
@@ -99,7 +106,7 @@ struct gl_host {
   gl_tasklist batch;    /* this turn's snapshot of ready tasks */
   gl_turn *turns;       /* to run at the end of this turn */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
-  gl_scope *aside;      /* those of suspended coroutines (core/scope.h) */
+  gl_aside aside;       /* scopes of suspended coroutines */
   gl_belonging *belongings; /* those of all tasks (core/belonging.h) */
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */
@@ -155,11 +162,13 @@ void gl_host_ready_now(gl_host *h, gl_task *t);
 void gl_host_drive(gl_host *h);
 
 /* The host of any coroutine of its state, from the extra space every lua_State carries. The lowest
- * bit of that word marks a coroutine only the host may resume: one that waits, or the base of a task. */
+ * bit of that word marks a coroutine only the host may resume: one that waits, or the base of a task; the
+ * next one a coroutine that has scopes aside. */
 #define GL_AWAIT_BIT ((uintptr_t)1)
+#define GL_ASIDE_BIT ((uintptr_t)2)
 
 static inline uintptr_t *gl_extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
-static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~GL_AWAIT_BIT); }
+static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~(GL_AWAIT_BIT | GL_ASIDE_BIT)); }
 static inline bool gl_coro_awaits(lua_State *co) { return (*gl_extra(co) & GL_AWAIT_BIT) != 0; }
 static inline uv_loop_t *gl_loop(lua_State *L) { return &gl_host_of(L)->loop; }
 

@@ -22,9 +22,9 @@
 #endif
 
 /* A finalizer that waits would stop the collector for every task. The count is negative in there only. */
-static void refuse_finalizer(lua_State *L, const char *name) {
+void gl_op_refuse_finalizer(lua_State *L, const gl_optype *type) {
   if (lua_gc(L, LUA_GCCOUNT, 0) < 0)
-    gl_error_raise(L, name, "EFINALIZER", "cannot wait in a finalizer (__gc); close the value with <close> or by name instead");
+    gl_error_raise(L, type->name, "EFINALIZER", "cannot wait in a finalizer (__gc); close the value with <close> or by name instead");
 }
 
 /* The op's own time, or the task's: whichever is over. */
@@ -35,7 +35,7 @@ static void on_timeout(gl_timer *timer) {
 
 void gl_op_check(lua_State *L, const gl_optype *type) {
   gl_task *t = gl_host_of(L)->task;
-  refuse_finalizer(L, type->name);
+  gl_op_refuse_finalizer(L, type);
   if (!t) gl_error_raise(L, type->name, "ENOTASK", "cannot wait outside of a task");
   if (t->atomic) gl_error_raise(L, type->name, "EATOMIC", "cannot wait within task.atomic");
   gl_scope_raise(L, t, type->name);

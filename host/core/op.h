@@ -53,6 +53,10 @@ void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx);
 /* "fs.stat notes.txt": what it does, and to what. */
 void gl_op_describe(const gl_op *op, char *out, size_t size);
 
+/* Raise EFINALIZER in a finalizer. For what hands out bytes that are there already, too, in a function that may wait: pushing
+ * them may run finalizers, and one of those must not take the same bytes. */
+void gl_op_refuse_finalizer(lua_State *L, const gl_optype *type);
+
 /* Raise what gl_op_new would raise, but for memory: for those who must change something before it. */
 void gl_op_check(lua_State *L, const gl_optype *type);
 

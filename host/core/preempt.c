@@ -264,13 +264,20 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
 }
 
 void gl_preempt_if_asked(lua_State *L) {
-  gl_host *h = gl_host_of(L);
-  struct gl_watchdog *w = h->watchdog;
+  struct gl_watchdog *w = gl_host_of(L)->watchdog;
   if (!w || !w->asked) return;
   w->asked = false;
+  gl_preempt_check(L);
+}
+
+bool gl_preempt_check(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
-  if (!t || h->steps != atomic_load(&w->hogging) || is_put_off(h)) return;
+  if (!w || !t || h->steps != atomic_load_explicit(&w->hogging, memory_order_relaxed)) return false;
+  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || is_put_off(h)) return false; /* in a finalizer nobody waits */
   if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h, true);
+  return true;
 }
 
 void gl_preempt_resume(gl_task *t) {

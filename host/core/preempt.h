@@ -34,6 +34,11 @@ void gl_preempt_rouse(gl_host *h);
 /* In a count hook of the user's on L: make way, if that is due. May raise, like any hook. */
 void gl_preempt_if_asked(lua_State *L);
 
+/* For loops in C: make way, if the slice is used up; else it costs a comparison. Call it every few thousand bytes or steps,
+ * on the coroutine that runs. True: others may have run, and whatever can be changed by Lua may have changed (tables that
+ * are walked through, peers, scopes), but for what is on this coroutine's stack. May raise, like any hook. */
+bool gl_preempt_check(lua_State *L);
+
 /* Is it the hook that preempts? */
 bool gl_preempt_is_hook(lua_Hook hook);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/scope.h"
 
+#include <stdlib.h>
+
 #include "core/error.h"
 #include "core/op.h"
 #include "core/preempt.h"
@@ -36,11 +38,58 @@ static void detach(gl_scope *s) {
   if (s->atomic && --t->atomic == 0) gl_preempt_resume(t);
 }
 
+/* ---- those of suspended coroutines ---- */
+
+static gl_scope **bucket_of(gl_aside *a, const lua_State *co) {
+  if (!a->bucket) return &a->first;
+  uint64_t hash = (uint64_t)(uintptr_t)co * 0x9e3779b97f4a7c15u;
+  return &a->bucket[(hash >> 32) & a->mask];
+}
+
+/* Twice as many buckets. Without memory for them, the lists grow. */
+static void spread(gl_aside *a) {
+  gl_aside old = *a;
+  size_t buckets = a->bucket ? (a->mask + 1) * 2 : 16;
+  gl_scope **to = calloc(buckets, sizeof *to);
+  if (!to) return;
+  a->bucket = to;
+  a->mask = buckets - 1;
+  for (size_t i = 0; i <= old.mask; i++) {
+    for (gl_scope *s = old.bucket ? old.bucket[i] : old.first, *next; s; s = next) {
+      next = s->outer;
+      gl_scope **end = bucket_of(a, s->co);
+      while (*end) end = &(*end)->outer;
+      s->outer = NULL;
+      *end = s;
+    }
+  }
+  free(old.bucket);
+}
+
+static void put_aside(gl_aside *a, gl_scope *s) {
+  if (a->n > a->mask) spread(a);
+  a->n++;
+  gl_scope **at = bucket_of(a, s->co);
+  s->outer = *at;
+  *at = s;
+  *gl_extra(s->co) |= GL_ASIDE_BIT;
+}
+
+static void take_back(gl_aside *a, gl_scope **at) {
+  *at = (*at)->outer;
+  if (--a->n > 0) return;
+  free(a->bucket);
+  *a = (gl_aside){0};
+}
+
+/* ---- leaving, for good or for a while ---- */
+
 void gl_scope_leave(gl_host *h, gl_scope *s) {
   if (!s->co) return;
-  gl_scope **at = s->task ? &s->task->scope : &h->aside; /* usually the innermost */
+  gl_scope **at = s->task ? &s->task->scope : bucket_of(&h->aside, s->co); /* usually the innermost */
   while (*at && *at != s) at = &(*at)->outer;
-  if (*at) *at = s->outer;
+  if (*at && s->task) *at = s->outer;
+  else if (*at) take_back(&h->aside, at);
   if (s->task) gl_preempt_forgive(s->task);
   if (s->task) detach(s);
   s->co = NULL;
@@ -56,18 +105,20 @@ void gl_scope_suspend(gl_host *h, lua_State *co) {
   for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) { /* ends with its outermost first in the list */
     h->task->scope = s->outer;
     detach(s);
-    s->outer = h->aside;
-    h->aside = s;
+    put_aside(&h->aside, s);
   }
 }
 
 void gl_scope_resume(gl_host *h, lua_State *co) {
-  for (gl_scope **at = &h->aside, *s; (s = *at) != NULL;) {
+  *gl_extra(co) &= ~GL_ASIDE_BIT;
+  gl_scope *next;
+  for (gl_scope **at = bucket_of(&h->aside, co), *s = *at; s; s = next) {
+    next = s->outer;
     if (s->co != co) {
       at = &s->outer;
       continue;
     }
-    *at = s->outer;
+    take_back(&h->aside, at); /* of the last one, the bucket itself */
     s->task = h->task;
     if (s->atomic) h->task->atomic++;
     s->outer = h->task->scope;
@@ -81,7 +132,7 @@ void gl_scope_abandon(gl_host *h, lua_State *co) {
 
 void gl_scope_cancel(gl_scope *s) {
   gl_task *t = s->task;
-  if (!s->co) return;
+  if (!s->co || s->shield) return;
   s->cancelled = true;
   if (t && t->state == GL_TASK_WAITING && t->op && !t->op->done && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }

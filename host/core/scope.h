@@ -42,13 +42,13 @@ bool gl_scope_shields(const gl_task *t);
 /* `co` yielded to whoever resumed it: the scopes it is in do not bind what runs meanwhile. */
 void gl_scope_suspend(gl_host *h, lua_State *co);
 
-/* `co` is about to go on, in whichever task: so do its scopes. */
+/* `co`, which has scopes aside (GL_ASIDE_BIT), is about to go on, in whichever task: so do its scopes. */
 void gl_scope_resume(gl_host *h, lua_State *co);
 
 /* `co` ended: it has left all its scopes. */
 void gl_scope_abandon(gl_host *h, lua_State *co);
 
-/* Whatever waits or will wait inside raises ECANCELED. Calls no Lua. */
+/* Whatever waits or will wait inside raises ECANCELED; but a shield holds. Calls no Lua. */
 void gl_scope_cancel(gl_scope *s);
 
 /* May the task wait? GL_DONE = yes, GL_CANCELLED, GL_INTERRUPTED, or GL_OVERDUE when a deadline is over. */

@@ -319,7 +319,7 @@ static int conn_in_transaction(lua_State *L) {
 static int conn_cursor(lua_State *L) { return gl_sqlite_cursor_push(L, check_conn(L)); }
 
 static int conn_gc(lua_State *L) {
-  gl_sqlite_conn **at = lua_touserdata(L, 1);
+  gl_sqlite_conn **at = luaL_checkudata(L, 1, CONNECTION);
   if (*at) gl_sqlite_conn_unref(*at);
   *at = NULL;
   return 0;

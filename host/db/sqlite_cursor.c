@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "db/sqlite_rows.h"
 
@@ -93,7 +94,7 @@ static void free_fetch(gl_op *op) {
 
 static const gl_optype fetch_type = {"db.rows", push_fetch, gl_sqlite_job_cancel, free_fetch};
 
-static cursor *check_cursor(lua_State *L) { return *(cursor **)luaL_checkudata(L, 1, CURSOR); }
+static cursor *check_cursor(lua_State *L) { return gl_class_check(L, 1, CURSOR); }
 
 static int cursor_fetch(lua_State *L) {
   cursor *c = check_cursor(L);
@@ -113,12 +114,13 @@ static int cursor_fetch(lua_State *L) {
 /* ---- the handle ---- */
 
 static int cursor_close(lua_State *L) {
-  cursor_end(check_cursor(L));
+  cursor *c = *(cursor **)luaL_checkudata(L, 1, CURSOR);
+  if (c) cursor_end(c);
   return 0;
 }
 
 static int cursor_gc(lua_State *L) {
-  cursor **at = lua_touserdata(L, 1);
+  cursor **at = luaL_checkudata(L, 1, CURSOR);
   if (*at) cursor_unref(*at);
   *at = NULL;
   return 0;

@@ -6,6 +6,8 @@
 
 #include <lauxlib.h>
 
+#include "core/error.h"
+
 #define BLOB "green.db.blob"
 #define MAX_TEXT ((size_t)1000000000) /* SQLite's own limit */
 
@@ -43,19 +45,19 @@ static size_t check_value(lua_State *L, int idx, int number) {
     case LUA_TLIGHTUSERDATA: if (!lua_touserdata(L, idx)) return 0; /* green.null */ /* fallthrough */
     default:
       if (!luaL_testudata(L, idx, BLOB))
-        return (size_t)luaL_error(L, "parameter $%d is a %s: only strings, numbers, booleans, nil, green.null and blobs can be stored",
-                                  number, luaL_typename(L, idx));
+        return (size_t)gl_error_misuse(L, "parameter $%d is a %s: only strings, numbers, booleans, nil, green.null and blobs can be stored",
+                                       number, luaL_typename(L, idx));
       blob_string(L, idx, &len);
   }
-  if (len > MAX_TEXT) return (size_t)luaL_error(L, "parameter $%d is longer than %d bytes", number, (int)MAX_TEXT);
+  if (len > MAX_TEXT) return (size_t)gl_error_misuse(L, "parameter $%d is longer than %d bytes", number, (int)MAX_TEXT);
   return len;
 }
 
 size_t gl_sqlite_call_check(lua_State *L, int sql, int first) {
   size_t len;
   const char *text = luaL_checklstring(L, sql, &len);
-  luaL_argcheck(L, strlen(text) == len, sql, "the statement has a NUL in it");
-  luaL_argcheck(L, len < MAX_TEXT, sql, "the statement is too long");
+  if (strlen(text) != len) gl_error_misuse(L, "the statement has a NUL in it");
+  if (len >= MAX_TEXT) gl_error_misuse(L, "the statement is too long");
   luaL_checkstack(L, 2, NULL);
   int n = lua_gettop(L) - first + 1;
   size_t size = sizeof(gl_sqlite_call) + (size_t)n * sizeof(gl_sqlite_value) + len + 1;

@@ -2,6 +2,7 @@
 #include "http/answer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -10,10 +11,10 @@
 #include "core/task.h"
 #include "http/request.h"
 #include "http/server.h"
+#include "json/json.h"
 
 #define RESPONSE "green.response"
 #define WRITER "green.writer"
-static const char json_encode; /* registry key of cjson.encode */
 
 /* ---- the head ---- */
 
@@ -106,6 +107,7 @@ void gl_answer_error(gl_conn *c, int status, const char *reason) {
 typedef struct plan {
   int status;
   bool has_type, has_length, close; /* headers the response brings itself */
+  bool live;    /* a stream that is about its client: of events */
   lua_Integer length;
   char *fields; /* its other headers as they go out, in the host's scratch buffer */
   size_t fields_len;
@@ -144,6 +146,9 @@ static void add_field(lua_State *L, plan *p, const char *name, size_t n, const c
   PUT(to, "\r\n");
 }
 
+/* What no field value may contain (RFC 9110, 5.5). */
+static bool is_control(char c) { return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f; }
+
 /* Checks one value and, unless the header is `ours` to write, adds its line. */
 static void read_value(lua_State *L, plan *p, const char *name, size_t n, bool ours) {
   char number[32];
@@ -152,8 +157,8 @@ static void read_value(lua_State *L, plan *p, const char *name, size_t n, bool o
   int type = lua_type(L, -1);
   if (type == LUA_TSTRING) {
     value = lua_tolstring(L, -1, &len);
-    if (memchr(value, '\r', len) || memchr(value, '\n', len) || memchr(value, 0, len))
-      luaL_error(L, "response header '%s' contains a line break or NUL", name);
+    for (size_t i = 0; i < len; i++)
+      if (is_control(value[i])) luaL_error(L, "response header '%s' contains a line break or another control character", name);
   } else if (type == LUA_TNUMBER) {
     len = (size_t)(lua_isinteger(L, -1) ? snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, -1))
                                         : snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1)));
@@ -208,6 +213,7 @@ static void start_response(gl_conn *c, const plan *p) {
   char head[320];
   if (p->close) c->close_after = true;
   c->answered = true;
+  c->answer_at = c->stream->written;
   gl_stream_write(c->stream, head, (size_t)(put_head(head, c, p->status) - head));
   gl_stream_write(c->stream, p->fields, p->fields_len);
 }
@@ -216,6 +222,39 @@ static char *put_length(char *to, uint64_t n) {
   to = PUT(to, "Content-Length: ");
   to = put_number(to, n);
   return PUT(to, "\r\n");
+}
+
+/* ---- a stream ---- */
+
+/* Its head waits for the first piece: what fails before that can still be answered with the error. */
+static void hold_head(gl_conn *c) {
+  size_t n = (size_t)(c->stream->written - c->answer_at);
+  char *held = malloc(n);
+  if (!held || !gl_stream_retract(c->stream, c->answer_at, held)) {
+    free(held);
+    return;
+  }
+  c->held = held;
+  c->held_len = (uint32_t)n;
+}
+
+void gl_answer_drop_head(gl_conn *c) {
+  free(c->held);
+  c->held = NULL;
+}
+
+static void release_head(gl_conn *c) {
+  if (!c->held) return;
+  c->answer_at = c->stream->written;
+  gl_stream_write(c->stream, c->held, c->held_len);
+  gl_answer_drop_head(c);
+}
+
+bool gl_answer_take_back(gl_conn *c) {
+  if (!c->held && !gl_stream_retract(c->stream, c->answer_at, NULL)) return false;
+  gl_answer_drop_head(c);
+  c->answered = c->streaming = false;
+  return true;
 }
 
 /* The function to call and the writer it gets are on top of L. */
@@ -233,6 +272,8 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (c->head_only || silent) return 0;
   c->streaming = true;
+  if (!p->live) hold_head(c);
+  gl_conn_watch_stream(c, p->live);
   lua_callk(L, 1, 0, (lua_KContext)c, stream_done);
   return stream_done(L, LUA_OK, (lua_KContext)c);
 }
@@ -240,46 +281,11 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
 static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   gl_conn *c = (gl_conn *)ctx;
   (void)status;
-  if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
   if (c->counted && c->owed) return luaL_error(L, "the stream of a response ended %d bytes short of its Content-Length", (int)c->owed);
+  if (c->stream) release_head(c);
+  if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
   c->streaming = false;
   return 0;
-}
-
-/* cjson writes every number with 14 digits: true where each is a whole number that survives this, and nothing
- * in the value asks for green.json's care. */
-static bool is_plain(lua_State *L, int depth) {
-  static const lua_Integer safe = 99999999999999;
-  if (depth == 0 || !lua_checkstack(L, 3)) return false;
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    int type = lua_type(L, -1);
-    bool plain = type != LUA_TTABLE || is_plain(L, depth - 1);
-    if (type == LUA_TNUMBER) plain = lua_isinteger(L, -1) && lua_tointeger(L, -1) <= safe && lua_tointeger(L, -1) >= -safe;
-    lua_pop(L, 1);
-    if (!plain) {
-      lua_pop(L, 1);
-      return false;
-    }
-  }
-  if (!lua_getmetatable(L, -1)) return true;
-  lua_pop(L, 1);
-  return false;
-}
-
-static void push_json(lua_State *L) { /* value -> its JSON */
-  if (lua_istable(L, -1) && is_plain(L, 16)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &json_encode);
-  } else {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "green.json");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "encode");
-    lua_remove(L, -2);
-  }
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "json.encode must return a string, not a %s", luaL_typename(L, -1));
 }
 
 static int settled(lua_State *L, int status, lua_KContext ctx) {
@@ -304,35 +310,48 @@ static void push_writer(lua_State *L, gl_conn *c) {
   luaL_setmetatable(L, WRITER);
 }
 
-/* Pushes the body of the response at idx (nil: none); returns the content type it has by itself. */
-static const char *push_body(lua_State *L, int idx) {
-  if (lua_getfield(L, idx, "json") != LUA_TNIL) {
-    push_json(L);
-    return "application/json";
-  }
-  lua_pop(L, 1);
-  if (lua_getfield(L, idx, "body") == LUA_TNIL) return NULL;
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
-  return "text/plain; charset=utf-8";
+/* What follows the head, and the content type it has by itself. */
+typedef struct body {
+  const char *type, *at; /* at: NULL = there is none */
+  size_t n;
+  bool encoded; /* into `json` */
+  gl_json_text json;
+} body;
+
+static void write_json(lua_State *L, body *b) { /* value -> value text */
+  gl_json_encode(L, &b->json, false);
+  b->encoded = true;
+  b->type = "application/json";
+  b->at = b->json.start;
+  b->n = (size_t)(b->json.at - b->json.start);
 }
 
-/* A body that is a string, on top of L, or nil. */
-static void send_body(lua_State *L, gl_conn *c, const plan *p, const char *type) {
-  size_t n = 0;
-  const char *body = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, &n);
-  bool told = !body && p->has_length && (p->status == 304 || (c->head_only && !bodiless(p->status))); /* the length of what is not sent */
+/* The body of the response at idx; one value more is on the stack then, which keeps it alive. */
+static void find_body(lua_State *L, int idx, body *b) {
+  b->type = b->at = NULL;
+  b->n = 0;
+  b->encoded = false;
+  if (lua_getfield(L, idx, "json") != LUA_TNIL) return write_json(L, b);
+  if (lua_getfield(L, idx, "body") == LUA_TNIL) return;
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
+  b->type = "text/plain; charset=utf-8";
+  b->at = lua_tolstring(L, -1, &b->n);
+}
+
+static void send_body(gl_conn *c, const plan *p, const body *b) {
+  bool told = !b->at && p->has_length && (p->status == 304 || (c->head_only && !bodiless(p->status))); /* the length of what is not sent */
   char tail[160], *to = tail;
   start_response(c, p);
-  if (!bodiless(p->status) && type && !p->has_type) {
+  if (!bodiless(p->status) && b->type && !p->has_type) {
     to = PUT(to, "Content-Type: ");
-    to = put(to, type, strlen(type));
+    to = put(to, b->type, strlen(b->type));
     to = PUT(to, "\r\n");
   }
   if (told) to = put_length(to, (uint64_t)p->length);
-  else if (!bodiless(p->status)) to = put_length(to, n);
+  else if (!bodiless(p->status)) to = put_length(to, b->n);
   to = PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
-  if (body && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, body, n);
+  if (b->at && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, b->at, b->n);
 }
 
 /* First whatever may run Lua, which another task, and so the client's departure, may come between; then a look at the
@@ -340,7 +359,7 @@ static void send_body(lua_State *L, gl_conn *c, const plan *p, const char *type)
 static int send_response(lua_State *L, gl_conn *c) {
   plan p = {.fields = c->server->host->scratch};
   int idx = lua_gettop(L);
-  const char *type = NULL;
+  body b;
   if (lua_getfield(L, idx, "settle") == LUA_TFUNCTION) return settle(L, c);
   lua_pop(L, 1);
   if (lua_getfield(L, idx, "headers") != LUA_TNIL) luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers"); /* idx + 1 */
@@ -348,12 +367,18 @@ static int send_response(lua_State *L, gl_conn *c) {
   p.status = (int)luaL_optinteger(L, -1, 200);
   if (p.status < 200 || p.status > 599) return luaL_error(L, "a response status must be from 200 to 599, not %d", p.status);
   bool stream = lua_getfield(L, idx, "stream") != LUA_TNIL;
-  if (stream) push_writer(L, c);
-  else type = push_body(L, idx);
+  p.live = stream && lua_getfield(L, idx, "live") != LUA_TNIL;
+  if (stream) {
+    lua_settop(L, idx + 3);
+    push_writer(L, c);
+  } else {
+    find_body(L, idx, &b);
+  }
   if (!is_wanted(c)) return 0;
   if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
   if (stream) return send_stream(L, c, &p);
-  send_body(L, c, &p, type);
+  send_body(c, &p, &b);
+  if (b.encoded) gl_json_done(L, &b.json);
   return 0;
 }
 
@@ -365,6 +390,15 @@ static bool is_response(lua_State *L) {
   bool same = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return same;
+}
+
+static int send_json(lua_State *L, gl_conn *c) {
+  body b;
+  write_json(L, &b);
+  if (!is_wanted(c)) return 0;
+  send_whole(c, 200, b.type, b.at, b.n);
+  gl_json_done(L, &b.json);
+  return 0;
 }
 
 int gl_answer_send(lua_State *L, gl_conn *c) {
@@ -379,11 +413,7 @@ int gl_answer_send(lua_State *L, gl_conn *c) {
     case LUA_TNIL: send_whole(c, 204, "", "", 0); return 0;
     case LUA_TTABLE:
       if (is_response(L)) return send_response(L, c);
-      push_json(L);
-      if (!is_wanted(c)) return 0;
-      text = lua_tolstring(L, -1, &n);
-      send_whole(c, 200, "application/json", text, n);
-      return 0;
+      return send_json(L, c);
     default: return luaL_error(L, "a handler must return a string, a table, a response or nothing, not a %s", luaL_typename(L, -1));
   }
 }
@@ -416,12 +446,14 @@ static void write_piece(lua_State *L, gl_conn *c, const char *bytes, size_t n) {
     if (n > c->owed) luaL_error(L, "the stream of a response is longer than its Content-Length");
     c->owed -= n;
   }
+  release_head(c);
+  if (!n) return; /* else it would look like the last one */
   if (c->chunked) gl_stream_write(c->stream, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", n));
   gl_stream_write(c->stream, bytes, n);
   if (c->chunked) gl_stream_write(c->stream, "\r\n", 2);
 }
 
-/* out:write(bytes): returns when the client keeps up; raises when it is gone. */
+/* out:write(bytes): returns when the client keeps up; raises when it is gone. The first one, be it empty, sends the head. */
 static int writer_write(lua_State *L) {
   gl_req **writer = luaL_checkudata(L, 1, WRITER);
   size_t n;
@@ -430,7 +462,7 @@ static int writer_write(lua_State *L) {
   if (!c || !c->streaming) return finished(L);
   if (c->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
   if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_status(L, "http.write", UV_EPIPE, "the client is gone");
-  if (n) write_piece(L, c, bytes, n);
+  write_piece(L, c, bytes, n);
   if (!gl_stream_full(c->stream)) return 0;
   write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);
   w->conn = c;
@@ -446,11 +478,5 @@ void gl_answer_open(lua_State *L) {
   lua_setfield(L, -2, "write");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "cjson");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "encode");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &json_encode);
   lua_pop(L, 1);
 }

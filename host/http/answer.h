@@ -11,6 +11,12 @@
  * C function must return. */
 int gl_answer_send(lua_State *L, gl_conn *c);
 
+/* Takes a streamed answer back of which nothing has left yet, so that another can be sent. False: some of it has. */
+bool gl_answer_take_back(gl_conn *c);
+
+/* Forgets the head that waits for the first piece of a streamed answer. */
+void gl_answer_drop_head(gl_conn *c);
+
 /* Sends a short error answer. Calls no Lua. */
 void gl_answer_error(gl_conn *c, int status, const char *reason);
 

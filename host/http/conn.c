@@ -55,6 +55,7 @@ static void conn_free(gl_conn *c) {
   gl_server *s = c->server;
   GL_CHECK(!c->task && !c->stream && !c->reader && !c->writer);
   if (c->head) gl_server_drop_head(s, c->head);
+  gl_answer_drop_head(c);
   gl_buf_free(&c->in);
   gl_buf_free(&c->body);
   *c->at = c->next;
@@ -196,6 +197,12 @@ static int read_failure(lua_State *L) {
   return 0;
 }
 
+/* A truncated answer must not look whole. */
+static void cut(gl_conn *c) {
+  if (c->chunked || c->counted) gl_stream_close(c->stream);
+  else gl_stream_reset(c->stream);
+}
+
 /* Everything else is ours to hide and to log. */
 static void fail(gl_conn *c, gl_task *t) {
   failure f = {.task = t, .status = 500, .reason = "internal server error"};
@@ -214,11 +221,12 @@ static void fail(gl_conn *c, gl_task *t) {
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
   bool left = !c->stream || c->stream->broken || c->stream->closing || (c->eof && c->watch);
-  bool gone = left && (t->cancelled || c->streaming); /* cut short because the client left: no fault */
+  bool gone = left && f.cut; /* cut short because the client left: no fault */
   if (c->takeover) gone = f.cut && c->takeover->excuses(c->proto);
-  if (f.status >= 500 && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
+  bool late = c->streaming && !(c->stream && gl_answer_take_back(c)); /* nobody will read it: the status has left */
+  if ((f.status >= 500 || late) && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
   if (c->stream && !c->answered) gl_answer_error(c, f.status, f.reason);
-  else if (c->stream && c->streaming) gl_stream_close(c->stream); /* a truncated answer must not look whole */
+  else if (c->stream && c->streaming) cut(c);
 }
 
 static void on_end(gl_task *t, int status, int nresults) {
@@ -233,6 +241,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   c->task = NULL;
   if (c->head) gl_server_drop_head(c->server, c->head);
   c->head = NULL;
+  gl_answer_drop_head(c);
   if (c->takeover && !c->left) return; /* until its stream is closed */
   if (!c->stream) conn_free(c);
   else if (!c->stream->closing) conclude(c);
@@ -249,7 +258,8 @@ static void begin(gl_conn *c, bool in_driver) {
   c->body_read = c->framing = 0;
   c->in_trailers = c->body_busy = false;
   c->wants_continue = h->expect_continue && h->has_body;
-  c->watch = c->watch_said = c->server->watch;
+  c->watch = c->server->watch;
+  c->watch_said = c->server->watch_said;
   c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = false;
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
@@ -454,7 +464,7 @@ const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_clos
 
 void gl_conn_want_body(gl_conn *c) {
   if (!c->stream) return;
-  if (c->wants_continue && !c->answered) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+  if (c->wants_continue && (!c->answered || c->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
   c->wants_continue = false;
   set_deadline(c, c->server->limits.body_timeout);
   gl_stream_read(c->stream);
@@ -469,6 +479,11 @@ void gl_conn_watch(gl_conn *c, bool watch) {
 
 void gl_conn_watch_by_default(gl_conn *c) {
   if (!c->watch_said) c->watch = true;
+}
+
+void gl_conn_watch_stream(gl_conn *c, bool live) {
+  gl_conn_watch_by_default(c);
+  if (live && c->watch && c->eof) gl_task_cancel(c->task);
 }
 
 void gl_conn_desert(gl_conn *c) {

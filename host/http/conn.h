@@ -49,6 +49,9 @@ struct gl_conn {
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   uint64_t delivered;  /* while `blocked`: output that had reached the client when it was last looked at */
   uint64_t write_deadline; /* loop time, ms: more of it must have by then */
+  uint64_t answer_at;  /* where in the stream's output a streamed answer begins */
+  char *held;          /* the head of a streamed answer that has written nothing yet; NULL = none */
+  uint32_t held_len;
   const struct gl_takeover *takeover; /* who took the stream over */
   void *proto;
   uint8_t state;       /* gl_conn_state */
@@ -60,7 +63,7 @@ struct gl_conn {
   bool body_busy;      /* a task reads it, or was told to and did not yet */
   char trailers_last;  /* last byte of the trailers so far */
   bool body_bad;       /* it was malformed, or the connection ended within it */
-  bool answered;       /* the answer's head is out */
+  bool answered;       /* the answer's head is out, or held */
   bool streaming;      /* the answer's body is being written piece by piece */
   bool chunked;        /* in chunks */
   bool counted;        /* of a length that was announced: `owed` */
@@ -89,6 +92,9 @@ void gl_conn_watch(gl_conn *c, bool watch);
 
 /* The same for what is about its client, unless somebody said otherwise. */
 void gl_conn_watch_by_default(gl_conn *c);
+
+/* The same for the stream of a response; a `live` one is cancelled also when the client has said before that it will send no more. */
+void gl_conn_watch_stream(gl_conn *c, bool live);
 
 /* Whoever took the stream over says: the client has left. Cancels the request's task, if that is wanted. */
 void gl_conn_desert(gl_conn *c);

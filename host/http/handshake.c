@@ -157,10 +157,6 @@ static int ws_accept(lua_State *L) {
   lua_getfield(L, 2, "cancel_on_disconnect");
   bool said = !lua_isnil(L, -1), watch = lua_toboolean(L, -1);
   lua_pop(L, 1);
-  gl_conn *c = r->conn;
-  if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
-  if (!c->stream || c->stream->closing) return gl_error_status(L, "ws.accept", UV_EPIPE, "the client is gone");
-  if (!c->body_done) return refuse(L, 400, "a WebSocket request has no body");
   const char *error = gl_library_need("libcrypto.so.3");
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
   accept_key(key, n, accept);
@@ -168,8 +164,12 @@ static int ws_accept(lua_State *L) {
   const char *protocol = lua_tostring(L, -1);
   lua_getfield(L, 1, "remote"); /* remembered: the connection will not know any more */
   lua_pop(L, 1);
-  gl_stream *s = c->stream;
   gl_ws **handle = gl_ws_handle(L);
+  gl_conn *c = r->conn; /* not before: what is above may run Lua, and meanwhile the client may leave */
+  if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
+  if (!c->stream || c->stream->closing) return gl_error_status(L, "ws.accept", UV_EPIPE, "the client is gone");
+  if (!c->body_done) return refuse(L, 400, "a WebSocket request has no body");
+  gl_stream *s = c->stream;
   gl_ws *ws = *handle = gl_ws_new(c, &limits);
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
   if (said) gl_conn_watch(c, watch);

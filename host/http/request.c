@@ -156,11 +156,11 @@ int gl_request_main(lua_State *L) {
   gl_req *r = make(L, c); /* request */
   lua_pushvalue(L, 1);
   gl_task_keep(L, c->task); /* it is looked at when the task has ended, in whatever way */
+  const char *wrong = wrong_path(L, r); /* may run finalizers, and one of them the server's */
   if (c->task->cancelled) { /* before it began: the server is gone, and its handlers may be */
     c->answered = true;
     return 0;
   }
-  const char *wrong = wrong_path(L, r);
   if (wrong) {
     c->close_after = true;
     gl_answer_error(c, 400, wrong);

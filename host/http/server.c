@@ -150,6 +150,7 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   l->cpu_limit = time_option(L, idx, "cpu_limit", 10);
   lua_getfield(L, idx, "cancel_on_disconnect");
   s->watch = lua_toboolean(L, -1);
+  s->watch_said = !lua_isnil(L, -1);
   lua_pop(L, 1);
 }
 
@@ -220,7 +221,7 @@ static int http_listen(lua_State *L) {
     s->listener = NULL;
     luaL_unref(L, LUA_REGISTRYINDEX, s->self);
     s->self = LUA_NOREF;
-    return gl_error_status(L, "http.listen", err, text);
+    return gl_address_raise(L, "http.listen", err, text);
   }
   s->host->holds++;
   memcpy(s->address, s->listener->text, sizeof s->address);
@@ -234,10 +235,10 @@ static int server_address(lua_State *L) {
 
 /* server:replace(dispatch): requests that begin from now on go there */
 static int server_replace(lua_State *L) {
-  gl_server *s = check_server(L);
+  check_server(L);
   lua_settop(L, 2);
   push_dispatch(L, 2);
-  lua_rawseti(L, LUA_REGISTRYINDEX, s->dispatch);
+  lua_rawseti(L, LUA_REGISTRYINDEX, check_server(L)->dispatch); /* again: reading the table may have run Lua */
   return 0;
 }
 

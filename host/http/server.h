@@ -44,7 +44,7 @@ struct gl_server {
   int self;               /* registry: the handle, while listening */
   bool closing;
   bool crowded;           /* at the last sweep, clients waited for a connection: idle ones are given up for them */
-  bool watch;             /* default of cancel_on_disconnect */
+  bool watch, watch_said; /* default of cancel_on_disconnect, and whether there is one */
 };
 
 enum { GL_FALLBACK = 1, GL_EXACT };

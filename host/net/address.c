@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
+
+#include "core/error.h"
 
 static const char *parse_port(const char *text, int *port) {
   int n = 0;
@@ -71,4 +74,14 @@ void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]) {
   } else {
     snprintf(out, GL_ADDRESS_MAX, "unix");
   }
+}
+
+int gl_address_raise(lua_State *L, const char *op, int status, const char *text) {
+  const char *path = strncmp(text, "unix:", 5) == 0 ? text + 5 : "", *slash = strrchr(path, '/');
+  struct stat st;
+  if (status == UV_ENOENT && slash > path) {
+    const char *folder = lua_pushlstring(L, path, (size_t)(slash - path));
+    if (stat(folder, &st) != 0) return gl_error_raise(L, op, "ENOENT", "%s: there is no folder %s", text, folder);
+  }
+  return gl_error_status(L, op, status, text);
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include <lua.h>
+
 #define GL_ADDRESS_MAX 160 /* bytes of text, with the final 0 */
 #define GL_HOST_MAX 256    /* of a host's name */
 
@@ -27,6 +29,9 @@ const char *gl_address_split(const char *text, char host[GL_HOST_MAX], int *port
 
 /* Reads a numeric IP address. False: it is none. */
 bool gl_address_number(const char *host, int port, gl_address *out);
+
+/* Raises what came of using the address `text`: for a unix socket in a folder that is not there, says that. Never returns. */
+int gl_address_raise(lua_State *L, const char *op, int status, const char *text);
 
 /* Writes the text form of a socket address. */
 void gl_address_text(const struct sockaddr *sa, char out[GL_ADDRESS_MAX]);

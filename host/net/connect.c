@@ -31,7 +31,7 @@ static int raise_connect(lua_State *L, const connect_op *c) {
   int status = c->op.status;
   if (c->s) return gl_socket_raise(L, OP, c->s, status);
   if (gl_resolve_failed(status)) return gl_resolve_raise(L, OP, status, c->text);
-  if (!*c->failed) return gl_error_status(L, OP, status, c->text);
+  if (!*c->failed) return gl_address_raise(L, OP, status, c->text);
   return gl_error_status(L, OP, status, lua_pushfstring(L, "%s (%s)", c->text, c->failed));
 }
 

@@ -68,11 +68,11 @@ static void on_listener_closed(gl_listener *l) { acceptor_unref(l->owner); }
 
 static const gl_listener_user listener_user = {&gl_socket_user, on_accepted, on_listener_closed};
 
-static acceptor *check_acceptor(lua_State *L) { return *(acceptor **)luaL_checkudata(L, 1, LISTENER); }
+static acceptor *check_acceptor(lua_State *L) { return gl_class_check(L, 1, LISTENER); }
 
 static int push_accepted(lua_State *L, acceptor *a) {
+  gl_socket **handle = a->first ? gl_socket_push(L) : NULL; /* may raise, the socket is still queued then; or run a finalizer that closes */
   if (!a->first) return gl_error_raise(L, "net.accept", "ECLOSED", "%s: the listener was closed", a->address);
-  gl_socket **handle = gl_socket_push(L); /* may raise: the socket is still queued then */
   gl_socket *s = a->first;
   if (!(a->first = s->next)) a->last = &a->first;
   if (--a->waiting < BACKLOG_MAX && a->listener) gl_listener_resume(a->listener);
@@ -107,6 +107,7 @@ static const gl_optype accept_type = {"net.accept", push_accept, cancel_accept, 
 static int listener_accept(lua_State *L) {
   acceptor *a = check_acceptor(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  gl_op_refuse_finalizer(L, &accept_type);
   if (a->op) return gl_error_raise(L, "net.accept", "EBUSY", "%s: another task is accepting here", a->address);
   if (a->first || !a->listener) return push_accepted(L, a);
   accept_op *op = gl_op_new(L, &accept_type, sizeof *op, 0);
@@ -131,7 +132,8 @@ static void acceptor_close(acceptor *a) {
 }
 
 static int listener_close(lua_State *L) {
-  acceptor_close(check_acceptor(L));
+  acceptor *a = *(acceptor **)luaL_checkudata(L, 1, LISTENER);
+  if (a) acceptor_close(a);
   return 0;
 }
 
@@ -185,7 +187,7 @@ int gl_net_listen(lua_State *L) {
   a->last = &a->first;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL) set_tls(L, 4, a);
   int err = gl_listener_open(gl_host_of(L), &address, &listener_user, a, &a->listener);
-  if (err) return gl_error_status(L, "net.listen", err, text);
+  if (err) return gl_address_raise(L, "net.listen", err, text);
   a->refs++; /* the listener gives it back when it is closed */
   memcpy(a->address, a->listener->text, sizeof a->address);
   lua_settop(L, 3);

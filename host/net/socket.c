@@ -74,7 +74,7 @@ void gl_socket_secured(gl_stream *stream, int status) {
 
 /* ---- handles ---- */
 
-gl_socket *gl_socket_check(lua_State *L) { return *(gl_socket **)luaL_checkudata(L, 1, SOCKET); }
+gl_socket *gl_socket_check(lua_State *L) { return gl_class_check(L, 1, SOCKET); }
 
 gl_socket **gl_socket_push(lua_State *L) {
   gl_socket **handle = lua_newuserdatauv(L, sizeof *handle, 0);
@@ -134,6 +134,7 @@ static int push_bytes(lua_State *L, gl_socket *s, size_t max) {
   if (s->in.len && !s->closed) {
     size_t n = s->in.len < max ? s->in.len : max;
     lua_pushlstring(L, gl_buf_at(&s->in), n);
+    if (s->closed) return 1; /* by a finalizer: nothing is left */
     gl_buf_eat(&s->in, n);
     if (!s->in.len) gl_buf_free(&s->in);
     if (s->stream && s->in.len <= IN_HIGH / 2) gl_stream_read(s->stream);
@@ -158,6 +159,7 @@ static int sock_read(lua_State *L) {
   lua_Integer max = luaL_optinteger(L, 2, 65536);
   luaL_argcheck(L, max > 0, 2, "a number of bytes > 0 expected");
   double timeout = gl_check_timeout(L, 3, 30);
+  gl_op_refuse_finalizer(L, &read_type);
   if (s->reader) return gl_error_raise(L, "net.read", "EBUSY", "%s: another task is reading from this socket", s->peer);
   if (s->in.len || s->ended || s->closed) return push_bytes(L, s, (size_t)max);
   gl_socket_op *op = gl_socket_wait(L, &read_type, s, &s->reader);
@@ -214,7 +216,8 @@ static void close_gently(gl_socket *s) {
 }
 
 static int sock_close(lua_State *L) {
-  close_gently(gl_socket_check(L));
+  gl_socket *s = *(gl_socket **)luaL_checkudata(L, 1, SOCKET);
+  if (s) close_gently(s);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <linux/sockios.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -120,6 +121,13 @@ void gl_stream_close(gl_stream *s) {
   s->closing = true;
   drop_output(s);
   uv_close(&s->uv.handle, on_closed);
+}
+
+void gl_stream_reset(gl_stream *s) {
+  uv_os_fd_t fd;
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (!s->closing && uv_fileno(&s->uv.handle, &fd) == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  gl_stream_close(s);
 }
 
 void gl_stream_end(gl_stream *s, int status) {
@@ -329,6 +337,7 @@ static gl_buf *input(gl_stream *s) {
 /* So many bytes were put there. */
 static void grown(gl_stream *s, size_t n) {
   if (s->more) s->more_len += n;
+  s->written += n;
   gl_host_at_turn_end(s->host, &s->turn);
 }
 
@@ -372,6 +381,17 @@ bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
   g->at = at;
   g->n = n;
   grown(s, n);
+  return true;
+}
+
+bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
+  gl_buf *from = s->filter ? &s->plain : !s->more ? &s->out : s->last->shared ? NULL : &s->last->own;
+  size_t n = (size_t)(s->written - mark);
+  if (!from || n > from->len) return false;
+  from->len -= n;
+  if (s->more && !s->filter) s->more_len -= n;
+  s->written = mark;
+  if (into) memcpy(into, gl_buf_at(from) + from->len, n);
   return true;
 }
 

@@ -55,7 +55,8 @@ struct gl_stream {
   gl_segment *more, *last; /* what is to be written after that */
   size_t more_len;   /* bytes in there */
   gl_flight *flight; /* what the kernel did not take at once */
-  uint64_t taken;    /* bytes it took, but for those of the flight */
+  uint64_t written;  /* bytes the user wrote so far */
+  uint64_t taken;    /* bytes the kernel took, but for those of the flight */
   gl_turn turn;
   bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
@@ -91,6 +92,10 @@ bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n);
 char *gl_stream_room(gl_stream *s, size_t n);
 void gl_stream_wrote(gl_stream *s, size_t n);
 
+/* Takes back what was written since `written` was `mark`, into a buffer of that size unless it is NULL. False: some of
+ * that has left already. */
+bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into);
+
 /* Write what is queued now instead of at the end of the turn. */
 void gl_stream_flush(gl_stream *s);
 
@@ -109,6 +114,9 @@ void gl_stream_finish(gl_stream *s, bool half);
 
 /* Close now, dropping output. `closed` follows later. Idempotent. */
 void gl_stream_close(gl_stream *s);
+
+/* The same, so that the other side cannot take the end for a regular one (TCP: a reset). */
+void gl_stream_reset(gl_stream *s);
 
 /* For filters: the user is told the end, once. Reading is over. */
 void gl_stream_end(gl_stream *s, int status);

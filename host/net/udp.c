@@ -13,7 +13,7 @@
 #define LONGEST_V4 65507 /* 65535 without the headers of IP and UDP */
 #define LONGEST_V6 65527
 
-static gl_datagrams *check_udp(lua_State *L) { return *(gl_datagrams **)luaL_checkudata(L, 1, UDP); }
+static gl_datagrams *check_udp(lua_State *L) { return gl_class_check(L, 1, UDP); }
 
 /* In messages. */
 static const char *name_of(const gl_datagrams *u) { return *u->peer ? u->peer : u->address; }
@@ -76,6 +76,7 @@ static const gl_optype receive_from_type = {"net.receive_from", push_receive, ca
 static int await_datagram(lua_State *L, const gl_optype *type, bool from) {
   gl_datagrams *u = check_udp(L);
   double timeout = gl_check_timeout(L, 2, 30);
+  gl_op_refuse_finalizer(L, type);
   if (u->reader) return gl_error_raise(L, type->name, "EBUSY", "%s: another task is receiving here", u->address);
   if (u->first || u->error || u->closed) return push_datagram(L, u, type->name, from);
   receive_op *op = gl_op_new(L, type, sizeof *op, 0);
@@ -194,7 +195,8 @@ static int udp_peer(lua_State *L) {
 }
 
 static int udp_close(lua_State *L) {
-  gl_datagrams_close(check_udp(L));
+  gl_datagrams *u = *(gl_datagrams **)luaL_checkudata(L, 1, UDP);
+  if (u) gl_datagrams_close(u);
   return 0;
 }
 

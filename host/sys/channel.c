@@ -170,9 +170,8 @@ static void check_open(lua_State *L, const channel *c) {
   if (c->closed) gl_error_raise(L, "channel.send", "ECLOSED", "the channel is closed");
 }
 
-/* Hands the value at index 2 to a waiting receiver, or queues it: there is room. */
+/* Hands the value at index 2 to a waiting receiver, or queues it: there is room, and memory. */
 static void offer(lua_State *L, channel *c) {
-  reserve(L, c);
   lua_Integer key = ++c->next_key;
   put_value(L, 2, key); /* may raise: nothing has changed then */
   channel_op *r = (channel_op *)gl_opqueue_take(&c->receivers);
@@ -188,15 +187,15 @@ static void offer(lua_State *L, channel *c) {
 static int channel_send(lua_State *L) {
   channel *c = check_channel(L);
   double timeout = gl_check_timeout(L, 3, GL_FOREVER);
-  check_open(L, c);
   lua_settop(L, 2);
   sweep(L, c);
+  reserve(L, c); /* first: the finalizers it may run receive and close, too */
+  check_open(L, c);
   if (c->receivers.head || c->len < c->capacity) {
     offer(L, c);
     return 0;
   }
   gl_op_check(L, &send_type); /* before the value is in the table, from where only we can take it */
-  reserve(L, c);
   lua_Integer key = ++c->next_key;
   put_value(L, 2, key);
   channel_op *op = gl_op_new(L, &send_type, sizeof *op, 0);
@@ -210,6 +209,7 @@ static int channel_try_send(lua_State *L) {
   channel *c = check_channel(L);
   lua_settop(L, 2);
   sweep(L, c);
+  reserve(L, c);
   bool room = !c->closed && (c->receivers.head || c->len < c->capacity);
   if (room) offer(L, c);
   lua_pushboolean(L, room);

@@ -5,18 +5,23 @@
 
 #include "core/error.h"
 
-/* The strings of the list in field `name` as a C array, which stays on the stack. NULL: no such field. */
+/* The strings of the list in field `name` as a C array, which stays on the stack and keeps them: the list is the script's, and may
+ * be another one before the command starts. NULL: no such field. */
 static char **strings(lua_State *L, int idx, const char *name) {
   if (lua_getfield(L, idx, name) == LUA_TNIL) return NULL; /* nil */
   luaL_checktype(L, -1, LUA_TTABLE);
   size_t n = lua_rawlen(L, -1);
-  char **list = lua_newuserdatauv(L, (n + 1) * sizeof *list, 0); /* list array */
+  char **list = lua_newuserdatauv(L, (n + 1) * sizeof *list, 1); /* list array */
+  lua_createtable(L, (int)n, 0);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, 1); /* list array kept */
   for (size_t i = 0; i < n; i++) {
-    lua_rawgeti(L, -2, (lua_Integer)i + 1);
+    lua_rawgeti(L, -3, (lua_Integer)i + 1);
     luaL_checktype(L, -1, LUA_TSTRING); /* a number would be converted, and its text collected */
     list[i] = (char *)(uintptr_t)lua_tostring(L, -1);
-    lua_pop(L, 1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  lua_pop(L, 1);
   list[n] = NULL;
   return list;
 }
@@ -31,7 +36,7 @@ static gl_child_stdio stdio_of(lua_State *L, int idx, const char *name) {
 
 void gl_command_check(lua_State *L, int idx, gl_command *cmd) {
   luaL_checktype(L, idx, LUA_TTABLE);
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, 10, NULL);
   *cmd = (gl_command){0};
   cmd->argv = strings(L, idx, "argv");
   luaL_argcheck(L, cmd->argv && cmd->argv[0], idx, "no command");
@@ -47,8 +52,8 @@ void gl_command_check(lua_State *L, int idx, gl_command *cmd) {
 
 int gl_command_fail(lua_State *L, int idx, const char *op, int status) {
   idx = lua_absindex(L, idx);
-  lua_getfield(L, idx, "argv");
-  lua_rawgeti(L, -1, 1);
+  if (lua_getfield(L, idx, "argv") == LUA_TTABLE) lua_rawgeti(L, -1, 1);
+  else lua_pushnil(L);
   lua_getfield(L, idx, "cwd");
   const char *cwd = lua_tostring(L, -1);
   return gl_error_status(L, op, status, cwd && access(cwd, X_OK) != 0 ? cwd : lua_tostring(L, -2));

@@ -86,7 +86,7 @@ static int push_event(lua_State *L, fs_watch *w) {
     lua_pushliteral(L, "lost");
     return 2;
   }
-  const char *event = gl_buf_at(&w->events);
+  const char *event = gl_buf_at(&w->events); /* stays there: only we take from it, and a finalizer that closes frees nothing yet */
   size_t n = strlen(event + 1);
   lua_pushlstring(L, event + 1, n);
   lua_pushstring(L, *event == 'r' ? "rename" : "change");
@@ -116,6 +116,7 @@ static int watch_next(lua_State *L) {
   fs_watch *w = *(fs_watch **)luaL_checkudata(L, 1, WATCH);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   if (!w) return 0;
+  gl_op_refuse_finalizer(L, &next_type);
   if (w->waiter || w->promised) return gl_error_raise(L, NEXT, "EBUSY", "another task waits for the next event");
   if (has_news(w)) return push_event(L, w);
   next_op *n = gl_op_new(L, &next_type, sizeof *n, 1);

@@ -20,7 +20,7 @@
 
 /* ---- pipes ---- */
 
-static gl_pipe *check_pipe(lua_State *L) { return *(gl_pipe **)luaL_checkudata(L, 1, PIPE); }
+static gl_pipe *check_pipe(lua_State *L) { return gl_class_check(L, 1, PIPE); }
 
 /* A read at idx: how many bytes at most, nothing = what there is; or a format: 0. */
 static size_t check_some(lua_State *L, int idx) {
@@ -79,8 +79,9 @@ static int pipe_write(lua_State *L) {
 
 /* What is on its way still leaves. */
 static int pipe_close(lua_State *L) {
-  gl_pipe *p = check_pipe(L);
+  gl_pipe *p = *(gl_pipe **)luaL_checkudata(L, 1, PIPE);
   gl_buf nothing = {0};
+  if (!p) return 0;
   if (p->writes) gl_pipe_finish(p, &nothing);
   else gl_pipe_close(p);
   return 0;
@@ -98,7 +99,7 @@ static int pipe_gc(lua_State *L) {
 
 /* ---- children ---- */
 
-static gl_child *check_child(lua_State *L) { return *(gl_child **)luaL_checkudata(L, 1, CHILD); }
+static gl_child *check_child(lua_State *L) { return gl_class_check(L, 1, CHILD); }
 
 static int child_pid(lua_State *L) {
   lua_pushinteger(L, check_child(L)->uv.pid);
@@ -150,7 +151,8 @@ static const gl_optype close_type = {"process.close", push_close, gl_child_unwai
 
 /* A task that was cancelled cannot wait here; the child ends all the same. */
 static int child_close(lua_State *L) {
-  gl_child *c = check_child(L);
+  gl_child *c = *(gl_child **)luaL_checkudata(L, 1, CHILD);
+  if (!c) return 0;
   double grace = gl_check_timeout(L, 2, GRACE);
   if (c->exited) return 0;
   gl_child_end(c, grace);

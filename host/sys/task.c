@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/class.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/op.h"
 #include "core/opqueue.h"
 #include "core/task.h"
@@ -47,6 +48,7 @@ struct spawned {
   uint16_t size;   /* of this block */
   bool busy;       /* being logged or settled, which may run finalizers that join it */
   bool system;     /* a failure is logged at once, unless somebody waits for it */
+  bool endless;    /* it was meant to run until somebody cancels it */
   char site[];     /* "file:line" of the spawn, or "" */
 };
 
@@ -112,7 +114,10 @@ static void log_unjoined(spawned *s) {
   char what[256];
   if (s->task->joined) return;
   s->task->joined = true;
-  snprintf(what, sizeof what, s->system ? "system task on behalf of %s failed" : "task spawned at %s failed", *s->site ? s->site : "?");
+  const char *how = s->system    ? "system task on behalf of %s failed"
+                    : s->endless ? "task.every at %s failed, and does not run again ({ on_error = \"continue\" } would)"
+                                 : "task spawned at %s failed";
+  snprintf(what, sizeof what, how, *s->site ? s->site : "?");
   gl_task_log_error(s->task, what);
 }
 
@@ -308,6 +313,13 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
+/* set_endless(handle): should it end by a failure that nobody joins, say what that means */
+static int task_set_endless(lua_State *L) {
+  handle *at = check_handle(L);
+  if (at->s) at->s->endless = true;
+  return 0;
+}
+
 #define SITE_MAX (LUA_IDSIZE + 16)
 
 /* By hand: printf would be an eighth of what a task costs. */
@@ -428,6 +440,14 @@ static int task_cpu_limit(lua_State *L) {
   return 0;
 }
 
+/* log(subject, message [, traceback]): an error that nobody will be told otherwise */
+static int task_log(lua_State *L) {
+  size_t n;
+  const char *subject = luaL_checkstring(L, 1), *message = luaL_tolstring(L, 2, &n);
+  gl_log(gl_host_of(L), GL_LOG_ERROR, subject, message, n, luaL_optstring(L, 3, NULL));
+  return 0;
+}
+
 static int task_current(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
   if (t) lua_pushinteger(L, (lua_Integer)t->id);
@@ -438,7 +458,8 @@ static int task_current(lua_State *L) {
 int gl_open_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"log", task_log},
+                                       {"set_endless", task_set_endless}, {NULL, NULL}};
   if (luaL_newmetatable(L, HANDLE)) {
     luaL_setfuncs(L, meta, 0);
     luaL_newlib(L, methods);

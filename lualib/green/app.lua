@@ -70,7 +70,7 @@ function App:ws(path, handler, opts)
 end
 
 function App:static(prefix, dir, opts)
-  register(self, "GET", (prefix:gsub("/+$", "")) .. "/*path", static.handler(dir, opts))
+  register(self, "GET", (prefix:match "^(.*[^/])" or "") .. "/*path", static.handler(dir, opts))
   return self
 end
 
@@ -80,7 +80,7 @@ function App:script(path, file)
 end
 
 function App:scripts(prefix, dir)
-  register(self, "ANY", (prefix:gsub("/+$", "")) .. "/*script", script.directory(dir))
+  register(self, "ANY", (prefix:match "^(.*[^/])" or "") .. "/*script", script.directory(dir))
   return self
 end
 
@@ -136,9 +136,9 @@ local function compose(scope, handler)
 end
 
 local function with_options(handler, opts)
-  if not opts.cancel_on_disconnect and not opts.cpu_limit then return handler end
+  if opts.cancel_on_disconnect == nil and not opts.cpu_limit then return handler end
   return function(req)
-    if opts.cancel_on_disconnect then req.cancel_on_disconnect = true end
+    if opts.cancel_on_disconnect ~= nil then req.cancel_on_disconnect = opts.cancel_on_disconnect end
     if opts.cpu_limit then task.cpu_limit(opts.cpu_limit) end
     return handler(req)
   end

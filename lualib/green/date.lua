@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The date of HTTP headers, "Sun, 06 Nov 1994 08:49:37 GMT", to and from seconds since 1970.
-local fields = require "green.http.fields"
+local fields = require "green.http.fields.native"
 
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }

@@ -4,6 +4,7 @@
 -- served. A database in memory is one connection, used by turns.
 local fault = require "green.error"
 local native = require "green.task.native"
+local options = require "green.options"
 local Pool = require "green.db.pool"
 local sqlite = require "green.db.sqlite"
 local stream = require "green.db.stream"
@@ -11,6 +12,8 @@ local transaction = require "green.db.transaction"
 
 local Database = { __name = "green.db.Database" }
 Database.__index = Database
+
+local check = fault.receiver(Database, "db")
 
 local DEFAULTS = {
   readers = 4,              -- connections that read
@@ -69,19 +72,25 @@ local function query(self, method, sql, ...)
   return run(self, method, self.kind_of(sql), sql, ...) or run(self, method, "writer", sql, ...)
 end
 
-function Database:query(sql, ...) return query(self, "query", sql, ...) end
+function Database:query(sql, ...)
+  check(self, "query")
+  return query(self, "query", sql, ...)
+end
 
 function Database:one(sql, ...)
+  check(self, "one")
   return query(self, "first", sql, ...)[1]
 end
 
 function Database:value(sql, ...)
+  check(self, "value")
   local result = query(self, "first", sql, ...)
   local row = result[1]
   return row and row[result.columns[1]]
 end
 
 function Database:exec(sql, ...)
+  check(self, "exec")
   local conn, lease = self:lease("writer")
   local _ <close> = lease
   local affected, last_id = conn:exec(self.timeout, sql, ...)
@@ -90,21 +99,25 @@ function Database:exec(sql, ...)
 end
 
 function Database:rows(sql, ...)
+  check(self, "rows")
   self.kind_of(sql)
   return stream(self, sql, ...)
 end
 
 function Database:transaction(fn, ...)
-  if type(fn) ~= "function" then fault.misuse("transaction: a function expected, got %s", type(fn)) end
+  check(self, "transaction")
+  if type(fn) ~= "function" then fault.misuse("db:transaction: a function expected, got %s", type(fn)) end
   return transaction(self, fn, ...)
 end
 
 -- The columns of a table, in order: { name =, key = its place in the primary key, or 0 }.
 function Database:columns(name)
+  check(self, "columns")
   return self:query("SELECT name, pk AS key FROM pragma_table_info($1)", name)
 end
 
 function Database:close()
+  check(self, "close")
   self.readers:close()
   self.writer:close()
   if self.keeper then Pool.close_connection(self.keeper) end
@@ -116,16 +129,13 @@ function Database:__tostring() return "db: " .. self.name end
 
 -- ---- connect ----
 
+local KNOWN = { readers = "count", wait = "seconds", timeout = "time", max_result = "count", init_sql = "string" }
+
 local function check_options(given)
-  local options = {}
-  for name, default in pairs(DEFAULTS) do options[name] = default end
-  for name, value in pairs(given or {}) do
-    local expected = name == "init_sql" and "string" or DEFAULTS[name] and "number"
-    if not expected then fault.misuse("unknown option '%s'", name) end
-    if type(value) ~= expected then fault.misuse("option '%s': %s expected, got %s", name, expected, type(value)) end
-    options[name] = value
-  end
-  return options
+  local settings = {}
+  for name, default in pairs(DEFAULTS) do settings[name] = default end
+  for name, value in pairs(options.check("db.connect", given, KNOWN)) do settings[name] = value end
+  return settings
 end
 
 -- What follows the file's name in a URL: { mode = "ro" | "rw" | "rwc", immutable = true }.
@@ -141,54 +151,54 @@ local function check_query(query)
 end
 
 -- "///var/lib/a%3f.db?mode=ro" -> "/var/lib/a?.db", { mode = "ro" }
-local function check_place(rest, options)
+local function check_place(rest, settings)
   local path, query = rest:gsub("^//", ""):match "^([^?]*)%??(.*)$"
   local place = check_query(query)
   if path == "" then fault.raise("db.connect", "EINVAL", "a file name or :memory: expected after 'sqlite:'") end
   if path == ":memory:" and next(place) then fault.raise("db.connect", "EINVAL", "a database in memory has no '%s'", query) end
-  place.init_sql = options.init_sql
+  place.init_sql = settings.init_sql
   return path:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end), place
 end
 
 -- A database in memory lives as long as a connection that nobody uses: the one that is used may be closed and opened again
 -- like any other.
-local function opener_in_memory(db, options, place)
+local function opener_in_memory(db, settings, place)
   local path = ("file:/%p?vfs=memdb"):format(db)
   local keeper = { uri = true }
   place.uri = true
   return function()
-    db.keeper = db.keeper or sqlite.open(path, keeper, options.timeout)
-    return sqlite.open(path, place, options.timeout)
+    db.keeper = db.keeper or sqlite.open(path, keeper, settings.timeout)
+    return sqlite.open(path, place, settings.timeout)
   end
 end
 
-local function connect_sqlite(rest, options)
-  local path, place = check_place(rest, options)
+local function connect_sqlite(rest, settings)
+  local path, place = check_place(rest, settings)
   local db = setmetatable({
     name = "sqlite:" .. path,
     single = path == ":memory:",
     bound = setmetatable({}, { __mode = "v" }), -- by task
-    timeout = options.timeout,
-    max_result = options.max_result,
+    timeout = settings.timeout,
+    max_result = settings.max_result,
   }, Database)
-  local function pool(size, open) return Pool.new { name = db.name, size = size, wait = options.wait, open = open } end
+  local function pool(size, open) return Pool.new { name = db.name, size = size, wait = settings.wait, open = open } end
   if db.single then
-    db.writer = pool(1, opener_in_memory(db, options, place))
+    db.writer = pool(1, opener_in_memory(db, settings, place))
     db.readers = db.writer
     return db
   end
   local reading = { reads = true, mode = place.mode, immutable = place.immutable, init_sql = place.init_sql }
-  db.writer = pool(1, function() return sqlite.open(path, place, options.timeout) end)
-  db.readers = pool(options.readers, function() return sqlite.open(path, reading, options.timeout) end)
+  db.writer = pool(1, function() return sqlite.open(path, place, settings.timeout) end)
+  db.readers = pool(settings.readers, function() return sqlite.open(path, reading, settings.timeout) end)
   return db
 end
 
 -- Waits for nothing: connections are opened when they are needed.
-local function connect(url, options)
+local function connect(url, given)
   if type(url) ~= "string" then fault.misuse("a database URL expected, sqlite:FILE or sqlite::memory:, got %s", type(url)) end
-  options = check_options(options)
+  local settings = check_options(given)
   local scheme, rest = url:match("^(%a[%w+.-]*):(.*)$")
-  if scheme == "sqlite" then return connect_sqlite(rest, options) end
+  if scheme == "sqlite" then return connect_sqlite(rest, settings) end
   fault.raise("db.connect", "EPROTONOSUPPORT", "'%s' is no database this build knows: sqlite:FILE or sqlite::memory:", scheme or url)
 end
 

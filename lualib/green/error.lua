@@ -23,14 +23,29 @@ function M.is(value, code)
   return type(value) == "table" and getmetatable(value) == meta and (code == nil or value.code == code)
 end
 
-function M.misuse(format, ...)
-  local level = 2
-  local inside = debug.getinfo(level, "S").source
-  repeat
+-- Of the library, which is in the binary or, while developing, in a folder.
+local LIBRARY = debug.getinfo(1, "S").source:match "^(.-)green/error%.lua$" or "@green:"
+
+-- Frames of whose source is skipped: the module that calls, the library, and what has no lines.
+local function outside(level, inside)
+  while true do
     level = level + 1
     local frame = debug.getinfo(level, "S")
-  until not frame or (frame.source ~= inside and frame.what ~= "C")
-  error(format:format(...), level)
+    if not frame then return level end
+    if frame.what ~= "C" and frame.source ~= inside and frame.source:sub(1, #LIBRARY) ~= LIBRARY then return level - 1 end
+  end
+end
+
+function M.misuse(format, ...)
+  error(format:format(...), outside(2, debug.getinfo(2, "S").source))
+end
+
+-- Makes a check for the methods of a class: were they called with a colon? check(self, "get").
+function M.receiver(class, name)
+  return function(self, method)
+    if getmetatable(self) == class then return end
+    M.misuse("use %s:%s(...), not %s.%s(...)", name, method, name, method)
+  end
 end
 
 return M

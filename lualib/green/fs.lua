@@ -31,7 +31,7 @@ function fs.join(...)
     if joined == "" then
       joined = piece
     elseif piece ~= "" then
-      joined = joined:gsub("/+$", "") .. "/" .. piece:gsub("^/+", "")
+      joined = (joined:match "^(.*[^/])" or "") .. "/" .. piece:gsub("^/+", "")
     end
   end
   return joined
@@ -49,13 +49,15 @@ end
 
 function fs.basename(path)
   check_path(path, 1, "basename")
-  return trim(path):match "[^/]+$" or path:sub(1, 1)
+  path = trim(path)
+  return path ~= "/" and path:match "^.*/(.*)$" or path
 end
 
 --- With its dot: basename = stem .. extension. A name that begins with its only dot has none.
 function fs.extension(path)
   check_path(path, 1, "extension")
-  return fs.basename(path):match "[^.].*(%.[^.]*)$" or fs.basename(path):match "^[^.](%.[^.]*)$" or ""
+  local stem, extension = fs.basename(path):match "^(.*)(%.[^.]*)$"
+  return stem and stem:find "[^.]" and extension or ""
 end
 
 --- From the root, without "." and "..", by the words alone.

@@ -61,6 +61,7 @@ function Response:json()
   if not self.body then err.misuse("http: a streamed response has no body to decode; read its chunks()") end
   local ok, value = pcall(json.decode, self.body)
   if ok then return value end
+  if not err.is(value, "EJSON") then error(value, 0) end -- cancelled, or out of time or memory
   local failure = err.new("http.json", "EJSON", "%s: status %d: %s", self.url, self.status, value.message)
   failure.response, failure.position = self, value.position -- no `status`: a server would answer with it
   error(failure)

@@ -2,7 +2,8 @@
 -- Models: a class for a table, whose instances are its rows. Order.total is the column; methods added to Order
 -- are its own; an instance is a plain table of its columns, so returning one from a handler is JSON.
 local fault = require "green.error"
-local null = require "cjson".null
+local null = require "green.json".null
+local options = require "green.options"
 
 local Model = { __name = "green.Model" }
 
@@ -14,6 +15,13 @@ local function quote(name) return '"' .. name:gsub('"', '""') .. '"' end
 
 -- What a class knows of its table: under no name, so that no column is hidden by it.
 local SPEC = {}
+
+-- Of a class, or of an instance by its class.
+local function spec_of(self, method)
+  local spec = type(self) == "table" and self[SPEC]
+  if not spec then fault.misuse("use Model:%s(...), not Model.%s(...), whatever the model is called", method, method) end
+  return spec
+end
 
 -- ---- columns: learned once from the database ----
 
@@ -98,30 +106,35 @@ end
 -- ---- class functions ----
 
 function Model:new(fields)
-  fields = fields or {}
-  check_fields(self[SPEC], fields)
+  local spec = spec_of(self, "new")
+  fields = options.argument("Model:new", "fields", fields or {}, "table")
+  check_fields(spec, fields)
   local instance = setmetatable({}, self)
   for name, value in pairs(fields) do instance[name] = value end
   return instance
 end
 
 function Model:where(condition, ...)
-  local spec = self[SPEC]
+  local spec = spec_of(self, "where")
   local rows = spec.db:query(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
   local list = {}
   for i, row in ipairs(rows) do list[i] = adopt(self, row) end
   return list
 end
 
-function Model:all() return self:where(nil) end
+function Model:all()
+  spec_of(self, "all")
+  return self:where(nil)
+end
 
 function Model:find(key)
+  local spec = spec_of(self, "find")
   if key == nil then fault.misuse("find: a key expected, got nil") end
-  return self:where({ [self[SPEC].key] = key })[1]
+  return self:where({ [spec.key] = key })[1]
 end
 
 function Model:each(condition, ...)
-  local spec = self[SPEC]
+  local spec = spec_of(self, "each")
   local next_row, rows, _, closing = spec.db:rows(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
   local function next_instance()
     local row = next_row(rows)
@@ -131,7 +144,7 @@ function Model:each(condition, ...)
 end
 
 function Model:count(condition, ...)
-  local spec = self[SPEC]
+  local spec = spec_of(self, "count")
   return spec.db:value(select_from(spec, "count(*)", where(spec, condition, "", ...)))
 end
 
@@ -173,7 +186,7 @@ end
 -- INSERT, or UPDATE of what was loaded or saved before. Afterwards the instance has what the database has:
 -- its id, its defaults.
 function Model:save()
-  local spec = self[SPEC]
+  local spec = spec_of(self, "save")
   local columns = check_fields(spec, self)
   local before = stored[self]
   return refresh(self, before and update(self, spec, columns, before) or insert(self, spec, columns))
@@ -188,23 +201,25 @@ end
 
 -- True, or false when the row was gone already.
 function Model:delete()
-  local spec = self[SPEC]
+  local spec = spec_of(self, "delete")
   local affected = spec.db:exec(("DELETE FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key_of(self, spec))
   stored[self] = nil
   return affected > 0
 end
 
 function Model:reload()
-  local spec = self[SPEC]
+  local spec = spec_of(self, "reload")
   local key = key_of(self, spec)
   local row = spec.db:one(select_from(spec, "*", (" WHERE %s = $1"):format(quote(spec.key)), key))
   return refresh(self, row or gone(spec, key))
 end
 
 -- model(db, "orders" [, { key = "order_id" }])
-return function(db, name, options)
+return function(db, name, opts)
+  if type(db) ~= "table" or not db.query then fault.misuse("model: a database (of db.connect) expected, got %s", type(db)) end
   if type(name) ~= "string" then fault.misuse("model: the name of a table expected, got %s", type(name)) end
-  local class = setmetatable({ [SPEC] = { db = db, table = name, key = options and options.key or "id" } }, { __index = Model })
+  local key = options.check("model", opts, { key = "string" }).key or "id"
+  local class = setmetatable({ [SPEC] = { db = db, table = name, key = key } }, { __index = Model })
   class.__index = class
   return class
 end

@@ -2,7 +2,7 @@
 -- multipart/form-data as it arrives: the body is never held as a whole. A part is read until the next one is
 -- asked for; what was not read of it is skipped.
 local fault = require "green.error"
-local fields = require "green.http.fields"
+local fields = require "green.http.fields.native"
 local url = require "green.url"
 
 local MAX_PARTS = 100

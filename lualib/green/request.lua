@@ -2,7 +2,7 @@
 -- What Lua adds to a request: query, cookies, and the body as JSON, a form or parts. What the client got wrong
 -- raises an error with a status, which the server answers by itself.
 local fault = require "green.error"
-local fields = require "green.http.fields"
+local fields = require "green.http.fields.native"
 local json = require "green.json"
 local multipart = require "green.multipart"
 
@@ -39,6 +39,7 @@ function methods.json(req, max)
   if body == "" then fault.status(400, "request.json", "EINVAL", "invalid JSON: the body is empty") end
   local ok, value = pcall(json.decode, body)
   if ok then return value end
+  if not fault.is(value, "EJSON") then error(value, 0) end -- cancelled, or out of time or memory
   fault.status(400, "request.json", "EINVAL", "invalid JSON: %s", (tostring(value):gsub("^json%.decode: ", "")))
 end
 

@@ -31,7 +31,7 @@ local function check_value(value)
   local kind = type(value)
   check(kind == "string" or kind == "number", "header value: a string or a list of strings expected, got " .. kind)
   value = tostring(value)
-  check(not value:find("[\r\n\0]"), "header value: line breaks and NUL are not allowed")
+  check(not value:find("[\0-\8\10-\31\127]"), "header value: line breaks and other control characters are not allowed")
   return value
 end
 
@@ -130,7 +130,7 @@ function M.file(path, opts)
   check(ok, err)
   local res = new(opts.status or 200, opts.headers)
   if opts.download then
-    local name = opts.download == true and path:match("[^/]*$") or opts.download
+    local name = opts.download == true and (path:match("^.*/(.*)$") or path) or opts.download
     local quoted = name:gsub('[%c"\\]', "_")
     local encoded = name:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)
     res:header("content-disposition", ("attachment; filename=\"%s\"; filename*=UTF-8''%s"):format(quoted, encoded))
@@ -183,9 +183,11 @@ function Events:comment(text) self.out:write(lines(": ", text or "") .. "\n") en
 
 function M.events(fn)
   check(type(fn) == "function", "events: a function(events) expected, got " .. type(fn))
-  return M.stream(function(out) return fn(setmetatable({ out = out }, Events)) end, {
+  local res = M.stream(function(out) return fn(setmetatable({ out = out }, Events)) end, {
     type = "text/event-stream", headers = { ["cache-control"] = "no-cache", ["x-accel-buffering"] = "no" },
   })
+  res.live = true -- its head leaves at once, and it ends with its client
+  return res
 end
 
 -- ---- for middleware ----

@@ -4,7 +4,7 @@
 local below = require "green.below"
 local date = require "green.date"
 local fault = require "green.error"
-local fields = require "green.http.fields"
+local fields = require "green.http.fields.native"
 local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local mime = require "green.mime"

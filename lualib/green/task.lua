@@ -3,6 +3,7 @@
 -- and cancels (host/sys/task.c); what is put together from that is here.
 local native = require "green.task.native"
 local channel = require "green.channel"
+local fault = require "green.error"
 local scope = require "green.scope"
 local semaphore = require "green.semaphore"
 local timer = require "green.timer"
@@ -17,21 +18,27 @@ local M = {
 }
 
 local FOREVER = math.huge
+local insert, remove = table.insert, table.remove
 
 -- ---- arguments: misuse is told to the caller of the function it names ----
 
 local function check_function(value, where)
-  if type(value) ~= "function" then error(("%s: a function expected, not %s"):format(where, type(value)), 3) end
+  if type(value) ~= "function" then fault.misuse("%s: a function expected, not %s", where, type(value)) end
 end
 
 local function check_seconds(value, where)
   if type(value) == "number" and value >= 0 then return end
   local what = type(value) == "number" and ("%g"):format(value) or type(value)
-  error(("%s: a number of seconds >= 0 expected, not %s"):format(where, what), 3)
+  fault.misuse("%s: a number of seconds >= 0 expected, not %s", where, what)
 end
 
 local function check_table(value, where)
-  if type(value) ~= "table" then error(("%s: a table expected, not %s"):format(where, type(value)), 3) end
+  if type(value) ~= "table" then fault.misuse("%s: a table expected, not %s", where, type(value)) end
+end
+
+-- Loaded when there are some.
+local function check_options(where, opts, known)
+  return opts == nil and {} or require "green.options".check(where, opts, known)
 end
 
 -- ---- time ----
@@ -70,20 +77,38 @@ function M.after(seconds, fn, ...)
   end, ...)
 end
 
---- fn() each `seconds`, as a task, until it is cancelled or fn raises. The next run is due `seconds` after the last
---- one was; runs that would overlap are left out.
+local EVERY = { on_error = { "stop", "continue" } }
+
+-- Options come before fn's own arguments, one of which may be a table.
+local function are_options(value)
+  if type(value) ~= "table" or getmetatable(value) then return false end
+  local name = next(value)
+  return value.on_error ~= nil or type(name) == "string" and require "green.reference.native".near(name, "on_error") ~= nil
+end
+
+local function logged(err)
+  if not fault.is(err, "ECANCELED") then native.log("task.every goes on after this error", err, debug.traceback(nil, 2)) end
+end
+
+--- fn() each `seconds`, as a task, until it is cancelled or fn raises; with { on_error = "continue" } an error is logged. The
+--- next run is due `seconds` after the last one was; runs that would overlap are left out.
 function M.every(seconds, fn, ...)
-  if not (type(seconds) == "number" and seconds > 0) then error("task.every: a number of seconds > 0 expected", 2) end
+  if not (type(seconds) == "number" and seconds > 0) then fault.misuse("task.every: a number of seconds > 0 expected") end
   check_function(fn, "task.every")
-  return native.spawn(function(...)
+  local given = are_options((...))
+  local goes_on = given and check_options("task.every", (...), EVERY).on_error == "continue"
+  local run = goes_on and function(...) xpcall(fn, logged, ...) end or fn
+  local handle = native.spawn(function(...)
     local due = timer.now()
     while true do
       local now = timer.now()
       due = math.max(due + seconds, now)
       timer.sleep(due - now)
-      fn(...)
+      run(...)
     end
-  end, ...)
+  end, select(given and 2 or 1, ...))
+  native.set_endless(handle)
+  return handle
 end
 
 -- ---- context ----
@@ -99,6 +124,8 @@ M.context = setmetatable({}, {
 
 local Group = { __name = "green.task.Group" }
 Group.__index = Group
+
+local is_group = fault.receiver(Group, "group")
 
 local function fail(group, err)
   if not group.failed and not group.ending then
@@ -129,6 +156,7 @@ local MANY = 64 -- children after which a group looks which of them have ended, 
 local function forget_ended(group)
   local children, kept = group.children, 0
   if #children < group.many then return end
+  local _ <close> = scope.atomic()
   for i = 1, #children do
     local child = children[i]
     children[i] = nil
@@ -145,28 +173,39 @@ end
 
 --- A child of the group: task.spawn(fn, ...), whose failure ends the group.
 function Group:spawn(fn, ...)
+  is_group(self, "spawn")
   check_function(fn, "group:spawn")
-  if self.closed then error("group:spawn: the group has ended", 2) end
+  if self.closed then fault.misuse("group:spawn: the group has ended") end
   forget_ended(self)
   local child = native.spawn(run, self, fn, ...)
-  self.children[#self.children + 1] = child
-  if self.ending then child:cancel() end
+  insert(self.children, child) -- in one piece, as children may spawn at the same time
+  if self.ending or self.closed then child:cancel() end
   return child
 end
 
---- Cancels every child; not a failure.
+--- Cancels every child; not a failure. Meanwhile others may be added, which is told to them, or move towards the front.
 function Group:cancel()
+  is_group(self, "cancel")
   self.ending = true
-  for _, child in ipairs(self.children) do child:cancel() end
+  local children = self.children
+  for i = #children, 1, -1 do
+    local child = children[i]
+    if child then child:cancel() end
+  end
+  if self.last then self.last:cancel() end
 end
 
+-- Takes them from the list in one piece, as those that are left may spawn more at the same time.
 local function wait_for(group)
-  local children = group.children
-  while children[1] do
-    local last = children[#children]
-    forget(group, last)
-    if children[#children] == last then children[#children] = nil end -- else it spawned more meanwhile
-  end
+  repeat
+    local last = group.last or remove(group.children)
+    group.last = last
+    if last then
+      if group.ending then last:cancel() end -- the list was gone through while it was in nobody's hands
+      forget(group, last)
+      group.last = nil
+    end
+  until not last
 end
 
 -- Runs on every way out of the group, and comes back when no child lives. Allocates nothing, since one way out is that
@@ -198,9 +237,7 @@ end
 function M.map(list, fn, opts)
   check_table(list, "task.map")
   check_function(fn, "task.map")
-  local max = opts and opts.max
-  if max ~= nil and not (math.type(max) == "integer" and max >= 1) then error("task.map: max must be an integer >= 1", 2) end
-  local results, permits = {}, semaphore.new(max or 64)
+  local results, permits = {}, semaphore.new(check_options("task.map", opts, { max = "count" }).max or 64)
   M.group(function(group)
     for i = 1, #list do
       permits:acquire(FOREVER)
@@ -231,7 +268,7 @@ end
 function M.race(functions)
   check_table(functions, "task.race")
   for i, fn in ipairs(functions) do check_function(fn, ("task.race: %d"):format(i)) end
-  if #functions == 0 then error("task.race: nobody runs", 2) end
+  if #functions == 0 then fault.misuse("task.race: nobody runs") end
   local finish_line = channel.new(#functions)
   return M.group(function(group)
     for _, fn in ipairs(functions) do
@@ -248,16 +285,20 @@ end
 local Mutex = { __name = "green.task.Mutex" }
 Mutex.__index = Mutex
 
+local is_mutex = fault.receiver(Mutex, "mutex")
+
 --- Waits for the lock. The result unlocks it when a <close> variable that holds it goes: local _ <close> = m:lock()
 function Mutex:lock(timeout)
-  if self.owner == native.current() then error("mutex: the task has it locked already", 2) end
+  is_mutex(self, "lock")
+  if self.owner == native.current() then fault.misuse("mutex: the task has it locked already") end
   self.permit:acquire(timeout or FOREVER)
   self.owner = native.current()
   return self
 end
 
 function Mutex:unlock()
-  if self.owner ~= native.current() then error("mutex: unlocked by a task that has not locked it", 2) end
+  is_mutex(self, "unlock")
+  if self.owner ~= native.current() then fault.misuse("mutex: unlocked by a task that has not locked it") end
   self.owner = nil
   self.permit:release()
 end

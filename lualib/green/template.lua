@@ -10,13 +10,22 @@ local CLOSE = { ["{{"] = "}}", ["{-"] = "-}", ["{%"] = "%}" }
 
 local M = {}
 
--- nil is nothing; everything else as tostring has it.
-function M.escape(value)
-  if value == nil then return "" end
-  return (tostring(value):gsub("[&<>\"']", ESCAPES))
+-- As tostring has it. What is wrong with a __tostring is told where the value is inserted.
+local function text_of(value)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind ~= "table" and kind ~= "userdata" then return tostring(value) end
+  local ok, text = pcall(tostring, value)
+  return ok and text or error(text, 3)
 end
 
-local function raw(value) return value == nil and "" or tostring(value) end
+-- nil is nothing.
+function M.escape(value)
+  if value == nil then return "" end
+  return (text_of(value):gsub("[&<>\"']", ESCAPES))
+end
+
+local function raw(value) return value == nil and "" or text_of(value) end
 
 local function line_of(text, at) return 1 + select(2, text:sub(1, at - 1):gsub("\n", "")) end
 
@@ -55,11 +64,36 @@ local function translate(text, name)
   end
 end
 
-local function environment(values)
+-- What is written in a line between the parentheses of a call of `name`, if it is called once there.
+local function argument_in(text, line, name)
+  local number = 0
+  for one in (text .. "\n"):gmatch "([^\n]*)\n?" do
+    number = number + 1
+    if number == line then
+      local start, stop = one:find(name, 1, true)
+      if not start or one:find(name, stop + 1, true) or one:sub(1, start - 1):find "[%w_.:]$" then return nil end
+      local argument = one:match("^%s*(%b())", stop + 1)
+      return argument and argument:sub(2, -2):match "^%s*(.*)$":match "^(.*%S)"
+    end
+  end
+end
+
+-- Lua says neither where nor what when nil is looped over.
+local function loop(name, text)
+  return function(value, ...)
+    if value == nil then
+      local what = argument_in(text, debug.getinfo(2, "l").currentline, name)
+      error(("%s: %s is nil"):format(name, what and "'" .. what .. "'" or "what is to be looped over"), 2)
+    end
+    return _G[name](value, ...)
+  end
+end
+
+local function environment(values, own)
   return setmetatable({}, {
     __index = function(_, name)
       local value = values[name]
-      if value == nil then value = _G[name] end
+      if value == nil then value = own[name] or _G[name] end
       return value
     end,
   })
@@ -67,13 +101,16 @@ end
 
 -- A function(values) -> string.
 function M.compile(text, name)
+  if type(text) ~= "string" then fault.misuse("template.compile: text: a string expected, got %s", type(text)) end
   name = name or "template"
   local main, err = load(translate(text, name), "=" .. name, "t")
   if not main then files.refused(name, err) end
   if not main then fault.raise("template", "EINVAL", "%s", err) end
+  local own = { ipairs = loop("ipairs", text), pairs = loop("pairs", text) }
   return function(values)
+    if values ~= nil and type(values) ~= "table" then fault.misuse("%s: values: a table expected, got %s", name, type(values)) end
     local pieces = {}
-    main(environment(values or {}), function(piece) pieces[#pieces + 1] = piece end, M.escape, raw)
+    main(environment(values or {}, own), function(piece) pieces[#pieces + 1] = piece end, M.escape, raw)
     return table.concat(pieces)
   end
 end

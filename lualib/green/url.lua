@@ -88,7 +88,7 @@ end
 local function groups_of(text, may_end_in_ipv4)
   if text == "" then return 0 end
   local count, over = 0, false
-  for group in (text .. ":"):gmatch "([^:]*):" do
+  for group in (text .. ":"):gmatch "([^:]*):?" do
     if over then return nil end
     over = may_end_in_ipv4 and is_ipv4(group)
     if not over and not group:find "^%x%x?%x?%x?$" then return nil end
@@ -110,7 +110,8 @@ local function check_name(host)
   if host == "" then bad "the URL has no host" end
   if host:find "[\128-\255]" then bad("host '%s': other letters than those of ASCII are written as xn--...", host) end
   if host:find "[^%w._-]" or host:find "^%." or host:find("..", 1, true) or #host > 253 then bad("host '%s': a name or an address expected", host) end
-  local last = host:gsub("%.$", ""):match "[^.]*$"
+  local last = host:gsub("%.$", "")
+  last = last:match "^.*%.(.*)$" or last
   if (last:find "^%d+$" or last:find "^0[xX]%x*$") and not is_ipv4(host) then bad("host '%s': an IPv4 address is four numbers up to 255", host) end
 end
 

@@ -16,7 +16,7 @@ local index = require "green.reference.index" ()
 local INTERNAL = {}
 for name in ([[
   green.below green.channel green.date green.db.pool green.db.stream green.db.transaction green.dev green.dev.capture
-  green.dev.files green.dev.guard green.dev.live green.dev.page green.http.fields green.mime green.multipart
+  green.dev.files green.dev.guard green.dev.live green.dev.page green.mime green.multipart green.options
   green.reference.index green.reference.parse green.reference.print green.reference.shell green.reference.stock
   green.reference.values green.repl green.repl.chunk green.repl.commands green.repl.complete
   green.repl.console green.repl.editor green.repl.frames green.repl.history green.repl.keys green.repl.names green.repl.picture green.repl.plain green.repl.pretty

@@ -713,7 +713,7 @@ describe("task.map", function()
   it("names the argument that is wrong", function()
     assert.matches("task_spec%.lua:%d+: task%.map: a table expected, not nil", failure(function() task.map() end))
     assert.matches("task%.map: a function expected, not nil", failure(task.map, {}))
-    assert.matches("task%.map: max must be an integer >= 1", failure(task.map, {}, nap, { max = 0 }))
+    assert.matches("task%.map: option 'max': an integer >= 1 expected, not 0", failure(task.map, {}, nap, { max = 0 }))
   end)
 end)
 
@@ -780,6 +780,27 @@ describe("task.after and task.every", function()
     local e = task.every(0.001, error, thrown)
     assert.equal(thrown, failure(e.join, e))
   end)
+  it("go on after an error, when told so, and say it", function()
+    local sh = require "shell"
+    local out, err = sh("$lua main.lua", { ["main.lua"] = [[
+      local task = require "green.task"
+      local runs = 0
+      local clock
+      clock = task.every(0.001, function(arg)
+        runs = runs + 1
+        if runs == 3 then clock:cancel() end
+        error(arg .. runs)
+      end, { on_error = "continue" }, "oops ")
+      print(clock:wait(), runs)
+    ]] })
+    assert.equal("cancelled\t3\n", out)
+    assert.matches("task%.every goes on after this error: main%.lua:7: oops 1\n", err)
+    assert.matches("\n[^\n]*task%.every goes on after this error: main%.lua:7: oops 2\n", err)
+  end)
+  it("say that they do not run again", function()
+    local _, err = require "shell"([[$lua -e 'require "green.task".every(0.001, function() error "oops" end)']])
+    assert.matches("task%.every at %(command line%):1 failed, and does not run again %({ on_error = \"continue\" } would%)", err)
+  end)
   it("leave out runs that would overlap", function()
     local running, runs, done = 0, 0, task.channel(1)
     local t = task.every(0.0005, function()
@@ -798,6 +819,8 @@ describe("task.after and task.every", function()
     assert.matches("task%.after: a function expected, not nil", failure(task.after, 1))
     assert.matches("task%.every: a number of seconds > 0 expected", failure(task.every, 0, nap))
     assert.matches("task%.every: a function expected, not nil", failure(task.every, 1))
+    assert.matches("unknown option 'on_eror'; did you mean 'on_error'%?", failure(task.every, 1, nap, { on_eror = "continue" }))
+    assert.matches("option 'on_error': 'stop' or 'continue' expected, not 'go'", failure(task.every, 1, nap, { on_error = "go" }))
   end)
 end)
 

@@ -193,7 +193,7 @@ describe("a handler that fails", function()
     local _, records = err:gsub("%f[^\n\0]%S+Z error: GET /: ", "")
     assert.equal(36, records)
     assert.matches("a handler must return a string, a table, a response or nothing, not a boolean", err)
-    assert.matches("response header 'a' contains a line break or NUL", err)
+    assert.matches("response header 'a' contains a line break or another control character", err)
   end)
 
   it("within a stream truncates it, so that it does not look whole", function()

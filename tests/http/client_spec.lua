@@ -143,7 +143,7 @@ describe("green.http", function()
       assert.are.equal("EJSON", e.code)
       assert.are.equal(1, e.position)
       assert.are.equal(200, e.response.status)
-      assert.matches(base .. "/text: status 200: .*character 1", (tostring(e):gsub("%%", "")))
+      assert.matches(base .. "/text: status 200: .*line 1, column 1", (tostring(e):gsub("%%", "")))
     end)
 
     it("keeps repeated headers", function()

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What the server reads out of header fields, by the grammar (host/http/fields.h); and that no bytes make it raise, or
 -- take longer than their number.
-local fields = require "green.http.fields"
+local fields = require "green.http.fields.native"
 local growth = require "growth"
 
 local function parameters(value, form) return { fields.parameters(value, form) } end

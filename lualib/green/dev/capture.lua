@@ -129,7 +129,7 @@ local function frame_of(info, get)
   local plain = info.what == "C" or is_ours(info)
   return {
     where = info.short_src .. ":" .. (info.currentline > 0 and info.currentline .. ":" or ""),
-    place = place_of(info), line = info.currentline, tail = info.istailcall,
+    place = place_of(info), unnamed = info.namewhat == "" and info.what == "Lua" and info.linedefined or nil, line = info.currentline, tail = info.istailcall,
     path = not plain and info.source:match "^[@=](.*)" or nil, plain = plain,
     locals = plain and {} or locals_of(info, get),
   }

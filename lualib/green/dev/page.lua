@@ -26,7 +26,7 @@ local function lines_of(path)
   local read, text = pcall(fs.read, path)
   if not read then return nil end
   local lines = {}
-  for line in (text:sub(-1) == "\n" and text or text .. "\n"):gmatch "([^\n]*)\n" do lines[#lines + 1] = (line:gsub("\r$", "")) end
+  for line in (text:sub(-1) == "\n" and text or text .. "\n"):gmatch "([^\n]*)\n?" do lines[#lines + 1] = (line:gsub("\r$", "")) end
   cache_of_one = { path = path, lines = lines }
   return lines
 end
@@ -302,7 +302,7 @@ local function split_positions(message)
 end
 
 -- "function <app.lua:7>" says the file again.
-local function short_place(frame) return (frame.place:gsub("<.*:(%d+)>$", "at line %1")) end
+local function short_place(frame) return frame.unnamed and "function at line " .. frame.unnamed or frame.place end
 
 local function html(report, req)
   local open

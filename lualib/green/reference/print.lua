@@ -147,7 +147,7 @@ local function add_examples(out, entry, index)
   local examples = examples_of(entry, index)
   for i, example in ipairs(examples) do
     if i == 1 then heading(out, #examples == 1 and "Example" or "Examples") else table.insert(out, "") end
-    for line in (example.code .. "\n"):gmatch "(.-)\n" do table.insert(out, line == "" and "" or INDENT .. line) end
+    for line in (example.code .. "\n"):gmatch "([^\n]*)\n?" do table.insert(out, line == "" and "" or INDENT .. line) end
   end
 end
 

@@ -126,7 +126,7 @@ end
 
 local function run(path)
   local ok, wire = pcall(frames.connect, path)
-  if not ok then return complain(("%s: %s"):format(path, tostring(wire):match "([^:]*)$":gsub("^ ", ""))) end
+  if not ok then return complain(("%s: %s"):format(path, (tostring(wire):gsub("^.*: ?", "")))) end
   local user = wire.socket:user()
   if user ~= native.user() then return complain(("%s: whoever listens there is another user (%s)"):format(path, user)) end
   local kind, hello = wire:receive()

@@ -117,7 +117,7 @@ end
 function M.split(text)
   if M.judge(text) ~= "wrong" then return { text } end
   local pieces, piece, number = {}, nil, 0
-  for line in (text .. "\n"):gmatch "(.-)\n" do
+  for line in (text .. "\n"):gmatch "([^\n]*)\n?" do
     piece = piece and piece .. "\n" .. line or ("\n"):rep(number) .. line -- messages are about the line of the whole
     number = number + 1
     if M.judge(piece) ~= "incomplete" then

@@ -82,7 +82,8 @@ end
 
 --- Runs a line that is a command; its unambiguous beginning will do. "quit" when the session is over.
 function M.run(session, text)
-  local name, argument = text:match "^%s*%.(%a+)%s*(.-)%s*$"
+  local name, argument = text:match "^%s*%.(%a+)%s*(.*)$"
+  argument = argument:match "^(.*%S)" or ""
   local names = M.matching("." .. name)
   for _, one in ipairs(list) do
     if one.name == name or (#names == 1 and names[1] == "." .. one.name) then return one.run(session, argument) end

@@ -125,6 +125,12 @@ local function in_string(list, text)
   return last.from + 1, files(prefix)
 end
 
+-- "x = a.b " -> "a.b"
+local function path_at_end(text)
+  text = text:match "^(.*%S)" or ""
+  return (text:match "^.*[^%w_%.]([%w_%.]*)$" or text):match "[%a_].*"
+end
+
 --- For the text before the cursor: where the word to be completed begins, and what it may become.
 function M.at(session, text)
   local command, from = text:match "^%s*(%.%a*)()$"
@@ -136,10 +142,13 @@ function M.at(session, text)
   local last = list[#list]
   if last and last.open and last.kind == "comment" then return #text + 1, {} end
   if last and last.open and last.kind == "string" then return in_string(list, text) end
-  local path, sign, prefix = text:match "([%a_][%w_%.]*)%s*([.:])([%w_]*)$"
-  if path and text:sub(-#prefix - 2, -#prefix - 1) ~= ".." then return #text - #prefix + 1, fields(session, path, prefix, sign == ":") end
-  prefix = text:match "[%a_][%w_]*$"
-  if not prefix or text:sub(1, #text - #prefix):find "[.:]%s*$" then return #text + 1, {} end
+  local front, word = text:match "^(.*[^%w_])([%w_]*)$"
+  front, word = front or "", word or text
+  local owner, sign = (front:match "^(.*%S)" or ""):match "^(.*)([.:])$"
+  local path = owner and path_at_end(owner)
+  if path and front:sub(-1) == sign and owner:sub(-1) ~= "." then return #text - #word + 1, fields(session, path, word, sign == ":") end
+  local prefix = word:match "[%a_].*"
+  if owner or not prefix then return #text + 1, {} end
   return #text - #prefix + 1, variables(session, prefix)
 end
 

@@ -43,10 +43,10 @@ end
 
 -- ---- places ----
 
-function Editor:line_start()
-  local before = self.text:sub(1, self.cursor)
-  return #before - #before:match "[^\n]*$"
-end
+-- How many bytes are before the line that ends here.
+local function before_line(text) return (text:match "^.*\n()" or 1) - 1 end
+
+function Editor:line_start() return before_line(self.text:sub(1, self.cursor)) end
 
 function Editor:line_end()
   return (self.text:find("\n", self.cursor + 1, true) or #self.text + 1) - 1
@@ -54,7 +54,8 @@ end
 
 function Editor:word_left()
   local before = self.text:sub(1, self.cursor)
-  return #before:match "^(.-)[%w_\x80-\xFF]*[^%w_\x80-\xFF]*$"
+  before = before:match "^(.*[%w_\x80-\xFF])" or ""
+  return #(before:match "^(.*[^%w_\x80-\xFF])" or "")
 end
 
 function Editor:word_right()
@@ -86,7 +87,7 @@ function Editor:up()
   local start = self:line_start()
   if start == 0 then return self:recall((self.at or #self.history + 1) - 1) end
   local before = self.text:sub(1, start - 1)
-  self:to_line(#before - #before:match "[^\n]*$", self.cursor - start)
+  self:to_line(before_line(before), self.cursor - start)
 end
 
 function Editor:down()
@@ -123,7 +124,8 @@ end
 KEYS["ctrl-u"] = function(e) e:kill(e:line_start(), e.cursor) end
 KEYS["ctrl-w"] = function(e)
   local before = e.text:sub(1, e.cursor)
-  e:kill(#before:match "^(.-)%S*%s*$", e.cursor)
+  before = before:match "^(.*%S)" or ""
+  e:kill(#(before:match "^(.*%s)" or ""), e.cursor)
 end
 KEYS["alt-backspace"] = function(e) e:kill(e:word_left(), e.cursor) end
 KEYS["alt-d"] = function(e)

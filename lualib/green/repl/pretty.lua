@@ -236,7 +236,7 @@ function Printer:rows(list, columns)
   lines[1] = table.concat(head, "  ")
   for i = 1, n do
     for c in ipairs(columns) do cells[i][c] = pad(cells[i][c], widths[c], right[c]) end
-    lines[#lines + 1] = table.concat(cells[i], "  "):gsub("%s+$", "")
+    lines[#lines + 1] = table.concat(cells[i], "  "):match "^(.*%S)" or ""
   end
   local rest = rawlen(list) - n
   if rest > 0 then lines[#lines + 1] = self.paint(("... %d more rows"):format(rest), "dim") end

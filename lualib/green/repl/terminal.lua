@@ -75,7 +75,7 @@ local function in_columns(list, columns)
   for line = 1, lines do
     local cells = {}
     for i = line, #list, lines do cells[#cells + 1] = list[i] .. (" "):rep(widest + 2 - width.columns(list[i])) end
-    out[line] = table.concat(cells):gsub("%s+$", "")
+    out[line] = table.concat(cells):match "^(.*%S)" or ""
   end
   return table.concat(out, "\r\n") .. "\r\n"
 end

@@ -18,7 +18,7 @@ local App = {}
 ---@alias green.middleware fun(req: green.request, next: green.handler): green.answer
 
 ---@class green.routeopts
----@field cancel_on_disconnect? boolean the request's task is cancelled when its client goes away
+---@field cancel_on_disconnect? boolean the request's task is cancelled when its client goes away (as the server says: false, but true once it streams)
 ---@field cpu_limit? number seconds of CPU the handler may use; more ends it with ECPULIMIT: 503 (the server's cpu_limit: 10)
 
 ---Answers GET, and HEAD. Routes: `/literal`, `/:name` (one non-empty segment), `/*name` (the rest, may be empty; last). More
@@ -283,7 +283,7 @@ function App:inject(spec) end
 ---@field write_timeout? number seconds for a client that does not read its answer (30)
 ---@field request_timeout? number seconds for the handler to answer (60): 503
 ---@field cpu_limit? number seconds of CPU a request may use (10): 503
----@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false)
+---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false; streams, events and WebSockets: true)
 
 ---A server that listens. It goes on when nobody refers to it.
 ---```lua

@@ -65,7 +65,8 @@ function err.status(status, op, code, format, ...) end
 ---@return boolean
 function err.is(value, code) end
 
----Raises a plain message that points at the line that called into the module that calls this: for arguments nobody may pass.
+---Raises a plain message that points at the line that called into the module that calls this (however deep in the library
+---that is): for arguments nobody may pass.
 ---Raises: the message, a string.
 ---```lua
 ---local err = require "green.error"
@@ -77,5 +78,18 @@ function err.is(value, code) end
 ---@param format string as for string.format
 ---@param ... any
 function err.misuse(format, ...) end
+
+---A check for the methods of a class: `check(self, "bake")` raises "use oven:bake(...), not oven.bake(...)" when `self` is none.
+---```lua
+---local Oven = {}
+---Oven.__index = Oven
+---local check = require "green.error".receiver(Oven, "oven")
+---function Oven:bake() check(self, "bake") end
+---print(select(2, pcall(Oven.bake)):match "use.*") --> use oven:bake(...), not oven.bake(...)
+---```
+---@param class table the metatable
+---@param name string what people call an instance
+---@return fun(self: any, method: string)
+function err.receiver(class, name) end
 
 return err

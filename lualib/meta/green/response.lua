@@ -133,7 +133,9 @@ function response.redirect(url, status) end
 ---@return green.Response
 function response.file(path, opts) end
 
----An answer of any length: the body is what fn writes. Raising in it breaks the connection off.
+---An answer of any length: the body is what fn writes. Its head leaves with the first write (`out:write ""` will do); an error
+---before that is answered as a handler's is, a later one breaks the connection off. fn's task is cancelled when its client leaves,
+---unless `cancel_on_disconnect = false` (a route's option, or the request's).
 ---Does not wait; `fn` may.
 ---```lua
 ---return response.stream(function(out)
@@ -157,7 +159,7 @@ local Events = {}
 
 ---Sends an event.
 ---Waits while the client is slow.
----Raises: EPIPE or ECONNRESET when it is gone; ETIMEDOUT when it does not read.
+---Raises: EPIPE when it is gone, or does not read; ECANCELED.
 ---@param event string|{ data: any, event: string?, id: string|integer|nil, retry: number? } data that is a table goes as JSON; retry in seconds
 function Events:send(event) end
 
@@ -167,7 +169,8 @@ function Events:send(event) end
 ---@param text? string
 function Events:comment(text) end
 
----Server-sent events until fn returns.
+---Server-sent events until fn returns. The head leaves at once. fn's task is cancelled when its client leaves, unless
+---`cancel_on_disconnect = false` (a route's option, or the request's).
 ---Does not wait; `fn` may.
 ---```lua
 ---return response.events(function(events)

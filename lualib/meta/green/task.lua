@@ -149,7 +149,8 @@ function task.cpu_limit(seconds) end
 ---@return green.Task
 function task.after(seconds, fn, ...) end
 
----Runs fn(...) every `seconds`, as a task, until it is cancelled or fn raises. Runs never overlap.
+---Runs fn(...) every `seconds`, as a task, until it is cancelled or fn raises; with `{ on_error = "continue" }` before fn's
+---own arguments an error is logged, and it goes on. Runs never overlap.
 ---Does not wait.
 ---```lua
 ---local ticks = 0
@@ -160,7 +161,7 @@ function task.after(seconds, fn, ...) end
 ---```
 ---@param seconds number > 0
 ---@param fn function
----@param ... any its arguments
+---@param ... any `{ on_error = "continue" }`, if that is wanted, then its arguments
 ---@return green.Task
 function task.every(seconds, fn, ...) end
 

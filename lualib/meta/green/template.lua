@@ -13,7 +13,7 @@ local template = {}
 
 ---A function that fills the template in.
 ---Does not wait; what it returns waits where the template's code does.
----Raises: EINVAL, naming the template and the line.
+---Raises: EINVAL, naming the template and the line. What its code raises when it runs says these, too, and which value is missing.
 ---@param text string
 ---@param name? string for errors ("template")
 ---@return fun(values?: table): string

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdint.h>
+
+#include <lauxlib.h>
+
+#include "core/error.h"
+#include "core/preempt.h"
+#include "json/json.h"
+#include "json/number.h"
+#include "json/text.h"
+
+#define OP "json.encode"
+#define SHALLOW 32             /* levels that need no memory of Lua's */
+#define STEP 16384             /* bytes between two looks at whether a slice is used up */
+#define WALK 4096              /* the same in keys, while nothing is written */
+#define SMALL_LIST 10          /* a list of so many has its holes filled with null, however many they are; */
+#define HOLES 2                /* a longer one if at most every second item is one */
+#define PATH 200               /* bytes of the path in an error, at most */
+
+typedef enum kind { LIST, SPARSE, OBJECT } kind;
+
+/* A table that is being written. It is on the Lua stack, and above it the key that lua_next goes on from (SPARSE: none). */
+typedef struct level {
+  kind kind;
+  int table;      /* its stack index */
+  uint32_t turns; /* the encoder's, when the key was known to be there */
+  bool array;     /* says json.array */
+  size_t start;   /* where its text begins */
+  lua_Integer i, n;
+} level;
+
+typedef struct encoder {
+  lua_State *L;
+  gl_json_text *text;
+  level *levels, *now;
+  int depth;
+  int slots;      /* stack index for `levels` when they are more than SHALLOW */
+  bool replace;
+  uint32_t turns; /* how often others ran meanwhile: whatever is being written may have changed */
+  size_t looked;  /* length of the text when it was looked whether a slice is used up */
+  const void *array_metatable; /* NULL = not looked for yet */
+} encoder;
+
+/* ---- errors ---- */
+
+static bool is_name(const char *s, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    char c = s[i];
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    if (!letter && (i == 0 || c < '0' || c > '9')) return false;
+  }
+  return n > 0;
+}
+
+static void add_index(luaL_Buffer *b, lua_Integer i) {
+  char digits[GL_NUMBER_MAX];
+  luaL_addchar(b, '[');
+  luaL_addlstring(b, digits, (size_t)(gl_number_put_integer(digits, i) - digits));
+  luaL_addchar(b, ']');
+}
+
+static void add_name(luaL_Buffer *b, const char *name, size_t n) {
+  bool plain = is_name(name, n);
+  luaL_addstring(b, plain ? "." : "[\"");
+  for (size_t i = 0; i < n; i++) luaL_addchar(b, (unsigned char)name[i] < 0x20 || (unsigned char)name[i] >= 0x7f ? '?' : name[i]);
+  luaL_addstring(b, plain ? "" : "\"]");
+}
+
+/* "$.rows[3].name": where in the value the outermost `depth` levels are. */
+static void push_path(encoder *e, int depth) {
+  luaL_Buffer b;
+  luaL_buffinit(e->L, &b);
+  luaL_addchar(&b, '$');
+  for (level *l = e->levels; l < e->levels + depth && luaL_bufflen(&b) < PATH; l++) {
+    size_t n;
+    if (l->kind != OBJECT) {
+      add_index(&b, l->i);
+    } else {
+      const char *name = lua_tolstring(e->L, l->table + 1, &n);
+      add_name(&b, name, n < PATH ? n : PATH);
+    }
+  }
+  if (luaL_bufflen(&b) >= PATH) luaL_addstring(&b, "...");
+  luaL_pushresult(&b);
+}
+
+/* Raises what is wrong with the value below the outermost `depth` levels: a format with one string, or none. */
+static void fail_at(encoder *e, int depth, const char *format, const char *arg) {
+  lua_State *L = e->L;
+  luaL_checkstack(L, 20, OP);
+  push_path(e, depth);
+  lua_pushfstring(L, format, arg);
+  gl_error_push(L, OP, "EJSON", "%s: %s", lua_tostring(L, -2), lua_tostring(L, -1));
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "path");
+  lua_error(L);
+}
+
+static void fail(encoder *e, const char *format, const char *arg) { fail_at(e, e->depth, format, arg); }
+
+/* The key at the top of the stack is none of the table's at the innermost level; -2 from there is the table's. */
+static void fail_key(encoder *e, bool list) {
+  lua_State *L = e->L;
+  int type = lua_type(L, -1);
+  const char *key = type == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL) : lua_tostring(L, -1);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER) fail_at(e, e->depth - 1, "a table with a %s as a key cannot be JSON", lua_typename(L, type));
+  if (list) fail_at(e, e->depth - 1, "a list that also has the key '%s' cannot be JSON", key);
+  fail_at(e, e->depth - 1, "a table with names and also the key %s cannot be JSON (a name is a string: tostring(key))", key);
+}
+
+/* ---- making way ---- */
+
+static size_t length(const encoder *e) { return (size_t)(e->text->at - e->text->start); }
+
+static void look(encoder *e) {
+  e->looked = length(e);
+  if (gl_preempt_check(e->L)) e->turns++;
+}
+
+/* lua_next, for which the key must still be in the table. */
+static bool go_on(encoder *e, level *l) {
+  lua_State *L = e->L;
+  if (l->turns != e->turns) {
+    l->turns = e->turns;
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, l->table) == LUA_TNIL) {
+      lua_pop(L, 1);
+      fail_at(e, (int)(l - e->levels), "%s", "the table was changed by another task while it was encoded");
+    }
+    lua_pop(L, 1);
+  }
+  return lua_next(L, l->table);
+}
+
+/* ---- scalars ---- */
+
+static char *put_escape(char *to, unsigned char c) {
+  static const char hex[] = "0123456789abcdef", letters[] = "btn?fr"; /* 8 to 13 */
+  *to++ = '\\';
+  if (c == '"' || c == '\\') {
+    *to++ = (char)c;
+  } else if (c >= 8 && c <= 13 && c != 11) {
+    *to++ = letters[c - 8];
+  } else {
+    memcpy(to, "u00", 3);
+    to[3] = hex[c >> 4];
+    to[4] = hex[c & 15];
+    to += 5;
+  }
+  return to;
+}
+
+static void refuse_bytes(encoder *e, unsigned char c) {
+  static const char hex[] = "0123456789ABCDEF";
+  fail(e, "a string that is not UTF-8 (byte 0x%s) cannot be JSON", lua_pushfstring(e->L, "%c%c", hex[c >> 4], hex[c & 15]));
+}
+
+/* Writes the byte, which cannot stand for itself. */
+static void put_odd(encoder *e, unsigned char c) {
+  gl_json_text *t = e->text;
+  gl_text_reserve(e->L, t, 8);
+  if (c < 0x80) {
+    t->at = put_escape(t->at, c);
+  } else {
+    if (!e->replace) refuse_bytes(e, c);
+    t->at = gl_text_put_utf8(t->at, 0xfffd);
+  }
+}
+
+static void put_long_string(encoder *e, const char *p, const char *end) {
+  while (p < end) {
+    const char *pause = end - p > STEP ? p + STEP : end;
+    const char *odd = gl_text_skip_valid(p, end, pause);
+    gl_text_add(e->L, e->text, p, (size_t)(odd - p));
+    p = odd;
+    if (p < pause) put_odd(e, (unsigned char)*p++);
+    if (length(e) - e->looked > STEP) look(e);
+  }
+}
+
+/* The string at idx; there is room for a byte more after it. */
+static inline void put_string(encoder *e, int idx) {
+  gl_json_text *t = e->text;
+  size_t n;
+  const char *p = lua_tolstring(e->L, idx, &n);
+  gl_text_reserve(e->L, t, n + 3);
+  *t->at++ = '"';
+  if (n <= GL_TEXT_SHORT && gl_text_copy_plain(t->at, p, n)) {
+    t->at += n;
+  } else {
+    put_long_string(e, p, p + n);
+    gl_text_reserve(e->L, t, 2);
+  }
+  *t->at++ = '"';
+}
+
+static void put_literal(encoder *e, const char *text, size_t n) { gl_text_add(e->L, e->text, text, n); }
+#define PUT(e, literal) put_literal((e), "" literal, sizeof(literal) - 1)
+
+static void put_number(encoder *e) {
+  gl_json_text *t = e->text;
+  gl_text_reserve(e->L, t, GL_NUMBER_MAX);
+  if (lua_isinteger(e->L, -1)) {
+    t->at = gl_number_put_integer(t->at, lua_tointeger(e->L, -1));
+    return;
+  }
+  double real = lua_tonumber(e->L, -1);
+  if (!isfinite(real)) fail(e, "%s cannot be JSON", isnan(real) ? "NaN" : "an infinite number");
+  t->at = gl_number_put_float(t->at, real);
+}
+
+static void put_scalar(encoder *e, int type) {
+  switch (type) {
+    case LUA_TSTRING: put_string(e, -1); return;
+    case LUA_TNUMBER: put_number(e); return;
+    case LUA_TBOOLEAN:
+      if (lua_toboolean(e->L, -1)) PUT(e, "true");
+      else PUT(e, "false");
+      return;
+    case LUA_TNIL: PUT(e, "null"); return;
+    default:
+      if (type == LUA_TLIGHTUSERDATA && !lua_touserdata(e->L, -1)) PUT(e, "null");
+      else fail(e, "a value of the type %s cannot be JSON", lua_typename(e->L, type));
+  }
+}
+
+/* ---- tables ---- */
+
+static void put_byte(encoder *e, char c) {
+  gl_text_reserve(e->L, e->text, 1);
+  *e->text->at++ = c;
+}
+
+static bool is_array(encoder *e) { /* table -> table */
+  lua_State *L = e->L;
+  if (!lua_getmetatable(L, -1)) return false;
+  const void *metatable = lua_topointer(L, -1);
+  if (!e->array_metatable) {
+    gl_json_push_array(L);
+    e->array_metatable = lua_topointer(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return metatable == e->array_metatable;
+}
+
+static level *push_level(encoder *e) {
+  lua_State *L = e->L;
+  if (e->depth == GL_JSON_DEPTH) fail(e, "%s", "more than 1000 levels, or a table that contains itself, cannot be JSON");
+  if (!lua_checkstack(L, 12)) fail(e, "%s", "stack overflow");
+  if (e->depth == SHALLOW) {
+    level *many = lua_newuserdatauv(L, GL_JSON_DEPTH * sizeof *many, 0);
+    memcpy(many, e->levels, SHALLOW * sizeof *many);
+    lua_replace(L, e->slots);
+    e->levels = many;
+  }
+  e->now = &e->levels[e->depth++];
+  *e->now = (level){.table = lua_gettop(L), .turns = e->turns, .start = length(e)};
+  return e->now;
+}
+
+static void put_key(encoder *e) { /* key value -> key value */
+  lua_State *L = e->L;
+  if (lua_type(L, -2) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    fail_key(e, false);
+  }
+  put_string(e, -2);
+  *e->text->at++ = ':';
+}
+
+/* A list whose keys do not come in order: holes, or items that Lua has not moved to its array part. */
+static bool begin_sparse(encoder *e, level *l) {
+  lua_State *L = e->L;
+  lua_Integer most = 0, count = 0;
+  lua_settop(L, l->table);
+  for (lua_pushnil(L); go_on(e, l); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    if (lua_type(L, -1) != LUA_TNUMBER) fail_key(e, true);
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1) fail_at(e, e->depth - 1, "a table with the key %s cannot be JSON (a name is a string: tostring(key))", luaL_tolstring(L, -1, NULL));
+    if (lua_tointeger(L, -1) > most) most = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (++count % WALK == 0) look(e);
+  }
+  if (most > SMALL_LIST && most / HOLES > count) fail_at(e, e->depth - 1, "a list with the key %s and hardly an item below it cannot be JSON (keys of an object are strings)", lua_pushfstring(L, "%I", (LUAI_UACINT)most));
+  e->text->at = e->text->start + l->start;
+  e->looked = l->start;
+  l->kind = SPARSE;
+  l->i = 0;
+  l->n = most;
+  put_byte(e, '[');
+  return true;
+}
+
+/* Puts the next item of the innermost table on the stack, its name into the text. False: that was all. */
+static bool step(encoder *e) {
+  lua_State *L = e->L;
+  level *l = e->now;
+  if (l->kind == LIST) {
+    if (!go_on(e, l)) return false;
+    if (lua_isinteger(L, -2) && lua_tointeger(L, -2) == l->i + 1) {
+      if (l->i++) put_byte(e, ',');
+      return true;
+    }
+    begin_sparse(e, l);
+  }
+  if (l->kind == OBJECT) {
+    if (!go_on(e, l)) return false;
+    put_byte(e, ',');
+    put_key(e);
+    return true;
+  }
+  if (l->i == l->n) return false;
+  if (l->i++) put_byte(e, ',');
+  lua_rawgeti(L, l->table, l->i);
+  return true;
+}
+
+/* Begins the table at the top of the stack; its first item is then on the stack. False: it is empty, and is gone. */
+static bool open_table(encoder *e) {
+  lua_State *L = e->L;
+  level *l = push_level(e);
+  l->array = is_array(e);
+  lua_pushnil(L);
+  if (!lua_next(L, l->table)) {
+    if (l->array) PUT(e, "[]");
+    else PUT(e, "{}");
+    lua_pop(L, 1);
+    e->now = --e->depth ? &e->levels[e->depth - 1] : NULL;
+    return false;
+  }
+  if (lua_type(L, -2) == LUA_TSTRING && !l->array) {
+    l->kind = OBJECT;
+    put_byte(e, '{');
+    put_key(e);
+    return true;
+  }
+  put_byte(e, '[');
+  if (lua_isinteger(L, -2) && lua_tointeger(L, -2) == 1) {
+    l->i = 1;
+    return true;
+  }
+  begin_sparse(e, l);
+  return step(e);
+}
+
+/* Ends the innermost table. False: it was the outermost. */
+static bool close_table(encoder *e) {
+  put_byte(e, e->now->kind == OBJECT ? '}' : ']');
+  lua_settop(e->L, e->now->table - 1);
+  e->now = --e->depth ? &e->levels[e->depth - 1] : NULL;
+  return e->depth > 0;
+}
+
+static void encode(encoder *e) {
+  for (;;) {
+    int type = lua_type(e->L, -1);
+    if (type == LUA_TTABLE) {
+      if (open_table(e)) continue;
+    } else {
+      put_scalar(e, type);
+      lua_pop(e->L, 1);
+    }
+    if (!e->depth) return;
+    if (length(e) - e->looked > STEP) look(e);
+    while (!step(e))
+      if (!close_table(e)) return;
+  }
+}
+
+void gl_json_encode(lua_State *L, gl_json_text *text, bool replace) {
+  level shallow[SHALLOW];
+  luaL_checkstack(L, 16, OP);
+  int top = lua_gettop(L);
+  lua_settop(L, top + 2); /* for the text, the levels */
+  lua_pushvalue(L, top);
+  encoder e = {.L = L, .text = text, .levels = shallow, .slots = top + 2, .replace = replace};
+  gl_text_begin(text, top + 1);
+  encode(&e);
+  lua_settop(L, top + 1);
+}

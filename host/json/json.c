@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "json/json.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#define ARRAY "green.json.array"
+
+void gl_json_push_array(lua_State *L) {
+  if (!luaL_newmetatable(L, ARRAY)) return;
+  lua_pushnil(L); /* printed and named in errors it is a table */
+  lua_setfield(L, -2, "__name");
+}
+
+/* The only option there is. */
+static bool check_replace(lua_State *L, int idx) {
+  if (lua_isnoneornil(L, idx)) return false;
+  luaL_argexpected(L, lua_istable(L, idx), idx, "table of options");
+  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    if (strcmp(name, "invalid_utf8") != 0) luaL_error(L, "json.encode: unknown option '%s'", name);
+  }
+  lua_getfield(L, idx, "invalid_utf8");
+  const char *value = luaL_optstring(L, -1, "error");
+  bool replace = strcmp(value, "replace") == 0;
+  if (!replace && strcmp(value, "error") != 0) luaL_error(L, "json.encode: invalid_utf8 is \"error\" or \"replace\", not \"%s\"", value);
+  return replace;
+}
+
+static int json_encode(lua_State *L) {
+  gl_json_text text;
+  bool replace = check_replace(L, 2);
+  lua_settop(L, 1);
+  gl_json_encode(L, &text, replace);
+  lua_pushlstring(L, text.start, (size_t)(text.at - text.start));
+  gl_json_done(L, &text);
+  return 1;
+}
+
+static int json_decode(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING) return luaL_error(L, "json.decode: a string expected, got %s", luaL_typename(L, 1));
+  size_t n;
+  const char *text = lua_tolstring(L, 1, &n);
+  gl_json_decode(L, text, n);
+  return 1;
+}
+
+static int json_array(lua_State *L) {
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
+  }
+  if (!lua_istable(L, 1)) return luaL_error(L, "json.array: a table expected, got %s", luaL_typename(L, 1));
+  gl_json_push_array(L);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static int json_is_array(lua_State *L) {
+  bool marked = lua_istable(L, 1) && lua_getmetatable(L, 1);
+  if (marked) gl_json_push_array(L);
+  lua_pushboolean(L, marked && lua_rawequal(L, -1, -2));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"array", json_array},
+  {"decode", json_decode},
+  {"encode", json_encode},
+  {"is_array", json_is_array},
+  {NULL, NULL},
+};
+
+int gl_open_json(lua_State *L) {
+  luaL_newlib(L, functions);
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: MIT
+-- Tables of options: what is mistyped or of the wrong kind is refused by name, at the line of whoever called the library. A
+-- misspelt option would be a limit that nobody set.
+local fault = require "green.error"
+
+local M = {}
+
+local KINDS = {
+  any = { "a value", function() return true end },
+  bytes = { "a number of bytes >= 0", function(v) return type(v) == "number" and v >= 0 end },
+  count = { "an integer >= 1", function(v) return math.type(v) == "integer" and v >= 1 end },
+  integer = { "an integer", function(v) return math.type(v) == "integer" end },
+  seconds = { "a number of seconds >= 0", function(v) return type(v) == "number" and v >= 0 end },
+  time = { "a number of seconds > 0", function(v) return type(v) == "number" and v > 0 end },
+}
+
+for _, name in ipairs { "boolean", "function", "number", "string", "table" } do
+  KINDS[name] = { "a " .. name, function(v) return type(v) == name end }
+end
+
+local function one_of(words)
+  local quoted = {}
+  for i, word in ipairs(words) do quoted[i] = "'" .. word .. "'" end
+  local last = table.remove(quoted)
+  return #quoted > 0 and table.concat(quoted, ", ") .. " or " .. last or last
+end
+
+-- Is the value of the kind? Else what was expected.
+local function mismatch(value, kind)
+  if type(kind) == "table" then
+    for _, word in ipairs(kind) do
+      if value == word then return nil end
+    end
+    return one_of(kind)
+  end
+  local expected = {}
+  for name in kind:gmatch "[^|]+" do
+    if KINDS[name][2](value) then return nil end
+    expected[#expected + 1] = KINDS[name][1]
+  end
+  return table.concat(expected, " or ")
+end
+
+local function shown(value)
+  local kind = type(value)
+  if kind == "string" then return #value <= 40 and ("'%s'"):format(value) or "a long string" end
+  if kind == "number" or kind == "boolean" then return tostring(value) end
+  return kind == "nil" and "nothing" or "a " .. kind
+end
+
+local function sorted_names(known)
+  local names = {}
+  for name in pairs(known) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+--- "; did you mean 'timeout'?", or what there is.
+function M.suggestion(word, names)
+  local near = require "green.reference.native".near
+  local best, fewest
+  for _, name in ipairs(type(word) == "string" and names or {}) do
+    local mistakes = near(word, name)
+    if mistakes and (not fewest or mistakes < fewest) then best, fewest = name, mistakes end
+  end
+  if best then return ("; did you mean '%s'?"):format(best) end
+  if #names == 0 then return "; there are none" end
+  return "; there " .. (#names == 1 and "is " or "are ") .. table.concat(names, ", ")
+end
+
+local function check_one(where, name, value, known)
+  local kind = known[name]
+  if kind == nil then
+    fault.misuse("%s: unknown option '%s'%s", where, tostring(name), M.suggestion(name, sorted_names(known)))
+  end
+  local expected = mismatch(value, kind)
+  if expected then fault.misuse("%s: option '%s': %s expected, not %s", where, name, expected, shown(value)) end
+end
+
+--- The options themselves, or an empty table for none. `where`: the function that takes them. `known`: { name = kind }, where a
+--- kind is one of KINDS, several ("string|table"), or a list of the words that are allowed.
+function M.check(where, given, known)
+  if given == nil then return {} end
+  if type(given) ~= "table" then fault.misuse("%s: options: a table expected, not %s", where, shown(given)) end
+  for name, value in next, given do check_one(where, name, value, known) end
+  return given
+end
+
+--- An argument: `what` is its name.
+function M.argument(where, what, value, kind)
+  local expected = mismatch(value, kind)
+  if expected then fault.misuse("%s: %s: %s expected, not %s", where, what, expected, shown(value)) end
+  return value
+end
+
+return M
