@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/belonging.h"
 
-void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b)) {
+void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b, const gl_task *t)) {
   gl_host *h = t->host;
   b->task = t;
   b->end = end;
@@ -24,6 +24,6 @@ void gl_belongings_end(gl_task *t) {
     next = b->next;
     if (b->task != t) continue;
     gl_belong_to_nobody(b);
-    b->end(b);
+    b->end(b, t);
   }
 }

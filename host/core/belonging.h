@@ -11,12 +11,12 @@
 /* Zeroed, in the owner's struct. */
 struct gl_belonging {
   gl_task *task;                  /* NULL = nobody's */
-  void (*end)(gl_belonging *b);   /* the task has ended, and it belongs to nobody now. Calls no Lua */
+  void (*end)(gl_belonging *b, const gl_task *t); /* the task has ended, and it belongs to nobody now. Calls no Lua */
   gl_belonging *next, **at;       /* in host->belongings */
 };
 
 /* It belongs to `t` from now on. */
-void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b));
+void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b, const gl_task *t));
 
 /* It belongs to nobody any more. Harmless when it did not. */
 void gl_belong_to_nobody(gl_belonging *b);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/coro.h"
 
+#include <string.h>
+
 #include "core/error.h"
 #include "core/host.h"
 #include "core/park.h"
@@ -89,8 +91,22 @@ static bool begin(lua_State *L, lua_State *co, int nargs) {
   return true;
 }
 
+/* Ctrl-C is for the script, as in lua, where it is raised in the main thread whatever coroutine is running: unless that has
+ * caught it, resume lets it through. */
+static bool is_interrupt(lua_State *L) {
+  static const char what[] = "interrupted!";
+  gl_task *t = gl_host_of(L)->task;
+  size_t len;
+  if (!t || !t->interrupting || lua_type(L, -1) != LUA_TSTRING) return false;
+  const char *message = lua_tolstring(L, -1, &len);
+  if (len < sizeof what - 1 || strcmp(message + len - (sizeof what - 1), what) != 0) return false;
+  t->interrupting = L != t->co;
+  return true;
+}
+
 static int resume_end(lua_State *L, lua_State *co, int n) {
   bool ok = deliver(L, co, &n);
+  if (!ok && is_interrupt(L)) return lua_error(L);
   if (!ok) n = 1;
   lua_pushboolean(L, ok);
   lua_insert(L, -(n + 1));

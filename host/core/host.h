@@ -108,6 +108,7 @@ struct gl_host {
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_aside aside;       /* scopes of suspended coroutines */
   gl_belonging *belongings; /* those of all tasks (core/belonging.h) */
+  struct gl_child *children; /* started and not ended (sys/child.h) */
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */

@@ -20,18 +20,47 @@ struct gl_interrupter {
 /* For the handler, which may run on any thread: SIGINT is the whole process's. */
 static _Atomic(struct gl_interrupter *) armed;
 
-static void set_handler(void (*handler)(int)) {
+static void set_handler_of(int signo, void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-  sigaction(SIGINT, &action, NULL);
+  sigaction(signo, &action, NULL);
 }
 
+static void set_handler(void (*handler)(int)) { set_handler_of(SIGINT, handler); }
+
 static void on_sigint(int signo);
+
+/* ---- while a command has the terminal ---- */
+
+static const int lent[] = {SIGINT, SIGQUIT};
+static atomic_int borrowers; /* commands that run; a process has one terminal */
+
+/* A handler, since children inherit an ignored signal. */
+static void on_lent(int signo) {
+  if (!atomic_load(&borrowers)) set_handler_of(signo, SIG_DFL); /* it was left over when somebody else's went */
+}
+
+static void exchange(void (*from)(int), void (*to)(int), int signo) {
+  struct sigaction now;
+  if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == from) set_handler_of(signo, to);
+}
+
+void gl_interrupt_lend(void) {
+  if (atomic_fetch_add(&borrowers, 1) > 0) return;
+  for (int i = 0; i < 2; i++) exchange(SIG_DFL, on_lent, lent[i]);
+}
+
+void gl_interrupt_take_back(void) {
+  if (atomic_fetch_sub(&borrowers, 1) > 1) return;
+  for (int i = 0; i < 2; i++) exchange(on_lent, SIG_DFL, lent[i]);
+}
+
+/* ---- Ctrl-C ---- */
 
 /* A handler that is neither ours nor the default belongs to whoever waits for SIGINT by name. */
 static bool is_ours(void) {
   struct sigaction now;
   sigaction(SIGINT, NULL, &now);
-  return now.sa_handler == on_sigint || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
+  return now.sa_handler == on_sigint || now.sa_handler == on_lent || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
 }
 
 /* At a prompt whoever is impatient gets no other answer, unless the loop itself is stuck. */
@@ -45,6 +74,7 @@ static bool is_stuck(struct gl_interrupter *i) {
 /* Lua may be in the middle of anything, or stuck: leave the rest to the loop, and the last word to the person. */
 static void on_sigint(int signo) {
   (void)signo;
+  if (atomic_load(&borrowers)) return;
   struct gl_interrupter *i = atomic_load(&armed);
   if (!i || !atomic_load(&i->line) || is_stuck(i)) set_handler(SIG_DFL);
   if (i) uv_async_send(&i->came);
@@ -83,7 +113,7 @@ void gl_interrupt_arm(gl_host *h, gl_task *t) {
 
 void gl_interrupt_disarm(gl_host *h) {
   if (!h->interrupter || !h->interrupter->task) return;
-  if (is_ours()) set_handler(SIG_DFL);
+  if (is_ours()) set_handler(atomic_load(&borrowers) ? on_lent : SIG_DFL);
   atomic_store(&armed, NULL);
   h->interrupter->task = NULL;
 }

@@ -17,6 +17,11 @@ void gl_interrupt_arm(gl_host *h, gl_task *t);
 /* SIGINT ends the process again. No-op unless armed. */
 void gl_interrupt_disarm(gl_host *h);
 
+/* A command has the terminal, as with system(): until that is over, SIGINT and SIGQUIT are for the command alone. Nests. Whoever
+ * waits for one of them by name still gets it. */
+void gl_interrupt_lend(void);
+void gl_interrupt_take_back(void);
+
 /* Before the host closes. */
 void gl_interrupt_stop(gl_host *h);
 

@@ -168,6 +168,7 @@ uint64_t gl_scope_deadline(const gl_task *t) {
 
 int gl_scope_interrupt(lua_State *L, gl_task *t) {
   t->interrupted = false;
+  t->interrupting = L != t->co;
   return luaL_error(L, "interrupted!");
 }
 

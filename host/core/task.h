@@ -61,6 +61,7 @@ struct gl_task {
   uint16_t atomic;        /* sections of task.atomic it is in: nothing in there may wait, nor is preempted (core/scope.h) */
   bool cancelled : 1;     /* sticky: each further await raises */
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
+  bool interrupting : 1;  /* that was in a coroutine of the script's, and is for the task (core/coro.h) */
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
   bool told : 1;          /* to end; until it need not any more */
   bool joined : 1;        /* somebody took the result or the error */

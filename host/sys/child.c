@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/check.h"
 #include "core/opqueue.h"
+#include "core/task.h"
+#include "sys/spawn.h"
 
-#define GRACE 5.0 /* seconds between TERM and KILL for a child whose task has ended */
+#define GRACE 5.0      /* seconds between TERM and KILL for a child whose task has ended */
+#define LOOK 20000000u /* ns between two looks at whether what it left has ended, too */
 
 /* ---- life ---- */
 
@@ -25,70 +30,152 @@ static void on_closed(uv_handle_t *handle) {
   gl_child_unref(c);
 }
 
-static void on_exit_status(uv_process_t *uv, int64_t code, int signal) {
-  gl_child *c = uv->data;
-  c->exited = true;
-  c->code = code;
-  c->signal = signal;
-  gl_belong_to_nobody(&c->belonging);
+static void unlist(gl_child *c) {
+  if (!c->at) return;
+  *c->at = c->next;
+  if (c->next) c->next->at = c->at;
+  c->at = NULL;
+}
+
+/* ---- its end ---- */
+
+static void stop_grace(gl_child *c) {
+  if (!c->grace.slot) return;
   gl_timer_drop(&c->host->clock, &c->grace);
-  uv_close((uv_handle_t *)uv, on_closed);
+  c->host->holds--;
+}
+
+/* What it has left behind gets the rest of its time. */
+static void linger(gl_child *c) {
+  if (gl_tree_ended(&c->rest)) return;
+  uint64_t now = uv_hrtime(), next = now + LOOK;
+  if (now >= c->killed_at || !gl_timer_arm_at(&c->host->clock, &c->grace, next < c->killed_at ? next : c->killed_at)) {
+    gl_tree_kill(&c->rest);
+    return;
+  }
+  c->host->holds++;
+  c->refs++;
+}
+
+static void exited(gl_child *c) {
+  c->exited = true;
+  unlist(c);
+  gl_belong_to_nobody(&c->belonging);
+  stop_grace(c);
+  linger(c);
+  if (c->fd >= 0) {
+    uv_poll_stop(&c->uv.poll);
+    close(c->fd);
+  }
+  uv_close(&c->uv.handle, on_closed);
   gl_opqueue_finish(&c->waiting, 0);
   if (c->on_exit) c->on_exit(c);
 }
 
-static void on_grace(gl_timer *timer) { gl_child_kill(GL_CONTAINER(timer, gl_child, grace), SIGKILL); }
+/* Somebody else may have waited for it, a C module for all children it can get: nobody knows how it ended then. */
+static bool reap(gl_child *c, int flags) {
+  int status = 0;
+  pid_t got;
+  do got = waitpid(c->pid, &status, flags);
+  while (got < 0 && errno == EINTR);
+  if (got == 0) return false;
+  c->ended_by = got > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  c->code = got < 0 ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  return true;
+}
 
-static gl_child *child_new(gl_host *h, bool group) {
-  gl_child *c = calloc(1, sizeof *c);
-  if (!c) return NULL;
-  c->host = h;
-  c->group = group;
-  c->grace.fire = on_grace;
-  c->refs = 2; /* the caller's, the handle's */
-  c->uv.data = c;
-  h->census.handles++;
-  return c;
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  gl_child *c = poll->data;
+  if (reap(c, WNOHANG)) exited(c);
+}
+
+static void on_sigchld(uv_signal_t *uv, int number) {
+  (void)number;
+  gl_child *c = uv->data;
+  if (!c->exited && c->pid && reap(c, WNOHANG)) exited(c);
 }
 
 /* ---- starting ---- */
 
-static uv_stdio_container_t inherit(int fd) {
-  if (fd < 0 || fcntl(fd, F_GETFD) < 0) return (uv_stdio_container_t){.flags = UV_IGNORE}; /* closed: /dev/null */
-  return (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fd};
+static void on_grace(gl_timer *timer) {
+  gl_child *c = GL_CONTAINER(timer, gl_child, grace);
+  c->host->holds--;
+  if (!c->exited) {
+    gl_child_kill(c, SIGKILL);
+    gl_tree_kill(&c->rest);
+    return;
+  }
+  linger(c);
+  gl_child_unref(c);
 }
 
-static uv_stdio_container_t container(const gl_command *cmd, int i, const int theirs[3]) {
+static gl_child *child_new(gl_host *h, const gl_command *cmd) {
+  gl_child *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->host = h;
+  c->group = cmd->group;
+  c->shell = cmd->shell;
+  c->fd = -1;
+  c->grace.fire = on_grace;
+  c->refs = 2; /* the caller's, the handle's */
+  return c;
+}
+
+static int descriptor(const gl_command *cmd, int i, const int theirs[3]) {
   switch (cmd->stdio[i]) {
-    case GL_CHILD_NULL: return inherit(-1);
-    case GL_CHILD_PIPE: return inherit(theirs[i]);
-    case GL_CHILD_FD: return inherit(cmd->fd);
-    case GL_CHILD_STDOUT: return container(cmd, 1, theirs);
-    default: return inherit(i);
+    case GL_CHILD_NULL: return -1;
+    case GL_CHILD_PIPE: return theirs[i];
+    case GL_CHILD_FD: return cmd->fd;
+    case GL_CHILD_STDOUT: return descriptor(cmd, 1, theirs);
+    default: return fcntl(i, F_GETFD) < 0 ? -1 : i; /* closed: /dev/null */
   }
+}
+
+/* From here on it is told when it ends. */
+static int watch(gl_child *c) {
+  gl_host *h = c->host;
+  int err = c->fd >= 0 ? uv_poll_init(&h->loop, &c->uv.poll, c->fd) : uv_signal_init(&h->loop, &c->uv.signal);
+  if (err) return err;
+  c->uv.handle.data = c;
+  h->census.handles++;
+  err = c->fd >= 0 ? uv_poll_start(&c->uv.poll, UV_READABLE, on_readable) : uv_signal_start(&c->uv.signal, on_sigchld, SIGCHLD);
+  if (!err && c->fd < 0) raise(SIGCHLD); /* it may have ended before somebody listened */
+  if (!err) return 0;
+  c->refs++; /* the caller lets go of both */
+  uv_close(&c->uv.handle, on_closed);
+  return err;
+}
+
+static void list(gl_child *c) {
+  gl_host *h = c->host;
+  c->next = h->children;
+  c->at = &h->children;
+  if (c->next) c->next->at = &c->next;
+  h->children = c;
 }
 
 static int spawn(gl_host *h, const gl_command *cmd, const int theirs[3], gl_child **out) {
-  gl_child *c = child_new(h, cmd->group);
+  gl_child *c = child_new(h, cmd);
   if (!c) return UV_ENOMEM;
-  uv_stdio_container_t stdio[3];
-  for (int i = 0; i < 3; i++) stdio[i] = container(cmd, i, theirs);
-  uv_process_options_t options = {
-    .exit_cb = on_exit_status,
-    .file = cmd->file ? cmd->file : cmd->argv[0],
-    .args = cmd->argv,
-    .env = cmd->env,
-    .cwd = cmd->cwd,
-    .flags = cmd->group ? UV_PROCESS_DETACHED : 0,
-    .stdio_count = 3,
-    .stdio = stdio,
+  gl_spawn s = {
+    .file = cmd->file ? cmd->file : cmd->argv[0], .argv = cmd->argv, .env = cmd->env, .cwd = cmd->cwd,
+    .session = cmd->group, .inherits = cmd->shell,
   };
-  int err = uv_spawn(&h->loop, &c->uv, &options);
+  for (int i = 0; i < 3; i++) s.stdio[i] = descriptor(cmd, i, theirs);
+  int err = gl_spawn_start(&s, &c->pid, &c->fd);
+  if (!err && (err = watch(c)) != 0) {
+    kill(c->pid, SIGKILL);
+    reap(c, 0);
+    if (c->fd >= 0) close(c->fd);
+  }
   if (!err) {
+    list(c);
     *out = c;
     return 0;
   }
-  uv_close((uv_handle_t *)&c->uv, on_closed);
+  gl_child_unref(c);
   gl_child_unref(c);
   return err;
 }
@@ -113,20 +200,37 @@ int gl_child_start(gl_host *h, const gl_command *cmd, gl_child **c, gl_pipe *pip
 /* ---- ending ---- */
 
 int gl_child_kill(gl_child *c, int signal) {
-  if (c->group && kill(-c->uv.pid, signal) == 0) return 0; /* may outlive its leader */
-  return c->exited ? UV_ESRCH : uv_process_kill(&c->uv, signal);
+  if (c->group && kill(-c->pid, signal) == 0) return 0; /* may outlive its leader */
+  if (c->exited) return UV_ESRCH;
+  if (c->shell) return gl_tree_signal(c->pid, signal, NULL);
+  return kill(c->pid, signal) == 0 ? 0 : -errno;
 }
 
 void gl_child_end(gl_child *c, double grace) {
   if (c->exited || c->grace.slot) return;
-  gl_child_kill(c, SIGTERM);
-  if (!gl_timer_arm(&c->host->clock, &c->grace, grace)) gl_child_kill(c, SIGKILL);
+  c->killed_at = gl_clock_after(uv_hrtime(), grace);
+  if (c->shell) gl_tree_signal(c->pid, SIGTERM, &c->rest);
+  else gl_child_kill(c, SIGTERM);
+  if (gl_timer_arm_at(&c->host->clock, &c->grace, c->killed_at)) {
+    c->host->holds++;
+    return;
+  }
+  gl_child_kill(c, SIGKILL);
+  gl_tree_kill(&c->rest);
 }
 
-static void on_task_end(gl_belonging *b) { gl_child_end(GL_CONTAINER(b, gl_child, belonging), GRACE); }
+static void on_task_end(gl_belonging *b, const gl_task *t) {
+  gl_child *c = GL_CONTAINER(b, gl_child, belonging);
+  if (!c->shell || t->cancelled || t->status != LUA_OK) gl_child_end(c, GRACE);
+}
 
 void gl_child_belong(gl_child *c, gl_task *t) {
   if (!c->exited) gl_belong(&c->belonging, t, on_task_end);
+}
+
+void gl_children_wait(gl_host *h) {
+  for (gl_child *c = h->children; c; c = c->next)
+    if (c->piped) reap(c, 0);
 }
 
 /* ---- waiting from Lua ---- */
@@ -140,7 +244,7 @@ void gl_child_free_op(gl_op *op) {
 
 void gl_child_object(const gl_op *op, char *out, size_t size) {
   const gl_child *c = ((const gl_child_op *)op)->child;
-  if (c) snprintf(out, size, "process %d", (int)c->uv.pid);
+  if (c) snprintf(out, size, "process %d", (int)c->pid);
 }
 
 int gl_child_await(lua_State *L, gl_child_op *w, double timeout) {

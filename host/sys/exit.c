@@ -14,6 +14,7 @@
 #include "core/host.h"
 #include "core/preempt.h"
 #include "core/task.h"
+#include "sys/child.h"
 #include "sys/io.h"
 
 /* lua_close closes the pending variables of the main thread; here those are on the base of the task. We

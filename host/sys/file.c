@@ -154,6 +154,7 @@ static size_t remaining(const gl_file *f) {
 static size_t chunk(gl_file *f, size_t want) {
   if (want == SIZE_MAX) want = remaining(f);
   size_t least = f->fills++ || f->d.polled ? STEP : FIRST;
+  if (f->standard && f->d.polled) least = FIRST; /* no more than stock: who comes after us may read what we leave */
   return want > least ? want : least;
 }
 
@@ -284,7 +285,7 @@ static int start_pool(gl_file *f, gl_lane *lane, gl_way way, size_t want) {
   lane->room = NULL;
   if (way == GL_READER) {
     lane->want = chunk(f, want);
-    if (f->d.polled) lane->want = STEP;
+    if (f->d.polled && !f->standard) lane->want = STEP;
     if (lane->want > POOL_MAX) lane->want = POOL_MAX;
     lane->room = gl_buf_room(&f->in, lane->want);
     if (!lane->room) return UV_ENOMEM;
@@ -432,7 +433,13 @@ int gl_file_flush_now(gl_file *f) {
   return err;
 }
 
+void gl_files_give_back(gl_files *fs) {
+  gl_file *f = fs->standard[STDIN_FILENO];
+  if (gl_file_idle(f, GL_READER) && !f->pushing && f->d.fd >= 0) gl_file_rewind(f);
+}
+
 void gl_files_flush_now(gl_files *fs) {
+  gl_files_give_back(fs);
   for (gl_file *f = fs->all; f; f = f->next) {
     bool given_up = f->over && f->d.polled; /* it would not take it before, and may never */
     if (given_up) gl_file_drain(f);

@@ -116,13 +116,17 @@ void gl_file_rewind(gl_file *f);
 /* Start writing what was accepted, and let it go on by itself. */
 void gl_file_kick(gl_file *f);
 
-/* Blocking: write everything, whoever writes now. For finalizers of stderr, and the end. 0 or a negative errno. */
+/* Blocking: write everything, whoever writes now, and give back what stdin has read ahead. For finalizers of stderr, and the
+ * end. 0 or a negative errno. */
 int gl_file_flush_now(gl_file *f);
 void gl_files_flush_now(gl_files *fs);
 
 /* Write out what goes without blocking, and let the rest go on by itself: before another process writes. `all`: also what
  * nobody asked to be written yet. */
 void gl_files_flush(gl_files *fs, bool all);
+
+/* What was read ahead of stdin, and nobody has asked for, is there again for another process, if it is a file. */
+void gl_files_give_back(gl_files *fs);
 
 /* ---- jobs ---- */
 

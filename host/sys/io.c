@@ -42,9 +42,11 @@ void gl_io_flush_now(lua_State *L) {
   if (fs) gl_files_flush_now(fs);
 }
 
-void gl_io_flush_soon(lua_State *L, bool all) {
+void gl_io_before_start(lua_State *L, bool all, bool reads) {
   gl_files *fs = gl_io_files(L);
-  if (fs) gl_files_flush(fs, all);
+  if (!fs) return;
+  gl_files_flush(fs, all);
+  if (reads) gl_files_give_back(fs);
 }
 
 void gl_io_push_read_all(lua_State *L) {

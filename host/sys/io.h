@@ -16,7 +16,7 @@ void gl_io_push_read_all(lua_State *L);
 void gl_io_flush_now(lua_State *L);
 
 /* Before a program is started that writes to the same places: write out what was printed and flushed; `all`: what was
- * written, too. Never waits. */
-void gl_io_flush_soon(lua_State *L, bool all);
+ * written, too. Never waits. `reads`: it has our stdin, and finds there what we have read ahead. */
+void gl_io_before_start(lua_State *L, bool all, bool reads);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * io.popen with the stock meaning: a file like all others, over our end of a pipe, whose close waits for the command and
- * tells how it ended. Cancelling the close ends the command; a file that is collected lets it go on, and reaps it.
+ * tells how it ended. Cancelling the close ends the command, and so does the end of its task, should that fail; a file that is
+ * collected lets it go on, and reaps it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -77,6 +78,7 @@ int gl_io_popen(lua_State *L) {
   int fd;
   gl_stdio *s = gl_stdio_new(L);
   gl_files_flush(fs, true); /* a program that is started finds what was written before */
+  if (mode[0] == 'r') gl_files_give_back(fs);
   int err = start(fs->host, line, mode[0] == 'w', &c, &fd);
   if (err) return gl_stdio_fail(L, err, line);
   gl_file *f = gl_file_new(fs, fd, NULL, mode, true);
@@ -87,6 +89,8 @@ int gl_io_popen(lua_State *L) {
     return luaL_error(L, "not enough memory");
   }
   gl_stdio_open(s, f, close_popen);
+  c->piped = true;
+  if (fs->host->task) gl_child_belong(c, fs->host->task);
   s->owner = c;
   s->drop = drop_child;
   return 1;

@@ -102,14 +102,14 @@ static int pipe_gc(lua_State *L) {
 static gl_child *check_child(lua_State *L) { return gl_class_check(L, 1, CHILD); }
 
 static int child_pid(lua_State *L) {
-  lua_pushinteger(L, check_child(L)->uv.pid);
+  lua_pushinteger(L, check_child(L)->pid);
   return 1;
 }
 
 static int push_exit(lua_State *L, const gl_child *c) {
-  if (c->signal) lua_pushnil(L);
+  if (c->ended_by) lua_pushnil(L);
   else lua_pushinteger(L, (lua_Integer)c->code);
-  if (c->signal) gl_signal_push(L, c->signal);
+  if (c->ended_by) gl_signal_push(L, c->ended_by);
   else lua_pushnil(L);
   return 2;
 }
@@ -190,7 +190,7 @@ static int process_spawn(lua_State *L) {
   gl_command_check(L, 1, &cmd);
   lua_getfield(L, 1, "keep");
   bool keep = lua_toboolean(L, -1) || !gl_host_of(L)->task;
-  gl_io_flush_soon(L, true);
+  gl_io_before_start(L, true, cmd.stdio[0] == GL_CHILD_INHERIT);
   void **child = push_handle(L, CHILD);
   for (int i = 0; i < 3; i++) {
     handle[i] = NULL;

@@ -100,9 +100,9 @@ static int push_run(lua_State *L, gl_op *op) {
   run_op *r = (run_op *)op;
   lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
   if (op->status < 0) return fail(L, r);
-  if (r->child->signal) lua_pushnil(L);
+  if (r->child->ended_by) lua_pushnil(L);
   else lua_pushinteger(L, (lua_Integer)r->child->code);
-  if (r->child->signal) gl_signal_push(L, r->child->signal);
+  if (r->child->ended_by) gl_signal_push(L, r->child->ended_by);
   else lua_pushnil(L);
   push_output(L, r->pipes[1]);
   push_output(L, r->pipes[2]);
@@ -170,7 +170,7 @@ int gl_process_run(lua_State *L) {
   lua_getfield(L, COMMAND, "input");
   const char *input = luaL_optlstring(L, -1, NULL, &len);
   if (input) cmd.stdio[0] = GL_CHILD_PIPE;
-  gl_io_flush_soon(L, true);
+  gl_io_before_start(L, true, cmd.stdio[0] == GL_CHILD_INHERIT);
   run_op *r = gl_op_new(L, &run_type, sizeof *r, COMMAND);
   r->timeout = timeout;
   r->max_output = max_output < (double)(1ULL << 53) ? (size_t)max_output : (size_t)1 << 53;

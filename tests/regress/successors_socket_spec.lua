@@ -8,7 +8,7 @@ local process = require "green.process"
 local interpreter = require "interpreter"
 
 local function reached(address)
-  local socket <close> = net.connect(address, 5)
+  local _ <close> = net.connect(address, 5)
   return true
 end
 
@@ -54,10 +54,10 @@ describe("the file of a unix socket", function()
     local dir <close> = fs.temp_dir()
     local path = dir.path .. "/socket"
     for mode, bits in pairs { ["600"] = 384, [384] = 384, ["660"] = 432 } do
-      local listener <close> = net.listen("unix:" .. path, { mode = mode })
+      local _ <close> = net.listen("unix:" .. path, { mode = mode })
       assert.equal(bits, fs.lstat(path).mode & 511 | bits & 18) -- the umask takes from it
     end
-    local table_form <close> = net.listen { path = path, mode = "600" }
+    local _ <close> = net.listen { path = path, mode = "600" }
     assert.equal(384, fs.lstat(path).mode & 511)
     for _, wrong in ipairs { "888", "", "1777", -1, 512, 1.5, {} } do
       assert.error_matches(function() net.listen("unix:" .. path .. "2", { mode = wrong }) end, "mode: permission bits expected")
