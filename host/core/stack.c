@@ -25,6 +25,10 @@
 #ifdef GL_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define GL_TSAN 1
+#endif
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 #define GL_VALGRIND 1
@@ -37,7 +41,7 @@
 #include <ucontext.h>
 #endif
 
-#ifdef GL_ASAN
+#if defined(GL_ASAN) || defined(GL_TSAN)
 #define STACK_SIZE ((size_t)4 << 20) /* instrumented frames are several times larger */
 #else
 #define STACK_SIZE ((size_t)1 << 20)
@@ -57,6 +61,9 @@ struct gl_stack {
   void *fake;           /* ASan's fake stack of this one */
   const void *bottom;   /* its bounds, as ASan wants them on each switch */
   size_t size;
+#endif
+#ifdef GL_TSAN
+  void *fiber;          /* what TSan knows of this one */
 #endif
 #ifdef GL_VALGRIND
   unsigned vg_id;
@@ -93,10 +100,14 @@ __asm__(
 #endif
 #endif
 
-/* ASan must know which stack it is on before the switch, and which one it came from after it. */
+/* ASan must know which stack it is on before the switch, and which one it came from after it; TSan just before it. */
 static void swap(gl_stack *from, gl_stack *to) {
 #ifdef GL_ASAN
   __sanitizer_start_switch_fiber(&from->fake, to->bottom, to->size);
+#endif
+#ifdef GL_TSAN
+  if (!from->fiber) from->fiber = __tsan_get_current_fiber(); /* home */
+  __tsan_switch_to_fiber(to->fiber, 0);
 #endif
 #ifdef GREENLUA_UCONTEXT
   swapcontext(&from->ctx, &to->ctx);
@@ -171,6 +182,9 @@ static gl_stack *stack_new(gl_host *h) {
   s->bottom = s->map + page;
   s->size = STACK_SIZE;
 #endif
+#ifdef GL_TSAN
+  s->fiber = __tsan_create_fiber(0);
+#endif
 #ifdef GL_VALGRIND
   s->vg_id = VALGRIND_STACK_REGISTER(s->map + page, s->map + page + STACK_SIZE);
 #endif
@@ -181,6 +195,9 @@ static gl_stack *stack_new(gl_host *h) {
 static void stack_free(gl_stack *s) {
 #ifdef GL_VALGRIND
   VALGRIND_STACK_DEREGISTER(s->vg_id);
+#endif
+#ifdef GL_TSAN
+  if (s->map) __tsan_destroy_fiber(s->fiber);
 #endif
   if (s->map) munmap(s->map, (size_t)getpagesize() + STACK_SIZE);
   free(s);

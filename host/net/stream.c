@@ -391,7 +391,7 @@ bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
   from->len -= n;
   if (s->more && !s->filter) s->more_len -= n;
   s->written = mark;
-  if (into) memcpy(into, gl_buf_at(from) + from->len, n);
+  if (into && n) memcpy(into, gl_buf_at(from) + from->len, n); /* n = 0: nothing was kept, as the stream is broken */
   return true;
 }
 
