@@ -12,6 +12,7 @@
 #include "http/request.h"
 #include "http/server.h"
 #include "json/json.h"
+#include "json/text.h"
 
 #define RESPONSE "green.response"
 #define WRITER "green.writer"
@@ -93,9 +94,14 @@ static void send_whole(gl_conn *c, int status, const char *type, const char *bod
 
 void gl_answer_error(gl_conn *c, int status, const char *reason) {
   char body[512], *to = PUT(body, "{\"error\":\"");
-  for (const char *r = reason; *r && to < body + sizeof body - 16; r++) {
+  const char *end = reason + strlen(reason);
+  int n; /* bytes of a character; it may quote what a client sent, which need not be text */
+  for (const char *r = reason; r < end && to < body + sizeof body - 16; r += n) {
+    n = (unsigned char)*r < 0x80 ? 1 : gl_text_utf8(r, end);
     if (*r == '"' || *r == '\\') *to++ = '\\';
-    *to++ = (unsigned char)*r < 0x20 ? ' ' : *r;
+    if (n > 1) to = put(to, r, (size_t)n);
+    else *to++ = n == 0 ? '?' : (unsigned char)*r < 0x20 ? ' ' : *r;
+    if (n == 0) n = 1;
   }
   to = PUT(to, "\"}\n");
   if (status == 413 || status == 417 || status == 408) c->close_after = true;

@@ -7,9 +7,11 @@ local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 
 local M = {}
 
+local FIRST, LAST = -62135596800, 253402300799 -- the years 1 to 9999: files may be said to be of others
+
 -- By hand: os.date's names follow the locale.
 function M.format(seconds)
-  local t = os.date("!*t", math.floor(seconds))
+  local t = os.date("!*t", math.floor(math.max(FIRST, math.min(seconds, LAST))))
   return ("%s, %02d %s %04d %02d:%02d:%02d GMT"):format(DAYS[t.wday], t.day, MONTHS[t.month], t.year, t.hour, t.min, t.sec)
 end
 

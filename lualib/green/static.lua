@@ -31,7 +31,7 @@ end
 
 -- ---- conditions ----
 
-local function etag_of(stat, suffix) return ('"%x-%x%s"'):format(stat.size, math.floor(stat.mtime * 1e6), suffix) end
+local function etag_of(stat, suffix) return ('"%x-%.0f%s"'):format(stat.size, stat.mtime * 1e6, suffix) end
 
 -- The date in a header; nil when there is none, or what is there is no date: such a header is ignored.
 local function date_in(req, name)

@@ -5,6 +5,7 @@ local native = require "green.http.native"
 local fault = require "green.error"
 local json = require "green.json"
 local url = require "green.url"
+local valid = require "green.valid"
 
 -- ---- the request ----
 
@@ -128,7 +129,7 @@ local function failed(answer, err)
   local late = not told and (fault.is(err, "ECPULIMIT") or fault.is(err, "EDEADLINE"))
   answer.status, answer.error = told and status or late and 503 or 500, err
   answer.headers = { ["content-type"] = "application/json" }
-  answer.body = json.encode { error = told and tostring(err.message) or late and "the request took too long" or "internal server error" }
+  answer.body = json.encode { error = told and valid(tostring(err.message)) or late and "the request took too long" or "internal server error" }
 end
 
 -- Runs one request through the app: { status, headers, body }, :json(). Where the server would log a failed

@@ -20,7 +20,7 @@ for name in ([[
   green.reference.index green.reference.parse green.reference.print green.reference.shell green.reference.stock
   green.reference.values green.repl green.repl.chunk green.repl.commands green.repl.complete
   green.repl.console green.repl.editor green.repl.frames green.repl.history green.repl.keys green.repl.names green.repl.picture green.repl.plain green.repl.pretty
-  green.repl.attach green.repl.safe green.repl.session green.repl.terminal green.repl.tokens green.repl.width green.request green.scope green.script green.serve green.static green.timer
+  green.repl.attach green.repl.safe green.repl.session green.repl.terminal green.repl.tokens green.repl.width green.request green.scope green.script green.serve green.valid green.static green.timer
 ]]):gmatch "%S+" do INTERNAL[name] = true end
 
 local function is_internal(name) return INTERNAL[name] or name:match "%.native$" ~= nil end

@@ -329,6 +329,9 @@ describe("dates", function()
       assert.equal(seconds, date.parse(date.format(seconds)))
     end
     assert.equal("Sun, 06 Nov 1994 08:49:37 GMT", date.format(784111777.9))
+    for _, seconds in ipairs { -1e18, -99999999999, 253402300800, 1e15, 1e300 } do -- of files whose clock was wrong
+      assert.matches("^%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT$", date.format(seconds))
+    end
     for _, text in ipairs { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 06 08:49:37 1994" } do
       assert.equal(784111777, date.parse(text), text)
     end

@@ -5,6 +5,7 @@ local guard = require "green.dev.guard"
 local response = require "green.response"
 local native = require "green.http.native"
 local task = require "green.task"
+local valid = require "green.valid"
 
 local PREFIX = "/.greenlua/dev"
 local PERIOD = 0.2 -- seconds between two looks at the files while a browser waits for news
@@ -52,7 +53,7 @@ local function news(req, state)
       if state.stamp() ~= seen then return events:send { event = "reload", data = state.stamp() } end
       local problem = state.problem() or false
       if problem ~= told then
-        events:send { data = { problem = problem } }
+        events:send { data = { problem = problem and valid(problem) } }
         told = problem
       end
       task.sleep(PERIOD)
