@@ -2,6 +2,7 @@
 #include "http/conn.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/check.h"
 #include "core/error.h"
@@ -23,6 +24,17 @@ static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
 static void set_deadline(gl_conn *c, double seconds) {
   c->deadline = uv_now(&c->server->host->loop) + (uint64_t)(seconds * 1000);
 }
+
+/* A body has some time, and one second more for each so many bytes of it, of which only those count in which it is waited
+ * for; and some time between two pieces. So none can come so slowly that it never ends. */
+static void set_body_deadline(gl_conn *c) {
+  const gl_server_limits *l = &c->server->limits;
+  c->waiting_since = uv_now(&c->server->host->loop);
+  double left = l->body_timeout + (double)c->body_read / l->body_min_rate - (double)c->body_waited / 1000;
+  set_deadline(c, left < 0 ? 0 : left < l->body_timeout ? left : l->body_timeout);
+}
+
+static void count_body_wait(gl_conn *c) { c->body_waited += uv_now(&c->server->host->loop) - c->waiting_since; }
 
 static void wake(gl_op **slot, int status) {
   gl_op *op = *slot;
@@ -165,8 +177,10 @@ static void conclude(gl_conn *c) {
 static const char *describe(gl_conn *c, char *out, size_t size) {
   const gl_req *r = c->req;
   if (!r) return "request";
+  size_t method_len;
+  const char *method = gl_req_method(r, &method_len);
   int n = (int)(r->path_len > 200 ? 200 : r->path_len);
-  snprintf(out, size, "%s %.*s", llhttp_method_name((llhttp_method_t)r->method), n, (const char *)&r->fields[r->nfields]);
+  snprintf(out, size, "%.*s %.*s", (int)method_len, method, n, (const char *)&r->fields[r->nfields]);
   return out;
 }
 
@@ -255,7 +269,7 @@ static void begin(gl_conn *c, bool in_driver) {
   c->head_only = h->method == HTTP_HEAD;
   c->close_after = !h->keep_alive || c->server->closing || c->server->crowded;
   c->body_done = !h->has_body;
-  c->body_read = c->framing = 0;
+  c->body_read = c->body_waited = c->framing = 0;
   c->in_trailers = c->body_busy = false;
   c->wants_continue = h->expect_continue && h->has_body;
   c->watch = c->server->watch;
@@ -271,11 +285,6 @@ static void begin(gl_conn *c, bool in_driver) {
 /* ---- reading: llhttp's callbacks ---- */
 
 static gl_conn *conn_of(llhttp_t *p) { return p->data; }
-
-static int on_url(llhttp_t *p, const char *at, size_t n) {
-  gl_conn *c = conn_of(p);
-  return gl_head_target(c->head, &c->server->limits.head, at, n);
-}
 
 static int on_name(llhttp_t *p, const char *at, size_t n) {
   gl_conn *c = conn_of(p);
@@ -317,7 +326,7 @@ static int on_message(llhttp_t *p) {
 
 static const llhttp_settings_t *settings(void) {
   static llhttp_settings_t s; /* constant after the first call */
-  if (!s.on_url) {
+  if (!s.on_body) {
     llhttp_settings_init(&s);
     s.on_header_field = on_name;
     s.on_header_value = on_value;
@@ -325,36 +334,64 @@ static const llhttp_settings_t *settings(void) {
     s.on_body = on_body;
     s.on_chunk_header = on_chunk;
     s.on_message_complete = on_message;
-    s.on_url = on_url;
   }
   return &s;
 }
 
-static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool in_driver) {
-  gl_server *s = c->server;
-  if (!c->head) {
-    if (!(c->head = gl_server_head(s))) {
-      gl_stream_close(c->stream);
-      return n;
-    }
-    llhttp_init(&c->parser, HTTP_REQUEST, settings());
-    c->parser.data = c;
-    set_deadline(c, s->limits.header_timeout);
+/* A parser that has read a request line: what it would learn from the real one, it need not know. */
+static const llhttp_t *after_line(int minor) {
+  static const char *const lines[] = {"POST / HTTP/1.0\r\n", "POST / HTTP/1.1\r\n"};
+  static llhttp_t ready[2]; /* constant after the first call for each version */
+  if (!ready[minor].settings) {
+    llhttp_init(&ready[minor], HTTP_REQUEST, settings());
+    llhttp_execute(&ready[minor], lines[minor], strlen(lines[minor]));
   }
-  llhttp_errno_t err = llhttp_execute(&c->parser, bytes, n);
-  size_t used = err == HPE_OK ? n : (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
+  return &ready[minor];
+}
+
+static void refuse_head(gl_conn *c) {
+  gl_head_refuse(c->head, &c->parser);
+  c->minor = 1;
+  c->answered = c->head_only = false;
+  c->body_done = true;
+  gl_conn_refuse(c, c->head->status, c->head->reason);
+}
+
+static bool begin_head(gl_conn *c) {
+  if (!(c->head = gl_server_head(c->server))) return false;
+  set_deadline(c, c->server->limits.header_timeout);
+  return true;
+}
+
+static size_t feed_line(gl_conn *c, const char *bytes, size_t n) {
   gl_head *h = c->head;
-  int bad = err != HPE_OK && err != HPE_PAUSED;
-  if (!bad) bad = gl_head_raw(h, &s->limits.head, bytes, used);
-  if (!bad && err == HPE_PAUSED) bad = gl_head_complete(h, &c->parser);
+  size_t used = gl_head_line(h, &c->server->limits.head, bytes, n);
+  if (!gl_head_has_line(h)) return used;
+  c->parser = *after_line(h->minor);
+  c->parser.data = c;
+  return used;
+}
+
+static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool in_driver) {
+  if (!c->head && !begin_head(c)) {
+    gl_stream_close(c->stream);
+    return n;
+  }
+  gl_head *h = c->head;
+  const gl_head_limits *max = &c->server->limits.head;
+  size_t line = gl_head_has_line(h) ? 0 : feed_line(c, bytes, n);
+  if (h->status) {
+    refuse_head(c);
+    return n;
+  }
+  if (line == n) return n;
+  llhttp_errno_t err = llhttp_execute(&c->parser, bytes + line, n - line);
+  size_t used = err == HPE_OK ? n : (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
+  bool bad = err != HPE_OK && err != HPE_PAUSED;
+  if (!bad) bad = gl_head_raw(h, max, bytes + line, used - line) != 0;
+  if (!bad && err == HPE_PAUSED) bad = gl_head_complete(h, max, &c->parser) != 0;
   if (bad) {
-    gl_head_refuse(h, &c->parser, bytes, n);
-    int status = h->status;
-    const char *reason = h->reason;
-    c->minor = 1;
-    c->answered = c->head_only = false;
-    c->body_done = true;
-    gl_conn_refuse(c, status, reason);
+    refuse_head(c);
     return n;
   }
   if (err == HPE_PAUSED) {
@@ -369,7 +406,9 @@ static void body_arrived(gl_conn *c) {
   if (c->body_bad) wake(&c->reader, UV_EPROTO);
   else if (c->reader) {
     bool enough = c->body_done || c->body.len > c->reader_wants;
-    set_deadline(c, enough ? c->server->limits.request_timeout : c->server->limits.body_timeout);
+    count_body_wait(c);
+    if (enough) set_deadline(c, c->server->limits.request_timeout);
+    else set_body_deadline(c);
     if (enough) wake(&c->reader, 0);
   }
   if (c->stream && !c->reader && !c->body_done && c->body.len > BODY_HIGH) gl_stream_pause(c->stream);
@@ -466,7 +505,7 @@ void gl_conn_want_body(gl_conn *c) {
   if (!c->stream) return;
   if (c->wants_continue && (!c->answered || c->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
   c->wants_continue = false;
-  set_deadline(c, c->server->limits.body_timeout);
+  set_body_deadline(c);
   gl_stream_read(c->stream);
 }
 

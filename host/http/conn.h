@@ -45,6 +45,8 @@ struct gl_conn {
   gl_op *writer;       /* waits for room in the output */
   uint64_t deadline;   /* loop time, ms: what the state waits for must have come by then */
   uint64_t body_read;  /* bytes of the body that arrived */
+  uint64_t body_waited;   /* ms it was waited for so far, */
+  uint64_t waiting_since; /* up to this loop time, ms */
   uint64_t framing;    /* bytes of it that were not body: chunk sizes, extensions, trailers */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   uint64_t delivered;  /* while `blocked`: output that had reached the client when it was last looked at */

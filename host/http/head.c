@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/fields.h"
+
 static int refuse(gl_head *h, uint16_t status, const char *reason) {
   if (!h->status) {
     h->status = status;
@@ -39,17 +41,12 @@ static char *room(gl_head *h, size_t n) {
 
 static int add(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
   if (n > max->bytes || h->len + n > max->bytes) return refuse(h, 431, "request header fields too large");
+  if (!n) return 0;
   char *to = room(h, n);
   if (!to) return refuse(h, 503, "not enough memory");
   memcpy(to, at, n);
   h->len += (uint32_t)n;
   return 0;
-}
-
-int gl_head_target(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
-  if (h->target_len + n > max->target) return refuse(h, 414, "request target too long");
-  h->target_len += (uint32_t)n;
-  return add(h, max, at, n);
 }
 
 static int new_field(gl_head *h, const gl_head_limits *max) {
@@ -96,41 +93,115 @@ const char *gl_head_bad_line(char before, const char *at, size_t n) {
   return NULL;
 }
 
-/* The byte `back` before p, which may have come with an earlier piece. */
-static char byte_before(const gl_head *h, const char *at, const char *p, size_t back) {
-  size_t here = (size_t)(p - at);
-  return back <= here ? p[-(long)back] : h->tail[sizeof h->tail - (back - here)];
-}
-
-static void keep_tail(gl_head *h, const char *at, size_t n) {
-  size_t keep = sizeof h->tail;
-  if (n < keep) memmove(h->tail, h->tail + n, keep - n);
-  else at += n - keep;
-  if (n < keep) memcpy(h->tail + keep - n, at, n);
-  else memcpy(h->tail, at, keep);
-}
-
-/* Empty lines may come first. Of the request line, note the length; llhttp also speaks RTSP and ICE. */
-static int request_line(gl_head *h, const char *at, size_t n) {
-  const char *end = at + n, *p = at;
-  while (!h->line_len && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-    uint32_t after = h->raw + (uint32_t)(p - at) + 1, len = after - h->line_at;
-    if (len == 2) h->line_at = after;
-    else if (byte_before(h, at, p, 9) != 'H') return refuse(h, 400, "the request line does not end in an HTTP version");
-    else h->line_len = len;
-    p++;
-  }
-  return 0;
-}
-
 int gl_head_raw(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
-  const char *wrong = gl_head_bad_line(h->tail[sizeof h->tail - 1], at, n);
+  const char *wrong = gl_head_bad_line(h->last, at, n);
   if (wrong) return refuse(h, 400, wrong);
-  if (!h->line_len && request_line(h, at, n) != 0) return -1;
   h->raw += (uint32_t)n;
   if (h->raw > max->bytes + max->target) return refuse(h, 431, "request header fields too large");
-  keep_tail(h, at, n);
+  if (n) h->last = at[n - 1];
   return 0;
+}
+
+/* ---- the request line: METHOD SP target SP HTTP/1.1 CRLF ---- */
+
+enum { LINE_START, LINE_EMPTY, LINE_METHOD, LINE_TARGET, LINE_VERSION, LINE_DONE = LINE_VERSION + 10 };
+
+static const char version[] = "HTTP/d.d\r\n"; /* d: a digit */
+
+static uint8_t method_of(const char *name, size_t n) {
+#define IS(number, id, text) \
+  if (n == sizeof #text - 1 && memcmp(name, #text, n) == 0) return number;
+  HTTP_METHOD_MAP(IS)
+#undef IS
+  return GL_METHOD_OTHER;
+}
+
+/* Empty lines may come first (RFC 9112, 2.2). */
+static size_t read_start(gl_head *h, const char *at) {
+  if (h->line == LINE_EMPTY ? *at != '\n' : *at == '\n') {
+    refuse(h, 400, "a line that does not end in CRLF before the request line");
+    return 0;
+  }
+  if (h->line == LINE_EMPTY) h->line = LINE_START;
+  else if (*at == '\r') h->line = LINE_EMPTY;
+  else h->line = LINE_METHOD;
+  return h->line == LINE_METHOD ? 0 : 1;
+}
+
+static size_t read_method(gl_head *h, const char *at, size_t n) {
+  size_t i = 0;
+  while (i < n && gl_is_token_char(at[i])) i++;
+  if (h->method_len + i > GL_METHOD_MAX) {
+    refuse(h, 501, "the method is too long");
+    return 0;
+  }
+  memcpy(h->method_name + h->method_len, at, i);
+  h->method_len = (uint8_t)(h->method_len + i);
+  if (i == n) return n;
+  if (at[i] != ' ' || !h->method_len) {
+    refuse(h, 400, "malformed method");
+    return 0;
+  }
+  h->method = method_of(h->method_name, h->method_len);
+  h->line = LINE_TARGET;
+  return i + 1;
+}
+
+static size_t read_target(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  size_t i = 0;
+  while (i < n && at[i] > ' ' && at[i] < 0x7f) i++;
+  if (h->target_len + i > max->target) {
+    refuse(h, 414, "request target too long");
+    return 0;
+  }
+  h->target_len += (uint32_t)i;
+  if (add(h, max, at, i) != 0) return 0;
+  if (i == n) return n;
+  if (at[i] != ' ' || !h->target_len) {
+    refuse(h, 400, "malformed request target");
+    return 0;
+  }
+  h->line = LINE_VERSION;
+  return i + 1;
+}
+
+/* A later minor version is spoken to in 1.1 (RFC 9110, 2.5). */
+static void set_version(gl_head *h, int place, int digit) {
+  if (place == 7) h->minor = digit > 0;
+  else if (digit == 0) refuse(h, 400, "no HTTP version");
+  else if (digit > 1) refuse(h, 505, "HTTP version not supported");
+}
+
+static size_t read_version(gl_head *h, const char *at, size_t n) {
+  if (h->line == LINE_VERSION && n >= 10 && memcmp(at, "HTTP/1.1\r\n", 10) == 0) {
+    h->minor = 1;
+    h->line = LINE_DONE;
+    return 10;
+  }
+  size_t i = 0;
+  for (; i < n && h->line < LINE_DONE && !h->status; i++, h->line++) {
+    int place = h->line - LINE_VERSION;
+    if (version[place] == 'd' && at[i] >= '0' && at[i] <= '9') set_version(h, place, at[i] - '0');
+    else if (version[place] == 'd' || at[i] != version[place]) refuse(h, 400, "malformed HTTP version");
+  }
+  return i;
+}
+
+bool gl_head_has_line(const gl_head *h) { return h->line == LINE_DONE; }
+
+size_t gl_head_line(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  size_t used = 0;
+  while (used < n && h->line < LINE_DONE && !h->status) {
+    const char *p = at + used;
+    if (h->line <= LINE_EMPTY) used += read_start(h, p);
+    else if (h->line == LINE_METHOD) used += read_method(h, p, n - used);
+    else if (h->line == LINE_TARGET) used += read_target(h, max, p, n - used);
+    else used += read_version(h, p, n - used);
+  }
+  h->raw += (uint32_t)used;
+  h->last = '\n';
+  if (h->raw > max->bytes + max->target) refuse(h, 431, "request header fields too large");
+  return used;
 }
 
 /* ---- checking the whole ---- */
@@ -150,86 +221,94 @@ static bool same(const gl_head *h, const gl_field *f, const char *name, size_t l
   return f->name_len == len && memcmp(h->text + f->name, name, len) == 0;
 }
 
-const gl_field *gl_head_find(const gl_head *h, const char *name) {
-  size_t len = strlen(name);
-  for (uint32_t i = 0; i < h->nfields; i++)
-    if (same(h, &h->fields[i], name, len)) return &h->fields[i];
-  return NULL;
+/* In a host (RFC 3986, 3.2.2), but for the comma that joins repeated headers. */
+static bool is_host_char(char c) {
+  static const uint32_t set[8] = {0, 0x2bff6ff2, 0x87fffffe, 0x47fffffe};
+  uint8_t byte = (uint8_t)c;
+  return set[byte >> 5] >> (byte & 31) & 1;
 }
-
-bool gl_head_has(const gl_head *h, const char *name, const char *token) {
-  size_t len = strlen(name), want = strlen(token);
-  for (uint32_t i = 0; i < h->nfields; i++) {
-    const gl_field *f = &h->fields[i];
-    if (!same(h, f, name, len)) continue;
-    const char *p = h->text + f->value, *end = p + f->value_len;
-    while (p < end) {
-      while (p < end && (*p == ' ' || *p == '\t' || *p == ',')) p++;
-      const char *from = p;
-      while (p < end && *p != ',') p++;
-      const char *to = p;
-      while (to > from && (to[-1] == ' ' || to[-1] == '\t')) to--;
-      if ((size_t)(to - from) == want && strncasecmp(from, token, want) == 0) return true;
-    }
-  }
-  return false;
-}
-
-/* 1: in a host (RFC 3986, 3.2.2, without the comma that joins repeated headers). 2: in a token (RFC 9110, 5.6.2). */
-static const uint8_t char_class[256] = {
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-  0, 3, 0, 2, 3, 3, 3, 3, 1, 1, 3, 3, 0, 3, 3, 0,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 1, 0, 1, 0, 0,
-  0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 2, 3,
-  2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 2, 0, 3, 0,
-};
-
-static bool is_host_char(char c) { return char_class[(uint8_t)c] & 1; }
-static bool is_token_char(char c) { return char_class[(uint8_t)c] & 2; }
 
 /* A name or an address, and perhaps a port. */
 static bool is_host(const char *p, size_t n) {
-  const char *end = p + n;
+  const char *end = p + n, *from = p;
   if (n && *p == '[') {
     do p++;
     while (p < end && (strchr("0123456789abcdefABCDEF:.", *p) && *p));
-    if (p == end || *p++ != ']') return false;
+    if (p == end || p == from + 1 || *p++ != ']') return false;
   } else {
     while (p < end && is_host_char(*p)) p++;
   }
+  if (p == from) return false;
   if (p == end) return true;
   if (*p++ != ':' || end - p > 5) return false;
   while (p < end && *p >= '0' && *p <= '9') p++;
   return p == end;
 }
 
+typedef struct tally {
+  int hosts, types;
+  bool close, keep_alive;
+} tally;
+
+static gl_text value_of(const gl_head *h, const gl_field *f) { return gl_text_of(h->text + f->value, f->value_len); }
+
+static void read_connection(tally *t, gl_text list) {
+  gl_text option;
+  while (gl_take_element(&list, &option)) {
+    t->close |= gl_text_is(option, "close");
+    t->keep_alive |= gl_text_is(option, "keep-alive");
+  }
+}
+
+static int read_coding(gl_head *h, gl_text coding) {
+  if (h->minor == 0) return refuse(h, 400, "Transfer-Encoding in an HTTP/1.0 request");
+  if (!gl_text_len(coding)) return refuse(h, 400, "an empty Transfer-Encoding");
+  if (!gl_text_is(coding, "chunked") || h->chunked) return refuse(h, 501, "a transfer encoding other than chunked");
+  h->chunked = true;
+  return 0;
+}
+
+#define NAMED(f, name) same(h, f, "" name, sizeof(name) - 1)
+
+static int check_field(gl_head *h, const gl_field *f, tally *t) {
+  switch (f->name_len) {
+    case 0: return refuse(h, 400, "a header line without a name");
+    case 4:
+      if (!NAMED(f, "host")) return 0;
+      t->hosts++;
+      return is_host(h->text + f->value, f->value_len) ? 0 : refuse(h, 400, "the Host header is not one host");
+    case 6:
+      if (!NAMED(f, "expect")) return 0;
+      h->expect_continue = h->minor >= 1;
+      return gl_text_is(value_of(h, f), "100-continue") ? 0 : refuse(h, 417, "unknown expectation");
+    case 10:
+      if (NAMED(f, "connection")) read_connection(t, value_of(h, f));
+      return 0;
+    case 12:
+      if (NAMED(f, "content-type") && ++t->types > 1) return refuse(h, 400, "more than one Content-Type header");
+      return 0;
+    case 17: return NAMED(f, "transfer-encoding") ? read_coding(h, value_of(h, f)) : 0;
+    default: return 0;
+  }
+}
+
 /* One walk over the lines, for what the names alone decide. */
 static int check_fields(gl_head *h) {
-  int hosts = 0;
-  for (uint32_t i = 0; i < h->nfields; i++) {
-    const gl_field *f = &h->fields[i];
-    const char *name = h->text + f->name;
-    if (!f->name_len) return refuse(h, 400, "a header line without a name");
-    if (memchr(name, '_', f->name_len)) return refuse(h, 400, "a header name contains an underscore");
-    if (f->name_len == 4 && memcmp(name, "host", 4) == 0) {
-      hosts++;
-      if (!is_host(h->text + f->value, f->value_len)) return refuse(h, 400, "the Host header is not one host");
-    } else if (f->name_len == 6 && memcmp(name, "expect", 6) == 0) {
-      if (f->value_len != 12 || strncasecmp(h->text + f->value, "100-continue", 12) != 0) return refuse(h, 417, "unknown expectation");
-      h->expect_continue = h->minor >= 1;
-    } else if (f->name_len == 17 && memcmp(name, "transfer-encoding", 17) == 0) {
-      if (h->minor == 0) return refuse(h, 400, "Transfer-Encoding in an HTTP/1.0 request");
-      if (f->value_len != 7 || strncasecmp(h->text + f->value, "chunked", 7) != 0 || h->chunked)
-        return refuse(h, 501, "a transfer encoding other than chunked");
-      h->chunked = true;
-    }
-  }
-  if (hosts > 1) return refuse(h, 400, "more than one Host header");
-  if (hosts == 0 && h->minor >= 1) return refuse(h, 400, "no Host header");
+  tally t = {0};
+  for (uint32_t i = 0; i < h->nfields; i++)
+    if (check_field(h, &h->fields[i], &t) != 0) return -1;
+  if (t.hosts > 1) return refuse(h, 400, "more than one Host header");
+  if (t.hosts == 0 && h->minor >= 1) return refuse(h, 400, "no Host header");
+  h->keep_alive = !t.close && (h->minor >= 1 || t.keep_alive);
   return 0;
+}
+
+/* For whoever hands requests on to what takes `_` for `-`, and with it one header for another. */
+static void drop_underscores(gl_head *h) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < h->nfields; i++)
+    if (!memchr(h->text + h->fields[i].name, '_', h->fields[i].name_len)) h->fields[kept++] = h->fields[i];
+  h->nfields = kept;
 }
 
 /* Only the path of an absolute target is kept, and its host is the Host header's value (RFC 9112, 3.2.2). */
@@ -253,10 +332,17 @@ static int split_url(gl_head *h, uint32_t scheme) {
   return 0;
 }
 
+/* Some take it for a slash. It is in no URI, and behind the query nobody minds. */
+static bool has_backslash(const gl_head *h) {
+  const char *query = memchr(h->text, '?', h->target_len);
+  return memchr(h->text, '\\', query ? (size_t)(query - h->text) : h->target_len) != NULL;
+}
+
 /* Origin form, absolute form, and the asterisk for OPTIONS. */
 static int check_target(gl_head *h) {
   const char *t = h->text;
   if (memchr(t, '#', h->target_len)) return refuse(h, 400, "the request target has a fragment");
+  if (has_backslash(h)) return refuse(h, 400, "the request target has a backslash");
   if (h->target_len && t[0] == '/') return 0;
   if (h->target_len == 1 && t[0] == '*' && h->method == HTTP_OPTIONS) return 0;
   if (h->target_len > 7 && strncasecmp(t, "http://", 7) == 0) return split_url(h, 7);
@@ -264,47 +350,19 @@ static int check_target(gl_head *h) {
   return refuse(h, 400, "the request target is neither a path nor a URL");
 }
 
-int gl_head_complete(gl_head *h, const llhttp_t *parser) {
-  h->method = parser->method;
-  h->minor = parser->http_minor;
-  if (parser->http_major == 0) return refuse(h, 400, "no HTTP version");
-  if (parser->http_major != 1 || parser->http_minor > 1) return refuse(h, 505, "HTTP version not supported");
-  if (h->method == HTTP_CONNECT || h->method == HTTP_TRACE || h->method == HTTP_PRI) return refuse(h, 501, "method not implemented");
-  if (h->line_len != strlen(llhttp_method_name((llhttp_method_t)h->method)) + h->target_len + 12) /* METHOD SP target SP HTTP/1.1 CRLF */
-    return refuse(h, 400, "malformed request line");
+int gl_head_complete(gl_head *h, const gl_head_limits *max, llhttp_t *parser) {
+  if (h->method == HTTP_CONNECT || h->method == HTTP_TRACE) return refuse(h, 501, "method not implemented");
   trim(h);
+  if (max->drop_underscores) drop_underscores(h);
   if (check_fields(h) != 0 || check_target(h) != 0) return -1;
-  if (h->chunked != ((parser->flags & F_CHUNKED) != 0)) return refuse(h, 400, "malformed Transfer-Encoding");
-  h->keep_alive = llhttp_should_keep_alive(parser) != 0;
+  if (h->chunked) parser->flags |= F_CHUNKED; /* it does not see past a tab */
+  else if (parser->flags & F_CHUNKED) return refuse(h, 400, "malformed Transfer-Encoding");
   h->upgrade = parser->upgrade != 0;
   h->content_length = h->chunked ? 0 : parser->content_length;
   h->has_body = h->chunked || h->content_length > 0;
   return 0;
 }
 
-/* Did the parser stop in or right behind a token? Decided by the bytes up to there: the rest may be still to come. */
-static bool stopped_in_token(const gl_head *h, const char *at, const char *bytes, size_t n) {
-  if (at < bytes || at >= bytes + n) return false;
-  return is_token_char(*at) || (*at == ' ' && is_token_char(byte_before(h, bytes, at, 1)));
-}
-
-void gl_head_refuse(gl_head *h, const llhttp_t *parser, const char *bytes, size_t n) {
-  if (h->status) return;
-  const char *reason = llhttp_get_error_reason(parser);
-  switch (llhttp_get_errno(parser)) {
-    case HPE_INVALID_METHOD:
-      if (stopped_in_token(h, llhttp_get_error_pos(parser), bytes, n)) refuse(h, 501, "method not implemented");
-      else refuse(h, 400, "malformed method");
-      break;
-    case HPE_INVALID_CONSTANT:
-      if (strcmp(reason, "Invalid method for HTTP/x.x request") == 0) refuse(h, 501, "method not implemented");
-      else refuse(h, 400, reason);
-      break;
-    case HPE_INVALID_VERSION:
-      if (strcmp(reason, "Invalid HTTP version") == 0) refuse(h, 505, "HTTP version not supported");
-      else refuse(h, 400, "malformed HTTP version");
-      break;
-    case HPE_PAUSED_H2_UPGRADE: refuse(h, 505, "HTTP/2 is not spoken here"); break;
-    default: refuse(h, 400, reason);
-  }
+void gl_head_refuse(gl_head *h, const llhttp_t *parser) {
+  if (!h->status) refuse(h, 400, llhttp_get_error_reason(parser));
 }

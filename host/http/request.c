@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/request.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/error.h"
 #include "core/task.h"
@@ -16,6 +19,12 @@ static const char *text_of(const gl_req *r) { return (const char *)&r->fields[r-
 
 gl_req *gl_check_request(lua_State *L, int idx) { return luaL_checkudata(L, idx, META); }
 
+const char *gl_req_method(const gl_req *r, size_t *len) {
+  const char *known = r->method == GL_METHOD_OTHER ? NULL : llhttp_method_name((llhttp_method_t)r->method);
+  *len = known ? strlen(known) : r->method_len;
+  return known ? known : text_of(r) + r->text_len;
+}
+
 const char *gl_req_header(const gl_req *r, const char *name, size_t *len) {
   size_t want = strlen(name);
   for (uint32_t i = 0; i < r->nfields; i++) {
@@ -25,6 +34,30 @@ const char *gl_req_header(const gl_req *r, const char *name, size_t *len) {
     return text_of(r) + f->value;
   }
   return NULL;
+}
+
+/* ---- its id ---- */
+
+/* One of 2^64 for one of 2^64, and nothing to be read from it (splitmix64 by Sebastiano Vigna, public domain). */
+static uint64_t mix(uint64_t z) {
+  z *= 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+/* It goes to logs and other services: nothing but visible ASCII, and not too much of it. */
+static bool is_id(const char *id, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (id[i] <= ' ' || id[i] >= 0x7f) return false;
+  return n > 0 && n < GL_REQ_ID_MAX;
+}
+
+void gl_req_name(const gl_req *r, char out[GL_REQ_ID_MAX]) {
+  size_t n;
+  const char *given = r->trust_id ? gl_req_header(r, "x-request-id", &n) : NULL;
+  if (given && is_id(given, n)) snprintf(out, GL_REQ_ID_MAX, "%.*s", (int)n, given);
+  else snprintf(out, GL_REQ_ID_MAX, "%016" PRIx64, r->id);
 }
 
 /* ---- making one ---- */
@@ -42,18 +75,22 @@ static void scan_path(gl_req *r, const char *target) {
 
 static gl_req *make(lua_State *L, gl_conn *c) {
   const gl_head *h = c->head;
-  gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len, 1);
+  uint8_t method_len = h->method == GL_METHOD_OTHER ? h->method_len : 0;
+  gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len + method_len, 1);
   r->conn = c;
-  r->number = c->server->requests;
+  r->id = mix(c->server->id_seed + c->server->requests);
+  r->trust_id = c->server->trust_request_id;
   r->nfields = h->nfields;
   r->target_len = h->target_len;
   r->text_len = h->len;
   r->method = h->method;
+  r->method_len = method_len;
   r->minor = h->minor;
   r->keep_alive = h->keep_alive;
   r->upgrade = h->upgrade;
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);
+  memcpy((char *)&r->fields[r->nfields] + h->len, h->method_name, method_len);
   scan_path(r, h->text);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
   lua_setmetatable(L, -2);
@@ -181,6 +218,51 @@ static const struct { const char *name; int id; } field_ids[] = {
   {"remote", REMOTE}, {"scheme", SCHEME}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
 };
 
+/* What joins the lines of one header (RFC 9110, 5.3; cookies by RFC 6265, 5.4). */
+static const char *separator(const gl_req *r, uint32_t i) {
+  return r->fields[i].name_len == 6 && memcmp(text_of(r) + r->fields[i].name, "cookie", 6) == 0 ? "; " : ", ";
+}
+
+/* The value of field `first` and those of the lines of the same name behind it, joined. `next` says which
+ * field that is, 0 at the end. */
+static void push_joined(lua_State *L, const gl_req *r, const uint32_t *next, uint32_t first) {
+  const char *text = text_of(r);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (uint32_t i = first;;) {
+    luaL_addlstring(&b, text + r->fields[i].value, r->fields[i].value_len);
+    if (!(i = next[i])) break;
+    luaL_addlstring(&b, separator(r, first), 2);
+  }
+  luaL_pushresult(&b);
+}
+
+/* The same table where names come again, in a time that grows as the lines do. */
+static void push_repeated_headers(lua_State *L, const gl_req *r) {
+  const char *text = text_of(r);
+  int top = lua_gettop(L);
+  lua_createtable(L, 0, (int)r->nfields); /* headers */
+  lua_createtable(L, 0, (int)r->nfields); /* headers places: name -> its last field so far */
+  uint32_t *next = lua_newuserdatauv(L, 2 * r->nfields * sizeof *next, 0), *again = next + r->nfields;
+  memset(next, 0, 2 * r->nfields * sizeof *next);
+  for (uint32_t i = 0; i < r->nfields; i++) {
+    lua_pushlstring(L, text + r->fields[i].name, r->fields[i].name_len);
+    lua_pushvalue(L, -1);
+    again[i] = lua_rawget(L, top + 2) == LUA_TNUMBER;
+    if (again[i]) next[lua_tointeger(L, -1)] = i;
+    lua_pop(L, 1);
+    lua_pushinteger(L, i);
+    lua_rawset(L, top + 2);
+  }
+  for (uint32_t i = 0; i < r->nfields; i++) {
+    if (again[i]) continue;
+    lua_pushlstring(L, text + r->fields[i].name, r->fields[i].name_len);
+    push_joined(L, r, next, i);
+    lua_rawset(L, top + 1);
+  }
+  lua_settop(L, top + 1);
+}
+
 static void push_headers(lua_State *L, const gl_req *r) {
   const char *text = text_of(r);
   lua_createtable(L, 0, (int)r->nfields);
@@ -188,17 +270,44 @@ static void push_headers(lua_State *L, const gl_req *r) {
     const gl_field *f = &r->fields[i];
     lua_pushlstring(L, text + f->name, f->name_len);
     lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TSTRING) { /* again: join (RFC 9110, 5.3; cookies by RFC 6265, 5.4) */
-      bool cookie = f->name_len == 6 && memcmp(text + f->name, "cookie", 6) == 0;
-      lua_pushstring(L, cookie ? "; " : ", ");
-      lua_pushlstring(L, text + f->value, f->value_len);
-      lua_concat(L, 3);
-    } else {
-      lua_pop(L, 1);
-      lua_pushlstring(L, text + f->value, f->value_len);
+    if (lua_rawget(L, -3) != LUA_TNIL) {
+      lua_pop(L, 3);
+      push_repeated_headers(L, r);
+      return;
     }
+    lua_pop(L, 1);
+    lua_pushlstring(L, text + f->value, f->value_len);
     lua_rawset(L, -3);
   }
+}
+
+static bool is_named(const gl_req *r, const gl_field *f, const char *name, size_t n) {
+  return f->name_len == n && strncasecmp(text_of(r) + f->name, name, n) == 0;
+}
+
+/* As in the table, without making it. */
+static void push_header(lua_State *L, const gl_req *r, const char *name, size_t n) {
+  uint32_t i = 0, from = 0;
+  luaL_Buffer b;
+  while (i < r->nfields && !is_named(r, &r->fields[i], name, n)) i++;
+  if ((from = i) == r->nfields) {
+    lua_pushnil(L);
+    return;
+  }
+  do i++;
+  while (i < r->nfields && !is_named(r, &r->fields[i], name, n));
+  if (i == r->nfields) {
+    lua_pushlstring(L, text_of(r) + r->fields[from].value, r->fields[from].value_len);
+    return;
+  }
+  luaL_buffinit(L, &b);
+  luaL_addlstring(&b, text_of(r) + r->fields[from].value, r->fields[from].value_len);
+  for (; i < r->nfields; i++) {
+    if (!is_named(r, &r->fields[i], name, n)) continue;
+    luaL_addlstring(&b, separator(r, i), 2);
+    luaL_addlstring(&b, text_of(r) + r->fields[i].value, r->fields[i].value_len);
+  }
+  luaL_pushresult(&b);
 }
 
 static void push_remote(lua_State *L, const gl_req *r) {
@@ -215,10 +324,22 @@ static void push_remote(lua_State *L, const gl_req *r) {
   lua_pushstring(L, text);
 }
 
+static void push_id(lua_State *L, const gl_req *r) {
+  char id[GL_REQ_ID_MAX];
+  gl_req_name(r, id);
+  lua_pushstring(L, id);
+}
+
+static void push_method(lua_State *L, const gl_req *r) {
+  size_t n;
+  const char *name = gl_req_method(r, &n);
+  lua_pushlstring(L, name, n);
+}
+
 static void push_field(lua_State *L, const gl_req *r, int id) {
   uint32_t query = r->path_len < r->target_len ? r->path_len + 1 : r->target_len;
   switch (id) {
-    case METHOD: lua_pushstring(L, llhttp_method_name((llhttp_method_t)r->method)); break;
+    case METHOD: push_method(L, r); break;
     case TARGET: lua_pushlstring(L, text_of(r), r->target_len); break;
     case PATH: push_path(L, r); break;
     case RAW_PATH: lua_pushlstring(L, text_of(r), r->path_len); break;
@@ -226,7 +347,7 @@ static void push_field(lua_State *L, const gl_req *r, int id) {
     case HEADERS: push_headers(L, r); break;
     case REMOTE: push_remote(L, r); break;
     case SCHEME: lua_pushliteral(L, "http"); break;
-    case ID: lua_pushfstring(L, "%p-%I", (void *)r, (lua_Integer)r->number); break;
+    case ID: push_id(L, r); break;
     case VERSION: lua_pushstring(L, r->minor ? "1.1" : "1.0"); break;
     default: lua_pushboolean(L, r->keep_alive);
   }
@@ -291,7 +412,7 @@ static int req_newindex(lua_State *L) {
 
 static int req_tostring(lua_State *L) {
   const gl_req *r = gl_check_request(L, 1);
-  lua_pushstring(L, llhttp_method_name((llhttp_method_t)r->method));
+  push_method(L, r);
   lua_pushliteral(L, " ");
   lua_pushlstring(L, text_of(r), r->target_len);
   lua_concat(L, 3);
@@ -301,9 +422,8 @@ static int req_tostring(lua_State *L) {
 static int req_header(lua_State *L) {
   const gl_req *r = gl_check_request(L, 1);
   size_t n;
-  const char *value = gl_req_header(r, luaL_checkstring(L, 2), &n);
-  if (value) lua_pushlstring(L, value, n);
-  else lua_pushnil(L);
+  const char *name = luaL_checklstring(L, 2, &n);
+  push_header(L, r, name, n);
   return 1;
 }
 

@@ -10,11 +10,13 @@
 
 struct gl_req {
   gl_conn *conn;       /* NULL once the request was answered */
-  uint64_t number;     /* of the server's requests */
+  uint64_t id;         /* among the server's requests, and no other server's either */
   uint32_t nfields, target_len, text_len;
   uint32_t path_len;   /* of the target before '?' */
-  uint8_t method, minor;
+  uint8_t method, minor; /* method: llhttp_method_t, or GL_METHOD_OTHER: */
+  uint8_t method_len;    /* then its name is behind the text */
   bool keep_alive, upgrade;
+  bool trust_id;       /* X-Request-Id is its id */
   bool escaped, dotted; /* the path has a % or a segment that begins with a dot */
   gl_field fields[];   /* then the text */
 };
@@ -27,6 +29,14 @@ gl_req *gl_check_request(lua_State *L, int idx);
 
 /* Pushes the table of what is kept with the request at idx (positive). */
 void gl_request_fields(lua_State *L, int idx);
+
+/* The method's name, which has no final 0. */
+const char *gl_req_method(const gl_req *r, size_t *len);
+
+#define GL_REQ_ID_MAX 129 /* bytes, with the final 0 */
+
+/* What it is called in the log and by req.id: what a trusted proxy calls it, or a name of our own. */
+void gl_req_name(const gl_req *r, char out[GL_REQ_ID_MAX]);
 
 /* First header of that (lower-case) name: its value, or NULL. */
 const char *gl_req_header(const gl_req *r, const char *name, size_t *len);

@@ -120,10 +120,19 @@ static lua_Integer size_option(lua_State *L, int idx, const char *name, lua_Inte
   return value;
 }
 
+static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
+  lua_getfield(L, idx, name);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) luaL_error(L, "option '%s' must be true or false", name);
+  bool value = lua_isnil(L, -1) ? def : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
 /* A misspelt option would be a limit nobody set. */
 static void check_names(lua_State *L, int idx) {
   static const char *const names[] = {"max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
-    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "cancel_on_disconnect", NULL};
+    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "cancel_on_disconnect",
+    "body_min_rate", "underscore_headers", "trust_request_id", NULL};
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
@@ -145,12 +154,14 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   l->header_timeout = time_option(L, idx, "header_timeout", 10);
   l->keepalive_timeout = time_option(L, idx, "keepalive_timeout", 65);
   l->body_timeout = time_option(L, idx, "body_timeout", 30);
+  l->body_min_rate = (double)size_option(L, idx, "body_min_rate", 240, 1 << 30);
   l->write_timeout = time_option(L, idx, "write_timeout", 30);
   l->request_timeout = time_option(L, idx, "request_timeout", 60);
   l->cpu_limit = time_option(L, idx, "cpu_limit", 10);
-  lua_getfield(L, idx, "cancel_on_disconnect");
-  s->watch = lua_toboolean(L, -1);
-  s->watch_said = !lua_isnil(L, -1);
+  l->head.drop_underscores = !flag_option(L, idx, "underscore_headers", true);
+  s->trust_request_id = flag_option(L, idx, "trust_request_id", false);
+  s->watch = flag_option(L, idx, "cancel_on_disconnect", false);
+  s->watch_said = lua_getfield(L, idx, "cancel_on_disconnect") != LUA_TNIL;
   lua_pop(L, 1);
 }
 
@@ -208,6 +219,7 @@ static int http_listen(lua_State *L) {
   s->refs = 1;
   s->sweep.fire = on_sweep;
   s->self = s->dispatch = LUA_NOREF;
+  uv_random(NULL, NULL, &s->id_seed, sizeof s->id_seed, 0, NULL);
   read_options(L, 3, s);
   push_dispatch(L, 2);
   s->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);

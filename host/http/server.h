@@ -17,7 +17,8 @@ typedef struct gl_server_limits {
   gl_head_limits head;
   double header_timeout;    /* from the first byte of a head (or the connection) to its last: 408 */
   double keepalive_timeout; /* between requests */
-  double body_timeout;      /* between two reads of a body that is waited for: 408 */
+  double body_timeout;      /* for a body that is waited for, or two pieces of it, and more for a long one: 408 */
+  double body_min_rate;     /* bytes of it that give it another second */
   double write_timeout;     /* for a client that does not read its answer */
   double request_timeout;   /* for the handler to answer: 503 */
   double cpu_limit;         /* of CPU a request may use, in slices it did not make way by itself: 503 */
@@ -36,12 +37,14 @@ struct gl_server {
   int spares;             /* how many those are */
   gl_timer sweep;
   gl_op *closing_op;      /* waits for the last connection */
-  uint64_t requests;      /* so far: request ids */
+  uint64_t requests;      /* so far */
+  uint64_t id_seed;       /* of their ids */
   time_t date_second;     /* `date` is the header of this second */
   char date[40];
   char address[GL_ADDRESS_MAX];
   int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_EXACT + method] = { path = function(req) } } */
   int self;               /* registry: the handle, while listening */
+  bool trust_request_id;  /* take X-Request-Id over */
   bool closing;
   bool crowded;           /* at the last sweep, clients waited for a connection: idle ones are given up for them */
   bool watch, watch_said; /* default of cancel_on_disconnect, and whether there is one */

@@ -16,6 +16,8 @@ local App = { __name = "green.app" }
 App.__index = App
 
 local EXACT_ANY = { "DELETE", "GET", "PATCH", "POST", "PUT" }
+local STANDARD = { CONNECT = true, DELETE = true, GET = true, HEAD = true, OPTIONS = true, PATCH = true, POST = true, PUT = true, QUERY = true, TRACE = true }
+local UNSERVED = { CONNECT = true, TRACE = true }
 local ROUTE_OPTIONS = { cancel_on_disconnect = true, cpu_limit = true }
 
 -- ---- registration ----
@@ -58,6 +60,17 @@ function App:put(path, handler, opts) register(self, "PUT", path, handler, opts)
 function App:patch(path, handler, opts) register(self, "PATCH", path, handler, opts) return self end
 function App:delete(path, handler, opts) register(self, "DELETE", path, handler, opts) return self end
 function App:any(path, handler, opts) register(self, "ANY", path, handler, opts) return self end
+
+-- Any other method: they are tokens, and "get" is not "GET".
+function App:route(method, path, handler, opts)
+  if type(method) ~= "string" or not method:find "^[%w!#$%%&'*+%-.^_`|~]+$" or #method > 32 then
+    error("app:route: a method expected, such as 'QUERY'", 2)
+  end
+  if STANDARD[method:upper()] and not STANDARD[method] then error(("app:route: methods know case: '%s'"):format(method:upper()), 2) end
+  if UNSERVED[method] then error(("app:route: the server refuses %s"):format(method), 2) end
+  register(self, method, path, handler, opts)
+  return self
+end
 
 function App:ws(path, handler, opts)
   local ws = require "green.ws"

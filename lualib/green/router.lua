@@ -28,6 +28,15 @@ local function check_pattern(path)
   if path:find("[%c?#]") then error(("route %q: a path without '?', '#' or control characters expected"):format(path), 0) end
 end
 
+-- As others write a parameter: "{id}", "<int:id>", "[id]", "{path...}"; none of it is in a URL unescaped.
+local function check_foreign(path, segment)
+  if not segment:find "[{}<>%[%]]" then return end
+  local name = segment:match "([%a_][%w_]*)[^%w_]*$"
+  if not name then error(("route '%s': '%s' cannot be in a URL"):format(path, segment), 0) end
+  local own = (segment:find("...", 1, true) or segment:find("path:", 1, true) or segment:find("*", 1, true)) and "*" .. name or ":" .. name
+  error(("route '%s': a parameter is written '%s', not '%s'"):format(path, own, segment), 0)
+end
+
 local function check_name(path, segment, seen)
   local name = segment:match("^[:*]([%a_][%w_]*)$")
   if not name then error(("route '%s': '%s' needs a name: letters, digits and _"):format(path, segment), 0) end
@@ -41,6 +50,7 @@ local function place(at, path)
   local names, seen, segments = {}, {}, split(path)
   for i, segment in ipairs(segments) do
     local kind = segment:sub(1, 1)
+    check_foreign(path, segment)
     if kind == ":" or kind == "*" then names[#names + 1] = check_name(path, segment, seen) end
     if kind == ":" then
       at.param = at.param or node()

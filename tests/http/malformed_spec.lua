@@ -36,22 +36,18 @@ local heads = {
   { "NUL first", "\0" .. GOOD, 400 },
   { "a flood of empty lines", ("\r\n"):rep(20000), 431 },
   { "TLS", "\22\3\1\2\0\1\0\1\252\3\3" .. ("\1"):rep(64), 400 },
-  { "an SSH banner", "SSH-2.0-OpenSSH_9.2\r\n", 501 },
+  { "an SSH banner", "SSH-2.0-OpenSSH_9.2\r\n", 400 },
   { "SOCKS", "\5\1\0", 400 },
   { "JSON", '{"method":"GET"}\r\n\r\n', 400 },
   -- methods
-  { "a method unknown", line "BREW / HTTP/1.1", 501 },
-  { "a method in lower case", line "get / HTTP/1.1", 501 },
-  { "a method that begins like one", line "GETX / HTTP/1.1", 501 },
-  { "a method that one begins with", line "GE / HTTP/1.1", 501 },
+  { "a method too long", line(("A"):rep(33) .. " / HTTP/1.1"), 501 },
+  { "an empty method", line " / HTTP/1.1", 400 },
   { "a method that is no token", line "G(T / HTTP/1.1", 400 },
   { "a NUL in the method", line "GE\0T / HTTP/1.1", 400 },
   { "TRACE", line "TRACE / HTTP/1.1", 501 },
   { "CONNECT", line "CONNECT a:80 HTTP/1.1", 501 },
-  { "a method of RTSP", line "DESCRIBE / HTTP/1.1", 501 },
   -- versions
   { "HTTP/0.9", line "GET / HTTP/0.9", 400 },
-  { "HTTP/1.2", line "GET / HTTP/1.2", 505 },
   { "HTTP/2.0", line "GET / HTTP/2.0", 505 },
   { "HTTP/3.0", line "GET / HTTP/3.0", 505 },
   { "HTTP/9.9", line "GET / HTTP/9.9", 505 },
@@ -90,6 +86,8 @@ local heads = {
   { "a URL with a port that is none", target "http://a:b/", 400 },
   { "a URL with half an address", target "http://[::1/", 400 },
   { "%00 in the path", target "/a%00b", 400 },
+  { "a backslash in the path", target "/a\\..\\b", 400 },
+  { "a backslash in the path of a URL", target "http://a/b\\c?d", 400 },
   { "half an escape", target "/a%4", 400 },
   { "an escape that is none", target "/a%zz", 400 },
   { "dot segments above the root", target "/..", 400 },
@@ -102,6 +100,13 @@ local heads = {
   -- Host
   { "no Host", "GET / HTTP/1.1\r\n\r\n", 400 },
   { "no Host beside a URL", "GET http://a/ HTTP/1.1\r\n\r\n", 400 },
+  { "an empty Host", host "", 400 },
+  { "an empty Host in HTTP/1.0", "GET / HTTP/1.0\r\nHost:\r\n\r\n", 400 },
+  { "a Host that is only a port", host ":80", 400 },
+  { "a Host that is only a colon", host ":", 400 },
+  { "empty brackets as Host", host "[]", 400 },
+  { "empty brackets and a port as Host", host "[]:80", 400 },
+  { "a URL whose host is only a port", target "http://:80/", 400 },
   { "two Hosts", host "a\r\nHost: a", 400 },
   { "two different Hosts", host "a\r\nHost: b", 400 },
   { "two Hosts in HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400 },
@@ -133,7 +138,6 @@ local heads = {
   { "a quote in a name", header 'A": b', 400 },
   { "NUL in a name", header "A\0: b", 400 },
   { "a byte beyond ASCII in a name", header "A\195\164: b", 400 },
-  { "an underscore in a name", header "Content_Length: 1", 400 },
   { "NUL in a value", header "A: b\0c", 400 },
   { "a control character in a value", header "A: b\1c", 400 },
   { "DEL in a value", header "A: b\127c", 400 },
@@ -149,6 +153,8 @@ local heads = {
   { "a name too long", header(("a"):rep(16384) .. ": b"), 431 },
   { "values too long together", header(("A: " .. ("b"):rep(1000) .. "\r\n"):rep(17) .. "C: d"), 431 },
   { "too many lines", header(("A: b\r\n"):rep(100) .. "C: d"), 431 },
+  { "two content types", header "Content-Type: a/b\r\nContent-Type: a/b", 400 },
+  { "two content types, not side by side", header "Content-Type: text/plain\r\nA: b\r\ncontent-type: text/html", 400 },
   { "an expectation unknown", header "Expect: a", 417 },
   { "an expectation empty", header "Expect: ", 417 },
   { "a list of expectations", header "Expect: 100-continue, a", 417 },
@@ -173,7 +179,8 @@ local heads = {
   { "a coding and a length", coding "chunked\r\nContent-Length: 1", 400 },
   { "a coding and length 0", coding "chunked\r\nContent-Length: 0", 400 },
   -- Transfer-Encoding
-  { "an empty coding", coding "", 501 },
+  { "an empty coding", coding "", 400 },
+  { "a blank coding", coding " \t ", 400 },
   { "another coding", coding "gzip", 501 },
   { "identity", coding "identity", 501 },
   { "a coding before chunked", coding "gzip, chunked", 501 },
@@ -188,7 +195,6 @@ local heads = {
   { "almost chunked", coding "xchunked", 501 },
   { "chunked and more", coding "chunkedx", 501 },
   { "a vertical tab before chunked", coding "\vchunked", 400 },
-  { "a tab after chunked", coding "chunked\t", 400 },
   { "a space in chunked", coding "chun ked", 501 },
   { "a coding in HTTP/1.0", (coding("chunked"):gsub("HTTP/1.1", "HTTP/1.0")), 400 },
 }
@@ -337,8 +343,13 @@ describe("an odd head", function()
   end
 
   answered("may begin with empty lines", "\r\n\r\n" .. GOOD, "GET / a")
+  answered("may be of HTTP/1.2", line "GET / HTTP/1.2", "GET / a")
+  answered("may be of HTTP/1.9", line "GET / HTTP/1.9", "GET / a")
+  for _, method in ipairs { "QUERY", "BREW", "get", "GE", "GETX", "DESCRIBE", "PRI", "M-SEARCH", "!#$%&'*+-.^_`|~0aZ", ("A"):rep(32) } do
+    answered("may have any token for a method: " .. method, line(method .. " /a HTTP/1.1"), method .. " /a a")
+  end
+  answered("may have a backslash behind the query", target "/a?b\\c", "GET /a?b\\c a")
   answered("may have an asterisk for OPTIONS", line "OPTIONS * HTTP/1.1", "OPTIONS * a")
-  answered("may have an empty Host", host "", "GET / ")
   answered("may have an address as Host", host "[::1]:80", "GET / [::1]:80")
   answered("may have a port without digits", host "a:", "GET / a:")
   answered("may have a URL, whose host counts", target "http://b:81/c?d", "GET /c?d b:81")

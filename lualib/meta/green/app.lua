@@ -100,6 +100,20 @@ function App:delete(path, handler, opts) end
 ---@return green.app self
 function App:any(path, handler, opts) end
 
+---Answers another method, such as QUERY; methods are tokens, with their case. `app:any` answers them, too.
+---Does not wait.
+---Raises: an argument error for what is no method, and CONNECT and TRACE; for a route that is there already.
+---```lua
+---app:route("QUERY", "/orders", function(req) return "asked: " .. req:body() end)
+---print(app:inject { method = "QUERY", path = "/orders", body = "tea" }.body) --> asked: tea
+---```
+---@param method string
+---@param path string
+---@param handler green.handler
+---@param opts? green.routeopts
+---@return green.app
+function App:route(method, path, handler, opts) end
+
 ---A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error. A handler that only sends is
 ---cancelled when its client has left (see `green.ws`), unless `cancel_on_disconnect = false`.
 ---Does not wait.
@@ -279,10 +293,13 @@ function App:inject(spec) end
 ---@field max_connections? integer further ones wait in the kernel's backlog until one ends; idle ones are closed for them (100000)
 ---@field header_timeout? number seconds from the first byte of a head to its last (10): 408
 ---@field keepalive_timeout? number seconds between requests (65)
----@field body_timeout? number seconds between two reads of a body that is waited for (30): 408
+---@field body_timeout? number seconds for a body that is waited for, and between two pieces of it (30): 408
+---@field body_min_rate? integer bytes of a body that give it one second more, so that a long one has its time (240)
 ---@field write_timeout? number seconds for a client that does not read its answer (30)
 ---@field request_timeout? number seconds for the handler to answer (60): 503
 ---@field cpu_limit? number seconds of CPU a request may use (10): 503
+---@field underscore_headers? boolean false: headers with a `_` in their name are left out, for programs behind that take it for `-` (true)
+---@field trust_request_id? boolean `req.id` is what the header X-Request-Id says: behind a proxy that sets it (false)
 ---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false; streams, events and WebSockets: true)
 
 ---A server that listens. It goes on when nobody refers to it.
