@@ -19,18 +19,18 @@
 ---@field query table<string, string> the first value of each name; more than 1000 fields: 413; bad escapes: 400
 ---@field query_pairs { [1]: string, [2]: string }[] all of them in order
 ---@field params table<string, string> of the route, percent-decoded
----@field headers table<string, string> by lower-case name
+---@field headers table<string, string> by lower-case name; several lines are joined by ", " (cookie: "; ")
 ---@field cookies table<string, string> the first of each name, not decoded
 ---@field remote string "192.0.2.7:40312"
 ---@field scheme string "http" or "https"
----@field id string of this request, for logs
+---@field id string of this request, for logs: 16 hex digits; or what X-Request-Id says (option trust_request_id of the server)
 ---@field version string "1.1"
 ---@field keep_alive boolean
 ---@field ctx table empty at first: what middleware and handlers share
 ---@field user any nil until somebody assigns it
 local Request = {}
 
----One header by lower-case name; nil if it was not sent.
+---One header, in any case; nil if it was not sent. Sent in several lines, it is joined as in `headers`.
 ---Does not wait.
 ---@param name string
 ---@return string?
@@ -89,7 +89,7 @@ function Request:form(max) end
 ---@class green.part
 ---@field name string
 ---@field filename? string without folders, "" when the client gave none that can be used; nil for plain fields
----@field headers table<string, string> by lower-case name
+---@field headers table<string, string> by lower-case name; several lines are joined by ", " (cookie: "; ")
 local Part = {}
 
 ---The part as it comes.
