@@ -42,9 +42,11 @@
 #include "sys/timer.h"
 #include "sys/warn.h"
 
+/* A module in C whose name ends in .native is the C half of Lua modules, which scripts require instead; the others are for
+ * scripts as they are. */
 static const luaL_Reg c_modules[] = {
   {"cjson", luaopen_cjson},
-  {"green.channel", gl_open_channel},
+  {"green.channel.native", gl_open_channel},
   {"green.db.sqlite", gl_open_sqlite},
   {"green.debug", gl_open_debug},
   {"green.fs.native", gl_open_fs},
@@ -58,10 +60,10 @@ static const luaL_Reg c_modules[] = {
   {"green.reference.native", gl_open_reference},
   {"green.repl.native", gl_open_terminal},
   {"green.signal", gl_open_signal},
-  {"green.scope", gl_open_scope},
+  {"green.scope.native", gl_open_scope},
   {"green.semaphore", gl_open_semaphore},
   {"green.task.native", gl_open_task},
-  {"green.timer", gl_open_timer},
+  {"green.timer.native", gl_open_timer},
   {"green.ws.native", gl_open_ws},
   {NULL, NULL},
 };

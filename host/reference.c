@@ -18,6 +18,15 @@ static int reference_stubs(lua_State *L) {
   return 1;
 }
 
+static int reference_modules(lua_State *L) {
+  lua_newtable(L);
+  for (const gl_lualib *stub = gl_stubs; stub->name; stub++) {
+    lua_pushstring(L, stub->name);
+    lua_rawseti(L, -2, (lua_Integer)(stub - gl_stubs) + 1);
+  }
+  return 1;
+}
+
 static int reference_near(lua_State *L) {
   size_t mistakes;
   if (gl_near(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &mistakes)) lua_pushinteger(L, (lua_Integer)mistakes);
@@ -34,7 +43,7 @@ static int reference_columns(lua_State *L) {
 
 int gl_open_reference(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"columns", reference_columns}, {"near", reference_near}, {"stubs", reference_stubs}, {NULL, NULL}};
+    {"columns", reference_columns}, {"modules", reference_modules}, {"near", reference_near}, {"stubs", reference_stubs}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -2,6 +2,7 @@
  *
  * green.reference.native: what the reference needs from C.
  *   stubs()           the embedded lualib/meta: module name -> text
+ *   modules()         the list of their names
  *   near(word, name)  how many mistakes made `word` of `name`; nil when they are too many
  *   columns()         width of the terminal that stdout is; nil when it is none
  */

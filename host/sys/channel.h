@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Channels between tasks: the Lua module green.channel.
+ * Channels between tasks: the Lua module green.channel.native.
  */
 #ifndef GL_SYS_CHANNEL_H
 #define GL_SYS_CHANNEL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Deadlines and shields for scripts: the Lua module green.scope.
+ * Deadlines and shields for scripts: the Lua module green.scope.native.
  */
 #ifndef GL_SYS_SCOPE_H
 #define GL_SYS_SCOPE_H

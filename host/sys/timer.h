@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* green.timer: sleep(seconds) waits; now() -> seconds on the monotonic clock. */
+/* green.timer.native: sleep(seconds) waits; now() -> seconds on the monotonic clock. */
 int gl_open_timer(lua_State *L);
 
 #endif

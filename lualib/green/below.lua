@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Opening what a client asked for: below a folder, links included. The descriptor that was checked is the one that is read.
 local fault = require "green.error"
 local fs = require "green.fs.native"

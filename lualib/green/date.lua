@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- The date of HTTP headers, "Sun, 06 Nov 1994 08:49:37 GMT", to and from seconds since 1970.
 local fields = require "green.http.fields.native"
 

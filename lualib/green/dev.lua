@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Serving while developing (--dev): before each request the files the app was made of are looked at. If one changed the app is
 -- loaded anew: its modules are forgotten, its script runs again, and what that returns answers from then on. Requests in
 -- flight go on with the functions they have. If it cannot be loaded, what was there goes on serving, and the error is

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Content types by file extension, and which of them are worth compressing.
 local types = {
   aac = "audio/aac", apng = "image/apng", avif = "image/avif", bmp = "image/bmp", css = "text/css", csv = "text/csv",

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- multipart/form-data as it arrives: the body is never held as a whole. A part is read until the next one is
 -- asked for; what was not read of it is skipped.
 local fault = require "green.error"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Tables of options: what is mistyped or of the wrong kind is refused by name, at the line of whoever called the library. A
 -- misspelt option would be a limit that nobody set.
 local fault = require "green.error"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- The interactive mode: on a terminal with an editor, on a dumb one without, and as lua has it where there is none.
 local io, os, pcall, require = io, os, pcall, require
 local plain = require "green.repl.plain"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What Lua adds to a request: query, cookies, and the body as JSON, a form or parts. What the client got wrong
 -- raises an error with a status, which the server answers by itself.
 local fault = require "green.error"

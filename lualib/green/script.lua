@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Request scripts: a file run top to bottom for each request, `local req = ...`. Compiled once, again when the
 -- file changed. Its globals are a table of the one run, over the real ones.
 local below = require "green.below"
@@ -6,7 +7,7 @@ local fault = require "green.error"
 local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local response = require "green.response"
-local timer = require "green.timer"
+local timer = require "green.timer.native"
 
 local CHECK_EVERY = 1 -- seconds between two looks at a file
 local globals = { __index = _G }

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Serving what a script returned: open the addresses, wait to be told to stop, let requests finish.
 -- Returns the exit code of the process.
 local native = require "green.http.native"

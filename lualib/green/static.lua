@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Files as answers: validators and conditional requests, ranges, a precompressed sibling, and no way out of
 -- the directory. The descriptor that was checked is the one that is read.
 local below = require "green.below"

@@ -2,11 +2,11 @@
 -- Tasks: one running script each, with structure, deadlines, cancellation and ways to talk. The C half spawns, joins
 -- and cancels (host/sys/task.c); what is put together from that is here.
 local native = require "green.task.native"
-local channel = require "green.channel"
+local channel = require "green.channel.native"
 local fault = require "green.error"
-local scope = require "green.scope"
+local scope = require "green.scope.native"
 local semaphore = require "green.semaphore"
-local timer = require "green.timer"
+local timer = require "green.timer.native"
 
 local M = {
   channel = channel.new,

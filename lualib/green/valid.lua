@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Text as UTF-8, whatever it was: each byte that belongs to no character is a question mark.
 return function(text)
   local pieces, from = {}, 1

@@ -12,18 +12,13 @@ local values = require "green.reference.values"
 local root = fs.absolute((arg[0]:match "^(.*)/tests/[^/]*$" or "."))
 local index = require "green.reference.index" ()
 
--- Modules that no script requires by itself: what others are made of. Their stubs, if any, are for the classes in them.
-local INTERNAL = {}
-for name in ([[
-  green.below green.channel green.date green.db.pool green.db.stream green.db.transaction green.dev green.dev.capture
-  green.dev.files green.dev.guard green.dev.live green.dev.page green.mime green.multipart green.options
-  green.reference.index green.reference.parse green.reference.print green.reference.shell green.reference.stock
-  green.reference.values green.repl green.repl.chunk green.repl.commands green.repl.complete
-  green.repl.console green.repl.editor green.repl.frames green.repl.history green.repl.keys green.repl.names green.repl.picture green.repl.plain green.repl.pretty
-  green.repl.attach green.repl.safe green.repl.session green.repl.terminal green.repl.tokens green.repl.width green.request green.scope green.script green.serve green.valid green.static green.timer
-]]):gmatch "%S+" do INTERNAL[name] = true end
-
-local function is_internal(name) return INTERNAL[name] or name:match "%.native$" ~= nil end
+-- A module that no script requires by itself says so in the second line of its file, or is the C half of others
+-- (host/modules.c). Its stub, if it has one, is for the classes in it.
+local function is_internal(name)
+  if name:match "%.native$" then return true end
+  local path = ("%s/lualib/%s.lua"):format(root, (name:gsub("%.", "/")))
+  return fs.exists(path) and fs.read(path):match "^[^\n]*\n([^\n]*)" == "-- Internal."
+end
 
 -- ---- what there is at run time ----
 
@@ -65,6 +60,28 @@ local function each_callable(visit)
     if (entry.kind == "function" or entry.kind == "method" or entry.kind == "module" and entry.head) and not entry.private then visit(entry) end
   end
 end
+
+describe("the modules", function()
+  it("are all in README's table", function()
+    local readme, wrong = fs.read(root .. "/README.md"), {}
+    for name in pairs(module_names()) do
+      if not is_internal(name) and name ~= "green" and not readme:find("`" .. name .. "`", 1, true) then wrong[#wrong + 1] = name end
+    end
+    none(wrong)
+  end)
+
+  it("say in the second line of their file whether they are internal, and nowhere else", function()
+    local wrong = {}
+    for name in pairs(module_names()) do
+      local path = ("%s/lualib/%s.lua"):format(root, (name:gsub("%.", "/")))
+      if fs.exists(path) then
+        local _, marks = fs.read(path):gsub("%-%- Internal%.", "")
+        if marks > (is_internal(name) and 1 or 0) then wrong[#wrong + 1] = name end
+      end
+    end
+    none(wrong)
+  end)
+end)
 
 describe("the stubs", function()
   it("are of every module that scripts may require", function()

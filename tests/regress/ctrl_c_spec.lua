@@ -83,8 +83,8 @@ for _, lua in ipairs { STOCK, interpreter } do
 end
 
 describe("Ctrl-C in a coroutine", function()
-  for name, wait in pairs { loop = "while true do end", wait = [[require "green.timer".sleep(100)]], parked = [[
-    table.sort({ 1, 2 }, function() require "green.timer".sleep(100) end)]] } do
+  for name, wait in pairs { loop = "while true do end", wait = [[require "green.timer.native".sleep(100)]], parked = [[
+    table.sort({ 1, 2 }, function() require "green.timer.native".sleep(100) end)]] } do
     it("is not what resume returns: " .. name, function()
       local it <close> = start(interpreter, ([[
         local inner = coroutine.create(function() io.write "ready\n" io.stdout:flush() %s end)
@@ -101,7 +101,7 @@ describe("Ctrl-C in a coroutine", function()
     local it <close> = start(interpreter, [[
       local co = coroutine.create(function()
         io.write "ready\n" io.stdout:flush()
-        print(pcall(require "green.timer".sleep, 100))
+        print(pcall(require "green.timer.native".sleep, 100))
         error "its own"
       end)
       print(coroutine.resume(co))
@@ -118,7 +118,7 @@ describe("Ctrl-C in a coroutine", function()
       local co = coroutine.create(function()
         local inner <close> = closing "inner"
         io.write "ready\n" io.stdout:flush()
-        require "green.timer".sleep(100)
+        require "green.timer.native".sleep(100)
       end)
       local outer <close> = closing "outer"
       coroutine.resume(co)

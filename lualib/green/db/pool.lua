@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- A bounded pool of connections, on loan one lease at a time. The pool decides what becomes of a connection that comes back,
 -- never its user: a clean one is used again; one with a statement still running, an open cursor or an open transaction is put
 -- right first: in this task if that may still wait, else by a system task, which has nothing of the deadline or the cancel

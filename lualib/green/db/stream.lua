@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What db:rows() returns: an iterator that reads a result in batches, and gives its connection back when the
 -- loop ends, whichever way it ends.
 local Stream = {}

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Transactions. What fails leaves through <close> guards, not through pcall: the error and its traceback
 -- arrive untouched, and a cancelled task, which can wait for nothing any more, still gives back its connection,
 -- which the pool then rolls back.
-local scope = require "green.scope"
+local scope = require "green.scope.native"
 
 -- Seconds for what is rolled back here: its own, not what is left of the deadline that may have made it necessary.
 local CLEAN_UP = 5

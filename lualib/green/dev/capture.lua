@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What an error looks like from inside, for --dev: its frames with their variables, taken while they still stand. Values
 -- become text at once, by rules that call nothing of the script's: bounded, and without metamethods.
 local MAX_STRING = 200

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- The files that what is served was made of, for --dev: whoever reads one notes it here. Without --dev nothing is kept.
 --
 --     code    of the app: it is loaded anew when one changes (the script, its modules, templates)

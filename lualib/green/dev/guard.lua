@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Who may see what --dev shows. A page of the web that the developer visits can make its own name mean this machine (DNS
 -- rebinding) and then read all answers, so only hosts are served that nobody else can make mean it: localhost, loopback
 -- addresses, and what --listen named.

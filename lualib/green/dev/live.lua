@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What --dev adds to pages: a script that waits for news of the code, loads the page again when it changed, and shows an edit
 -- that cannot be loaded. It comes from the server itself, so that a Content-Security-Policy with 'self' lets it pass.
 local guard = require "green.dev.guard"

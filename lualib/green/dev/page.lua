@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- A failed handler, shown to who develops it (--dev): message, source, frames with their variables, the request; as a page, or as
 -- text for a terminal. The page needs nothing else from anywhere.
 local capture = require "green.dev.capture"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Every entry of the stubs, and the names people call them by: "green.http.get", "http.get", "green.Task:join", "task:join",
 -- "Task:join"; "join" too where there is one only.
 local native = require "green.reference.native"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- A stub of lualib/meta as entries. A stub is what the Lua language server reads, and in its comments says on lines of
 -- their own, after the prose, what the server has no words for:
 --

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Entries as text for people: `layout` has the width in columns, and bold(text) and dim(text) for terminals.
 local INDENT = "  "
 

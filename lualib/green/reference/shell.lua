@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- `greenlua doc [NAME]`. Returns the exit code of the process.
 local reference = require "green.reference"
 

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Lua's own functions: how they are called, where the manual has them, and which of them wait in greenlua.
 local SECTIONS = {
   { "6.1", "", "assert(v [, message]) collectgarbage([opt [, arg]]) dofile([filename]) error(message [, level]) getmetatable(object) "

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- From a value to its entry: functions and modules by what is loaded, methods and objects by their metatables. A class is
 -- called what its metatable is called (__name, which messages have: "green.socket expected, got nil"), except these.
 local METATABLES = {

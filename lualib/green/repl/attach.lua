@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- `greenlua attach PATH`: a prompt here for a process over there. Returns the exit code.
 local chunk = require "green.repl.chunk"
 local frames = require "green.repl.frames"

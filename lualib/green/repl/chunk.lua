@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- From text to a function that runs as a line of a session: its local variables stay for the lines after it. A line is
 -- compiled inside a function whose upvalues are the variables kept so far, so that a closure of an earlier line and a
 -- later line mean the same variable; at its end it hands over its own.

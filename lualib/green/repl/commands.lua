@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Lines that begin with a dot, which no Lua does.
 local M = {}
 

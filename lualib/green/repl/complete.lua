@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What may follow at the cursor. Looks at tables raw and at __index only where that is a table, so that nothing runs and
 -- nothing waits.
 local names = require "green.repl.names"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- --console PATH: prompts inside a process that serves, one per connection to a unix socket that only its user may
 -- open. What a line prints goes to the console it was typed at; what it raises, too.
 local complete = require "green.repl.complete"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- The text that is being typed: keys change it, and nothing here knows of a terminal. Positions count the bytes before
 -- the cursor.
 local width = require "green.repl.width"

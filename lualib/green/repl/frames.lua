@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What an attached prompt and its process say to each other: a length of four bytes, a letter, and bytes.
 --
 --     to the process    L line     columns, colour?, text: run it       from it    O output

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- The lines typed before, kept between runs in a file that only its owner reads: one entry per line, its newlines
 -- and backslashes escaped. Several prompts at once append to the same file.
 local fs = require "green.fs"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What a terminal sends, as keys: "a", "left", "ctrl-c", "alt-b", "paste" with its text. What is incomplete waits for
 -- more bytes.
 local M = {}

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- The green.* modules that a prompt has at hand as globals. Each is loaded when it is named first.
+-- Internal.
+-- The green.* modules that a prompt has at hand as globals: those with a stub. Each is loaded when it is named first.
+local native = require "green.reference.native"
+
 local M = { modules = {} }
 
-for name in ([[
-  app crypto date db debug fs green hub http json log model net process redis reference request response
-  router semaphore
-  session signal task template test url ws
-]]):gmatch "%S+" do M.modules[name] = true end
+for _, name in ipairs(native.modules()) do
+  local short = name:match "^green%.([%w_]+)$" or name:match "^green$"
+  if short then M.modules[short] = true end
+end
 
 --- The module, or nil: there is none of that name, or it cannot be loaded here.
 function M.module(name)

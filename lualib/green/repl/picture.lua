@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- How a text that is being typed looks on a terminal: rows of at most so many columns, those around the cursor when there
 -- are more than the screen has, and where the cursor stands.
 local tokens = require "green.repl.tokens"

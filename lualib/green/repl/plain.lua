@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- The interactive mode, line by line as lua has it. Each chunk runs in the task of the prompt and may wait;
 -- other tasks go on while it does, and while a person types, and whatever becomes of the globals.
 local _G, io, load, pcall, select, tostring, type, xpcall = _G, io, load, pcall, select, tostring, type, xpcall

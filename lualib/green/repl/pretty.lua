@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Values for people: nested, cyclic, sorted, cut where they get long, rows of a query as a table.
 local M = {}
 

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What another process sends, fit for a terminal: text, lines and colours pass; every other control character is shown as
 -- the escape that Lua has for it, and does nothing. What may be the first half of something waits for the rest.
 local M = {}

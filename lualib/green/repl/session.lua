@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- What a prompt is worth without a terminal: an environment, the variables of its lines, and running a line in a task of its
 -- own, so that Ctrl-C has something to end. Where lines come from and where text goes is the front end's.
 local chunk = require "green.repl.chunk"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- A prompt on a terminal: reads keys on the loop, shows what the editor holds, and hands over lines. Others run meanwhile,
 -- and what they print goes above the prompt (host/sys/terminal.c).
 local Editor = require "green.repl.editor"

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- Lua source as words, for what the prompt has to know before the parser does: which names a line declares, what the
 -- cursor stands behind. Never fails: what is no Lua is a token, too.
 

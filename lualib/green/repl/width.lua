@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+-- Internal.
 -- How text lies on a terminal: characters as the person sees them, and how many columns each takes.
 local M = {}
 
