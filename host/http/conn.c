@@ -65,6 +65,7 @@ bool gl_conn_open(gl_server *server, gl_stream *stream) {
 
 static void conn_free(gl_conn *c) {
   gl_server *s = c->server;
+  if (s->swept == c) s->swept = c->next;
   GL_CHECK(!c->task && !c->stream && !c->reader && !c->writer);
   if (c->head) gl_server_drop_head(s, c->head);
   gl_answer_drop_head(c);
@@ -566,16 +567,17 @@ static void unblock(gl_conn *c) {
   else if (c->state == GL_CONN_DRAIN) set_deadline(c, c->server->limits.body_timeout);
 }
 
-void gl_conn_sweep(gl_conn *c, uint64_t now) {
-  if (!c->stream || c->stream->closing) return;
+/* What follows an answer has its time when that is out. */
+static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !c->head; }
+
+bool gl_conn_sweep(gl_conn *c, uint64_t now) {
+  if (!c->stream || c->stream->closing) return false;
   if (c->blocked && !gl_stream_pending(c->stream)) unblock(c);
-  if (c->blocked && !takes_output(c, now)) {
-    lose(c, UV_ETIMEDOUT);
-    return;
-  }
-  if (c->blocked && c->state != GL_CONN_RUN && !c->head) return; /* the client is still busy with the answer */
-  if (now < c->deadline && !(is_idle(c) && c->server->crowded)) return;
-  if (c->state == GL_CONN_RUN) run_overdue(c);
+  bool lost = c->blocked && !takes_output(c, now);
+  if (!lost && (is_taking(c) || (now < c->deadline && !(is_idle(c) && c->server->crowded)))) return c->blocked;
+  if (lost) lose(c, UV_ETIMEDOUT);
+  else if (c->state == GL_CONN_RUN) run_overdue(c);
   else if (c->state == GL_CONN_HEAD && c->head) gl_conn_refuse(c, 408, "the request head took too long");
   else gl_stream_close(c->stream);
+  return true;
 }

@@ -117,7 +117,7 @@ void gl_conn_abort(gl_conn *c);
 /* The server stops: close when idle, else after the answer in progress; with `fresh`, one that got no request yet after that. */
 void gl_conn_retire(gl_conn *c, bool fresh);
 
-/* Called by the server now and then: act on a deadline that passed. */
-void gl_conn_sweep(gl_conn *c, uint64_t now);
+/* Called by the server now and then: act on a deadline that passed. False: there was nothing to do. */
+bool gl_conn_sweep(gl_conn *c, uint64_t now);
 
 #endif

@@ -12,6 +12,8 @@
 
 #define HANDLE "green.server"
 #define MAX_SPARE_HEADS 64
+#define SWEEP_NS 1000000 /* of looking at connections, until others have their turn */
+#define LOOKS 256        /* connections looked at between two looks at the clock */
 
 /* ---- memory ---- */
 
@@ -55,15 +57,28 @@ static double sweep_interval(const gl_server_limits *l) {
   return least / 4;
 }
 
+/* Looks at connections until it has taken long enough: when thousands have to be closed in the same moment, others have
+ * their turn in between. */
+static void sweep_slice(gl_server *s) {
+  uint64_t now = uv_now(&s->host->loop), end = uv_hrtime() + SWEEP_NS;
+  for (int i = 1; s->swept; i++) {
+    gl_conn *c = s->swept;
+    s->swept = c->next;
+    if (gl_conn_sweep(c, now) || i % LOOKS == 0)
+      if (uv_hrtime() > end) return;
+  }
+}
+
 static void on_sweep(gl_timer *timer) {
   gl_server *s = GL_CONTAINER(timer, gl_server, sweep);
-  uint64_t now = uv_now(&s->host->loop);
-  if (s->listener || s->conns) gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits)); /* first: its place is still free */
-  s->crowded = s->listener && gl_listener_keeps_waiting(s->listener);
-  for (gl_conn *c = s->conns, *next; c; c = next) {
-    next = c->next;
-    gl_conn_sweep(c, now);
+  if (!s->listener && !s->conns) return;
+  gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits)); /* first: its place is still free */
+  if (!s->swept) {
+    s->swept = s->conns;
+    s->crowded = s->listener && gl_listener_keeps_waiting(s->listener);
   }
+  sweep_slice(s);
+  if (s->swept) gl_timer_arm(&s->host->clock, timer, 0);
 }
 
 static void on_accepted(gl_listener *l, gl_stream *stream) {

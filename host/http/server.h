@@ -36,6 +36,7 @@ struct gl_server {
   gl_head *spare_heads;   /* to be used again */
   int spares;             /* how many those are */
   gl_timer sweep;
+  gl_conn *swept;         /* the next one to look at in this sweep; NULL = it is over */
   gl_op *closing_op;      /* waits for the last connection */
   uint64_t requests;      /* so far */
   uint64_t id_seed;       /* of their ids */

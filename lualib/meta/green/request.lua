@@ -89,7 +89,7 @@ function Request:form(max) end
 ---@class green.part
 ---@field name string
 ---@field filename? string without folders, "" when the client gave none that can be used; nil for plain fields
----@field headers table<string, string> by lower-case name; several lines are joined by ", " (cookie: "; ")
+---@field headers table<string, string> by lower-case name
 local Part = {}
 
 ---The part as it comes.
