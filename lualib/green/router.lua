@@ -31,7 +31,8 @@ end
 -- As others write a parameter: "{id}", "<int:id>", "[id]", "{path...}"; none of it is in a URL unescaped.
 local function check_foreign(path, segment)
   if not segment:find "[{}<>%[%]]" then return end
-  local name = segment:match "([%a_][%w_]*)[^%w_]*$"
+  local words = segment:match "^(.*[%w_])" or ""
+  local name = (words:match "^.*[^%w_](.*)$" or words):match "[%a_].*"
   if not name then error(("route '%s': '%s' cannot be in a URL"):format(path, segment), 0) end
   local own = (segment:find("...", 1, true) or segment:find("path:", 1, true) or segment:find("*", 1, true)) and "*" .. name or ":" .. name
   error(("route '%s': a parameter is written '%s', not '%s'"):format(path, own, segment), 0)

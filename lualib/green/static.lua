@@ -222,6 +222,7 @@ local M = { check_options = check_options }
 -- The answer that response.file promised, now that the request is at hand.
 function M.settle(promise, req)
   local path, opts = promise.file.path, promise.file.opts
+  if path:find("\0", 1, true) then return not_found() end
   if opts.root then
     if not is_inside(path, opts.dotfiles) then return not_found() end
     path = opts.root .. "/" .. path

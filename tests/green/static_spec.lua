@@ -271,6 +271,7 @@ describe("static files", function()
       assert.same({ 206, "01", "b" }, { res.status, res.body, res.headers["x-a"] })
       assert.equal(304, answer(dir .. "/www/a.txt", nil, { ["if-none-match"] = res.headers.etag }).status)
       assert.equal(404, answer(dir .. "/none").status)
+      assert.equal(404, answer(dir .. "/www/a.txt\0.png").status)
       assert.equal(404, answer(dir).status)
     end)
 
