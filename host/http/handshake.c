@@ -11,39 +11,59 @@
 
 #include "core/error.h"
 #include "core/library.h"
+#include "http/fields.h"
 #include "http/request.h"
 #include "http/server.h"
 #include "http/websocket.h"
 
+/* The message goes to the client as it is. */
 static int refuse(lua_State *L, int status, const char *why) {
   gl_error_push(L, "ws.accept", "EPROTO", "%s", why);
+  lua_pushstring(L, why);
+  lua_setfield(L, -2, "message");
   lua_pushinteger(L, status);
   lua_setfield(L, -2, "status");
   return lua_error(L);
 }
 
-typedef int (*compare)(const char *a, const char *b, size_t n);
+/* ---- header fields ---- */
 
-static bool list_has(const char *value, size_t n, const char *token, compare differs) {
-  size_t want = strlen(token);
-  for (const char *p = value, *end = value + n; p + want <= end; p++) {
-    bool starts = p == value || p[-1] == ' ' || p[-1] == ',' || p[-1] == '\t';
-    bool ends = p + want == end || p[want] == ' ' || p[want] == ',' || p[want] == '\t';
-    if (starts && ends && !differs(p, token, want)) return true;
+/* The next line of the field from line *i on. */
+static bool next_line(const gl_req *r, const char *name, uint32_t *i, gl_text *value) {
+  const char *text = (const char *)&r->fields[r->nfields];
+  size_t name_len = strlen(name);
+  while (*i < r->nfields) {
+    const gl_field *f = &r->fields[(*i)++];
+    if (f->name_len != name_len || memcmp(text + f->name, name, name_len) != 0) continue;
+    *value = gl_text_of(text + f->value, f->value_len);
+    return true;
   }
   return false;
 }
 
-/* Is the token in a header that is a list? Such a header may come in several lines. */
-static bool has_token(const gl_req *r, const char *name, const char *token, compare differs) {
-  const char *text = (const char *)&r->fields[r->nfields];
-  size_t name_len = strlen(name);
-  for (uint32_t i = 0; i < r->nfields; i++) {
-    const gl_field *f = &r->fields[i];
-    if (f->name_len != name_len || memcmp(text + f->name, name, name_len) != 0) continue;
-    if (list_has(text + f->value, f->value_len, token, differs)) return true;
-  }
+/* How many lines of the field there are; *value is the first. */
+static int lines_of(const gl_req *r, const char *name, gl_text *value) {
+  int n = 0;
+  gl_text other;
+  for (uint32_t i = 0; next_line(r, name, &i, n ? &other : value);) n++;
+  return n;
+}
+
+static bool equals(gl_text a, gl_text b) {
+  return gl_text_len(a) == gl_text_len(b) && strncasecmp(a.at, b.at, gl_text_len(a)) == 0;
+}
+
+/* Is the word an element of a field that is a list, in one line or several? */
+static bool lists(const gl_req *r, const char *name, gl_text word, bool exactly) {
+  gl_text line, element;
+  for (uint32_t i = 0; next_line(r, name, &i, &line);)
+    while (gl_take_element(&line, &element))
+      if (equals(element, word) && (!exactly || memcmp(element.at, word.at, gl_text_len(word)) == 0)) return true;
   return false;
+}
+
+static bool has_token(const gl_req *r, const char *name, const char *token) {
+  return lists(r, name, gl_text_of(token, strlen(token)), false);
 }
 
 /* A key is 16 bytes in base64. */
@@ -68,27 +88,67 @@ static void accept_key(const char *key, size_t n, char out[29]) {
 
 /* ---- whose page may connect ---- */
 
-static bool same_host(const gl_req *r, const char *origin, size_t n) {
-  size_t host_len;
-  const char *host = gl_req_header(r, "host", &host_len);
-  const char *at = memmem(origin, n, "://", 3);
-  if (!host || !at) return false;
-  at += 3;
-  return (size_t)(origin + n - at) == host_len && strncasecmp(at, host, host_len) == 0;
+typedef struct origin {
+  gl_text scheme, host;
+  long port; /* 0: no known one */
+} origin;
+
+/* The host, and its port if one is said. False: that is no number. */
+static bool split_port(gl_text text, gl_text *host, long *port) {
+  const char *colon = NULL;
+  for (const char *p = text.at; p < text.end; p++) {
+    if (*p == ':') colon = p;
+    if (*p == ']') colon = NULL; /* those before it were of an IPv6 address */
+  }
+  *host = gl_text_of(text.at, (size_t)((colon ? colon : text.end) - text.at));
+  if (!colon || colon + 1 == text.end) return true;
+  long n = 0;
+  for (const char *p = colon + 1; p < text.end; p++) {
+    if (*p < '0' || *p > '9' || n > 65535) return false;
+    n = 10 * n + (*p - '0');
+  }
+  *port = n;
+  return true;
 }
 
-static bool is_same(lua_State *L, int idx, const char *origin, size_t n) {
-  size_t len;
-  const char *one = lua_tolstring(L, idx, &len);
-  return one && len == n && strncasecmp(one, origin, n) == 0;
+static long default_port(gl_text scheme) {
+  if (gl_text_is(scheme, "http") || gl_text_is(scheme, "ws")) return 80;
+  return gl_text_is(scheme, "https") || gl_text_is(scheme, "wss") ? 443 : 0;
 }
 
-static bool is_listed(lua_State *L, int options, const char *origin, size_t n) {
+static bool read_origin(gl_text text, origin *o) {
+  const char *at = memmem(text.at, gl_text_len(text), "://", 3);
+  if (!at) return false;
+  gl_text rest = gl_text_of(at + 3, (size_t)(text.end - at) - 3);
+  for (const char *p = rest.at; p < rest.end; p++)
+    if (strchr("/@?#\\", *p) || (unsigned char)*p <= ' ') return false;
+  o->scheme = gl_text_of(text.at, (size_t)(at - text.at));
+  o->port = default_port(o->scheme);
+  return split_port(rest, &o->host, &o->port) && gl_text_len(o->host) > 0;
+}
+
+/* The page is of this host, whatever of it is said about the port: the one its scheme implies may be left out. */
+static bool same_host(const gl_req *r, const origin *o) {
+  gl_text line, host;
+  long port = default_port(o->scheme);
+  return lines_of(r, "host", &line) == 1 && split_port(line, &host, &port) && equals(host, o->host) && port == o->port;
+}
+
+static bool is_same(lua_State *L, int idx, gl_text text, const origin *o) {
+  size_t n;
+  origin listed;
+  const char *one = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+  if (!one) return false;
+  if (equals(gl_text_of(one, n), text)) return true;
+  return o && read_origin(gl_text_of(one, n), &listed) && equals(listed.scheme, o->scheme) && equals(listed.host, o->host) && listed.port == o->port;
+}
+
+static bool is_listed(lua_State *L, int options, gl_text text, const origin *o) {
   int type = lua_getfield(L, options, "origins");
-  bool found = type == LUA_TSTRING && (strcmp(lua_tostring(L, -1), "*") == 0 || is_same(L, -1, origin, n));
+  bool found = type == LUA_TSTRING && (strcmp(lua_tostring(L, -1), "*") == 0 || is_same(L, -1, text, o));
   if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TTABLE) luaL_error(L, "option 'origins' must be \"*\", an origin or a list of them");
   for (lua_Integer i = 1; type == LUA_TTABLE && !found && lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
-    found = is_same(L, -1, origin, n);
+    found = is_same(L, -1, text, o);
     lua_pop(L, 1);
   }
   lua_settop(L, options);
@@ -96,9 +156,14 @@ static bool is_listed(lua_State *L, int options, const char *origin, size_t n) {
 }
 
 static void check_origin(lua_State *L, const gl_req *r, int options) {
-  size_t n;
-  const char *origin = gl_req_header(r, "origin", &n);
-  if (origin && !same_host(r, origin, n) && !is_listed(L, options, origin, n)) refuse(L, 403, "a page of another site may not connect (option origins)");
+  gl_text text;
+  origin o;
+  int n = lines_of(r, "origin", &text);
+  if (n == 0) return;
+  if (n > 1) refuse(L, 400, "there is more than one Origin");
+  bool known = read_origin(text, &o);
+  if (known && same_host(r, &o)) return;
+  if (!is_listed(L, options, text, known ? &o : NULL)) refuse(L, 403, "a page of another site may not connect");
 }
 
 /* ---- options ---- */
@@ -117,37 +182,50 @@ static void choose_protocol(lua_State *L, const gl_req *r, int options) {
   int type = lua_getfield(L, options, "protocols"); /* list */
   if (type != LUA_TNIL && type != LUA_TTABLE) luaL_error(L, "option 'protocols' must be a list of strings");
   if (type == LUA_TNIL) return;
-  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1))
-    if (has_token(r, "sec-websocket-protocol", lua_tostring(L, -1), strncmp)) break;
+  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
+    size_t n;
+    const char *one = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+    gl_text word = one ? gl_text_of(one, n) : (gl_text){NULL, NULL}, rest = word, token;
+    if (!one || !gl_take_token(&rest, &token) || gl_text_len(rest)) luaL_error(L, "option 'protocols' must be a list of names without blanks and commas");
+    if (lists(r, "sec-websocket-protocol", word, true)) break;
+  }
   lua_remove(L, -2); /* protocol, or nil after the last */
 }
 
-static const char *check_request(lua_State *L, const gl_req *r, size_t *n) {
-  size_t len;
-  const char *version = gl_req_header(r, "sec-websocket-version", &len);
-  if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket", strncasecmp) ||
-      !has_token(r, "connection", "upgrade", strncasecmp))
+static gl_text check_request(lua_State *L, const gl_req *r) {
+  gl_text version, key;
+  if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket") || !has_token(r, "connection", "upgrade"))
     refuse(L, 426, "this address speaks WebSocket");
-  if (!version || len != 2 || memcmp(version, "13", 2) != 0) refuse(L, 426, "WebSocket version 13 is needed");
-  const char *key = gl_req_header(r, "sec-websocket-key", n);
-  if (!key || !is_key(key, *n)) refuse(L, 400, "the WebSocket key is missing or malformed");
+  int versions = lines_of(r, "sec-websocket-version", &version);
+  if (versions > 1) refuse(L, 400, "there is more than one WebSocket version");
+  if (versions < 1 || !gl_text_is(version, "13")) refuse(L, 426, "WebSocket version 13 is needed");
+  if (lines_of(r, "sec-websocket-key", &key) != 1 || !is_key(key.at, gl_text_len(key))) refuse(L, 400, "the WebSocket key is missing or malformed");
+  if (r->has_body) refuse(L, 400, "a WebSocket request has no body");
   return key;
 }
 
+static void write_answer(gl_stream *s, const char *accept, const char *protocol, size_t n) {
+  static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+  gl_stream_write(s, head, sizeof head - 1);
+  gl_stream_write(s, accept, 28);
+  if (protocol) {
+    gl_stream_write(s, "\r\nSec-WebSocket-Protocol: ", 26);
+    gl_stream_write(s, protocol, n);
+  }
+  gl_stream_write(s, "\r\n\r\n", 4);
+}
+
 /* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout
- * (seconds), origins ("*", one, or a list), protocols (a list). */
+ * (seconds), origins ("*", one, or a list), protocols (a list), cancel_on_disconnect. */
 static int ws_accept(lua_State *L) {
   gl_req *r = gl_check_request(L, 1);
   char accept[29];
-  size_t n;
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  const char *key = check_request(L, r, &n);
-  check_origin(L, r, 2);
   gl_ws_limits limits = {
     .max_message = (size_t)number_option(L, 2, "max_message", 1 << 20),
     .max_pending = (size_t)number_option(L, 2, "max_pending", 1 << 20),
@@ -157,30 +235,26 @@ static int ws_accept(lua_State *L) {
   lua_getfield(L, 2, "cancel_on_disconnect");
   bool said = !lua_isnil(L, -1), watch = lua_toboolean(L, -1);
   lua_pop(L, 1);
+  gl_text key = check_request(L, r);
+  check_origin(L, r, 2);
   const char *error = gl_library_need("libcrypto.so.3");
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
-  accept_key(key, n, accept);
+  accept_key(key.at, gl_text_len(key), accept);
   choose_protocol(L, r, 2);
-  const char *protocol = lua_tostring(L, -1);
+  size_t protocol_len = 0;
+  const char *protocol = lua_tolstring(L, -1, &protocol_len);
   lua_getfield(L, 1, "remote"); /* remembered: the connection will not know any more */
   lua_pop(L, 1);
   gl_ws **handle = gl_ws_handle(L);
-  gl_conn *c = r->conn; /* not before: what is above may run Lua, and meanwhile the client may leave */
+  gl_conn *c = r->conn; /* from here on no Lua runs */
   if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!c->stream || c->stream->closing) return gl_error_status(L, "ws.accept", UV_EPIPE, "the client is gone");
-  if (!c->body_done) return refuse(L, 400, "a WebSocket request has no body");
   gl_stream *s = c->stream;
   gl_ws *ws = *handle = gl_ws_new(c, &limits);
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
   if (said) gl_conn_watch(c, watch);
   else gl_conn_watch_by_default(c);
-  gl_stream_write(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ", 97);
-  gl_stream_write(s, accept, 28);
-  if (protocol) {
-    gl_stream_write(s, "\r\nSec-WebSocket-Protocol: ", 26);
-    gl_stream_write(s, protocol, strlen(protocol));
-  }
-  gl_stream_write(s, "\r\n\r\n", 4);
+  write_answer(s, accept, protocol, protocol_len);
   gl_ws_start(ws);
   return 1;
 }

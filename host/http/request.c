@@ -88,6 +88,7 @@ static gl_req *make(lua_State *L, gl_conn *c) {
   r->minor = h->minor;
   r->keep_alive = h->keep_alive;
   r->upgrade = h->upgrade;
+  r->has_body = h->has_body;
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);
   memcpy((char *)&r->fields[r->nfields] + h->len, h->method_name, method_len);

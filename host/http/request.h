@@ -15,7 +15,7 @@ struct gl_req {
   uint32_t path_len;   /* of the target before '?' */
   uint8_t method, minor; /* method: llhttp_method_t, or GL_METHOD_OTHER: */
   uint8_t method_len;    /* then its name is behind the text */
-  bool keep_alive, upgrade;
+  bool keep_alive, upgrade, has_body;
   bool trust_id;       /* X-Request-Id is its id */
   bool escaped, dotted; /* the path has a % or a segment that begins with a dot */
   gl_field fields[];   /* then the text */

@@ -72,13 +72,19 @@ function App:route(method, path, handler, opts)
   return self
 end
 
+local WS_ROUTE_OPTIONS = { cpu_limit = "time" } -- beside those of ws.accept
+
 function App:ws(path, handler, opts)
   local ws = require "green.ws"
   if type(handler) ~= "function" then error("app:ws: a handler function(ws, req) expected", 2) end
+  local checked, route = {}, {}
+  for name, value in pairs(ws.check_options("app:ws", opts, WS_ROUTE_OPTIONS)) do
+    (WS_ROUTE_OPTIONS[name] and route or checked)[name] = value
+  end
   register(self, "GET", path, function(req)
-    local socket <close> = ws.accept(req, opts) -- says goodbye and leaves its topics, on every way out
+    local socket <close> = ws.take(req, checked) -- says goodbye and leaves its topics, on every way out
     handler(socket, req)
-  end)
+  end, route)
   return self
 end
 

@@ -129,6 +129,7 @@ local function failed(answer, err)
   local late = not told and (fault.is(err, "ECPULIMIT") or fault.is(err, "EDEADLINE"))
   answer.status, answer.error = told and status or late and 503 or 500, err
   answer.headers = { ["content-type"] = "application/json" }
+  if answer.status == 426 then answer.headers.upgrade, answer.headers["sec-websocket-version"] = "websocket", "13" end
   answer.body = json.encode { error = told and valid(tostring(err.message)) or late and "the request took too long" or "internal server error" }
 end
 

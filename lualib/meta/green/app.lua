@@ -114,6 +114,9 @@ function App:any(path, handler, opts) end
 ---@return green.app
 function App:route(method, path, handler, opts) end
 
+---@class green.ws.routeopts: green.ws.options
+---@field cpu_limit? number seconds of CPU the handler may use for one message (the server's cpu_limit: 10)
+
 ---A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error. A handler that only sends is
 ---cancelled when its client has left (see `green.ws`), unless `cancel_on_disconnect = false`.
 ---Does not wait.
@@ -125,7 +128,7 @@ function App:route(method, path, handler, opts) end
 ---```
 ---@param path string
 ---@param handler fun(ws: green.ws.socket, req: green.request)
----@param opts? green.ws.options
+---@param opts? green.ws.routeopts
 ---@return green.app self
 function App:ws(path, handler, opts) end
 

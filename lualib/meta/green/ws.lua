@@ -18,18 +18,20 @@
 local ws = {}
 
 ---@class green.ws.options
----@field max_message? number bytes of one message received (1 MiB); beyond: closed with 1009
----@field max_pending? number bytes `try_send`, and so the hub, may leave waiting for a slow peer, the message included (1 MiB)
+---@field max_message? integer bytes of one message received (1 MiB); beyond: closed with 1009
+---@field max_pending? integer bytes `try_send`, and so the hub, may leave waiting for a slow peer, the message included (1 MiB)
 ---@field ping_interval? number seconds between pings (30)
 ---@field idle_timeout? number seconds without a byte from the peer, or without it taking ours, until the connection is dropped (120)
----@field origins? "*"|string|string[] whose pages may connect beside those of this host: "https://shop.example"
+---@field origins? "*"|string|string[] whose pages may connect beside those of this host: "https://shop.example" (a port that the scheme
+---implies may be left out)
 ---@field cancel_on_disconnect? boolean the handler's task is cancelled when its peer is gone (true; or what `req.cancel_on_disconnect` says)
 ---@field protocols? string[] subprotocols, most wanted first: the first that the client offers is chosen
 
 ---Answers the request by becoming a WebSocket. Keep it in a `<close>` variable: on every way out it leaves its topics and
 ---says goodbye, with 1000, or 1011 after an error.
 ---Does not wait.
----Raises: an error object with `status` 400, 403 or 426 (EPROTO) that is the answer when nobody catches it; ECLOSED when the request
+---Raises: a message for an option that is unknown or wrong; an error object with `status` 400, 403 or 426 (EPROTO) that is the answer
+---when nobody catches it; ECLOSED when the request
 ---was answered already; EPIPE when the client is gone.
 ---```lua
 ---app:get("/live", function(req)
@@ -43,6 +45,19 @@ local ws = {}
 ---@return green.ws.socket
 function ws.accept(req, opts) end
 
+---@private
+---@param where string
+---@param given? table
+---@param more? table
+---@return table
+function ws.check_options(where, given, more) end
+
+---@private
+---@param req green.request
+---@param checked table
+---@return green.ws.socket
+function ws.take(req, checked) end
+
 ---A WebSocket. It takes fields of your own: `socket.user = "ann"`.
 ---@class green.ws.socket
 ---@field open boolean messages can be sent
@@ -51,7 +66,8 @@ function ws.accept(req, opts) end
 ---@field close_reason? string once it is closed
 local Socket = {}
 
----The next message; nil once the socket is closed and what came before was received: `close_code` tells how.
+---The next message; nil once the socket is closed and what came before was received: `close_code` tells how. A limit of CPU
+---(`cpu_limit`) begins anew with each.
 ---Waits.
 ---Raises: ETIMEDOUT; EBUSY when another task is receiving.
 ---```lua
