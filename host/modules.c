@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/hook.h"
 #include "core/inspect.h"
+#include "core/trace.h"
 #include "db/sqlite.h"
 #include "embedded.h"
 #include "http/client.h"
@@ -69,6 +70,7 @@ static const luaL_Reg c_modules[] = {
 };
 
 static int search_embedded(lua_State *L) {
+  gl_trace_forget_names(L);
   const char *name = luaL_checkstring(L, 1);
   for (const gl_lualib *lib = gl_lualibs; lib->name; lib++) {
     if (strcmp(lib->name, name) != 0) continue;

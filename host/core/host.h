@@ -131,7 +131,8 @@ struct gl_host {
   int64_t max_parked;   /* more parked tasks than this: an error for the task that asks */
   gl_spare *spare;      /* finished coroutines to be used again */
   int spares;           /* how many those are, at most GL_SPARES */
-  gl_buf trace;         /* frames an error has left behind (core/trace.h) */
+  gl_buf trace;         /* frames an error has left behind (core/trace.h), */
+  lua_State *traced;    /* and the coroutine it was raised again on */
   char *scratch;        /* GL_SCRATCH bytes any loop callback may use until it returns: what reads land in */
 };
 

@@ -12,6 +12,7 @@
 #define FIRST 10    /* frames shown at the top of a deep stack, and at its bottom, as luaL_traceback does */
 #define LAST 11
 #define HEADER "stack traceback:"
+#define JOINED "\n\t(...joined by...)"
 
 static const char error_key; /* registry: weak { the error } */
 
@@ -29,8 +30,9 @@ static void push_slot(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
 }
 
-/* The error on top is the remembered one from now on. */
+/* The error on top, which goes on on L, is the remembered one from now on. */
 static void remember(lua_State *L) {
+  gl_host_of(L)->traced = L;
   push_slot(L);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, 1);
@@ -45,7 +47,9 @@ static bool ends_with(lua_State *L, int idx, int end) {
   return n >= m && memcmp(text + n - m, tail, m) == 0;
 }
 
-static bool is_remembered(lua_State *L, int idx) {
+/* Is that the error at `idx`, with which `co` fails? Not every error with the same text is: it went on on `co`. */
+static bool is_remembered(lua_State *L, lua_State *co, int idx) {
+  if (gl_host_of(L)->traced != co) return false;
   idx = lua_absindex(L, idx);
   push_slot(L);
   lua_rawgeti(L, -1, 1);
@@ -54,33 +58,133 @@ static bool is_remembered(lua_State *L, int idx) {
   return same;
 }
 
-/* The error on top has come this far: a new one starts a new text. */
-static gl_buf *begin(lua_State *L) {
+/* The error on top, with which `co` has failed, goes on on L: a new one starts a new text. */
+static gl_buf *begin(lua_State *L, lua_State *co) {
   gl_buf *trace = &gl_host_of(L)->trace;
   luaL_checkstack(L, 6, NULL);
-  if (!is_remembered(L, -1)) gl_buf_eat(trace, trace->len);
+  if (!is_remembered(L, co, -1)) gl_buf_eat(trace, trace->len);
   remember(L);
   return trace;
 }
 
-/* ---- frames ---- */
-
-static void add(gl_buf *trace, const char *text) {
-  size_t n = strlen(text);
-  if (trace->len + n <= LIMIT) gl_buf_add(trace, text, n); /* out of memory: one line less */
+static void append(gl_buf *trace, const char *text, size_t n) {
+  if (trace->len + n <= LIMIT) gl_buf_add(trace, text, n); /* out of memory: less is remembered */
 }
 
-static void add_frame(gl_buf *trace, lua_State *co, lua_Debug *ar) {
-  char line[LUA_IDSIZE * 2 + 128], *at = line, *end = line + sizeof line;
+/* ---- what functions are called ---- */
+
+static const char names_key; /* registry: weak function -> key in package.loaded of the first module that has it */
+
+static void add_functions(lua_State *L, int names, int module, int key) {
+  for (lua_pushnil(L); lua_next(L, module); lua_pop(L, 1)) {
+    if (lua_type(L, -1) != LUA_TFUNCTION || lua_type(L, -2) != LUA_TSTRING) continue;
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, names) == LUA_TNIL) {
+      lua_pushvalue(L, -2);
+      lua_pushvalue(L, key);
+      lua_rawset(L, names);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static void push_new_names(lua_State *L) {
+  int names = lua_gettop(L) + 1, loaded = names + 1, key = names + 2, module = names + 3;
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, names);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (lua_pushnil(L); lua_type(L, loaded) == LUA_TTABLE && lua_next(L, loaded); lua_pop(L, 1)) {
+    if (lua_type(L, key) == LUA_TSTRING && lua_type(L, module) == LUA_TTABLE) add_functions(L, names, module, key);
+  }
+  lua_settop(L, names);
+}
+
+static void push_names(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  push_new_names(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+}
+
+void gl_trace_forget_names(lua_State *L) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+}
+
+/* Is the value on top in the table below it? Replaces both by its key, or pops both. */
+static bool find_key(lua_State *L) {
+  int value = lua_gettop(L), module = value - 1;
+  if (lua_type(L, module) == LUA_TTABLE) {
+    for (lua_pushnil(L); lua_next(L, module); lua_pop(L, 1)) {
+      if (lua_type(L, -2) != LUA_TSTRING || !lua_rawequal(L, -1, value)) continue;
+      lua_pop(L, 1);
+      lua_replace(L, module);
+      lua_settop(L, module);
+      return true;
+    }
+  }
+  lua_settop(L, module - 1);
+  return false;
+}
+
+/* As luaL_traceback has it, which goes through all modules for each frame: "string.rep" for the function on top (popped). */
+static bool name_global(lua_State *L, char *out, size_t size) {
+  int function = lua_gettop(L);
+  bool found = false;
+  push_names(L);
+  lua_pushvalue(L, function);
+  if (lua_rawget(L, -2) == LUA_TSTRING) {
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -2); /* function names module-name loaded module */
+    lua_pushvalue(L, function);
+    found = find_key(L);
+    if (found) {
+      const char *module = lua_tostring(L, function + 2), *key = lua_tostring(L, -1);
+      if (strcmp(module, LUA_GNAME) == 0) snprintf(out, size, "function '%.100s'", key);
+      else snprintf(out, size, "function '%.60s.%.60s'", module, key);
+    }
+  }
+  lua_settop(L, function - 1);
+  return found;
+}
+
+/* ---- frames ---- */
+
+/* Text of a few frames, in the order they are added. What does not fit is left out. */
+typedef struct frames {
+  size_t len;
+  char text[8192];
+} frames;
+
+static void add(frames *f, const char *text) {
+  size_t n = strlen(text);
+  if (f->len + n > sizeof f->text) return;
+  memcpy(f->text + f->len, text, n);
+  f->len += n;
+}
+
+static void name_function(lua_State *L, lua_Debug *ar, char *out, size_t size) {
+  lua_getinfo(L, "f", ar); /* pushes on L, whosever frame it is */
+  if (name_global(L, out, size)) return;
+  if (*ar->namewhat) snprintf(out, size, "%s '%.100s'", *ar->namewhat == 'g' ? "function" : ar->namewhat, ar->name);
+  else if (*ar->what == 'm') snprintf(out, size, "main chunk");
+  else if (*ar->what != 'C') snprintf(out, size, "function <%s:%d>", ar->short_src, ar->linedefined);
+  else snprintf(out, size, "?");
+}
+
+static void add_frame(frames *f, lua_State *L, lua_State *co, lua_Debug *ar) {
+  char line[LUA_IDSIZE * 2 + 256], name[LUA_IDSIZE + 160];
   lua_getinfo(co, "Slnt", ar);
-  at += snprintf(at, (size_t)(end - at), "\n\t%s:", ar->short_src);
-  if (ar->currentline > 0) at += snprintf(at, (size_t)(end - at), "%d:", ar->currentline);
-  if (*ar->namewhat) snprintf(at, (size_t)(end - at), " in %s '%.100s'", *ar->namewhat == 'g' ? "function" : ar->namewhat, ar->name);
-  else if (*ar->what == 'm') snprintf(at, (size_t)(end - at), " in main chunk");
-  else if (*ar->what != 'C') snprintf(at, (size_t)(end - at), " in function <%s:%d>", ar->short_src, ar->linedefined);
-  else snprintf(at, (size_t)(end - at), " in ?");
-  add(trace, line);
-  if (ar->istailcall) add(trace, "\n\t(...tail calls...)");
+  name_function(L, ar, name, sizeof name);
+  if (ar->currentline > 0) snprintf(line, sizeof line, "\n\t%s:%d: in %s", ar->short_src, ar->currentline, name);
+  else snprintf(line, sizeof line, "\n\t%s: in %s", ar->short_src, name);
+  add(f, line);
+  if (ar->istailcall) add(f, "\n\t(...tail calls...)");
 }
 
 int gl_trace_depth(lua_State *co) {
@@ -98,17 +202,19 @@ int gl_trace_depth(lua_State *co) {
   return low;
 }
 
-static void add_frames(gl_buf *trace, lua_State *co) {
+/* Those of `co` from `level` on; of many, the first and the last. L may be `co`. May raise (memory). */
+static void add_frames(frames *f, lua_State *L, lua_State *co, int level) {
   lua_Debug ar;
-  int n = gl_trace_depth(co);
-  for (int level = 0; level < n && lua_getstack(co, level, &ar); level++) {
-    if (n > FIRST + LAST && level == FIRST) {
-      char skipped[64];
-      snprintf(skipped, sizeof skipped, "\n\t...\t(skipping %d levels)", n - FIRST - LAST);
-      add(trace, skipped);
-      level = n - LAST - 1;
+  luaL_checkstack(L, 12, NULL);
+  int n = gl_trace_depth(co), skipped = n - level - FIRST - LAST - 1; /* and one that luaL_traceback does not count */
+  for (int i = level; i < n && lua_getstack(co, i, &ar); i++) {
+    if (skipped > 0 && i == level + FIRST) {
+      char text[64];
+      snprintf(text, sizeof text, "\n\t...\t(skipping %d levels)", skipped);
+      add(f, text);
+      i += skipped;
     } else {
-      add_frame(trace, co, &ar);
+      add_frame(f, L, co, &ar);
     }
   }
 }
@@ -137,9 +243,11 @@ void gl_trace_coroutine(lua_State *L, lua_State *co) {
   lua_pushvalue(co, -1);
   lua_xmove(co, L, 1);
   show(L, co, "coroutine resumed by");
-  gl_buf *trace = begin(L);
-  add_frames(trace, co);
-  add(trace, "\n\t(...coroutine resumed by...)");
+  frames f;
+  f.len = 0;
+  add_frames(&f, L, co, 0);
+  add(&f, "\n\t(...coroutine resumed by...)");
+  append(begin(L, co), f.text, f.len);
   lua_pop(L, 1);
 }
 
@@ -156,24 +264,25 @@ void gl_trace_task(lua_State *L, const char *text) {
   gl_buf *trace = &gl_host_of(L)->trace;
   gl_buf_eat(trace, trace->len); /* the task's own text has it all */
   remember(L);
-  add(trace, text + header);
-  add(trace, "\n\t(...joined by...)");
+  append(trace, text + header, strlen(text + header));
+  append(trace, JOINED, strlen(JOINED));
 }
 
 void gl_trace_renamed(lua_State *L) {
-  if (is_remembered(L, -1)) remember(L);
+  if (is_remembered(L, L, -1)) remember(L);
 }
 
 void gl_trace_push(lua_State *L, lua_State *co, const char *message, int level, int error) {
   error = lua_absindex(L, error);
   luaL_checkstack(L, 8, NULL);
-  luaL_traceback(L, co, NULL, level); /* traceback */
+  frames f;
+  f.len = 0;
+  add_frames(&f, L, co, level);
   if (message) lua_pushfstring(L, "%s\n" HEADER, message);
   else lua_pushliteral(L, HEADER);
   const gl_buf *trace = &gl_host_of(L)->trace;
-  if (trace->len && is_remembered(L, error)) lua_pushlstring(L, gl_buf_at(trace), trace->len);
+  if (trace->len && is_remembered(L, co, error)) lua_pushlstring(L, gl_buf_at(trace), trace->len);
   else lua_pushliteral(L, "");
-  lua_pushstring(L, lua_tostring(L, -3) + strlen(HEADER));
+  lua_pushlstring(L, f.text, f.len);
   lua_concat(L, 3);
-  lua_remove(L, -2);
 }

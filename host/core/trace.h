@@ -28,4 +28,7 @@ void gl_trace_renamed(lua_State *L);
  * is remembered for the error at `error`. */
 void gl_trace_push(lua_State *L, lua_State *co, const char *message, int level, int error);
 
+/* A module is being loaded: what its functions are called is to be found out anew, when that is next asked for. */
+void gl_trace_forget_names(lua_State *L);
+
 #endif

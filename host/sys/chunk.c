@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "core/trace.h"
 #include "core/work.h"
 #include "sys/descriptor.h"
 #include "sys/io.h"
@@ -272,6 +273,7 @@ static const gl_optype search_type = {"require", push_search, gl_work_cancel, fr
 /* In package.searchers. Upvalue 1: the package table. */
 static int search_lua(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
+  gl_trace_forget_names(L);
   if (!gl_may_wait(L)) return gl_stdio_stock(L);
   lua_getfield(L, lua_upvalueindex(1), "path");
   const char *path = lua_tostring(L, -1);

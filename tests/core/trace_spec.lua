@@ -71,6 +71,23 @@ error "oops"]]
     assert_path(text, { "s.lua:4: oops", "s.lua:4: in main chunk" })
   end)
 
+  it("shows no frames of another error with the same text", function()
+    local text = failure [[
+local task = require "green.task"
+local function fails() error("the same", 0) end
+local function joins() task.spawn(fails):join() end
+for _ = 1, 5 do
+  pcall(joins)
+  pcall(coroutine.wrap(fails))
+  pcall(coroutine.wrap(coroutine.wrap(joins)))
+end
+task.spawn(function() joins() end):join()]]
+    assert_path(text, { "the same\n", "s.lua:2: in function <s.lua:2>", "s.lua:3)", "joined by", "s.lua:3: in upvalue 'joins'",
+      "s.lua:9)", "joined by", "s.lua:9: in main chunk" })
+    assert.equal(2, select(2, text:gsub("joined by", "")))
+    assert.no.matches("resumed by", text)
+  end)
+
   it("of a deep coroutine keeps its ends", function()
     local text = failure [[
 local function down(n) if n == 0 then error "oops" end return 1 + down(n - 1) end

@@ -25,7 +25,7 @@ for _, kind in ipairs(kinds) do
     prepare = function(n)
       local list = suspend(kind[2], n)
       local plain = coroutine.wrap(function() while true do coroutine.yield() end end)
-      return function() for _ = 1, n do for _ = 1, 10 do plain() end end end, function() list = nil end
+      return function() for _ = 1, n do for _ = 1, 10 do plain() end end end, function() return list end
     end,
   }
   rows[#rows + 1] = {
