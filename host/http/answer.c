@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/task.h"
+#include "http/fields.h"
 #include "http/request.h"
 #include "http/server.h"
 #include "json/json.h"
@@ -128,12 +129,8 @@ static bool is(const char *name, size_t n, const char *lower) {
 }
 
 static void check_name(lua_State *L, const char *name, size_t n) {
-  static const char extra[] = "!#$%&'*+-.^_`|~"; /* token, RFC 9110, 5.6.2 */
-  for (size_t i = 0; i < n; i++) {
-    char ch = name[i];
-    bool alnum = (ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z');
-    if (!alnum && (!ch || !strchr(extra, ch))) luaL_error(L, "invalid character in the name of response header '%s'", name);
-  }
+  for (size_t i = 0; i < n; i++)
+    if (!gl_is_token_char(name[i])) luaL_error(L, "invalid character in the name of response header '%s'", name);
   if (!n) luaL_error(L, "a response header has an empty name");
 }
 

@@ -18,6 +18,7 @@ local response = require "green.response"
 local script = require "green.script"
 local task = require "green.task"
 local task_native = require "green.task.native"
+local valid = require "green.valid"
 
 local PATIENCE = 10 -- seconds a request waits for a load; an app that asks itself while it is loaded would wait for ever
 local OWNER = "green.dev" -- in a task's context: whose it is
@@ -39,7 +40,13 @@ local function escape(char)
   return ("\\x%02x"):format(char:byte())
 end
 
-local function say(text) io.stderr:write("greenlua: ", (text:gsub("%c", escape)), "\n") end
+-- In UTF-8 there are more of them, which terminals obey, too.
+local function escape_c1(byte) return ("\\u{%x}"):format(byte:byte()) end
+
+local function say(text)
+  text = valid(text):gsub("%c", escape):gsub("\xC2([\x80-\x9F])", escape_c1)
+  io.stderr:write("greenlua: ", text, "\n")
+end
 
 -- ---- what the app is made of ----
 

@@ -54,6 +54,14 @@ describe("--dev", function()
     assert.matches("local broken_here = 1\n.*>%s+2%s+return return", http.get(app.url .. "/module").body)
   end)
 
+  it("writes nothing to the terminal that somebody else made up", function()
+    local app <close> = start(THROWS)
+    http.get(app.url .. "/bare?q=" .. url.encode "a\ngreenlua: serving forged\27[31m\xc2\x9b31m\xff\7\127\r\u{e9}")
+    local _, said = app:stop()
+    local message = assert(said:match "^(greenlua: GET /bare: .-\u{e9})\n", said)
+    assert.equal("greenlua: GET /bare: a\n\tgreenlua: serving forged\\x1b[31m\\u{9b}31m?\\x07\\x7f\\x0d\u{e9}", message)
+  end)
+
   it("answers for hosts that nobody else can name", function()
     local app <close> = start { ["app.lua"] = "return function() return 'shown' end" }
     local port = app.address:match ":(%d+)$"

@@ -96,10 +96,10 @@ local function traceback(report, with_locals)
   return table.concat(out, "\n")
 end
 
---- What a terminal is told: what failed, why, and where.
+--- What a terminal is told: what failed, why, and where. The lines of a message are indented, so that none looks like one of ours.
 function M.text(report, what)
   local trace = traceback(report)
-  return what .. ": " .. report.message .. (trace ~= "" and "\n" .. trace or "")
+  return what .. ": " .. report.message:gsub("\n\t?", "\n\t") .. (trace ~= "" and "\n" .. trace or "")
 end
 
 --- Why, and the source: enough to mend an edit.
