@@ -82,15 +82,35 @@ int gl_error_status(lua_State *L, const char *op, int status, const char *subjec
   return gl_error_raise(L, op, code, "%s", uv_strerror(status));
 }
 
-int gl_error_is(lua_State *L, int idx, const char *code) {
+static const char departure_key; /* in an error object: a peer has left */
+
+int gl_error_departure(lua_State *L, const char *op, int status, const char *subject) {
+  gl_error_push(L, op, uv_err_name(status), "%s: %s", subject, uv_strerror(status));
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &departure_key);
+  return lua_error(L);
+}
+
+static int is_object(lua_State *L, int idx) {
   if (!lua_istable(L, idx) || !lua_getmetatable(L, idx)) return 0;
   luaL_getmetatable(L, META);
   int same = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
-  if (!same) return 0;
+  return same;
+}
+
+int gl_error_is_departure(lua_State *L, int idx) {
+  if (!is_object(L, idx)) return 0;
+  int left = lua_rawgetp(L, idx, &departure_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return left;
+}
+
+int gl_error_is(lua_State *L, int idx, const char *code) {
+  if (!is_object(L, idx)) return 0;
   lua_getfield(L, idx, "code");
   const char *have = lua_tostring(L, -1);
-  same = have && strcmp(have, code) == 0;
+  int same = have && strcmp(have, code) == 0;
   lua_pop(L, 1);
   return same;
 }

@@ -23,6 +23,12 @@ int gl_error_status(lua_State *L, const char *op, int status, const char *subjec
  * modules handed them on. Never returns. */
 int gl_error_misuse(lua_State *L, const char *fmt, ...);
 
+/* The same for a peer that has left, which is nobody's fault: where nobody catches it, it is not logged. */
+int gl_error_departure(lua_State *L, const char *op, int status, const char *subject);
+
+/* Is the value at idx such an error? */
+int gl_error_is_departure(lua_State *L, int idx);
+
 /* Is the value at idx an error object with this code? */
 int gl_error_is(lua_State *L, int idx, const char *code);
 

@@ -351,6 +351,7 @@ static void push_message(lua_State *L, gl_task *t) {
 static int log_error(lua_State *L) {
   gl_task *t = lua_touserdata(L, 1);
   size_t n;
+  if (gl_task_push_error(L, t) && gl_error_is_departure(L, lua_gettop(L))) return 0;
   push_message(L, t);
   const char *message = lua_tolstring(L, -1, &n);
   gl_log(t->host, GL_LOG_ERROR, lua_touserdata(L, 2), message, n, t->trace);

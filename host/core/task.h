@@ -121,7 +121,8 @@ void gl_task_unref(gl_task *t);
 /* Push the error that a task ended with, on `L`. False: it found no memory to begin, nothing was pushed. */
 bool gl_task_push_error(lua_State *L, gl_task *t);
 
-/* Logs that error (core/log.h), with its traceback; `what` says whose it is ("GET /orders"). Never raises. */
+/* Logs that error (core/log.h), with its traceback; `what` says whose it is ("GET /orders"). One that says that a peer has
+ * left is not logged. Never raises. */
 void gl_task_log_error(gl_task *t, const char *what);
 
 #endif

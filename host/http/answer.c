@@ -432,7 +432,7 @@ static int finished(lua_State *L) { return gl_error_raise(L, "http.write", "ECLO
 
 static int push_write(lua_State *L, gl_op *op) {
   if (op->status == UV_ECANCELED) return finished(L);
-  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, "the client is gone");
+  if (op->status < 0) return gl_error_departure(L, op->type->name, op->status, "the client is gone");
   return 0;
 }
 
@@ -464,7 +464,7 @@ static int writer_write(lua_State *L) {
   gl_conn *c = (*writer)->conn;
   if (!c || !c->streaming) return finished(L);
   if (c->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
-  if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_status(L, "http.write", UV_EPIPE, "the client is gone");
+  if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_departure(L, "http.write", UV_EPIPE, "the client is gone");
   write_piece(L, c, bytes, n);
   if (!gl_stream_full(c->stream)) return 0;
   write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);

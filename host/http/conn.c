@@ -196,7 +196,7 @@ typedef struct failure {
 static int read_failure(lua_State *L) {
   failure *f = lua_touserdata(L, 1);
   if (!gl_task_push_error(L, f->task) || lua_type(L, -1) != LUA_TTABLE) return 0;
-  f->cut = gl_error_is(L, -1, "ECANCELED") || gl_error_is(L, -1, "EPIPE");
+  f->cut = gl_error_is(L, -1, "ECANCELED") || gl_error_is_departure(L, lua_gettop(L));
   lua_pushliteral(L, "status");
   lua_rawget(L, -2);
   lua_Integer status = lua_tointeger(L, -1);

@@ -248,7 +248,7 @@ static int ws_accept(lua_State *L) {
   gl_ws **handle = gl_ws_handle(L);
   gl_conn *c = r->conn; /* from here on no Lua runs */
   if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
-  if (!c->stream || c->stream->closing) return gl_error_status(L, "ws.accept", UV_EPIPE, "the client is gone");
+  if (!c->stream || c->stream->closing) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
   gl_stream *s = c->stream;
   gl_ws *ws = *handle = gl_ws_new(c, &limits);
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");

@@ -102,6 +102,7 @@ static const gl_optype receive_type = {"ws.receive", push_receive, cancel_receiv
 static int ws_receive(lua_State *L) {
   gl_ws *ws = check_ws(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  if (ws->over && !ws->head && !ws->delivering) return push_message(L, ws); /* also to a task that is cancelled as its peer is gone */
   gl_op_check(L, &receive_type);
   gl_task_renew_cpu(ws->host->task);
   while (ws->head || ws->over || ws->reader || ws->delivering) {
@@ -133,7 +134,7 @@ static int ws_messages(lua_State *L) {
 /* A peer that left while what it sent is still being handled is no fault of the script's: false. */
 static int cannot_send(lua_State *L, gl_ws *ws, const char *op) {
   if (ws->left_it) return gl_error_status(L, op, UV_EPIPE, "the socket is closed");
-  if (!gl_ws_is_attended(ws)) return gl_error_status(L, op, UV_EPIPE, "the peer is gone");
+  if (!gl_ws_is_attended(ws)) return gl_error_departure(L, op, UV_EPIPE, "the peer is gone");
   lua_pushboolean(L, 0);
   return 1;
 }

@@ -336,7 +336,8 @@ end
 
 local function failed(report, req)
   if not capture.is_report(report) then report = capture.report(report) end
-  if is_told(report.err) then error(report.err, 0) end
+  local upgraded = (req:header "upgrade" or ""):lower() == "websocket" -- nobody reads a page there; the server closes with 1011, and logs
+  if upgraded or is_told(report.err) then error(report.err, 0) end
   say(page.text(report, req.method .. " " .. req.raw_path))
   return page.answer(report, req)
 end

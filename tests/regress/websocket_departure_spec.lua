@@ -217,35 +217,52 @@ describe("a handler that receives", function()
 end)
 
 describe("the log", function()
-  it("says nothing about clients that left, whatever the handler was at", function()
-    local path = os.tmpname()
-    finally(function() os.remove(path) end)
-    local file <close> = assert(io.open(path, "w"))
-    file:write [[
-      local hub, task = require "green.hub", require "green.task"
-      local app = require "green.app".new()
-      app:ws("/push", function(s) for m in hub.subscribe "news" do s:send(m) end end)
-      app:ws("/blind", function(s) while true do s:send(("x"):rep(100000)) end end)
-      app:ws("/late", function(s)
-        for _ in s:messages() do end
-        s:send "nobody is there"
-      end)
-      app:ws("/fault", function(s)
-        for _ in s:messages() do end
-        error "a fault of its own"
-      end)
-      return app
-    ]]
-    file:close()
-    local site <close> = serve(path)
-    for _, name in ipairs { "push", "blind", "late", "fault" } do
-      local client = frames.connect(site.address, { path = "/" .. name })
-      client:raw(frames.close(1000))
-      if name == "blind" then task.sleep(0.05) else assert.equal(1000, (client:closing())) end
-      client:close()
-    end
-    local _, said = site:stop()
-    assert.matches("GET /fault: .-a fault of its own", said)
-    for _, name in ipairs { "push", "blind", "late" } do assert.is_nil(said:find("/" .. name, 1, true), said) end
-  end)
+  for _, flags in ipairs { "", "--dev" } do
+    it("says nothing about clients that left, whatever the handler was at " .. flags, function()
+      local path = os.tmpname()
+      finally(function() os.remove(path) end)
+      local file <close> = assert(io.open(path, "w"))
+      file:write [[
+        local hub, task = require "green.hub", require "green.task"
+        local app = require "green.app".new()
+        app:ws("/push", function(s) for m in hub.subscribe "news" do s:send(m) end end)
+        app:ws("/blind", function(s) while true do s:send(("x"):rep(100000)) end end)
+        app:ws("/late", function(s)
+          for _ in s:messages() do end
+          s:send "nobody is there"
+        end)
+        app:ws("/beside", function(s)
+          task.spawn(function()
+            while true do
+              s:send "tick"
+              task.sleep(0)
+            end
+          end)
+          for _ in s:messages() do end
+        end)
+        app:ws("/fault", function(s)
+          for _ in s:messages() do end
+          error "a fault of its own"
+        end)
+        app:ws("/own", function(s)
+          s:shut()
+          s:send "after my own goodbye"
+        end)
+        return app
+      ]]
+      file:close()
+      local site <close> = serve(path, nil, { flags = flags })
+      for _, name in ipairs { "push", "blind", "late", "beside", "fault", "own" } do
+        local client = frames.connect(site.address, { path = "/" .. name, headers = { Host = site.address } })
+        client:raw(frames.close(1000))
+        repeat until name == "blind" or client:frame() == frames.CLOSE
+        client:close()
+      end
+      task.sleep(0.05)
+      local _, said = site:stop()
+      assert.matches("GET /fault: .-a fault of its own", said)
+      assert.matches("GET /own: .-the socket is closed", said)
+      for _, name in ipairs { "/push", "/blind", "/late", "/beside", "task spawned", "is gone" } do assert.is_nil(said:find(name, 1, true), said) end
+    end)
+  end
 end)
