@@ -46,7 +46,6 @@
 /* A module in C whose name ends in .native is the C half of Lua modules, which scripts require instead; the others are for
  * scripts as they are. */
 static const luaL_Reg c_modules[] = {
-  {"cjson", luaopen_cjson},
   {"green.channel.native", gl_open_channel},
   {"green.db.sqlite", gl_open_sqlite},
   {"green.debug", gl_open_debug},
@@ -81,6 +80,22 @@ static int search_embedded(lua_State *L) {
   if (strncmp(name, "green.", 6) != 0) return 0; /* what is none of ours fails as it does under lua */
   lua_pushfstring(L, "no module '%s' in greenlua", name);
   return 1;
+}
+
+/* lua-cjson is inside, for who has none: after all that package.path and package.cpath find. */
+static int search_cjson(lua_State *L) {
+  if (strcmp(luaL_checkstring(L, 1), "cjson") != 0) return 0;
+  lua_pushcfunction(L, luaopen_cjson);
+  lua_pushliteral(L, "greenlua:cjson");
+  return 2;
+}
+
+static void add_cjson(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_pushcfunction(L, search_cjson);
+  lua_rawseti(L, -2, luaL_len(L, -2) + 1);
+  lua_pop(L, 2);
 }
 
 /* After package.preload and before the file system: nobody shadows green.* by accident. */
@@ -123,4 +138,5 @@ void gl_modules_open(lua_State *L, bool noenv) {
   luaL_setfuncs(L, c_modules, 0);
   lua_pop(L, 1);
   add_searcher(L);
+  add_cjson(L);
 }

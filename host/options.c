@@ -28,11 +28,12 @@ typedef struct option {
 static const option known[] = {
   {'e', NULL, "stat", 'e', "execute string 'stat'"},
   {'i', NULL, NULL, 'i', "enter interactive mode after executing 'script'"},
-  {'l', NULL, "mod", 'l', "require library 'mod' into global 'mod';\n'-l g=mod' into global 'g'"},
+  {'l', NULL, "mod", 'l', "require library 'mod' into global 'mod' ('g=mod': 'g')"},
   {'v', NULL, NULL, 'v', "show version information"},
   {'E', NULL, NULL, 'E', "ignore environment variables"},
   {'W', NULL, NULL, 'W', "turn warnings on"},
-  {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port or unix:/path instead of\n127.0.0.1:8080; may be given several times"},
+  {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port, port or unix:/path\ninstead of 127.0.0.1:8080; may be given several times"},
+  {0, "run", NULL, GL_OPT_RUN, "just run the script, whatever it returns"},
   {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
   {0, "console", "PATH", GL_OPT_CONSOLE, "let 'greenlua attach PATH' in, of the same user"},
   {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
@@ -72,6 +73,13 @@ static void print_options(FILE *out) {
 
 void gl_options_version(void) {
   puts("greenlua " GREENLUA_VERSION ", " LUA_COPYRIGHT);
+  fflush(stdout);
+}
+
+/* Who asks as one asks lua gets its line first. */
+static void print_version(bool as_lua) {
+  if (as_lua) puts(LUA_COPYRIGHT "\ngreenlua " GREENLUA_VERSION);
+  else gl_options_version();
   fflush(stdout);
 }
 
@@ -174,6 +182,12 @@ static bool usage(const gl_options *opts, const char *bad) {
   return false;
 }
 
+/* What asks for serving says so itself. False. */
+static bool conflict(const gl_options *o, const char *serves) {
+  fprintf(stderr, "%s: --run: nothing is served then, so that %s has no meaning\n", o->program, serves);
+  return false;
+}
+
 static bool parse_grace(gl_options *o, const char *text) {
   char *end;
   o->grace = strtod(text, &end);
@@ -211,7 +225,7 @@ static const gl_subcommand *find_command(const gl_options *o) {
 bool gl_options_parse(gl_options *o, int argc, char **argv) {
   *o = (gl_options){.argc = argc, .argv = argv, .grace = GRACE};
   o->program = argc > 0 && *argv[0] ? argv[0] : "greenlua";
-  bool help = false;
+  bool help = false, as_lua = false;
   int code, at = argc > 0 ? 1 : 0;
   const char *value = NULL;
   while ((code = gl_options_next(argv, &at, &value)) != GL_OPT_END) {
@@ -226,12 +240,13 @@ bool gl_options_parse(gl_options *o, int argc, char **argv) {
         if (!parse_size(o, value)) return false;
         break;
       case GL_OPT_DEV: o->dev = true; break;
+      case GL_OPT_RUN: o->run = true; break;
       case GL_OPT_HELP: help = true; break;
       case GL_OPT_VERSION: o->version = o->quit = true; break;
       case 'e': o->chunks = true; break;
       case 'E': o->noenv = true; break;
-      case 'i': o->interactive = true; /* and, as in lua, the version */ /* fall through */
-      case 'v': o->version = true; break;
+      case 'i': o->version = o->interactive = true; break; /* as in lua */
+      case 'v': o->version = as_lua = true; break;
       default: break;
     }
   }
@@ -241,7 +256,8 @@ bool gl_options_parse(gl_options *o, int argc, char **argv) {
     print_help();
     o->quit = true;
   } else if (o->version) {
-    gl_options_version();
+    print_version(as_lua && !o->quit);
   }
+  if (o->run && !o->quit && (o->listens || o->dev || o->console)) return conflict(o, o->listens ? "--listen" : o->dev ? "--dev" : "--console");
   return true;
 }

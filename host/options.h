@@ -32,10 +32,11 @@ typedef struct gl_options {
   bool quit;        /* --version and --help: nothing to run */
   bool noenv;       /* -E */
   bool dev;         /* --dev */
+  bool run;         /* --run: not to be served */
 } gl_options;
 
 /* What gl_options_next returns beside the letter of a short option. */
-enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_VERSION, GL_OPT_HELP };
+enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_RUN, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* The option at argv[*at], stepping *at past it; its argument in *value. At GL_OPT_END *at is the index of
  * the script (or argc), at GL_OPT_BAD that of what is wrong. */

@@ -140,6 +140,7 @@ static int load_script(lua_State *L, script *s) {
 /* A function may as well be what a file of a library returns: with -e the interpreter is used as lua is, and such a script is not
  * served unless that is asked for. */
 static bool can_serve(lua_State *L, const gl_options *o, int idx) {
+  if (o->run) return false;
   if (lua_isfunction(L, idx)) return !o->chunks || o->listens || o->dev || o->console;
   if (!lua_istable(L, idx) || luaL_getmetafield(L, idx, "__name") == LUA_TNIL) return false;
   bool app = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "green.app") == 0;
@@ -171,6 +172,15 @@ static void push_serve_options(lua_State *L, const gl_options *o) {
   lua_setfield(L, -2, "handler");
 }
 
+/* A script that defines routes and ends was meant to return its app. */
+static void tell_forgotten(lua_State *L, const gl_options *o) {
+  if (o->interactive || o->run || o->chunks || o->script >= o->argc) return;
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "green.unserved") == LUA_TTABLE && lua_getfield(L, -1, "apps") == LUA_TNUMBER && lua_tointeger(L, -1) > 0)
+    fprintf(stderr, "%s: %s has defined routes, and nothing serves them: a script that is an app ends in 'return app'\n", o->program,
+            o->argv[o->script]);
+}
+
 static int load_serve(lua_State *L, script *s) {
   const gl_options *o = s->options;
   s->step++;
@@ -182,7 +192,10 @@ static int load_serve(lua_State *L, script *s) {
     s->served = true;
     return LUA_OK;
   }
-  if ((o->listens == 0 && !o->dev && !o->console) || o->interactive) return NOTHING;
+  if ((o->listens == 0 && !o->dev && !o->console) || o->interactive) {
+    if (s->ran) tell_forgotten(L, o);
+    return NOTHING;
+  }
   const char *asked = o->dev ? "--dev" : o->listens ? "--listen" : "--console";
   lua_pushfstring(L, "%s: nothing to serve: the script must return an app (green.app) or a function", asked);
   return LUA_ERRRUN;
@@ -288,6 +301,7 @@ static void on_end(gl_task *t, int status, int nresults) {
     s->exit = EXIT_FAILURE;
   }
   if (s->exit == EXIT_SUCCESS && !s->served) return;
+  t->host->ending = true; /* servers that the script has opened are no reason to go on */
   gl_task_cancel_all(t->host);
 }
 

@@ -85,10 +85,10 @@ describe("flags:", function()
 
   it("-v prints the version and does not read stdin", function()
     local out, err, code = sh "$lua -v < /dev/zero"
-    assert.matches("^greenlua %d+%.%d+%.%d+, Lua 5%.4", out)
+    assert.matches("^Lua 5%.4%.%d+  Copyright %(C%) [^\n]+\ngreenlua %d+%.%d+%.%d+\n$", out) -- lua's line, and ours
     assert.equal("", err)
     assert.equal(0, code)
-    assert.equal(out, (sh "$lua --version"))
+    assert.matches("^greenlua %d+%.%d+%.%d+, Lua 5%.4", (sh "$lua --version"))
   end)
 
   it("-W turns warnings on", function()

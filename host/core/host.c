@@ -92,7 +92,7 @@ static void end_turn(gl_host *h) {
 
 /* ---- the driver ---- */
 
-static bool over(const gl_host *h) { return h->stop || (h->census.tasks == 0 && h->holds == 0); }
+static bool over(const gl_host *h) { return h->stop || (h->census.tasks == 0 && (h->holds == 0 || h->ending)); }
 
 /* One uv_timer stands for the whole heap; it is touched only when the earliest entry changed. With an
  * empty heap it is set to never, not stopped: uv_run does not block on a loop without an active handle,

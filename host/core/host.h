@@ -112,6 +112,7 @@ struct gl_host {
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */
+  bool ending;          /* those do not count any more: the script has failed, or was served and stopped */
   int64_t jobs;         /* on the thread pool now (core/work.h) */
   gl_census census;
   gl_clock clock;

@@ -35,6 +35,7 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -s v -d "Show version
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s E -d "Ignore environment variables"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s W -d "Turn warnings on"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port or unix:/path"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l run -d "Just run the script, whatever it returns"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l console -r -d "Let greenlua attach PATH in"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l max-memory -x -d "Bytes (or K, M, G) of memory to use at most"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l grace -x -d "Seconds for requests to finish in when stopped"

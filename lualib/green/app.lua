@@ -9,6 +9,7 @@ local router = require "green.router"
 local script = require "green.script"
 local static = require "green.static"
 local task = require "green.task"
+local unserved = require "green.unserved"
 
 request.install(native.request)
 
@@ -44,6 +45,7 @@ local function add(app, method, path, handler, opts)
   check_options(opts)
   if type(path) == "string" and app.prefix ~= "" then path = path == "" and app.prefix or app.prefix .. path end
   app.router:add(method, path, handler, { scope = app, opts = opts or {} })
+  unserved.add(app.shared)
   changed(app)
 end
 
@@ -206,6 +208,7 @@ end
 function App:dispatcher()
   local shared = self.shared
   if shared.dispatcher then return shared.dispatcher end
+  unserved.remove(shared)
   local plain = {}
   for _, route in ipairs(self.router.list) do
     local extra = route.extra

@@ -76,10 +76,17 @@ local function place(value, name)
   return self
 end
 
+-- What people write: a port of this machine alone, or with a colon of every address of it.
+local function whole(address)
+  if address:find "^%d+$" then return "127.0.0.1:" .. address end
+  if address:find "^:%d+$" then return "0.0.0.0" .. address end
+  return address
+end
+
 local function listen_all(open, addresses)
   local servers = {}
   for i, address in ipairs(addresses) do
-    local ok, server = pcall(open, address)
+    local ok, server = pcall(open, whole(address))
     if not ok then
       say("cannot listen on %s: %s", address, reason(server, address))
       close_all(servers, 0)
