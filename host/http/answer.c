@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/answer.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +94,14 @@ static void send_whole(gl_conn *c, int status, const char *type, const char *bod
   gl_stream_wrote(s, (size_t)(to - start));
 }
 
-void gl_answer_error(gl_conn *c, int status, const char *reason) {
-  char body[512], *to = PUT(body, "{\"error\":\"");
+#define ERROR_BODY_MAX 512
+
+/* Its JSON; returns how many bytes that are. */
+static size_t write_error(char out[ERROR_BODY_MAX], const char *reason) {
+  char *to = PUT(out, "{\"error\":\"");
   const char *end = reason + strlen(reason);
   int n; /* bytes of a character; it may quote what a client sent, which need not be text */
-  for (const char *r = reason; r < end && to < body + sizeof body - 16; r += n) {
+  for (const char *r = reason; r < end && to < out + ERROR_BODY_MAX - 16; r += n) {
     n = (unsigned char)*r < 0x80 ? 1 : gl_text_utf8(r, end);
     if (*r == '"' || *r == '\\') *to++ = '\\';
     if (n > 1) to = put(to, r, (size_t)n);
@@ -105,11 +109,58 @@ void gl_answer_error(gl_conn *c, int status, const char *reason) {
     if (n == 0) n = 1;
   }
   to = PUT(to, "\"}\n");
+  return (size_t)(to - out);
+}
+
+void gl_answer_error(gl_conn *c, int status, const char *reason) {
+  char body[ERROR_BODY_MAX];
+  size_t n = write_error(body, reason);
   if (status == 413 || status == 417 || status == 408) c->close_after = true;
-  send_whole(c, status, "application/json", body, (size_t)(to - body));
+  send_whole(c, status, "application/json", body, n);
+}
+
+void gl_answer_failure(lua_State *L, int idx, gl_failure *f) {
+  *f = (gl_failure){.status = 500, .reason = "internal server error"};
+  if (lua_type(L, idx) != LUA_TTABLE) return;
+  idx = lua_absindex(L, idx);
+  f->cut = gl_error_is(L, idx, "ECANCELED") || gl_error_is_departure(L, idx);
+  lua_pushliteral(L, "status");
+  lua_rawget(L, idx);
+  lua_Integer status = lua_tointeger(L, -1);
+  lua_pushliteral(L, "message");
+  lua_rawget(L, idx);
+  if (status >= 400 && status <= 599) {
+    f->status = (int)status;
+    snprintf(f->reason, sizeof f->reason, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : gl_status_reason(f->status));
+  } else if (status == 0 && (gl_error_is(L, idx, "ECPULIMIT") || gl_error_is(L, idx, "EDEADLINE"))) {
+    f->status = 503;
+    snprintf(f->reason, sizeof f->reason, "%s", GL_OVERTIME);
+  }
+  lua_pop(L, 2);
+}
+
+/* native.failure(err) -> status, reason, body: what the server answers to it */
+static int answer_failure(lua_State *L) {
+  gl_failure f;
+  char body[ERROR_BODY_MAX];
+  lua_settop(L, 1);
+  gl_answer_failure(L, 1, &f);
+  lua_pushinteger(L, f.status);
+  lua_pushstring(L, f.reason);
+  lua_pushlstring(L, body, write_error(body, f.reason));
+  return 3;
 }
 
 /* ---- a response object ---- */
+
+/* An error of the handler's, wherever it is found. */
+static int wrong(lua_State *L, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  return lua_error(L);
+}
 
 typedef struct plan {
   int status;
@@ -118,6 +169,7 @@ typedef struct plan {
   lua_Integer length;
   char *fields; /* its other headers as they go out, in the host's scratch buffer */
   size_t fields_len;
+  int table;    /* or 0: stack index of a table they go into instead, by lower-case name */
 } plan;
 
 static bool is(const char *name, size_t n, const char *lower) {
@@ -130,18 +182,41 @@ static bool is(const char *name, size_t n, const char *lower) {
 
 static void check_name(lua_State *L, const char *name, size_t n) {
   for (size_t i = 0; i < n; i++)
-    if (!gl_is_token_char(name[i])) luaL_error(L, "invalid character in the name of response header '%s'", name);
-  if (!n) luaL_error(L, "a response header has an empty name");
+    if (!gl_is_token_char(name[i])) wrong(L, "invalid character in the name of response header '%s'", name);
+  if (!n) wrong(L, "a response header has an empty name");
 }
 
 static char *room(lua_State *L, plan *p, size_t n) {
-  if (n > GL_SCRATCH - p->fields_len) luaL_error(L, "the headers of a response are larger than %d bytes", GL_SCRATCH);
+  if (n > GL_SCRATCH - p->fields_len) wrong(L, "the headers of a response are larger than %d bytes", GL_SCRATCH);
   char *to = p->fields + p->fields_len;
   p->fields_len += n;
   return to;
 }
 
+/* A name that came before, be it in another case, has a list. */
+static void add_to_table(lua_State *L, int table, const char *name, size_t n, const char *value, size_t len) {
+  luaL_Buffer b;
+  char *lower = luaL_buffinitsize(L, &b, n);
+  for (size_t i = 0; i < n; i++) lower[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+  luaL_pushresultsize(&b, n); /* name */
+  lua_pushvalue(L, -1);
+  int type = lua_rawget(L, table); /* name before */
+  if (type == LUA_TSTRING) {
+    lua_createtable(L, 2, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1); /* name list */
+  }
+  lua_pushlstring(L, value, len);
+  if (type != LUA_TNIL) lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  else lua_replace(L, -2);
+  lua_rawset(L, table);
+}
+
 static void add_field(lua_State *L, plan *p, const char *name, size_t n, const char *value, size_t len) {
+  if (p->table) {
+    add_to_table(L, p->table, name, n, value, len);
+    return;
+  }
   char *to = room(L, p, n + len + 4);
   to = put(to, name, n);
   to = PUT(to, ": ");
@@ -161,12 +236,12 @@ static void read_value(lua_State *L, plan *p, const char *name, size_t n, bool o
   if (type == LUA_TSTRING) {
     value = lua_tolstring(L, -1, &len);
     for (size_t i = 0; i < len; i++)
-      if (is_control(value[i])) luaL_error(L, "response header '%s' contains a line break or another control character", name);
+      if (is_control(value[i])) wrong(L, "response header '%s' contains a line break or another control character", name);
   } else if (type == LUA_TNUMBER) {
     len = (size_t)(lua_isinteger(L, -1) ? snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, -1))
                                         : snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1)));
   } else {
-    luaL_error(L, "response header '%s' must be a string, not a %s", name, luaL_typename(L, -1));
+    wrong(L, "response header '%s' must be a string, not a %s", name, luaL_typename(L, -1));
     return;
   }
   if (!ours) add_field(L, p, name, n, value, len);
@@ -178,7 +253,7 @@ static void read_headers(lua_State *L, int idx, plan *p) {
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     size_t n;
-    if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "the name of a response header must be a string, not a %s", luaL_typename(L, -2));
+    if (lua_type(L, -2) != LUA_TSTRING) wrong(L, "the name of a response header must be a string, not a %s", luaL_typename(L, -2));
     const char *name = lua_tolstring(L, -2, &n);
     check_name(L, name, n);
     bool length = is(name, n, "content-length"), connection = is(name, n, "connection");
@@ -191,12 +266,12 @@ static void read_headers(lua_State *L, int idx, plan *p) {
     }
     if (is(name, n, "content-type")) p->has_type = true;
     if (connection) p->close = lua_type(L, -1) == LUA_TSTRING && strcasecmp(lua_tostring(L, -1), "close") == 0;
-    if (is(name, n, "transfer-encoding")) luaL_error(L, "Transfer-Encoding is not a handler's to set");
+    if (is(name, n, "transfer-encoding")) wrong(L, "Transfer-Encoding is not a handler's to set");
     if (length) {
       int ok;
       p->length = lua_tointegerx(L, -1, &ok);
       p->has_length = true;
-      if (!ok || p->length < 0) luaL_error(L, "Content-Length must be an integer >= 0");
+      if (!ok || p->length < 0) wrong(L, "Content-Length must be an integer >= 0");
     }
     lua_pop(L, 1);
   }
@@ -284,7 +359,7 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
 static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   gl_conn *c = (gl_conn *)ctx;
   (void)status;
-  if (c->counted && c->owed) return luaL_error(L, "the stream of a response ended %d bytes short of its Content-Length", (int)c->owed);
+  if (c->counted && c->owed) return wrong(L, "the stream of a response ended %d bytes short of its Content-Length", (int)c->owed);
   if (c->stream) release_head(c);
   if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
   c->streaming = false;
@@ -296,9 +371,7 @@ static int settled(lua_State *L, int status, lua_KContext ctx) {
   return gl_answer_send(L, (gl_conn *)ctx);
 }
 
-/* An answer that depends on what its request asked for (a file: conditions, ranges) is made by its own
- * function settle(response, request) -> answer, when all middleware has run. It may wait. */
-static int settle(lua_State *L, gl_conn *c) { /* response settle -> */
+static int settle(lua_State *L, gl_conn *c) { /* value settle -> */
   lua_insert(L, -2);
   lua_pushvalue(L, 1);
   lua_callk(L, 2, 1, (lua_KContext)c, settled);
@@ -336,7 +409,7 @@ static void find_body(lua_State *L, int idx, body *b) {
   b->encoded = false;
   if (lua_getfield(L, idx, "json") != LUA_TNIL) return write_json(L, b);
   if (lua_getfield(L, idx, "body") == LUA_TNIL) return;
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
+  if (lua_type(L, -1) != LUA_TSTRING) wrong(L, "the body of a response must be a string, not a %s", luaL_typename(L, -1));
   b->type = "text/plain; charset=utf-8";
   b->at = lua_tolstring(L, -1, &b->n);
 }
@@ -357,26 +430,34 @@ static void send_body(gl_conn *c, const plan *p, const body *b) {
   if (b->at && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, b->at, b->n);
 }
 
+static int read_status(lua_State *L) {
+  int ok;
+  lua_Integer status = lua_tointegerx(L, -1, &ok);
+  if (!ok) wrong(L, "a response status must be an integer, not a %s", lua_isnumber(L, -1) ? "fraction" : luaL_typename(L, -1));
+  if (status < 200 || status > 599) wrong(L, "a response status must be from 200 to 599, not %I", (LUAI_UACINT)status);
+  return (int)status;
+}
+
+/* Status, headers (at idx + 1) and kind of the response at idx. */
+static bool read_response(lua_State *L, int idx, plan *p) {
+  if (lua_getfield(L, idx, "headers") != LUA_TNIL && !lua_istable(L, -1))
+    wrong(L, "the headers of a response must be a table, not a %s", luaL_typename(L, -1));
+  p->status = lua_getfield(L, idx, "status") == LUA_TNIL ? 200 : read_status(L);
+  bool stream = lua_getfield(L, idx, "stream") != LUA_TNIL;
+  p->live = stream && lua_getfield(L, idx, "live") != LUA_TNIL;
+  lua_settop(L, idx + 3); /* response headers status stream */
+  return stream;
+}
+
 /* First whatever may run Lua, which another task, and so the client's departure, may come between; then a look at the
  * connection; then the headers, checked and copied at once; then the first byte. */
 static int send_response(lua_State *L, gl_conn *c) {
   plan p = {.fields = c->server->host->scratch};
   int idx = lua_gettop(L);
   body b;
-  if (lua_getfield(L, idx, "settle") == LUA_TFUNCTION) return settle(L, c);
-  lua_pop(L, 1);
-  if (lua_getfield(L, idx, "headers") != LUA_TNIL) luaL_argexpected(L, lua_istable(L, -1), 1, "a table of response headers"); /* idx + 1 */
-  lua_getfield(L, idx, "status");
-  p.status = (int)luaL_optinteger(L, -1, 200);
-  if (p.status < 200 || p.status > 599) return luaL_error(L, "a response status must be from 200 to 599, not %d", p.status);
-  bool stream = lua_getfield(L, idx, "stream") != LUA_TNIL;
-  p.live = stream && lua_getfield(L, idx, "live") != LUA_TNIL;
-  if (stream) {
-    lua_settop(L, idx + 3);
-    push_writer(L, c);
-  } else {
-    find_body(L, idx, &b);
-  }
+  bool stream = read_response(L, idx, &p);
+  if (stream) push_writer(L, c);
+  else find_body(L, idx, &b);
   if (!is_wanted(c)) return 0;
   if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
   if (stream) return send_stream(L, c, &p);
@@ -387,12 +468,43 @@ static int send_response(lua_State *L, gl_conn *c) {
 
 /* ---- any answer ---- */
 
-static bool is_response(lua_State *L) {
-  if (!lua_getmetatable(L, -1)) return false;
+typedef enum table_kind { PLAIN, RESPONSE_OBJECT, TO_SETTLE } table_kind;
+
+/* What the table on top is. TO_SETTLE: it is made an answer by the function that is pushed, settle(value, request): that of a
+ * response whose answer depends on its request (a file: conditions, ranges), when all middleware has run; or __answer in the
+ * metatable of what is the answer of something else (green.http, app:inject). It may wait. */
+static table_kind kind_of(lua_State *L) {
+  if (!lua_getmetatable(L, -1)) return PLAIN;
   luaL_getmetatable(L, RESPONSE);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same;
+  bool response = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (response) {
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "settle");
+  } else {
+    lua_pushliteral(L, "__answer");
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+  if (lua_isfunction(L, -1)) return TO_SETTLE;
+  lua_pop(L, 1);
+  return response ? RESPONSE_OBJECT : PLAIN;
+}
+
+static int refuse_value(lua_State *L) {
+  bool null = lua_islightuserdata(L, -1) && !lua_touserdata(L, -1);
+  return wrong(L, "a handler must return a string, a table, a response or nothing, not %s%s", null ? "" : "a ", null ? "JSON null" : luaL_typename(L, -1));
+}
+
+void gl_answer_of_results(lua_State *L, int first) {
+  int second = first + 1;
+  if (lua_gettop(L) == first) return;
+  bool more = !lua_isnoneornil(L, second), nothing = lua_isnoneornil(L, first);
+  if (more && nothing) wrong(L, "a handler returned nil and a %s: raise an error, or return a response", luaL_typename(L, second));
+  if (more && lua_type(L, second) == LUA_TNUMBER && (lua_isstring(L, first) || lua_istable(L, first)))
+    wrong(L, "a handler returned a second value, %d: for a status, return response.%s(value, status)", (int)lua_tointeger(L, second),
+               lua_istable(L, first) ? "json" : "text");
+  lua_settop(L, first);
 }
 
 static int send_json(lua_State *L, gl_conn *c) {
@@ -402,6 +514,14 @@ static int send_json(lua_State *L, gl_conn *c) {
   send_whole(c, 200, b.type, b.at, b.n);
   gl_json_done(L, &b.json);
   return 0;
+}
+
+static int send_table(lua_State *L, gl_conn *c) {
+  switch (kind_of(L)) {
+    case TO_SETTLE: return settle(L, c);
+    case RESPONSE_OBJECT: return send_response(L, c);
+    default: return send_json(L, c);
+  }
 }
 
 int gl_answer_send(lua_State *L, gl_conn *c) {
@@ -414,11 +534,97 @@ int gl_answer_send(lua_State *L, gl_conn *c) {
       send_whole(c, 200, "text/plain; charset=utf-8", text, n);
       return 0;
     case LUA_TNIL: send_whole(c, 204, "", "", 0); return 0;
-    case LUA_TTABLE:
-      if (is_response(L)) return send_response(L, c);
-      return send_json(L, c);
-    default: return luaL_error(L, "a handler must return a string, a table, a response or nothing, not a %s", luaL_typename(L, -1));
+    case LUA_TTABLE: return send_table(L, c);
+    default: return refuse_value(L);
   }
+}
+
+/* ---- the same for whoever is no server: native.settle(request, ...) -> status, headers, body or nil, stream or nil, live ---- */
+
+static void set_header(lua_State *L, int table, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, table, name);
+}
+
+/* The value is at 2, the headers go into 3. */
+static int push_whole(lua_State *L, int status, const body *b) {
+  lua_pushinteger(L, status);
+  lua_pushvalue(L, 3);
+  if (b->at && !bodiless(status)) lua_pushlstring(L, b->at, b->n);
+  else lua_pushnil(L);
+  return 3;
+}
+
+/* Is the length of what is not sent told in an answer to the request? */
+static bool tells_length(lua_State *L, int status) {
+  if (status == 304 || bodiless(status) || lua_isnil(L, 1)) return status == 304;
+  lua_getfield(L, 1, "method");
+  bool head = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "HEAD") == 0;
+  lua_pop(L, 1);
+  return head;
+}
+
+static int push_response(lua_State *L) {
+  plan p = {.table = 3};
+  body b = {0};
+  int idx = 4;
+  lua_pushvalue(L, 2);
+  bool stream = read_response(L, idx, &p);
+  if (!stream) find_body(L, idx, &b);
+  if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
+  if (p.close) set_header(L, 3, "connection", "close");
+  if (p.has_length && (((stream || b.at) && !bodiless(p.status)) || tells_length(L, p.status))) {
+    lua_pushfstring(L, "%I", b.at ? (LUAI_UACINT)b.n : (LUAI_UACINT)p.length);
+    lua_setfield(L, 3, "content-length");
+  }
+  if (b.type && !p.has_type && !bodiless(p.status)) set_header(L, 3, "content-type", b.type);
+  int results = push_whole(L, p.status, &b);
+  if (b.encoded) gl_json_done(L, &b.json);
+  if (!stream || bodiless(p.status)) return results;
+  lua_pushvalue(L, idx + 3);
+  lua_pushboolean(L, p.live);
+  return results + 2;
+}
+
+static int push_plain(lua_State *L) {
+  body b = {0};
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    b.type = "text/plain; charset=utf-8";
+    b.at = lua_tolstring(L, 2, &b.n);
+  } else {
+    lua_pushvalue(L, 2);
+    write_json(L, &b);
+  }
+  set_header(L, 3, "content-type", b.type);
+  int results = push_whole(L, 200, &b);
+  if (b.encoded) gl_json_done(L, &b.json);
+  return results;
+}
+
+static int settle_on(lua_State *L, int status, lua_KContext ctx) { /* request value */
+  (void)status;
+  while (lua_istable(L, 2)) {
+    table_kind kind = kind_of(L);
+    if (kind != TO_SETTLE) {
+      lua_newtable(L);
+      return kind == PLAIN ? push_plain(L) : push_response(L);
+    }
+    lua_insert(L, 2);
+    lua_pushvalue(L, 1);
+    lua_callk(L, 2, 1, ctx, settle_on);
+  }
+  lua_newtable(L);
+  if (lua_type(L, 2) == LUA_TSTRING) return push_plain(L);
+  if (lua_isnil(L, 2)) return push_whole(L, 204, &(body){0});
+  lua_settop(L, 2);
+  return refuse_value(L);
+}
+
+static int answer_settle(lua_State *L) {
+  luaL_checkany(L, 1);
+  if (lua_gettop(L) == 1) lua_pushnil(L);
+  gl_answer_of_results(L, 2);
+  return settle_on(L, LUA_OK, 0);
 }
 
 /* ---- the writer of a stream ---- */
@@ -482,4 +688,8 @@ void gl_answer_open(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
+  lua_pushcfunction(L, answer_settle);
+  lua_setfield(L, -2, "settle");
+  lua_pushcfunction(L, answer_failure);
+  lua_setfield(L, -2, "failure");
 }

@@ -7,6 +7,22 @@
 
 #include "http/conn.h"
 
+/* What a handler returned is on the stack from `first` on: leaves the value that is the answer on top. Raises for a second value
+ * that can only be a mistake: a status, or an error after nil. */
+void gl_answer_of_results(lua_State *L, int first);
+
+/* What becomes of the error of a handler. */
+typedef struct gl_failure {
+  int status;       /* 500 is for us to hide and to log */
+  bool cut;         /* it was cancelled, or could not send */
+  char reason[256]; /* what the client is told */
+} gl_failure;
+
+/* Reads it from the error value at idx: an error object that carries an HTTP status is an answer. May raise (memory). */
+void gl_answer_failure(lua_State *L, int idx, gl_failure *f);
+
+#define GL_OVERTIME "the request took too long"
+
 /* Sends the value at the top of L as the answer. May call Lua and may wait (streams): returns what the calling
  * C function must return. */
 int gl_answer_send(lua_State *L, gl_conn *c);
@@ -26,7 +42,7 @@ const char *gl_status_reason(int status);
 /* The response metatable, created by the first call, on top of L. */
 void gl_answer_metatable(lua_State *L);
 
-/* Registers the writer's metatable. */
+/* Registers the writer's metatable, and adds `settle` and `failure` to the table on top. */
 void gl_answer_open(lua_State *L);
 
 #endif

@@ -16,7 +16,6 @@
 #define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
 #define LINGER_SECONDS 2.0
 #define FRAMING_RATIO 16               /* a chunk of one byte takes six more */
-#define OVERTIME "the request took too long"
 #define NO_MEMORY "not enough memory"
 
 static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
@@ -187,28 +186,12 @@ static const char *describe(gl_conn *c, char *out, size_t size) {
 
 typedef struct failure {
   gl_task *task;
-  int status;
-  bool cut; /* it was cancelled, or could not send */
-  char reason[256];
+  gl_failure was;
 } failure;
 
-/* An error object that carries an HTTP status is an answer. */
 static int read_failure(lua_State *L) {
   failure *f = lua_touserdata(L, 1);
-  if (!gl_task_push_error(L, f->task) || lua_type(L, -1) != LUA_TTABLE) return 0;
-  f->cut = gl_error_is(L, -1, "ECANCELED") || gl_error_is_departure(L, lua_gettop(L));
-  lua_pushliteral(L, "status");
-  lua_rawget(L, -2);
-  lua_Integer status = lua_tointeger(L, -1);
-  if (status == 0 && (gl_error_is(L, -2, "ECPULIMIT") || gl_error_is(L, -2, "EDEADLINE"))) {
-    f->status = 503;
-    snprintf(f->reason, sizeof f->reason, "%s", OVERTIME);
-  }
-  if (status < 400 || status > 599) return 0;
-  f->status = (int)status;
-  lua_pushliteral(L, "message");
-  lua_rawget(L, -3);
-  snprintf(f->reason, sizeof f->reason, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : gl_status_reason(f->status));
+  if (gl_task_push_error(L, f->task)) gl_answer_failure(L, -1, &f->was);
   return 0;
 }
 
@@ -220,15 +203,15 @@ static void cut(gl_conn *c) {
 
 /* Everything else is ours to hide and to log. */
 static void fail(gl_conn *c, gl_task *t) {
-  failure f = {.task = t, .status = 500, .reason = "internal server error"};
+  failure f = {.task = t, .was = {.status = 500, .reason = "internal server error"}};
   char what[256];
   lua_State *L = c->server->host->L;
   if (c->timed_out) {
-    f.status = 503;
-    snprintf(f.reason, sizeof f.reason, "%s", OVERTIME);
+    f.was.status = 503;
+    snprintf(f.was.reason, sizeof f.was.reason, "%s", GL_OVERTIME);
   } else if (!c->req) { /* it did not even begin */
-    f.status = 503;
-    snprintf(f.reason, sizeof f.reason, "%s", NO_MEMORY);
+    f.was.status = 503;
+    snprintf(f.was.reason, sizeof f.was.reason, "%s", NO_MEMORY);
     c->close_after = true;
   } else {
     lua_pushcfunction(L, read_failure);
@@ -236,11 +219,11 @@ static void fail(gl_conn *c, gl_task *t) {
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
   bool left = !c->stream || c->stream->broken || c->stream->closing || (c->eof && c->watch);
-  bool gone = left && f.cut; /* cut short because the client left: no fault */
-  if (c->takeover) gone = f.cut && c->takeover->excuses(c->proto);
+  bool gone = left && f.was.cut; /* cut short because the client left: no fault */
+  if (c->takeover) gone = f.was.cut && c->takeover->excuses(c->proto);
   bool late = c->streaming && !(c->stream && gl_answer_take_back(c)); /* nobody will read it: the status has left */
-  if ((f.status >= 500 || late) && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
-  if (c->stream && !c->answered) gl_answer_error(c, f.status, f.reason);
+  if ((f.was.status >= 500 || late) && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
+  if (c->stream && !c->answered) gl_answer_error(c, f.was.status, f.was.reason);
   else if (c->stream && c->streaming) cut(c);
 }
 

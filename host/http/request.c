@@ -150,20 +150,29 @@ static void push_path(lua_State *L, const gl_req *r) {
 }
 
 /* Refuses paths that could mean something else to a file system. Leaves nothing on the stack. */
-static const char *wrong_path(lua_State *L, const gl_req *r) {
-  const char *p = text_of(r);
-  if (!r->escaped && !r->dotted) return NULL;
-  if (r->escaped) {
-    luaL_Buffer b;
-    char *out = luaL_buffinitsize(L, &b, r->path_len);
-    long n = decode(p, r->path_len, out);
-    luaL_pushresultsize(&b, n < 0 ? 0 : (size_t)n);
-    bool below = n >= 0 && stays_below(lua_tostring(L, -1), (size_t)n);
-    lua_pop(L, 1);
-    if (n < 0) return "the path has an invalid escape";
-    return below ? NULL : "the path leaves its root";
+static const char *wrong_path(lua_State *L, const char *p, size_t n) {
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, n);
+  long len = decode(p, n, out);
+  luaL_pushresultsize(&b, len < 0 ? 0 : (size_t)len);
+  bool below = len >= 0 && stays_below(lua_tostring(L, -1), (size_t)len);
+  lua_pop(L, 1);
+  if (len < 0) return "the path has an invalid escape";
+  return below ? NULL : "the path leaves its root";
+}
+
+/* wrong_path(raw path) -> what the server finds wrong with it, or nil */
+static int request_wrong_path(lua_State *L) {
+  size_t n;
+  const char *p = luaL_checklstring(L, 1, &n), *wrong = NULL;
+  for (size_t i = 0; i < n && !wrong; i++) {
+    if (p[i] <= ' ' || p[i] >= 0x7f) wrong = "malformed request target";
+    else if (p[i] == '\\') wrong = "the request target has a backslash";
+    else if (p[i] == '#') wrong = "the request target has a fragment";
   }
-  return stays_below(p, r->path_len) ? NULL : "the path leaves its root";
+  if (!wrong) wrong = wrong_path(L, p, n);
+  lua_pushstring(L, wrong); /* or nil */
+  return 1;
 }
 
 /* ---- its task ---- */
@@ -185,6 +194,7 @@ static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
 
 static int after_handler(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
+  gl_answer_of_results(L, 2);
   return gl_answer_send(L, (gl_conn *)ctx);
 }
 
@@ -194,7 +204,7 @@ int gl_request_main(lua_State *L) {
   gl_req *r = make(L, c); /* request */
   lua_pushvalue(L, 1);
   gl_task_keep(L, c->task); /* it is looked at when the task has ended, in whatever way */
-  const char *wrong = wrong_path(L, r); /* may run finalizers, and one of them the server's */
+  const char *wrong = r->escaped || r->dotted ? wrong_path(L, text_of(r), r->path_len) : NULL; /* may run finalizers, and one of them the server's */
   if (c->task->cancelled) { /* before it began: the server is gone, and its handlers may be */
     c->answered = true;
     return 0;
@@ -205,9 +215,11 @@ int gl_request_main(lua_State *L) {
     return 0;
   }
   push_handler(L, c->server, r);
+  lua_replace(L, 2); /* over the first table */
+  lua_settop(L, 2);
   lua_pushvalue(L, 1);
-  lua_callk(L, 1, 1, (lua_KContext)c, after_handler);
-  return gl_answer_send(L, c);
+  lua_callk(L, 1, LUA_MULTRET, (lua_KContext)c, after_handler);
+  return after_handler(L, LUA_OK, (lua_KContext)c);
 }
 
 /* ---- reading it from Lua ---- */
@@ -429,7 +441,9 @@ static int req_header(lua_State *L) {
 }
 
 void gl_request_open(lua_State *L) {
-  lua_createtable(L, 0, 2); /* request */
+  lua_createtable(L, 0, 3); /* request */
+  lua_pushcfunction(L, request_wrong_path);
+  lua_setfield(L, -2, "wrong_path");
   lua_newtable(L);          /* request names */
   for (size_t i = 0; i < sizeof field_ids / sizeof *field_ids; i++) {
     lua_pushinteger(L, field_ids[i].id);

@@ -357,8 +357,8 @@ int gl_open_http(lua_State *L) {
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
-  gl_answer_open(L);
   luaL_newlib(L, functions);
+  gl_answer_open(L);
   gl_request_open(L);
   lua_setfield(L, -2, "request");
   gl_answer_metatable(L);

@@ -10,7 +10,6 @@
 local capture = require "green.dev.capture"
 local files = require "green.dev.files"
 local guard = require "green.dev.guard"
-local json = require "green.json"
 local live = require "green.dev.live"
 local native = require "green.http.native"
 local page = require "green.dev.page"
@@ -288,32 +287,27 @@ local state = {
 
 -- ---- answering ----
 
--- The script may answer with the same one again and again.
-local function copy(res)
-  local own = setmetatable({}, native.response)
-  for name, value in pairs(res) do own[name] = value end
-  own.headers = {}
-  for name, value in pairs(res.headers or {}) do own.headers[name] = value end
-  return own
+local told_of = {} -- path -> true
+
+-- { status = 404, body = "..." } is data, as any table; whoever writes it means something else, for the first time.
+local function tell_of_status(answer, req)
+  if type(answer) ~= "table" or getmetatable(answer) or told_of[req.path] then return end
+  local status = rawget(answer, "status")
+  if math.type(status) ~= "integer" or status < 100 or status > 599 or (answer.body == nil and answer.headers == nil) then return end
+  told_of[req.path] = true
+  say(("%s %s: a table is sent as JSON, also this one with a status: response.text(body, %d) or response.json(value, %d) answer with it")
+    :format(req.method, req.raw_path, status, status))
 end
 
 -- As the server would, but where an error is still seen.
-local function complete(answer, req)
-  while getmetatable(answer) == native.response and answer.settle do answer = answer:settle(req) end
-  local kind = type(answer)
-  if kind == "table" then answer = getmetatable(answer) == native.response and copy(answer) or response.json(answer) end
-  if kind ~= "table" and kind ~= "string" and kind ~= "nil" then
-    error(("a handler must return a string, a table, a response or nothing, not a %s"):format(kind), 0)
-  end
-  if kind == "table" and answer.json ~= nil and not answer.stream then
-    answer.headers["content-type"] = answer.headers["content-type"] or "application/json"
-    answer.body, answer.json = json.encode(answer.json), nil
-  end
-  return answer
+local function complete(req, ...)
+  tell_of_status((...), req)
+  local status, headers, body, stream, live_stream = native.settle(req, ...)
+  return setmetatable({ status = status, headers = headers, body = body, stream = stream, live = live_stream or nil }, native.response)
 end
 
 local function guard_stream(res, owner)
-  local stream = getmetatable(res) == native.response and res.stream
+  local stream = res.stream
   if not stream then return end
   res.stream = function(out)
     local _ <close> = busy(owner)
@@ -322,16 +316,14 @@ local function guard_stream(res, owner)
 end
 
 local function run(app, req)
-  if type(app) == "function" then return complete(app(req), req) end
-  return complete(app:handle(req), req)
+  if type(app) == "function" then return complete(req, app(req)) end
+  return complete(req, app:handle(req))
 end
 
 -- What the server answers by itself, saying nothing internal: it is not a fault of the code.
 local function is_told(err)
-  if type(err) ~= "table" then return false end
-  local status, code = rawget(err, "status"), rawget(err, "code")
-  if math.type(status) == "integer" then return status >= 400 and status < 500 end
-  return code == "ECPULIMIT" or code == "EDEADLINE" or code == "ECANCELED"
+  local code = type(err) == "table" and rawget(err, "code")
+  return native.failure(err) < 500 or code == "ECPULIMIT" or code == "EDEADLINE" or code == "ECANCELED"
 end
 
 local function failed(report, req)

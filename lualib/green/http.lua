@@ -91,6 +91,15 @@ end
 
 Response.__close = Response.close
 
+-- For a handler that returns it: what the client of ours is sent.
+function Response:__answer()
+  local headers = {}
+  for name in pairs(self.headers) do headers[name] = header_values(self.headers, name) end
+  return require "green.relay".response(self.status, headers, self.body or function(out)
+    for piece in self:chunks() do out:write(piece) end
+  end)
+end
+
 -- ---- the request ----
 
 local function check_options(opts, more)

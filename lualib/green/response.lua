@@ -194,10 +194,13 @@ end
 
 -- Any answer of a handler as a response, to be changed: response.of(next(req)):header("x-a", "b").
 function M.of(answer)
-  if getmetatable(answer) == Response then return answer end
+  local kind, meta = type(answer), getmetatable(answer)
+  if meta == Response then return answer end
   if answer == nil then return new(204) end
-  if type(answer) == "table" then return M.json(answer) end
-  return M.text(answer)
+  if kind == "string" then return M.text(answer) end
+  if kind ~= "table" then native.settle(nil, answer) end -- raises what the server would
+  local made = type(meta) == "table" and rawget(meta, "__answer")
+  return made and M.of(made(answer)) or M.json(answer)
 end
 
 return M

@@ -5,7 +5,6 @@ local native = require "green.http.native"
 local fault = require "green.error"
 local json = require "green.json"
 local url = require "green.url"
-local valid = require "green.valid"
 
 -- ---- the request ----
 
@@ -82,9 +81,9 @@ function M.request(spec)
   for name, value in pairs(spec.headers or {}) do req.headers[name:lower()] = joined(name:lower(), value) end
   req.headers.host = req.headers.host or "localhost"
   add_body(req, spec)
-  if raw_path:gsub("%%%x%x", ""):find("%", 1, true) then fault.status(400, "request", "EINVAL", "invalid escape in the path") end
+  local wrong = native.request.wrong_path(raw_path)
+  if wrong then fault.status(400, "request", "EINVAL", "%s", wrong) end
   req.path = url.decode(raw_path)
-  if req.path:find("\0", 1, true) then fault.status(400, "request", "EINVAL", "NUL in the path") end
   return req
 end
 
@@ -95,42 +94,42 @@ Answer.__index = Answer
 
 function Answer:json() return json.decode(self.body) end
 
-local function collect(stream)
-  local bytes = {}
-  local out = { write = function(_, s) bytes[#bytes + 1] = s end }
+-- What a client would have been sent of it.
+function Answer:__answer()
+  return require "green.relay".response(self.status, self.headers, self.body)
+end
+
+-- Runs a stream as the server does: the bytes it writes, of the length that was announced, if one was.
+local function collect(stream, length)
+  local bytes, size = {}, 0
+  local out = {}
+  function out:write(piece)
+    if type(piece) ~= "string" and type(piece) ~= "number" then
+      error(("bad argument #1 to 'write' (string expected, got %s)"):format(type(piece)), 2)
+    end
+    bytes[#bytes + 1] = piece
+    size = size + #bytes[#bytes]
+    if length and size > length then error("the stream of a response is longer than its Content-Length", 0) end
+  end
   stream(out)
+  if length and size < length then error(("the stream of a response ended %d bytes short of its Content-Length"):format(length - size), 0) end
   return table.concat(bytes)
 end
 
-local function body_of(res, head)
-  if head then return "" end
-  if res.stream then return collect(res.stream) end
-  if res.json ~= nil then return json.encode(res.json) end
-  return res.body or ""
-end
-
-local function fill(answer, value, head)
-  if value == nil then
-    answer.status = 204
-  elseif type(value) == "table" and getmetatable(value) == native.response then
-    answer.status = value.status or 200
-    for name, v in pairs(value.headers or {}) do answer.headers[name:lower()] = v end
-    answer.body = body_of(value, head)
-  elseif type(value) == "table" then
-    answer.headers["content-type"], answer.body = "application/json", head and "" or json.encode(value)
-  else
-    answer.headers["content-type"], answer.body = "text/plain; charset=utf-8", head and "" or tostring(value)
-  end
+-- What a handler returned, as the server settles it.
+local function fill(answer, req, ...)
+  local status, headers, body, stream = native.settle(req, ...)
+  if req.method == "HEAD" then body, stream = nil, nil end
+  if stream then body = collect(stream, math.tointeger(tonumber(headers["content-length"]))) end
+  answer.status, answer.headers, answer.body = status, headers, body or ""
 end
 
 local function failed(answer, err)
-  local status = type(err) == "table" and math.type(err.status) == "integer" and err.status
-  local told = status and status >= 400 and status <= 599
-  local late = not told and (fault.is(err, "ECPULIMIT") or fault.is(err, "EDEADLINE"))
-  answer.status, answer.error = told and status or late and 503 or 500, err
+  local _
+  answer.error = err
+  answer.status, _, answer.body = native.failure(err)
   answer.headers = { ["content-type"] = "application/json" }
   if answer.status == 426 then answer.headers.upgrade, answer.headers["sec-websocket-version"] = "websocket", "13" end
-  answer.body = json.encode { error = told and valid(tostring(err.message)) or late and "the request took too long" or "internal server error" }
 end
 
 -- Runs one request through the app: { status, headers, body }, :json(). Where the server would log a failed
@@ -140,14 +139,13 @@ function M.inject(app, spec)
   local answer = setmetatable({ status = 200, headers = {}, body = "" }, Answer)
   local ok, err = xpcall(function()
     local req = M.request(spec)
-    local value = app:handle(req)
-    if getmetatable(value) == native.response and value.settle then value = value:settle(req) end
-    fill(answer, value, spec.method == "HEAD")
+    fill(answer, req, app:handle(req))
   end, function(err)
     answer.traceback = debug.traceback(tostring(err), 2)
     return err
   end)
   if not ok then failed(answer, err) end
+  if spec.method == "HEAD" then answer.body = "" end
   return answer
 end
 

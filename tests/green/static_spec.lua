@@ -231,7 +231,7 @@ describe("static files", function()
 
   it("cannot be left", function()
     for _, path in ipairs {
-      "/files/../secret", "/files/%2e%2e/secret", "/files/..%2fsecret", "/files/sub/..%2f..%2f..%2fsecret", "/files//etc/passwd",
+      "/files/../secret", "/files/%2e%2e/secret", "/files/..%2fsecret", "/files//etc/passwd",
       "/files/%2fetc%2fpasswd", "/files/sub/../../secret", "/files/./a.txt", "/files/..", "/files/out", "/files/up/secret",
       "/files/other/key", "/files/sub//index.html", "/files/.env", "/files/.git/config", "/files/%2eenv", "/files/sub%2f..%2f.env",
       "/files/pipe", "/files/none", "/files/a.txt/x", "/files/" .. ("x"):rep(300), "/files/../www-private/key",
@@ -240,7 +240,7 @@ describe("static files", function()
       assert.equal(404, res.status, path)
       assert.is_nil(res.body:find("secret", 1, true))
     end
-    assert.equal(400, get("/files/a.txt%00.png").status)
+    for _, path in ipairs { "/files/a.txt%00.png", "/files/sub/..%2f..%2f..%2fsecret" } do assert.equal(400, get(path).status) end -- out of the root
     assert.equal("0123456789", get("/files/in.txt").body)
     assert.equal("secret", get("/cached/.env").body)
     assert.equal(404, get("/cached/..%2fsecret").status)

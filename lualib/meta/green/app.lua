@@ -2,8 +2,9 @@
 -- SPDX-License-Identifier: MIT
 
 ---An application: routes, middleware, files and scripts. A script that returns one is served.
----Handlers answer with a string (text/plain), a table (JSON), nil (204) or a `green.response`. An error object or table
----with `status` 400..599 is answered with that status and `{"error": message}`; any other error is a 500 that says nothing.
+---Handlers answer with a string (text/plain), a table (JSON), nil (204), a `green.response`, or what `http.get` and `app:inject`
+---returned, which is passed on; anything else, or a status as second value, is an error. An error
+---object or table with `status` 400..599 is answered with that status and `{"error": message}`; any other is a 500 that says nothing.
 ---```lua
 ---local app = require "green.app".new()
 ---app:get("/orders/:id", function(req) return { id = req.params.id } end)
@@ -13,7 +14,7 @@
 ---@class green.app
 local App = {}
 
----@alias green.answer string|table|green.Response|nil
+---@alias green.answer string|table|green.Response|green.http.response|green.testanswer|nil
 ---@alias green.handler fun(req: green.request): green.answer
 ---@alias green.middleware fun(req: green.request, next: green.handler): green.answer
 

@@ -50,7 +50,7 @@ function err.raise(op, code, format, ...) end
 ---local err = require "green.error"
 ---app:get("/cellar", function() err.status(403, "cellar", "EACCES", "not for %s", "guests") end)
 ---local answer = app:inject "/cellar"
----print(answer.status, answer.body) --> 403  {"error":"not for guests"}
+---print(answer.status, answer:json().error) --> 403  not for guests
 ---```
 ---@param status integer 400..599
 ---@param op string what failed

@@ -24,6 +24,7 @@ local response = {}
 ---@field body? string
 ---@field json? any
 ---@field stream? fun(out: green.writer)
+---@field live? boolean the stream is about its client: its head leaves at once
 ---@field settle? fun(res: green.Response, req: green.request): green.answer replaces the response after all middleware
 local Response = {}
 
