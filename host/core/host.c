@@ -144,7 +144,7 @@ static void poll(gl_host *h) {
 
 void gl_host_drive(gl_host *h) {
   for (;;) {
-    if (h->batch.head) gl_preempt_rouse(h);
+    if (h->batch.head) gl_pulse_rouse(&h->pulse);
     for (gl_task *t; (t = take(&h->batch)) != NULL;) gl_task_step(h, t);
     end_turn(h);
     if (over(h)) {

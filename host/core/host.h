@@ -21,6 +21,7 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/pulse.h"
 
 typedef struct gl_host gl_host;
 typedef struct gl_op gl_op;
@@ -93,7 +94,7 @@ struct gl_host {
   lua_State *L;         /* the main state: never runs a script */
   gl_task *task;        /* the running task, NULL in the driver */
   lua_State *running;   /* the coroutine the host knows to be running */
-  uint64_t steps;       /* how often a task was resumed: the watchdog's sign of life */
+  gl_pulse pulse;       /* beats whenever a task is resumed: the watchdog's sign of life */
   struct gl_watchdog *watchdog; /* NULL = nothing is preempted (core/preempt.h) */
   struct gl_interrupter *interrupter; /* NULL = SIGINT was never ours (core/interrupt.h) */
   struct gl_screen *screen; /* NULL = nobody edits a prompt (core/screen.h) */

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,17 +19,25 @@
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/stall.h"
 #include "core/task.h"
 
 #define SIGNAL SIGURG    /* ignored by default, and used by nothing else here */
 #define TICK_MS 5        /* how often the watchdog looks: twice a slice */
 #define BLOCKED_AFTER 4  /* ticks in the same step after which it is looked whether the thread sleeps */
+#define HOG_US ((GL_SLICE_MS - 1) * 1000) /* the first tick of a step may come late */
+#define AWAKE_US 500     /* CPU time after which a thread has left the system call that it slept in */
+#define REPEAT 4         /* ticks after which a signal comes again in the same step */
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
-#define REPORT_FRAMES 12
 #define MAX_GRACE 5000   /* instructions between two errors in a task that catches them all */
 #define MAX_RAISED 2000  /* so many of them; then no instruction more */
 #define CLEANUP (100 / GL_SLICE_MS) /* slices for the <close> variables of a task that was told to end */
 #define MERCY 3          /* errors a doomed task may catch and go on, counted with the turns between */
+
+#define STRING(n) #n
+#define NUMBER(n) STRING(n)
+#define STALLED "greenlua: stalled for more than " NUMBER(GL_STALL_MS) " ms in C"
+#define OVERLONG "greenlua: task.atomic holds everybody up for more than " NUMBER(GL_ATOMIC_MS) " ms: it is preempted now\n"
 
 /* A hook that a C module set, and ours replaced: to be put back. The user's own are in hook.c. */
 typedef struct foreign_hook {
@@ -42,17 +51,21 @@ struct gl_watchdog {
   pthread_t watched;     /* the loop's */
   pid_t watched_id;
   clockid_t cpu;         /* counts its CPU time */
-  sem_t rouse;
-  atomic_bool asleep, end;
+  atomic_bool end;
   atomic_uint_fast64_t hogging; /* the step the signal is for */
   atomic_bool report;    /* tell where it is stuck, too */
+  atomic_bool late;      /* it was stuck where no signal may come; tell what came after that */
   uint64_t reported;     /* the last step that was */
+  _Atomic uint64_t hooked_in;      /* the step, and the coroutine, in which the last signal has set the hook: */
+  _Atomic(lua_State *) hooked_on;  /* it need not come again at once */
+  gl_stall stalls;       /* told on the loop's thread */
+  gl_stall blocks;       /* by the watchdog */
   uint64_t count;
-  bool quiet;            /* no reports of stalls */
+  atomic_bool quiet;     /* no reports of stalls */
   volatile bool asked;   /* the user's count hook is to make way */
   volatile uint64_t put_off; /* the step whose slice ended in an atomic section */
   volatile uint64_t section; /* id of the task in it, */
-  volatile uint64_t section_began; /* and its CPU time, ms, when that was seen */
+  volatile uint64_t section_began; /* and its CPU time, us, when that was seen */
   uint32_t random;
   foreign_hook foreign;
 };
@@ -61,31 +74,6 @@ static _Thread_local gl_host *watched_host; /* for the handler: the host this th
 
 /* ---- on the loop's thread, in the signal handler ---- */
 
-static void say(const char *text, int n) {
-  if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0) return; /* nobody reads it: nothing to be done */
-}
-
-static void say_frames(lua_State *L) {
-  char line[256];
-  lua_Debug ar;
-  for (int level = 0; level < REPORT_FRAMES && lua_getstack(L, level, &ar); level++) {
-    if (!lua_getinfo(L, "nSl", &ar)) break;
-    const char *name = ar.name ? ar.name : "?";
-    int n = ar.currentline > 0 ? snprintf(line, sizeof line, "\t%.60s:%d: in %.60s\n", ar.short_src, ar.currentline, name)
-                               : snprintf(line, sizeof line, "\t[C]: in %.60s\n", name);
-    say(line, n < (int)sizeof line ? n : (int)sizeof line - 1);
-  }
-}
-
-/* The state stands still in a C function; lua_getinfo with these letters reads and allocates nothing. */
-static void report(lua_State *L) {
-  char line[256];
-  lua_Debug ar;
-  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "S", &ar) || *ar.what != 'C') return; /* Lua code makes way */
-  say(line, snprintf(line, sizeof line, "greenlua: stalled for more than %d ms in C:\n", GL_STALL_MS));
-  say_frames(L);
-}
-
 static void preempt_hook(lua_State *L, lua_Debug *ar);
 
 /* Sets the hook on the coroutine that runs. Also called from the signal handler. */
@@ -93,6 +81,8 @@ static void set_hook(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   lua_State *L = h->running;
   lua_Hook now = lua_gethook(L);
+  atomic_store_explicit(&w->hooked_on, L, memory_order_relaxed);
+  atomic_store_explicit(&w->hooked_in, gl_pulse_beats(&h->pulse), memory_order_relaxed);
   if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and so on */
   if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
     w->asked = true;
@@ -105,10 +95,10 @@ static void set_hook(gl_host *h) {
 }
 
 /* Slices are CPU time: on a machine with more to do than it has CPUs, a task is no hog because the clock went on. */
-static uint64_t cpu_ms(const struct gl_watchdog *w) {
+static uint64_t cpu_us(const struct gl_watchdog *w) {
   struct timespec t = {0, 0};
   clock_gettime(w->cpu, &t);
-  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+  return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* Is it in an atomic section that may go on for some time yet? Its slice then ends when it leaves. For the handler, too. */
@@ -116,23 +106,29 @@ static bool is_put_off(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   const gl_task *t = h->task;
   if (!t || !t->atomic || t->overlong) return false;
-  uint64_t now = cpu_ms(w);
+  uint64_t now = cpu_us(w);
   if (w->section != t->id) {
     w->section = t->id;
     w->section_began = now;
   }
-  if (now - w->section_began >= GL_ATOMIC_MS) return false;
-  w->put_off = h->steps;
+  if (now - w->section_began >= GL_ATOMIC_MS * 1000) return false;
+  w->put_off = gl_pulse_beats(&h->pulse);
   return true;
+}
+
+/* Does it hold up anybody else? If not it is as in lua, and no news. Read by the watchdog, too. */
+static bool holds_up(const gl_host *h) {
+  return __atomic_load_n(&h->census.tasks, __ATOMIC_RELAXED) > 1 || __atomic_load_n(&h->holds, __ATOMIC_RELAXED) > 0;
 }
 
 static void on_signal(int signo) {
   (void)signo;
   gl_host *h = watched_host;
-  if (!h || !h->watchdog || !h->running || h->steps != atomic_load(&h->watchdog->hogging)) return;
+  if (!h || !h->watchdog || !h->running || gl_pulse_beats(&h->pulse) != atomic_load(&h->watchdog->hogging)) return;
   struct gl_watchdog *w = h->watchdog;
-  bool others = h->census.tasks > 1 || h->holds > 0; /* it holds nobody up else: as in lua, no news */
-  if (atomic_exchange(&w->report, false) && !w->quiet && others) report(h->running);
+  bool told = !w->quiet && holds_up(h);
+  if (atomic_exchange(&w->report, false) && told && gl_stall_in_c(h->running)) gl_stall_tell(&w->stalls, STALLED ":\n", h->running);
+  if (atomic_exchange(&w->late, false) && told) gl_stall_tell(&w->stalls, STALLED ", which came back to:\n", h->running);
   if (!is_put_off(h)) set_hook(h);
 }
 
@@ -179,18 +175,12 @@ static void make_way(lua_State *L, gl_host *h, bool hooked) {
   }
 }
 
-static void report_overlong(lua_State *L) {
-  char line[96];
-  say(line, snprintf(line, sizeof line, "greenlua: task.atomic holds everybody up for more than %d ms: it is preempted now\n", GL_ATOMIC_MS));
-  say_frames(L);
-}
-
 /* A task that catches the error and goes on is let go on for a turn; and at first for some, for what it has to clean up. */
 static void end_slice(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
   if (t->atomic && !t->overlong) {
     t->overlong = true;
-    if (!h->watchdog->quiet) report_overlong(L);
+    if (!h->watchdog->quiet) gl_stall_tell(&h->watchdog->stalls, OVERLONG, L);
   }
   if (is_doomed(t)) {
     if (t->cleanup) t->cleanup--;
@@ -253,7 +243,7 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     else gl_hook_event(L, ar);
     return;
   }
-  bool hogs = t && h->steps == atomic_load(&w->hogging); /* else it had made way by itself meanwhile */
+  bool hogs = t && gl_pulse_beats(&h->pulse) == atomic_load(&w->hogging); /* else it had made way by itself meanwhile */
   if (is_put_off(h)) {
     put_back(L, w);
     return;
@@ -274,7 +264,7 @@ bool gl_preempt_check(lua_State *L) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
-  if (!w || !t || h->steps != atomic_load_explicit(&w->hogging, memory_order_relaxed)) return false;
+  if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->hogging, memory_order_relaxed)) return false;
   if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || is_put_off(h)) return false; /* in a finalizer nobody waits */
   if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h, true);
   return true;
@@ -285,7 +275,7 @@ void gl_preempt_resume(gl_task *t) {
   struct gl_watchdog *w = h->watchdog;
   t->overlong = false;
   if (!w) return;
-  bool due = w->put_off == h->steps && h->task == t && h->running;
+  bool due = w->put_off == gl_pulse_beats(&h->pulse) && h->task == t && h->running;
   w->section = w->put_off = 0;
   if (due) set_hook(h);
 }
@@ -302,7 +292,7 @@ void gl_preempt_follow(lua_State *L) {
 /* ---- the watchdog's thread ---- */
 
 /* One tick; the semaphore cuts it short only at the end. */
-static void nap(struct gl_watchdog *w) {
+static void nap(gl_host *h) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_nsec += TICK_MS * 1000000L;
@@ -310,50 +300,118 @@ static void nap(struct gl_watchdog *w) {
     until.tv_sec++;
     until.tv_nsec -= 1000000000L;
   }
-  while (sem_clockwait(&w->rouse, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
+  while (sem_clockwait(&h->pulse.wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
+}
+
+/* One line of /proc about the loop's thread. False: it cannot be read. */
+static bool read_proc(const struct gl_watchdog *w, const char *name, char *out, size_t size) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)w->watched_id, name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, out, size - 1);
+  if (fd >= 0) close(fd);
+  out[n > 0 ? n : 0] = '\0';
+  return n > 0;
 }
 
 /* Does the loop's thread sleep in a system call, rather than wait for a CPU? */
 static bool is_blocked(const struct gl_watchdog *w) {
   char stat[512];
-  snprintf(stat, sizeof stat, "/proc/self/task/%d/stat", (int)w->watched_id);
-  int fd = open(stat, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? 0 : read(fd, stat, sizeof stat - 1);
-  if (fd >= 0) close(fd);
-  stat[n > 0 ? n : 0] = '\0';
+  if (!read_proc(w, "stat", stat, sizeof stat)) return false;
   const char *name_end = strrchr(stat, ')');
   return name_end && name_end[1] == ' ' && name_end[2] != 'R';
 }
 
+static bool is_socket(unsigned long fd) {
+  struct stat st;
+  return fstat((int)fd, &st) != 0 || S_ISSOCK(st.st_mode);
+}
+
+/* It sleeps in a system call: one that the kernel begins anew after a signal, so that nobody notices? Most of those with a
+ * time limit are not (sleep, poll, select, and what waits for sockets that have one): EINTR is what foreign code may not expect. */
+static bool may_be_interrupted(const struct gl_watchdog *w) {
+  char line[256];
+  long number;
+  unsigned long first;
+  if (!read_proc(w, "syscall", line, sizeof line) || sscanf(line, "%ld 0x%lx", &number, &first) != 2) return false;
+  switch (number) {
+    case SYS_read: case SYS_readv: case SYS_write: case SYS_writev: return !is_socket(first);
+    case SYS_futex: case SYS_wait4: case SYS_waitid: case SYS_flock: case SYS_fsync: case SYS_fdatasync: case SYS_openat: return true;
+    default: return false;
+  }
+}
+
+/* What is seen of one step, tick by tick. */
+typedef struct sight {
+  uint64_t step;
+  int same, blocked; /* ticks in it; of those, how many it slept */
+  int signals;       /* ticks since the last one */
+  uint64_t since;    /* CPU time when it began, us */
+  uint64_t slept;    /* CPU time when it was last seen asleep, or began */
+} sight;
+
+/* Is the thread within a system call that a signal would cut short? One that has been woken may wait for a CPU, still in there:
+ * it has to have done something since. */
+static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now) {
+  bool sleeps = is_blocked(w);
+  if (sleeps) {
+    s->slept = now;
+    s->blocked++;
+  }
+  return sleeps ? !may_be_interrupted(w) : now - s->slept < AWAKE_US;
+}
+
+/* It takes too long. No signal may reach a thread that is blocked in C: it would end the call that it sleeps in. */
+static void reach(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach, bool stalled) {
+  bool news = stalled && w->reported != s->step;
+  if (out_of_reach) {
+    if (!news) return;
+    w->reported = s->step;
+    if (w->quiet || !holds_up(h)) return;
+    gl_stall_tell(&w->blocks, STALLED ":\n\t[C]: in a system call that must not be interrupted\n", NULL);
+    atomic_store(&w->late, true);
+    return;
+  }
+  if (news) {
+    w->reported = s->step;
+    atomic_store(&w->report, true);
+  }
+  bool hooked = atomic_load_explicit(&w->hooked_in, memory_order_relaxed) == s->step &&
+                atomic_load_explicit(&w->hooked_on, memory_order_relaxed) == __atomic_load_n(&h->running, __ATOMIC_RELAXED);
+  if (hooked && !news && ++s->signals % REPEAT) return;
+  pthread_kill(w->watched, SIGNAL);
+}
+
+static void look(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_t step) {
+  s->same = busy && step == s->step ? s->same + 1 : 0;
+  s->step = step;
+  if (!s->same) {
+    s->blocked = s->signals = 0;
+    if (busy) s->since = s->slept = cpu_us(w);
+    if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* too late */
+    return;
+  }
+  uint64_t now = cpu_us(w), spent = now - s->since;
+  if (s->same <= BLOCKED_AFTER && spent < HOG_US) return;
+  bool out_of_reach = is_out_of_reach(w, s, now);
+  bool stalled = s->same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
+  if (!stalled && spent < HOG_US) return;
+  atomic_store(&w->hogging, step);
+  reach(h, w, s, out_of_reach, stalled);
+}
+
 static void watch(gl_host *h, struct gl_watchdog *w) {
-  uint64_t last = 0, since = 0;
-  int same = 0, idle = 0, blocked = 0;
+  sight s = {0};
+  int idle = 0;
   while (!atomic_load(&w->end)) {
-    nap(w);
-    uint64_t step = __atomic_load_n(&h->steps, __ATOMIC_RELAXED);
+    nap(h);
+    uint64_t step = gl_pulse_beats(&h->pulse);
     bool busy = __atomic_load_n(&h->running, __ATOMIC_RELAXED) != NULL;
-    same = busy && step == last ? same + 1 : 0;
-    idle = !busy && step == last ? idle + 1 : 0;
-    last = step;
-    if (busy && same == 0) since = cpu_ms(w);
-    uint64_t spent = same ? cpu_ms(w) - since : 0;
-    if (same == 0) blocked = 0;
-    else if (same > BLOCKED_AFTER && is_blocked(w)) blocked++;
-    bool stalled = same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS || blocked > same / 2);
-    if (stalled || spent >= GL_SLICE_MS - 1) { /* both are whole ms, cut off */
-      atomic_store(&w->hogging, step);
-      if (stalled && w->reported != step) {
-        w->reported = step;
-        atomic_store(&w->report, true);
-      }
-      pthread_kill(w->watched, SIGNAL);
-    }
-    if (idle >= IDLE_TICKS) {
-      atomic_store(&w->asleep, true);
-      if (__atomic_load_n(&h->steps, __ATOMIC_SEQ_CST) != step) atomic_store(&w->asleep, false); /* it moved meanwhile */
-      else while (sem_wait(&w->rouse) != 0) continue;
-      idle = 0;
-    }
+    idle = !busy && step == s.step ? idle + 1 : 0;
+    look(h, w, &s, busy, step);
+    if (idle < IDLE_TICKS) continue;
+    gl_pulse_sleep(&h->pulse, step);
+    idle = 0;
   }
 }
 
@@ -364,11 +422,6 @@ static void *watchdog_main(void *arg) {
 }
 
 /* ---- starting and ending ---- */
-
-void gl_preempt_rouse(gl_host *h) {
-  struct gl_watchdog *w = h->watchdog;
-  if (w && atomic_load_explicit(&w->asleep, memory_order_relaxed) && atomic_exchange(&w->asleep, false)) sem_post(&w->rouse);
-}
 
 static void install_handler(void) {
   struct sigaction sa;
@@ -382,7 +435,7 @@ static void install_handler(void) {
 bool gl_preempt_start(gl_host *h) {
   struct gl_watchdog *w = calloc(1, sizeof *w);
   if (!w) return false;
-  sem_init(&w->rouse, 0, 0);
+  sem_init(&h->pulse.wake, 0, 0);
   w->random = 2463534242u;
   w->watched = pthread_self();
   w->watched_id = gettid();
@@ -397,7 +450,7 @@ bool gl_preempt_start(gl_host *h) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (err == 0) return true;
   h->watchdog = NULL;
-  sem_destroy(&w->rouse);
+  sem_destroy(&h->pulse.wake);
   free(w);
   return false;
 }
@@ -406,16 +459,21 @@ void gl_preempt_stop(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   if (!w) return;
   atomic_store(&w->end, true);
-  sem_post(&w->rouse);
+  sem_post(&h->pulse.wake);
   pthread_join(w->thread, NULL);
+  gl_stall_flush(&w->stalls);
+  gl_stall_flush(&w->blocks);
   h->watchdog = NULL;
   watched_host = NULL;
-  sem_destroy(&w->rouse);
+  sem_destroy(&h->pulse.wake);
   free(w);
 }
 
 void gl_preempt_report(gl_host *h, bool on) {
-  if (h->watchdog) h->watchdog->quiet = !on;
+  struct gl_watchdog *w = h->watchdog;
+  if (!w) return;
+  if (!on && !w->quiet) gl_stall_flush(&w->stalls);
+  w->quiet = !on;
 }
 
 uint64_t gl_preempt_count(const gl_host *h) { return h->watchdog ? h->watchdog->count : 0; }

@@ -4,12 +4,13 @@
  * step of the same task; if it is, it signals that thread, whose handler sets a one-shot hook on the coroutine that
  * runs (lua_sethook may be called from a signal handler: ldebug.c says so). The hook puts the task at the end of the
  * queue: by yielding, or by parking where Lua cannot yield. A C function cannot be stopped so; one that takes too
- * long is reported with the Lua stack that called it.
+ * long is reported with the Lua stack that called it (core/stall.h). No signal is sent at a thread that sleeps in a system
+ * call, but in one that the kernel begins anew by itself: foreign code may not expect EINTR.
  *
  * One loop is out of reach: that of a message handler (xpcall) called for an error raised here, since Lua runs handlers of
  * errors in hooks with hooks off. One that returns, as debug.traceback, is fine.
  *
- * While nobody hogs, a step costs one increment; while the loop is idle, the watchdog sleeps.
+ * While nobody hogs, a step costs one increment; while the loop is idle, the watchdog sleeps (core/pulse.h).
  */
 #ifndef GL_CORE_PREEMPT_H
 #define GL_CORE_PREEMPT_H
@@ -27,9 +28,6 @@ bool gl_preempt_start(gl_host *h);
 
 /* Ends the watchdog. */
 void gl_preempt_stop(gl_host *h);
-
-/* A batch of tasks is about to run: wakes the watchdog if it went to sleep. */
-void gl_preempt_rouse(gl_host *h);
 
 /* In a count hook of the user's on L: make way, if that is due. May raise, like any hook. */
 void gl_preempt_if_asked(lua_State *L);

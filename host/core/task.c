@@ -256,7 +256,7 @@ void gl_task_step(gl_host *h, gl_task *t) {
     gl_memory_charge(h, t);
   }
   h->task = t;
-  h->steps++;
+  gl_pulse_beat(&h->pulse);
   t->state = GL_TASK_RUNNING;
   if (t->stack) {
     gl_stack_hop_idle(h, t->stack); /* comes back when this stack is wanted again */
