@@ -10,7 +10,7 @@
 
 #include <lua.h>
 
-#include "near.h"
+#include "core/near.h"
 
 #define GRACE 10.0
 

@@ -6,8 +6,8 @@
 
 #include <lauxlib.h>
 
+#include "core/near.h"
 #include "embedded.h"
-#include "near.h"
 
 static int reference_stubs(lua_State *L) {
   lua_newtable(L);

@@ -14,6 +14,9 @@ void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_C
  * that came later than its own still finds it, as does who calls its __gc by hand. */
 void *gl_class_check(lua_State *L, int idx, const char *name);
 
+/* The userdata at index 1, of this class. Called with a dot instead of a colon, the method raises and says so. */
+void *gl_class_self(lua_State *L, const char *name);
+
 /* Give the one userdata on top of L, of no class, a finalizer. May raise (memory). */
 void gl_class_finalizer(lua_State *L, lua_CFunction gc);
 

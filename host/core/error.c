@@ -114,3 +114,64 @@ int gl_error_is(lua_State *L, int idx, const char *code) {
   lua_pop(L, 1);
   return same;
 }
+
+/* ---- what a log says of any error ---- */
+
+#define SHOWN_FIELDS 10
+#define SHOWN_TEXT 200 /* bytes of a string */
+
+static void push_shown(lua_State *L, int idx) {
+  size_t n;
+  switch (lua_type(L, idx)) {
+    case LUA_TNUMBER: case LUA_TBOOLEAN: luaL_tolstring(L, idx, NULL); break;
+    case LUA_TSTRING: {
+      const char *text = lua_tolstring(L, idx, &n);
+      lua_pushlstring(L, text, n < SHOWN_TEXT ? n : SHOWN_TEXT);
+      lua_pushfstring(L, n > SHOWN_TEXT ? "\"%s...\"" : "\"%s\"", lua_tostring(L, -1));
+      lua_remove(L, -2);
+      break;
+    }
+    default: lua_pushfstring(L, "a %s", luaL_typename(L, idx));
+  }
+}
+
+static void push_key(lua_State *L, int idx) {
+  if (lua_type(L, idx) == LUA_TSTRING) {
+    lua_pushfstring(L, "%s = ", lua_tostring(L, idx));
+    return;
+  }
+  push_shown(L, idx);
+  lua_pushfstring(L, "[%s] = ", lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+/* { foo = 1, [2] = "x" }: raw, so that nothing of the script's runs. */
+static void push_fields(lua_State *L, int idx) {
+  int n = 0;
+  luaL_checkstack(L, 10, NULL);
+  lua_pushliteral(L, "{");
+  int text = lua_gettop(L);
+  for (lua_pushnil(L); n <= SHOWN_FIELDS && lua_next(L, idx); lua_settop(L, text + 1)) {
+    lua_pushvalue(L, text); /* text key value text */
+    if (n++ == SHOWN_FIELDS) {
+      lua_pushliteral(L, ", ...");
+    } else {
+      lua_pushstring(L, n > 1 ? ", " : " ");
+      push_key(L, text + 1);
+      push_shown(L, text + 2);
+    }
+    lua_concat(L, lua_gettop(L) - text - 2);
+    lua_replace(L, text);
+  }
+  lua_settop(L, text);
+  lua_pushliteral(L, " }");
+  lua_concat(L, 2);
+}
+
+void gl_error_describe(lua_State *L, int idx) {
+  int type = lua_type(L, idx), own = luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL;
+  if (own) lua_pop(L, 1);
+  if (own || type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL) luaL_tolstring(L, idx, NULL);
+  else if (type == LUA_TTABLE) push_fields(L, lua_absindex(L, idx));
+  else lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx));
+}

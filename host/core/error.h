@@ -32,6 +32,10 @@ int gl_error_is_departure(lua_State *L, int idx);
 /* Is the value at idx an error object with this code? */
 int gl_error_is(lua_State *L, int idx, const char *code);
 
+/* Push what a log says of the error at idx: its message; of a table that has none for people, what is in it. May call Lua
+ * (__tostring), may raise. */
+void gl_error_describe(lua_State *L, int idx);
+
 /* Creates the metatable. Once per host. */
 void gl_error_open(lua_State *L);
 

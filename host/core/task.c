@@ -344,7 +344,7 @@ void gl_task_renew_cpu(gl_task *t) {
 /* Pushes the message of what it failed with. Outside of a task, so that nothing in here can wait. */
 static void push_message(lua_State *L, gl_task *t) {
   if (!gl_task_push_error(L, t)) lua_pushliteral(L, "not enough memory");
-  luaL_tolstring(L, -1, NULL);
+  gl_error_describe(L, -1);
   lua_remove(L, -2);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/library.h"
 #include "db/sqlite_cursor.h"
@@ -20,7 +21,7 @@
 #define MAX_RESULT ((size_t)64 << 20)    /* bytes of rows one query may gather */
 
 static gl_sqlite_conn *check_conn(lua_State *L) {
-  gl_sqlite_conn **at = luaL_checkudata(L, 1, CONNECTION);
+  gl_sqlite_conn **at = gl_class_self(L, CONNECTION);
   luaL_argcheck(L, *at, 1, "the connection was collected"); /* a finalizer came later than ours */
   return *at;
 }
@@ -319,7 +320,7 @@ static int conn_in_transaction(lua_State *L) {
 static int conn_cursor(lua_State *L) { return gl_sqlite_cursor_push(L, check_conn(L)); }
 
 static int conn_gc(lua_State *L) {
-  gl_sqlite_conn **at = luaL_checkudata(L, 1, CONNECTION);
+  gl_sqlite_conn **at = gl_class_self(L, CONNECTION);
   if (*at) gl_sqlite_conn_unref(*at);
   *at = NULL;
   return 0;

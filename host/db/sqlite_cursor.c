@@ -114,13 +114,13 @@ static int cursor_fetch(lua_State *L) {
 /* ---- the handle ---- */
 
 static int cursor_close(lua_State *L) {
-  cursor *c = *(cursor **)luaL_checkudata(L, 1, CURSOR);
+  cursor *c = *(cursor **)gl_class_self(L, CURSOR);
   if (c) cursor_end(c);
   return 0;
 }
 
 static int cursor_gc(lua_State *L) {
-  cursor **at = luaL_checkudata(L, 1, CURSOR);
+  cursor **at = gl_class_self(L, CURSOR);
   if (*at) cursor_unref(*at);
   *at = NULL;
   return 0;

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/task.h"
 #include "http/fields.h"
@@ -664,7 +665,7 @@ static void write_piece(lua_State *L, gl_conn *c, const char *bytes, size_t n) {
 
 /* out:write(bytes): returns when the client keeps up; raises when it is gone. The first one, be it empty, sends the head. */
 static int writer_write(lua_State *L) {
-  gl_req **writer = luaL_checkudata(L, 1, WRITER);
+  gl_req **writer = gl_class_self(L, WRITER);
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
   gl_conn *c = (*writer)->conn;

@@ -146,7 +146,7 @@ static bool is_same(lua_State *L, int idx, gl_text text, const origin *o) {
 static bool is_listed(lua_State *L, int options, gl_text text, const origin *o) {
   int type = lua_getfield(L, options, "origins");
   bool found = type == LUA_TSTRING && (strcmp(lua_tostring(L, -1), "*") == 0 || is_same(L, -1, text, o));
-  if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TTABLE) luaL_error(L, "option 'origins' must be \"*\", an origin or a list of them");
+  if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TTABLE) gl_error_misuse(L, "option 'origins' must be \"*\", an origin or a list of them");
   for (lua_Integer i = 1; type == LUA_TTABLE && !found && lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
     found = is_same(L, -1, text, o);
     lua_pop(L, 1);
@@ -172,7 +172,7 @@ static double number_option(lua_State *L, int options, const char *name, double 
   lua_getfield(L, options, name);
   int ok = 1;
   double value = lua_isnil(L, -1) ? def : lua_tonumberx(L, -1, &ok);
-  if (!ok || !(value > 0) || value > 1e9) luaL_error(L, "option '%s' must be a number > 0", name);
+  if (!ok || !(value > 0) || value > 1e9) gl_error_misuse(L, "option '%s' must be a number > 0", name);
   lua_pop(L, 1);
   return value;
 }
@@ -180,7 +180,7 @@ static double number_option(lua_State *L, int options, const char *name, double 
 /* The first of our protocols the client offers, pushed; or nil. */
 static void choose_protocol(lua_State *L, const gl_req *r, int options) {
   int type = lua_getfield(L, options, "protocols"); /* list */
-  if (type != LUA_TNIL && type != LUA_TTABLE) luaL_error(L, "option 'protocols' must be a list of strings");
+  if (type != LUA_TNIL && type != LUA_TTABLE) gl_error_misuse(L, "option 'protocols' must be a list of strings");
   if (type == LUA_TNIL) return;
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
     size_t n;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/task.h"
 #include "http/answer.h"
@@ -17,7 +18,7 @@ enum { FIELDS = 1 }; /* user value: what the script set on it, and what was buil
 
 static const char *text_of(const gl_req *r) { return (const char *)&r->fields[r->nfields]; }
 
-gl_req *gl_check_request(lua_State *L, int idx) { return luaL_checkudata(L, idx, META); }
+gl_req *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
 
 const char *gl_req_method(const gl_req *r, size_t *len) {
   const char *known = r->method == GL_METHOD_OTHER ? NULL : llhttp_method_name((llhttp_method_t)r->method);

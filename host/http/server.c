@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
+#include "core/near.h"
 #include "core/task.h"
 #include "http/answer.h"
 #include "http/request.h"
@@ -121,7 +123,7 @@ static double time_option(lua_State *L, int idx, const char *name, double def) {
   lua_getfield(L, idx, name);
   int ok;
   double value = lua_isnil(L, -1) ? def : lua_tonumberx(L, -1, &ok);
-  if (!lua_isnil(L, -1) && (!ok || !(value > 0) || value > 1e6)) luaL_error(L, "option '%s' must be a number of seconds > 0", name);
+  if (!lua_isnil(L, -1) && (!ok || !(value > 0) || value > 1e6)) gl_error_misuse(L, "option '%s' must be a number of seconds > 0", name);
   lua_pop(L, 1);
   return value;
 }
@@ -130,14 +132,14 @@ static lua_Integer size_option(lua_State *L, int idx, const char *name, lua_Inte
   lua_getfield(L, idx, name);
   int ok = 1;
   lua_Integer value = lua_isnil(L, -1) ? def : lua_tointegerx(L, -1, &ok);
-  if (!ok || value < 1 || value > max) luaL_error(L, "option '%s' must be an integer from 1 to %d", name, (int)max);
+  if (!ok || value < 1 || value > max) gl_error_misuse(L, "option '%s' must be an integer from 1 to %d", name, (int)max);
   lua_pop(L, 1);
   return value;
 }
 
 static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
   lua_getfield(L, idx, name);
-  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) luaL_error(L, "option '%s' must be true or false", name);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) gl_error_misuse(L, "option '%s' must be true or false", name);
   bool value = lua_isnil(L, -1) ? def : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
@@ -153,7 +155,9 @@ static void check_names(lua_State *L, int idx) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
     int i = 0;
     while (names[i] && strcmp(names[i], name) != 0) i++;
-    if (!names[i]) luaL_error(L, "unknown server option '%s'", name);
+    const char *near = names[i] ? NULL : gl_near_of(name, names);
+    if (near) gl_error_misuse(L, "unknown server option '%s'; did you mean '%s'?", name, near);
+    if (!names[i]) gl_error_misuse(L, "unknown server option '%s'", name);
     lua_pop(L, 1);
   }
 }
@@ -206,9 +210,18 @@ static void push_dispatch(lua_State *L, int idx) {
 
 /* A handle that was collected can still be found: by a finalizer, and as the key of a weak table. */
 static gl_server *check_server(lua_State *L) {
-  gl_server *s = *(gl_server **)luaL_checkudata(L, 1, HANDLE);
+  gl_server *s = *(gl_server **)gl_class_self(L, HANDLE);
   if (!s) luaL_argerror(L, 1, "the server was collected");
   return s;
+}
+
+/* native.check_options(options): raises what listen would say of them */
+static int http_check_options(lua_State *L) {
+  gl_server nobody = {0};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  read_options(L, 1, &nobody);
+  return 0;
 }
 
 /* native.listen(address, dispatch [, options]) -> server */
@@ -330,7 +343,7 @@ static int server_abort(lua_State *L) {
 }
 
 static int server_gc(lua_State *L) {
-  gl_server **handle = luaL_checkudata(L, 1, HANDLE);
+  gl_server **handle = gl_class_self(L, HANDLE);
   gl_server *s = *handle;
   if (!s) return 0;
   *handle = NULL;
@@ -352,7 +365,7 @@ int gl_open_http(lua_State *L) {
     {"address", server_address}, {"replace", server_replace}, {"connections", server_connections},
     {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__tostring", server_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"listen", http_listen}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"check_options", http_check_options}, {"listen", http_listen}, {NULL, NULL}};
   luaL_newmetatable(L, HANDLE);
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);

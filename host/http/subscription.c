@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
 #include "core/opqueue.h"
 #include "core/task.h"
@@ -124,7 +125,7 @@ static void close_it(subscription *s) {
 }
 
 static subscription *check_subscription(lua_State *L) {
-  subscription *s = *(subscription **)luaL_checkudata(L, 1, META);
+  subscription *s = *(subscription **)gl_class_self(L, META);
   if (!s) luaL_argerror(L, 1, "the subscription was collected");
   return s;
 }
@@ -186,7 +187,7 @@ static int subscription_close(lua_State *L) {
 }
 
 static int subscription_gc(lua_State *L) {
-  subscription **handle = luaL_checkudata(L, 1, META);
+  subscription **handle = gl_class_self(L, META);
   subscription *s = *handle;
   if (!s) return 0;
   *handle = NULL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/opqueue.h"
@@ -24,7 +25,7 @@ gl_ws **gl_ws_handle(lua_State *L) {
 /* ---- receiving ---- */
 
 static gl_ws *check_ws(lua_State *L) {
-  gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
+  gl_ws *ws = *(gl_ws **)gl_class_self(L, META);
   if (!ws) gl_error_status(L, "ws", UV_EPIPE, "the socket was collected");
   return ws;
 }
@@ -179,7 +180,7 @@ static int ws_send_binary(lua_State *L) { return send_message(L, GL_BINARY); }
 
 /* ws:try_send(text) -> true; or false, "closed" | "slow" without waiting: nothing was sent then. */
 static int ws_try_send(lua_State *L) {
-  gl_ws *ws = *(gl_ws **)luaL_checkudata(L, 1, META);
+  gl_ws *ws = *(gl_ws **)gl_class_self(L, META);
   size_t n;
   const char *bytes = check_message(L, GL_TEXT, &n);
   bool open = ws && gl_ws_is_open(ws), room = open && gl_ws_has_room(ws, n + GL_FRAME_HEAD);
@@ -277,7 +278,7 @@ static int ws_newindex(lua_State *L) {
 }
 
 static int ws_gc(lua_State *L) {
-  gl_ws **handle = luaL_checkudata(L, 1, META);
+  gl_ws **handle = gl_class_self(L, META);
   gl_ws *ws = *handle;
   if (!ws) return 0;
   *handle = NULL;

@@ -132,7 +132,7 @@ static void acceptor_close(acceptor *a) {
 }
 
 static int listener_close(lua_State *L) {
-  acceptor *a = *(acceptor **)luaL_checkudata(L, 1, LISTENER);
+  acceptor *a = *(acceptor **)gl_class_self(L, LISTENER);
   if (a) acceptor_close(a);
   return 0;
 }
@@ -143,7 +143,7 @@ static int listener_address(lua_State *L) {
 }
 
 static int listener_gc(lua_State *L) {
-  acceptor **handle = luaL_checkudata(L, 1, LISTENER);
+  acceptor **handle = gl_class_self(L, LISTENER);
   acceptor *a = *handle;
   if (!a) return 0;
   *handle = NULL;

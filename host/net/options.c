@@ -7,7 +7,11 @@
 
 #include <lauxlib.h>
 
+#include "core/error.h"
+#include "core/near.h"
 #include "core/op.h"
+
+#define MOST_ARGUMENTS 3
 
 static int listed(const char *name, const char *const names[]) {
   for (; *names; names++)
@@ -15,12 +19,20 @@ static int listed(const char *name, const char *const names[]) {
   return 0;
 }
 
+/* Options of an option are no argument of their own. */
+static int refuse(lua_State *L, int idx, const char *why) {
+  return idx > MOST_ARGUMENTS ? gl_error_misuse(L, "option 'tls': %s", why) : luaL_argerror(L, idx, why);
+}
+
 void gl_options_check(lua_State *L, int idx, const char *const names[]) {
   if (lua_isnoneornil(L, idx)) return;
-  luaL_checktype(L, idx, LUA_TTABLE);
+  if (!lua_istable(L, idx)) refuse(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-    if (!name || !listed(name, names)) luaL_argerror(L, idx, lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
+    if (name && listed(name, names)) continue;
+    const char *near = name ? gl_near_of(name, names) : NULL;
+    lua_pushfstring(L, near ? "unknown option '%s'; did you mean '%s'?" : "unknown option '%s'", luaL_tolstring(L, -2, NULL), near);
+    refuse(L, idx, lua_tostring(L, -1));
   }
 }
 
@@ -32,14 +44,14 @@ static int field(lua_State *L, int idx, const char *name) {
 }
 
 static int wrong(lua_State *L, int idx, const char *name, const char *expected) {
-  return luaL_argerror(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
+  return refuse(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
 }
 
 double gl_options_timeout(lua_State *L, int idx, double def) {
   if (field(L, idx, "timeout") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TNUMBER) wrong(L, idx, "timeout", "number of seconds");
     def = lua_tonumber(L, -1);
-    if (!(def >= 0)) luaL_argerror(L, idx, "timeout: a number of seconds >= 0 expected");
+    if (!(def >= 0)) refuse(L, idx, "timeout: a number of seconds >= 0 expected");
   }
   lua_pop(L, 1);
   return def < GL_FOREVER ? def : GL_FOREVER;
@@ -49,7 +61,7 @@ int gl_options_family(lua_State *L, int idx) {
   lua_Integer family = 0;
   if (field(L, idx, "family") != LUA_TNIL) {
     family = lua_tointeger(L, -1);
-    if (family != 4 && family != 6) luaL_argerror(L, idx, "family: 4 or 6 expected");
+    if (family != 4 && family != 6) refuse(L, idx, "family: 4 or 6 expected");
   }
   lua_pop(L, 1);
   return family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
@@ -68,7 +80,7 @@ lua_Integer gl_options_integer(lua_State *L, int idx, const char *name, lua_Inte
     int is = 0;
     def = lua_tointegerx(L, -1, &is);
     if (!is) wrong(L, idx, name, "integer");
-    if (def < min || def > max) luaL_argerror(L, idx, lua_pushfstring(L, "%s: from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max));
+    if (def < min || def > max) refuse(L, idx, lua_pushfstring(L, "%s: from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max));
   }
   lua_pop(L, 1);
   return def;
@@ -85,7 +97,7 @@ unsigned gl_options_mode(lua_State *L, int idx) {
   lua_Integer mode = 0;
   if (field(L, idx, "mode") != LUA_TNIL) {
     mode = permissions(L, -1);
-    if (mode <= 0 || mode > 0777) luaL_argerror(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
+    if (mode <= 0 || mode > 0777) refuse(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
   }
   lua_pop(L, 1);
   return (unsigned)mode;
@@ -96,7 +108,7 @@ const char *gl_options_string(lua_State *L, int idx, const char *name) {
   if (field(L, idx, name) == LUA_TNIL) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING) wrong(L, idx, name, "string");
   const char *text = lua_tolstring(L, -1, &n);
-  if (strlen(text) != n) luaL_argerror(L, idx, lua_pushfstring(L, "%s: no NUL expected", name));
+  if (strlen(text) != n) refuse(L, idx, lua_pushfstring(L, "%s: no NUL expected", name));
   return text;
 }
 

@@ -216,13 +216,13 @@ static void close_gently(gl_socket *s) {
 }
 
 static int sock_close(lua_State *L) {
-  gl_socket *s = *(gl_socket **)luaL_checkudata(L, 1, SOCKET);
+  gl_socket *s = *(gl_socket **)gl_class_self(L, SOCKET);
   if (s) close_gently(s);
   return 0;
 }
 
 static int sock_gc(lua_State *L) {
-  gl_socket **handle = luaL_checkudata(L, 1, SOCKET);
+  gl_socket **handle = gl_class_self(L, SOCKET);
   gl_socket *s = *handle;
   if (!s) return 0;
   *handle = NULL;

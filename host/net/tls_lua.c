@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "net/options.h"
 #include "net/socket.h"
@@ -24,7 +25,7 @@ gl_tls_config *gl_tls_take(lua_State *L, int idx) {
 }
 
 static int config_gc(lua_State *L) {
-  gl_tls_config **at = luaL_checkudata(L, 1, CONFIG);
+  gl_tls_config **at = gl_class_self(L, CONFIG);
   gl_tls_config_unref(*at);
   *at = NULL;
   return 0;
@@ -156,7 +157,7 @@ static bool has_wishes(lua_State *L, int idx) {
 
 gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) {
   gl_tls_settings set = {.verify = true};
-  if (!lua_isboolean(L, idx)) luaL_checktype(L, idx, LUA_TTABLE);
+  if (!lua_isboolean(L, idx) && !lua_istable(L, idx)) gl_error_misuse(L, "option 'tls': a boolean or a table expected, got %s", luaL_typename(L, idx));
   if (server) return config_new(L, idx, op, true, NULL);
   if (lua_istable(L, idx)) read_client(L, idx, op, &set); /* complains first */
   gl_tls_config *usual = set.ca || !set.verify ? NULL : push_default(L, op);

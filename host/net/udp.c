@@ -195,13 +195,13 @@ static int udp_peer(lua_State *L) {
 }
 
 static int udp_close(lua_State *L) {
-  gl_datagrams *u = *(gl_datagrams **)luaL_checkudata(L, 1, UDP);
+  gl_datagrams *u = *(gl_datagrams **)gl_class_self(L, UDP);
   if (u) gl_datagrams_close(u);
   return 0;
 }
 
 static int udp_gc(lua_State *L) {
-  gl_datagrams **handle = luaL_checkudata(L, 1, UDP);
+  gl_datagrams **handle = gl_class_self(L, UDP);
   gl_datagrams *u = *handle;
   if (!u) return 0;
   *handle = NULL;

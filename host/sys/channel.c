@@ -6,6 +6,7 @@
  */
 #include "sys/channel.h"
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/opqueue.h"
@@ -41,7 +42,7 @@ typedef struct channel_op {
   size_t sent;     /* sender: number of its entry */
 } channel_op;
 
-static channel *check_channel(lua_State *L) { return luaL_checkudata(L, 1, CHANNEL); }
+static channel *check_channel(lua_State *L) { return gl_class_self(L, CHANNEL); }
 
 /* nil travels as this. */
 static void *nil_mark(void) { return (void *)(uintptr_t)&nil_mark; }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/class.h"
 #include "core/opqueue.h"
 #include "sys/fs_remains.h"
 
@@ -166,7 +167,7 @@ static const gl_optype sync_type = {"file.sync", push_write, cancel_op, free_op}
 /* ---- methods ---- */
 
 static fs_file *check_file(lua_State *L, const char *op) {
-  fs_file *f = *(fs_file **)luaL_checkudata(L, 1, FILE_HANDLE);
+  fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
   if (!f || !f->left) gl_error_raise(L, op, "EBADF", "the file is closed");
   return f;
 }
@@ -210,6 +211,7 @@ static int file_read(lua_State *L) {
 }
 
 static int file_read_at(lua_State *L) {
+  gl_class_self(L, FILE_HANDLE);
   lua_Integer offset = luaL_checkinteger(L, 2);
   size_t n = check_count(L, 3);
   luaL_argcheck(L, offset >= 0, 2, "an offset >= 0 expected");
@@ -222,6 +224,7 @@ static int file_read_at(lua_State *L) {
 
 static int file_write(lua_State *L) {
   size_t n;
+  gl_class_self(L, FILE_HANDLE);
   const char *bytes = luaL_checklstring(L, 2, &n);
   fs_file *f = check_file(L, "file.write");
   file_op *o = new_op(L, &write_type, f, 2, run_write);
@@ -256,7 +259,7 @@ static int file_sync(lua_State *L) {
 
 /* Operations under way keep the file; otherwise closing is waited for, when it can take a while. */
 static int file_close(lua_State *L) {
-  fs_file **handle = luaL_checkudata(L, 1, FILE_HANDLE);
+  fs_file **handle = gl_class_self(L, FILE_HANDLE);
   fs_file *f = *handle;
   if (!f || !f->left) return 0;
   if (f->refs == 1) return gl_fs_remains_close(L, &f->left);
@@ -266,14 +269,14 @@ static int file_close(lua_State *L) {
 }
 
 static int file_gc(lua_State *L) {
-  fs_file **handle = luaL_checkudata(L, 1, FILE_HANDLE);
+  fs_file **handle = gl_class_self(L, FILE_HANDLE);
   if (*handle) file_unref(*handle);
   *handle = NULL;
   return 0;
 }
 
 static int file_tostring(lua_State *L) {
-  fs_file *f = *(fs_file **)luaL_checkudata(L, 1, FILE_HANDLE);
+  fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
   if (f && f->left) lua_pushfstring(L, "file (%s)", f->left->path);
   else lua_pushliteral(L, "file (closed)");
   return 1;
@@ -281,7 +284,7 @@ static int file_tostring(lua_State *L) {
 
 /* Methods are in the upvalue; `path` is a field. */
 static int file_index(lua_State *L) {
-  luaL_checkudata(L, 1, FILE_HANDLE);
+  gl_class_self(L, FILE_HANDLE);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "path") == 0) lua_getiuservalue(L, 1, 1);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/near.h"
 #include "sys/fs_remains.h"
 
 gl_fs_job *gl_fs_job_new(lua_State *L, const gl_optype *type, const char *path, const char *to, int pin_idx,
@@ -81,6 +82,16 @@ static const struct {
 };
 #define OPTIONS (sizeof options / sizeof *options)
 
+static int unknown_option(lua_State *L, int idx, int allowed, const char *name) {
+  const char *names[OPTIONS + 1] = {NULL};
+  int n = 0;
+  for (size_t i = 0; i < OPTIONS; i++)
+    if (options[i].flag & allowed) names[n++] = options[i].name;
+  const char *near = gl_near_of(name, names);
+  lua_pushfstring(L, near ? "unknown option '%s'; did you mean '%s'?" : "unknown option '%s'", name, near);
+  return luaL_argerror(L, idx, lua_tostring(L, -1));
+}
+
 /* The option whose name and value are on top. */
 static int check_option(lua_State *L, int idx, int allowed, mode_t *mode) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
@@ -89,7 +100,7 @@ static int check_option(lua_State *L, int idx, int allowed, mode_t *mode) {
     if (options[i].flag == GL_FS_MODE) *mode = gl_fs_check_mode(L, lua_gettop(L));
     return lua_toboolean(L, -1) ? options[i].flag : 0;
   }
-  return luaL_argerror(L, idx, lua_pushfstring(L, "unknown option '%s'", name));
+  return unknown_option(L, idx, allowed, name);
 }
 
 int gl_fs_check_options(lua_State *L, int idx, int allowed, mode_t *mode) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/class.h"
 #include "sys/fs_file.h"
 #include "sys/fs_remains.h"
 #include "sys/fs_replace.h"
@@ -154,12 +155,12 @@ static int fs_temp_dir(lua_State *L) { return start(L, &temp_dir_type, temp_plac
 /* ---- temporary folders ---- */
 
 static int folder_close(lua_State *L) {
-  gl_fs_remains **slot = luaL_checkudata(L, 1, FOLDER);
+  gl_fs_remains **slot = gl_class_self(L, FOLDER);
   return *slot ? gl_fs_remains_close(L, slot) : 0;
 }
 
 static int folder_gc(lua_State *L) {
-  gl_fs_remains **slot = luaL_checkudata(L, 1, FOLDER);
+  gl_fs_remains **slot = gl_class_self(L, FOLDER);
   if (*slot) gl_fs_remains_sweep(*slot);
   *slot = NULL;
   return 0;
@@ -168,14 +169,14 @@ static int folder_gc(lua_State *L) {
 /* As of files: methods are in the upvalue; `path` is a field. */
 static int folder_index(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
-  luaL_checkudata(L, 1, FOLDER);
+  gl_class_self(L, FOLDER);
   if (strcmp(name, "path") == 0) lua_getiuservalue(L, 1, 1);
   else lua_getfield(L, lua_upvalueindex(1), name);
   return 1;
 }
 
 static int folder_tostring(lua_State *L) {
-  luaL_checkudata(L, 1, FOLDER);
+  gl_class_self(L, FOLDER);
   lua_getiuservalue(L, 1, 1);
   return 1;
 }

@@ -113,7 +113,7 @@ static void cancel_next(gl_op *op) {
 static const gl_optype next_type = {NEXT, push_next, cancel_next, NULL};
 
 static int watch_next(lua_State *L) {
-  fs_watch *w = *(fs_watch **)luaL_checkudata(L, 1, WATCH);
+  fs_watch *w = *(fs_watch **)gl_class_self(L, WATCH);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   if (!w) return 0;
   gl_op_refuse_finalizer(L, &next_type);
@@ -136,7 +136,7 @@ static void close_watch(fs_watch **handle) {
 }
 
 static int watch_close(lua_State *L) {
-  close_watch(luaL_checkudata(L, 1, WATCH));
+  close_watch(gl_class_self(L, WATCH));
   return 0;
 }
 

@@ -79,7 +79,7 @@ static int pipe_write(lua_State *L) {
 
 /* What is on its way still leaves. */
 static int pipe_close(lua_State *L) {
-  gl_pipe *p = *(gl_pipe **)luaL_checkudata(L, 1, PIPE);
+  gl_pipe *p = *(gl_pipe **)gl_class_self(L, PIPE);
   gl_buf nothing = {0};
   if (!p) return 0;
   if (p->writes) gl_pipe_finish(p, &nothing);
@@ -88,7 +88,7 @@ static int pipe_close(lua_State *L) {
 }
 
 static int pipe_gc(lua_State *L) {
-  gl_pipe **handle = luaL_checkudata(L, 1, PIPE);
+  gl_pipe **handle = gl_class_self(L, PIPE);
   gl_pipe *p = *handle;
   if (!p) return 0;
   *handle = NULL;
@@ -151,7 +151,7 @@ static const gl_optype close_type = {"process.close", push_close, gl_child_unwai
 
 /* A task that was cancelled cannot wait here; the child ends all the same. */
 static int child_close(lua_State *L) {
-  gl_child *c = *(gl_child **)luaL_checkudata(L, 1, CHILD);
+  gl_child *c = *(gl_child **)gl_class_self(L, CHILD);
   if (!c) return 0;
   double grace = gl_check_timeout(L, 2, GRACE);
   if (c->exited) return 0;
@@ -163,7 +163,7 @@ static int child_close(lua_State *L) {
 
 /* Nobody can wait for it any more, and the host may be on its way out: there is no time for a grace. */
 static int child_gc(lua_State *L) {
-  gl_child **handle = luaL_checkudata(L, 1, CHILD);
+  gl_child **handle = gl_class_self(L, CHILD);
   gl_child *c = *handle;
   if (!c) return 0;
   *handle = NULL;

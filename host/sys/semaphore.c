@@ -7,6 +7,7 @@
 #include "sys/semaphore.h"
 
 #include "core/check.h"
+#include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/opqueue.h"
@@ -28,7 +29,7 @@ typedef struct acquire_op {
   bool granted;  /* a permit is on its way to the task */
 } acquire_op;
 
-static semaphore *check_semaphore(lua_State *L) { return luaL_checkudata(L, 1, SEMAPHORE); }
+static semaphore *check_semaphore(lua_State *L) { return gl_class_self(L, SEMAPHORE); }
 
 static void give(semaphore *s) {
   gl_op *op = gl_opqueue_take(&s->waiting);

@@ -258,7 +258,7 @@ static int push_wait(lua_State *L, gl_op *op) {
 
 static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join};
 
-static handle *check_handle(lua_State *L) { return luaL_checkudata(L, 1, HANDLE); }
+static handle *check_handle(lua_State *L) { return gl_class_self(L, HANDLE); }
 
 /* Has it ended? */
 static bool is_over(const handle *at) { return !at->s || at->s->task->state == GL_TASK_ENDED; }
@@ -443,8 +443,10 @@ static int task_cpu_limit(lua_State *L) {
 /* log(subject, message [, traceback]): an error that nobody will be told otherwise */
 static int task_log(lua_State *L) {
   size_t n;
-  const char *subject = luaL_checkstring(L, 1), *message = luaL_tolstring(L, 2, &n);
-  gl_log(gl_host_of(L), GL_LOG_ERROR, subject, message, n, luaL_optstring(L, 3, NULL));
+  const char *subject = luaL_checkstring(L, 1), *trace = luaL_optstring(L, 3, NULL);
+  gl_error_describe(L, 2);
+  const char *message = lua_tolstring(L, -1, &n);
+  gl_log(gl_host_of(L), GL_LOG_ERROR, subject, message, n, trace);
   return 0;
 }
 

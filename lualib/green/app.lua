@@ -3,6 +3,7 @@
 -- without parameters are found by C in a table; the others by the router.
 local native = require "green.http.native"
 local fault = require "green.error"
+local options = require "green.options"
 local request = require "green.request"
 local response = require "green.response"
 local router = require "green.router"
@@ -16,69 +17,90 @@ request.install(native.request)
 local App = { __name = "green.app" }
 App.__index = App
 
+local is_app = fault.receiver(App, "app")
+
 local EXACT_ANY = { "DELETE", "GET", "PATCH", "POST", "PUT" }
 local STANDARD = { CONNECT = true, DELETE = true, GET = true, HEAD = true, OPTIONS = true, PATCH = true, POST = true, PUT = true, QUERY = true, TRACE = true }
 local UNSERVED = { CONNECT = true, TRACE = true }
-local ROUTE_OPTIONS = { cancel_on_disconnect = true, cpu_limit = true }
+local ROUTE_OPTIONS = { cancel_on_disconnect = "boolean", cpu_limit = "time" }
 
 -- ---- registration ----
 
-local function check_options(opts)
-  for name in pairs(opts or {}) do
-    if not ROUTE_OPTIONS[name] then error(("unknown route option '%s'"):format(tostring(name)), 0) end
-  end
-  local limit = opts and opts.cpu_limit
-  if limit ~= nil and not (type(limit) == "number" and limit > 0 and limit < 1e6) then
-    error("route option 'cpu_limit' must be a number of seconds > 0", 0)
-  end
-end
+local serve_anew, link -- further down
 
--- Routes and middleware that come while the app is served are in effect at once.
+-- Middleware that comes while the app is served is around every route: all is put together again, when the next request comes.
 local function changed(app)
   local shared = app.shared
-  shared.dispatcher = nil
-  for _, server in pairs(shared.servers) do server:replace(shared.root:dispatcher()) end
+  shared.version, shared.dispatcher = shared.version + 1, nil
+  for _, server in pairs(shared.servers) do
+    server:replace(function(req)
+      serve_anew(shared.root)
+      return shared.root:handle(req)
+    end)
+  end
 end
 
-local function add(app, method, path, handler, opts)
-  if type(handler) ~= "function" then error(("route %s %s: a handler function expected, got %s"):format(method, tostring(path), type(handler)), 0) end
-  check_options(opts)
+-- What is wrong is the mistake of who called the library.
+local function register(app, method, path, handler, opts)
+  if type(handler) ~= "function" then
+    fault.misuse("route %s %s: a handler function expected, got %s", method, tostring(path), type(handler))
+  end
+  opts = options.check("route", opts, ROUTE_OPTIONS, "route option")
   if type(path) == "string" and app.prefix ~= "" then path = path == "" and app.prefix or app.prefix .. path end
-  app.router:add(method, path, handler, { scope = app, opts = opts or {} })
+  local route = app.router:add(method, path, handler, { scope = app, opts = opts })
+  app.shared.version = app.shared.version + 1
   unserved.add(app.shared)
-  changed(app)
-end
-
--- What `add` raises is the caller's mistake, two levels up.
-local function register(app, ...)
-  local ok, err = pcall(add, app, ...)
-  if not ok then error(err, 3) end
+  link(app, route)
   return app
 end
 
-function App:get(path, handler, opts) register(self, "GET", path, handler, opts) return self end
-function App:post(path, handler, opts) register(self, "POST", path, handler, opts) return self end
-function App:put(path, handler, opts) register(self, "PUT", path, handler, opts) return self end
-function App:patch(path, handler, opts) register(self, "PATCH", path, handler, opts) return self end
-function App:delete(path, handler, opts) register(self, "DELETE", path, handler, opts) return self end
-function App:any(path, handler, opts) register(self, "ANY", path, handler, opts) return self end
+function App:get(path, handler, opts)
+  is_app(self, "get")
+  return register(self, "GET", path, handler, opts)
+end
+
+function App:post(path, handler, opts)
+  is_app(self, "post")
+  return register(self, "POST", path, handler, opts)
+end
+
+function App:put(path, handler, opts)
+  is_app(self, "put")
+  return register(self, "PUT", path, handler, opts)
+end
+
+function App:patch(path, handler, opts)
+  is_app(self, "patch")
+  return register(self, "PATCH", path, handler, opts)
+end
+
+function App:delete(path, handler, opts)
+  is_app(self, "delete")
+  return register(self, "DELETE", path, handler, opts)
+end
+
+function App:any(path, handler, opts)
+  is_app(self, "any")
+  return register(self, "ANY", path, handler, opts)
+end
 
 -- Any other method: they are tokens, and "get" is not "GET".
 function App:route(method, path, handler, opts)
+  is_app(self, "route")
   if type(method) ~= "string" or not method:find "^[%w!#$%%&'*+%-.^_`|~]+$" or #method > 32 then
-    error("app:route: a method expected, such as 'QUERY'", 2)
+    fault.misuse "app:route: a method expected, such as 'QUERY'"
   end
-  if STANDARD[method:upper()] and not STANDARD[method] then error(("app:route: methods know case: '%s'"):format(method:upper()), 2) end
-  if UNSERVED[method] then error(("app:route: the server refuses %s"):format(method), 2) end
-  register(self, method, path, handler, opts)
-  return self
+  if STANDARD[method:upper()] and not STANDARD[method] then fault.misuse("app:route: methods know case: '%s'", method:upper()) end
+  if UNSERVED[method] then fault.misuse("app:route: the server refuses %s", method) end
+  return register(self, method, path, handler, opts)
 end
 
 local WS_ROUTE_OPTIONS = { cpu_limit = "time" } -- beside those of ws.accept
 
 function App:ws(path, handler, opts)
+  is_app(self, "ws")
   local ws = require "green.ws"
-  if type(handler) ~= "function" then error("app:ws: a handler function(ws, req) expected", 2) end
+  if type(handler) ~= "function" then fault.misuse("app:ws: a handler function(ws, req) expected") end
   local checked, route = {}, {}
   for name, value in pairs(ws.check_options("app:ws", opts, WS_ROUTE_OPTIONS)) do
     (WS_ROUTE_OPTIONS[name] and route or checked)[name] = value
@@ -91,22 +113,31 @@ function App:ws(path, handler, opts)
 end
 
 function App:static(prefix, dir, opts)
+  is_app(self, "static")
+  options.argument("app:static", "prefix", prefix, "string")
+  options.argument("app:static", "dir", dir, "string")
   register(self, "GET", (prefix:match "^(.*[^/])" or "") .. "/*path", static.handler(dir, opts))
   return self
 end
 
 function App:script(path, file)
+  is_app(self, "script")
+  options.argument("app:script", "file", file, "string")
   register(self, "ANY", path, script.handler(file))
   return self
 end
 
 function App:scripts(prefix, dir)
+  is_app(self, "scripts")
+  options.argument("app:scripts", "prefix", prefix, "string")
+  options.argument("app:scripts", "dir", dir, "string")
   register(self, "ANY", (prefix:match "^(.*[^/])" or "") .. "/*script", script.directory(dir))
   return self
 end
 
 function App:use(middleware)
-  if type(middleware) ~= "function" then error("middleware is a function(req, next), not a " .. type(middleware), 2) end
+  is_app(self, "use")
+  if type(middleware) ~= "function" then fault.misuse("middleware is a function(req, next), not a %s", type(middleware)) end
   self.middleware[#self.middleware + 1] = middleware
   changed(self)
   return self
@@ -114,6 +145,9 @@ end
 
 -- Routes under a common prefix, with middleware of their own inside the app's.
 function App:group(prefix, define)
+  is_app(self, "group")
+  options.argument("app:group", "prefix", prefix, "string")
+  options.argument("app:group", "define", define, "function")
   local group = setmetatable({
     prefix = self.prefix .. prefix, router = self.router, shared = self.shared, middleware = {}, parent = self, options = self.options,
   }, App)
@@ -123,9 +157,11 @@ end
 
 -- Where this app is served: the address of a path, for itself or to hand out. Known once it listens.
 function App:url(path)
+  is_app(self, "url")
+  options.argument("app:url", "path", path or "/", "string")
   local address = self.shared.address
-  if not address then error("app:url: the app is not being served yet", 2) end
-  if address:find "^unix:" then error("app:url: the app is served on a unix socket only", 2) end
+  if not address then fault.misuse("app:url: the app is not being served yet") end
+  if address:find "^unix:" then fault.misuse("app:url: the app is served on a unix socket only") end
   address = address:gsub("^0%.0%.0%.0:", "127.0.0.1:"):gsub("^%[::%]:", "[::1]:")
   return "http://" .. address .. (path or "/")
 end
@@ -136,7 +172,10 @@ function App:served_on(address)
   if not known or known:find "^unix:" then self.shared.address = address end
 end
 
-function App:routes() return self.router:routes() end
+function App:routes()
+  is_app(self, "routes")
+  return self.router:routes()
+end
 
 -- ---- dispatching ----
 
@@ -186,41 +225,62 @@ local function fallback_of(app)
   end
 end
 
-local function put_exact(exact, method, route, over)
-  local paths = exact[method] or {}
-  exact[method] = paths
-  if over or not paths[route.path] then paths[route.path] = route.run end
-end
-
 -- Explicit methods first, then what `any` answers where nothing else does. C answers HEAD by GET.
-local function exact_of(routes)
-  local exact = {}
-  for _, route in ipairs(routes) do
-    if route.method ~= "ANY" then put_exact(exact, route.method, route, true) end
+local function put_exact(exact, route)
+  local explicit = route.method ~= "ANY"
+  for _, method in ipairs(explicit and { route.method } or EXACT_ANY) do
+    local paths = exact[method] or {}
+    exact[method] = paths
+    if explicit or not paths[route.path] then paths[route.path] = route.run end
   end
-  for _, route in ipairs(routes) do
-    for _, method in ipairs(route.method == "ANY" and EXACT_ANY or {}) do put_exact(exact, method, route) end
-  end
-  return exact
 end
 
--- What native.listen takes. Built at first use, again after a change; a server keeps the one it was given.
+local function compile(route)
+  local extra = route.extra
+  route.run = compose(extra.scope, with_options(route.handler, extra.opts))
+end
+
+local function build(app)
+  local exact = {} -- by method, then by path
+  for _, method in ipairs(EXACT_ANY) do exact[method] = {} end
+  for _, route in ipairs(app.router.list) do
+    compile(route)
+    if router.is_exact(route) then put_exact(exact, route) end
+  end
+  return { exact = exact, fallback = fallback_of(app) }
+end
+
+-- A route that comes while the app is served goes where the servers look, which costs the same however many there are.
+function link(app, route)
+  local dispatcher = app.shared.dispatcher
+  if not dispatcher then return end
+  compile(route)
+  if not router.is_exact(route) then return end
+  local known = route.method == "ANY" or dispatcher.exact[route.method] -- a method that servers have no table of yet
+  put_exact(dispatcher.exact, route)
+  if not known then serve_anew(app) end
+end
+
+-- What native.listen takes. Built at first use, again after a change, and once more for what came while it was built; a server
+-- keeps the one it was given.
 function App:dispatcher()
   local shared = self.shared
-  if shared.dispatcher then return shared.dispatcher end
-  unserved.remove(shared)
-  local plain = {}
-  for _, route in ipairs(self.router.list) do
-    local extra = route.extra
-    route.run = compose(extra.scope, with_options(route.handler, extra.opts))
-    if router.is_exact(route) then plain[#plain + 1] = route end
+  if not shared.dispatcher then unserved.remove(shared) end
+  while not shared.dispatcher do
+    local version = shared.version
+    local dispatcher = build(shared.root)
+    if version == shared.version then shared.dispatcher = dispatcher end
   end
-  shared.dispatcher = { exact = exact_of(plain), fallback = fallback_of(self) }
   return shared.dispatcher
+end
+
+function serve_anew(app)
+  for _, server in pairs(app.shared.servers) do server:replace(app:dispatcher()) end
 end
 
 -- The handler's answer to a request, as the server would ask for it.
 function App:handle(req)
+  is_app(self, "handle")
   local dispatcher = self:dispatcher()
   local paths = dispatcher.exact[req.method]
   local handler = paths and paths[req.raw_path] or dispatcher.fallback
@@ -233,6 +293,7 @@ local function know(app, server)
 end
 
 function App:listen(address, opts)
+  is_app(self, "listen")
   local server = native.listen(address, self:dispatcher(), opts or self.options)
   know(self, server)
   return server
@@ -248,15 +309,19 @@ function App:serve_on(server)
 end
 
 -- Runs a request through the app without a socket: { method=, path=, headers=, body= } -> { status, headers, body }.
-function App:inject(spec) return require("green.test").inject(self, spec) end
+function App:inject(spec)
+  is_app(self, "inject")
+  return require("green.test").inject(self, spec)
+end
 
 local M = { is = function(value) return getmetatable(value) == App end }
 
 -- Options are the limits and time-outs of the server (native.listen).
-function M.new(options)
-  if options ~= nil and type(options) ~= "table" then fault.misuse("app.new: options must be a table, not a %s", type(options)) end
-  local app = setmetatable({ prefix = "", router = router.new(), middleware = {}, options = options }, App)
-  app.shared = { root = app, servers = setmetatable({}, { __mode = "v" }) } -- servers: by address
+function M.new(opts)
+  if opts ~= nil and type(opts) ~= "table" then fault.misuse("app.new: options must be a table, not a %s", type(opts)) end
+  if opts then native.check_options(opts) end
+  local app = setmetatable({ prefix = "", router = router.new(), middleware = {}, options = opts }, App)
+  app.shared = { root = app, version = 0, servers = setmetatable({}, { __mode = "v" }) } -- servers: by address
   return app
 end
 

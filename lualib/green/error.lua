@@ -5,16 +5,27 @@ local meta = debug.getregistry()["green.error"]
 
 local M = {}
 
+local function check(where, op, format)
+  if type(op) ~= "string" then M.misuse("%s: op: a string expected, not %s", where, type(op)) end
+  if type(format) ~= "string" then M.misuse("%s: format: a string expected, not %s", where, type(format)) end
+end
+
 function M.new(op, code, format, ...)
+  check("error.new", op, format)
   return setmetatable({ code = code, message = op .. ": " .. format:format(...), op = op }, meta)
 end
 
 function M.raise(op, code, format, ...)
+  check("error.raise", op, format)
   error(M.new(op, code, format, ...))
 end
 
 -- Raises what the server answers by itself, with this HTTP status; the message goes to the client as it is.
 function M.status(status, op, code, format, ...)
+  check("error.status", op, format)
+  if not (math.type(status) == "integer" and status >= 400 and status <= 599) then
+    M.misuse("error.status: status: an integer from 400 to 599 expected, not %s", tostring(status))
+  end
   error(setmetatable({ code = code, message = format:format(...), op = op, status = status }, meta))
 end
 
@@ -37,6 +48,7 @@ local function outside(level, inside)
 end
 
 function M.misuse(format, ...)
+  if type(format) ~= "string" then M.misuse("error.misuse: format: a string expected, not %s", type(format)) end
   error(format:format(...), outside(2, debug.getinfo(2, "S").source))
 end
 

@@ -12,14 +12,17 @@ for _, name in ipairs {
   fs[name] = native[name]
 end
 
-function fs.exists(path) return native.stat(path) ~= nil end
-
 -- ---- paths, as text ----
 
 local function check_path(path, index, what)
   if type(path) ~= "string" then
-    error(("bad argument #%d to '%s' (string expected, got %s)"):format(index, what, type(path)), 3)
+    fault.misuse("bad argument #%d to '%s' (string expected, got %s)", index, what, type(path))
   end
+end
+
+function fs.exists(path)
+  check_path(path, 1, "exists")
+  return native.stat(path) ~= nil
 end
 
 --- The pieces with one "/" between them. A later piece that begins with "/" does not start over.
@@ -84,6 +87,7 @@ end
 
 --- for path, type in fs.walk(dir): everything below it, a folder before what is in it.
 function fs.walk(dir)
+  check_path(dir, 1, "walk")
   local levels = { { path = dir, list = native.list(dir), at = 0 } }
   local enter
   return function()
@@ -108,15 +112,21 @@ end
 local Watch = { __name = "green.fs.Watch" }
 Watch.__index = Watch
 
+local is_watch = fault.receiver(Watch, "watch")
+
 -- The system says that a name appeared or went; which of the two is looked up, as it is by now.
 function Watch:next(timeout)
+  is_watch(self, "next")
   local name, event = self.native:next(timeout)
   if not name then return nil end
   if event == "rename" then event = native.lstat(fs.join(self.folder, name)) and "create" or "remove" end
   return { name = name, event = event }
 end
 
-function Watch:close() self.native:close() end
+function Watch:close()
+  is_watch(self, "close")
+  self.native:close()
+end
 
 Watch.__close = Watch.close
 Watch.__call = function(self) return self:next() end
@@ -124,6 +134,7 @@ Watch.__call = function(self) return self:next() end
 --- for change in fs.watch(path) do ... end; leaving the loop ends it. A file is watched by its name in its folder, so
 --- that it may be replaced, as fs.write does.
 function fs.watch(path)
+  check_path(path, 1, "watch")
   local stat = native.stat(path)
   if not stat then fault.raise("fs.watch", "ENOENT", "%s: no such file or directory", path) end
   local folder, only = path, nil

@@ -113,6 +113,7 @@ end
 
 -- `redirects = false` reads well, and is 0.
 local function normal(opts)
+  if type(opts) ~= "table" then err.misuse("http: options: a table expected, not a %s", type(opts)) end
   if opts.redirects ~= false then return opts end
   local copy = {}
   for name, value in pairs(opts) do copy[name] = value end
@@ -186,6 +187,7 @@ end
 -- A URL's parts, by the one parser there is; refuses what is no HTTP URL.
 local function parts_of(op, target)
   local ok, parts = pcall(url.parse, target)
+  if not ok and not err.is(parts) then error(parts, 0) end -- no memory
   if not ok then err.raise(op, "EINVAL", "%s", (parts.message:gsub("^url%.parse: ", ""))) end
   if not parts.scheme or not parts.host then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
   if parts.scheme ~= "http" and parts.scheme ~= "https" then

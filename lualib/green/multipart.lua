@@ -120,7 +120,10 @@ end
 local Part = { __name = "green.part" }
 Part.__index = Part
 
+local is_part = fault.receiver(Part, "part")
+
 function Part:chunks()
+  is_part(self, "chunks")
   return function()
     if self.over then return nil end
     local bytes = self.source:upto()
@@ -130,6 +133,7 @@ function Part:chunks()
 end
 
 function Part:body(max)
+  is_part(self, "body")
   max = max or MAX_BODY
   if self.text then return self.text end
   local bytes, size = {}, 0

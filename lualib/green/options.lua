@@ -69,21 +69,21 @@ function M.suggestion(word, names)
   return "; there " .. (#names == 1 and "is " or "are ") .. table.concat(names, ", ")
 end
 
-local function check_one(where, name, value, known)
+local function check_one(where, name, value, known, noun)
   local kind = known[name]
   if kind == nil then
-    fault.misuse("%s: unknown option '%s'%s", where, tostring(name), M.suggestion(name, sorted_names(known)))
+    fault.misuse("%s: unknown %s '%s'%s", where, noun, tostring(name), M.suggestion(name, sorted_names(known)))
   end
   local expected = mismatch(value, kind)
-  if expected then fault.misuse("%s: option '%s': %s expected, not %s", where, name, expected, shown(value)) end
+  if expected then fault.misuse("%s: %s '%s': %s expected, not %s", where, noun, name, expected, shown(value)) end
 end
 
 --- The options themselves, or an empty table for none. `where`: the function that takes them. `known`: { name = kind }, where a
---- kind is one of KINDS, several ("string|table"), or a list of the words that are allowed.
-function M.check(where, given, known)
+--- kind is one of KINDS, several ("string|table"), or a list of the words that are allowed. `noun`: what they are called.
+function M.check(where, given, known, noun)
   if given == nil then return {} end
   if type(given) ~= "table" then fault.misuse("%s: options: a table expected, not %s", where, shown(given)) end
-  for name, value in next, given do check_one(where, name, value, known) end
+  for name, value in next, given do check_one(where, name, value, known, noun or "option") end
   return given
 end
 

@@ -1,31 +1,26 @@
 -- SPDX-License-Identifier: MIT
 -- Child processes. This half turns what a person writes into the plain command the C half starts.
 local native = require "green.process.native"
-local misuse = require("green.error").misuse
+local fault = require "green.error"
+local options = require "green.options"
+
+local misuse = fault.misuse
 
 local TIMEOUT = 60 -- seconds
 local MAX_OUTPUT = 16 * 1024 * 1024
 
-local STDIO = {
-  stdin = { pipe = true, inherit = true, null = true },
-  stdout = { pipe = true, inherit = true, null = true },
-  stderr = { pipe = true, inherit = true, null = true, stdout = true },
-}
-
-local OPTIONS = { cwd = "string", env = "table", clear_env = "boolean", group = "boolean",
-  stdin = "string", stdout = "string", stderr = "string" }
-local SPAWN_OPTIONS = setmetatable({ keep = "boolean" }, { __index = OPTIONS })
-local RUN_OPTIONS = setmetatable({ input = "string", timeout = "number", max_output = "number" }, { __index = OPTIONS })
-
-local function check_options(opts, known)
-  for name, value in pairs(opts) do
-    if not known[name] then misuse("unknown option '%s'", name) end
-    if type(value) ~= known[name] then misuse("option '%s' is a %s, not a %s", name, known[name], type(value)) end
-  end
-  for name, words in pairs(STDIO) do
-    if opts[name] and not words[opts[name]] then misuse("option '%s' cannot be '%s'", name, opts[name]) end
-  end
+-- What all take, with more.
+local function known(more)
+  local all = {
+    cwd = "string", env = "table", clear_env = "boolean", group = "boolean", stdin = { "pipe", "inherit", "null" },
+    stdout = { "pipe", "inherit", "null" }, stderr = { "pipe", "inherit", "null", "stdout" },
+  }
+  for name, kind in pairs(more) do all[name] = kind end
+  return all
 end
+
+local SPAWN_OPTIONS = known { keep = "boolean" }
+local RUN_OPTIONS = known { input = "string", timeout = "seconds", max_output = "bytes" }
 
 local function text(value, what)
   local kind = type(value)
@@ -59,10 +54,8 @@ local function environment(changes, clear)
   return list
 end
 
-local function command(argv, opts, known)
-  opts = opts or {}
-  if type(opts) ~= "table" then misuse("options are a table, not a %s", type(opts)) end
-  check_options(opts, known)
+local function command(op, argv, opts, known_ones)
+  opts = options.check(op, opts, known_ones)
   return {
     argv = words(argv),
     env = environment(opts.env, opts.clear_env),
@@ -80,11 +73,20 @@ local Process = {}
 Process.__index = Process
 Process.__name = "green.process"
 
-function Process:wait(timeout) return self.child:wait(timeout) end
+local is_process = fault.receiver(Process, "process")
 
-function Process:kill(signal) return self.child:kill(signal) end
+function Process:wait(timeout)
+  is_process(self, "wait")
+  return self.child:wait(timeout)
+end
+
+function Process:kill(signal)
+  is_process(self, "kill")
+  return self.child:kill(signal)
+end
 
 function Process:close(grace)
+  is_process(self, "close")
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     if self[name] then self[name]:close() end
   end
@@ -98,7 +100,7 @@ function Process:__tostring() return ("process: %d (%s)"):format(self.pid, self.
 local M = {}
 
 function M.spawn(argv, opts)
-  local cmd = command(argv, opts, SPAWN_OPTIONS)
+  local cmd = command("process.spawn", argv, opts, SPAWN_OPTIONS)
   cmd.keep = opts and opts.keep
   local child, stdin, stdout, stderr = native.spawn(cmd)
   return setmetatable({
@@ -109,7 +111,7 @@ end
 -- ---- to the end, in one call
 
 local function run(op, argv, opts, defaults)
-  local cmd = command(argv, opts, RUN_OPTIONS)
+  local cmd = command(op, argv, opts, RUN_OPTIONS)
   opts = opts or {}
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     if opts[name] == "pipe" then misuse("option '%s' cannot be 'pipe' in %s", name, op) end
@@ -119,8 +121,6 @@ local function run(op, argv, opts, defaults)
   cmd.input = opts.input
   cmd.timeout = opts.timeout or TIMEOUT
   cmd.max_output = opts.max_output or MAX_OUTPUT
-  if not (cmd.timeout >= 0) then misuse "option 'timeout' is a number of seconds >= 0" end
-  if not (cmd.max_output >= 0) then misuse "option 'max_output' is a number of bytes >= 0" end
   for name, value in pairs(defaults) do
     if not opts[name] then cmd[name] = value end
   end

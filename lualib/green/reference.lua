@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The reference at hand: help() in the REPL and `greenlua doc` in the shell. It is made of the stubs in lualib/meta.
+local fault = require "green.error"
 local index_of = require "green.reference.index"
 local native = require "green.reference.native"
+local options = require "green.options"
 local printer = require "green.reference.print"
 local values = require "green.reference.values"
 
@@ -43,13 +45,14 @@ local function excuse(name, index, several, layout)
 end
 
 function M.find(name)
-  if type(name) ~= "string" then error("reference.find: name: a string expected, got " .. type(name), 2) end
+  if type(name) ~= "string" then fault.misuse("reference.find: name: a string expected, got %s", type(name)) end
   local entry, several = index_of():find(name)
   if entry then return entry end
   return nil, #several > 0 and several or index_of():near(name, SUGGESTIONS)
 end
 
 function M.text(what, opts)
+  opts = options.check("reference.text", opts, { color = "boolean", width = "count" })
   local index, layout = index_of(), layout_of(opts)
   if what == nil then return printer.overview(index, layout) end
   local entry, several

@@ -33,9 +33,17 @@ end
 
 local methods, getters = {}, {}
 
+-- Of a server or of inject.
+local function is_request(req, method)
+  local kind = type(req)
+  if kind == "userdata" or kind == "table" and req.raw_path then return end
+  fault.misuse("use req:%s(...), not req.%s(...)", method, method)
+end
+
 local function media_type(req) return fields.parameters(req:header("content-type") or "") end
 
 function methods.json(req, max)
+  is_request(req, "json")
   local body = req:body(max)
   if body == "" then fault.status(400, "request.json", "EINVAL", "invalid JSON: the body is empty") end
   local ok, value = pcall(json.decode, body)
@@ -45,6 +53,7 @@ function methods.json(req, max)
 end
 
 function methods.parts(req)
+  is_request(req, "parts")
   local kind, parameters = media_type(req)
   if kind ~= "multipart/form-data" then fault.status(415, "request.parts", "EINVAL", "the body is not multipart/form-data") end
   return multipart.parts(parameters and parameters.boundary, req:chunks())
@@ -62,6 +71,7 @@ local function multipart_pairs(req, max)
 end
 
 function methods.form(req, max)
+  is_request(req, "form")
   local cached = req.parsed_form
   if not cached then
     local kind = media_type(req)
@@ -84,6 +94,7 @@ function getters.query_pairs(req) return pairs_of("request.query", req.query_str
 function getters.query(req) return first_of(req.query_pairs) end
 
 function methods.query_all(req, name)
+  is_request(req, "query_all")
   local out = {}
   for _, pair in ipairs(req.query_pairs) do
     if pair[1] == name then out[#out + 1] = pair[2] end

@@ -5,9 +5,11 @@
 local native = require "green.http.native"
 local fault = require "green.error"
 local json = require "green.json"
+local options = require "green.options"
 
 local Response = native.response
 local methods = {}
+local is_response = fault.receiver(Response, "res")
 Response.__name = "green.response"
 Response.__index = methods
 
@@ -21,7 +23,7 @@ end
 local function new(status, headers)
   check(math.type(status) == "integer" and status >= 200 and status <= 599, "status: an integer from 200 to 599 expected")
   local res = setmetatable({ status = status, headers = {} }, Response)
-  for name, value in pairs(headers or {}) do res:header(name, value) end
+  for name, value in pairs(options.argument("response", "headers", headers or {}, "table")) do res:header(name, value) end
   return res
 end
 
@@ -37,6 +39,7 @@ end
 
 -- Sets a header, replacing what it was; a list is sent as several lines; nil removes it.
 function methods:header(name, value)
+  is_response(self, "header")
   check(type(name) == "string" and name:find(TOKEN), "header name: a token expected")
   if type(value) == "table" then
     local list = {}
@@ -74,14 +77,18 @@ local function cookie_attributes(name, o)
   return out .. "; SameSite=" .. same_site
 end
 
+local COOKIE = { path = "string", domain = "string", max_age = "number", secure = "boolean", http_only = "boolean", same_site = "string" }
+
 -- Adds a cookie. opts: path, domain, max_age (seconds; 0 deletes it), secure, http_only, same_site.
 function methods:cookie(name, value, opts)
+  is_response(self, "cookie")
+  opts = options.check("res:cookie", opts, COOKIE, "cookie option")
   check(type(name) == "string" and name:find(TOKEN), "cookie name: a token expected")
   check(type(value) == "string" and not value:find('[\0-\32",;\\\127-\255]'),
     "cookie value: a string without spaces, quotes, commas, semicolons, backslashes and non-ASCII bytes expected; encode it first")
   local list = self.headers["set-cookie"] or {}
   if type(list) == "string" then list = { list } end
-  list[#list + 1] = name .. "=" .. value .. cookie_attributes(name, opts or {})
+  list[#list + 1] = name .. "=" .. value .. cookie_attributes(name, opts)
   self.headers["set-cookie"] = list
   return self
 end
@@ -124,10 +131,8 @@ end
 -- A file, with everything its request asks for: conditions, a range, gzip. Settled after the middleware ran.
 function M.file(path, opts)
   check(type(path) == "string", "file: a path expected, got " .. type(path))
-  opts = opts or {}
   local static = require "green.static"
-  local ok, err = pcall(static.check_options, opts)
-  check(ok, err)
+  opts = static.check_options("response.file", opts)
   local res = new(opts.status or 200, opts.headers)
   if opts.download then
     local name = opts.download == true and (path:match("^.*/(.*)$") or path) or opts.download
@@ -143,7 +148,7 @@ end
 -- The body is what fn writes: out:write(bytes) waits while the client is slow. opts: status, type, headers.
 function M.stream(fn, opts)
   check(type(fn) == "function", "stream: a function(out) expected, got " .. type(fn))
-  opts = opts or {}
+  opts = options.check("response.stream", opts, { status = "integer", type = "string", headers = "table" })
   local res = new(opts.status or 200, opts.headers)
   res.headers["content-type"] = opts.type or res.headers["content-type"] or "application/octet-stream"
   res.stream = fn
@@ -154,6 +159,9 @@ end
 
 local Events = { __name = "green.events" }
 Events.__index = Events
+
+local is_events = fault.receiver(Events, "events")
+local EVENT = { data = "any", event = "string|number", id = "string|number", retry = "seconds" }
 
 local function field(name, value)
   value = tostring(value)
@@ -168,7 +176,9 @@ end
 
 -- A string, or { data = (a table goes as JSON), event =, id =, retry = seconds }.
 function Events:send(event)
+  is_events(self, "send")
   if type(event) ~= "table" then event = { data = event } end
+  options.check("events:send", event, EVENT, "field")
   local data, out = event.data, ""
   if type(data) == "table" then data = json.encode(data) end
   if event.event ~= nil then out = out .. field("event", event.event) end
@@ -179,7 +189,10 @@ function Events:send(event)
 end
 
 -- A line clients ignore: keeps proxies from closing a quiet connection, and notices a client that is gone.
-function Events:comment(text) self.out:write(lines(": ", text or "") .. "\n") end
+function Events:comment(text)
+  is_events(self, "comment")
+  self.out:write(lines(": ", text or "") .. "\n")
+end
 
 function M.events(fn)
   check(type(fn) == "function", "events: a function(events) expected, got " .. type(fn))
@@ -198,7 +211,7 @@ function M.of(answer)
   if meta == Response then return answer end
   if answer == nil then return new(204) end
   if kind == "string" then return M.text(answer) end
-  if kind ~= "table" then native.settle(nil, answer) end -- raises what the server would
+  if kind ~= "table" then fault.misuse("a handler must return a string, a table, a response or nothing, not a %s", kind) end
   local made = type(meta) == "table" and rawget(meta, "__answer")
   return made and M.of(made(answer)) or M.json(answer)
 end

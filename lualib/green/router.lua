@@ -2,11 +2,14 @@
 -- Routes, compiled to a trie of path segments. Of two routes that match, the more specific answers, segment by
 -- segment from the left: literal before :name before *rest. A route without the asked method does not match, so
 -- a less specific one may. Strict about slashes: "/a" and "/a/" are two paths.
+local fault = require "green.error"
 local url = require "green.url"
 
 local M = {}
 local Router = { __name = "green.Router" }
 Router.__index = Router
+
+local is_router = fault.receiver(Router, "router")
 
 local function node() return { literal = {}, param = nil, rest = nil } end
 
@@ -23,9 +26,9 @@ end
 
 local function check_pattern(path)
   if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
-    error(("a route is a path that begins with '/', not %s"):format(type(path) == "string" and "'" .. path .. "'" or type(path)), 0)
+    fault.misuse("a route is a path that begins with '/', not %s", type(path) == "string" and "'" .. path .. "'" or type(path))
   end
-  if path:find("[%c?#]") then error(("route %q: a path without '?', '#' or control characters expected"):format(path), 0) end
+  if path:find("[%c?#]") then fault.misuse("route %q: a path without '?', '#' or control characters expected", path) end
 end
 
 -- As others write a parameter: "{id}", "<int:id>", "[id]", "{path...}"; none of it is in a URL unescaped.
@@ -40,8 +43,8 @@ end
 
 local function check_name(path, segment, seen)
   local name = segment:match("^[:*]([%a_][%w_]*)$")
-  if not name then error(("route '%s': '%s' needs a name: letters, digits and _"):format(path, segment), 0) end
-  if seen[name] then error(("route '%s': two parameters are called '%s'"):format(path, name), 0) end
+  if not name then fault.misuse("route '%s': '%s' needs a name: letters, digits and _", path, segment) end
+  if seen[name] then fault.misuse("route '%s': two parameters are called '%s'", path, name) end
   seen[name] = true
   return name
 end
@@ -57,7 +60,7 @@ local function place(at, path)
       at.param = at.param or node()
       at = at.param
     elseif kind == "*" then
-      if i < #segments then error(("route '%s': '%s' must come last"):format(path, segment), 0) end
+      if i < #segments then fault.misuse("route '%s': '%s' must come last", path, segment) end
       at.rest = at.rest or node()
       at = at.rest
     else
@@ -70,11 +73,12 @@ end
 
 -- Adds a route; `method` in capitals, "ANY" for those no other route of this path answers.
 function Router:add(method, path, handler, extra)
+  is_router(self, "add")
   check_pattern(path)
   local at, names = place(self.root, path)
   at.methods = at.methods or {}
   local other = at.methods[method]
-  if other then error(("route %s %s conflicts with %s %s"):format(method, path, other.method, other.path), 0) end
+  if other then fault.misuse("route %s %s conflicts with %s %s", method, path, other.method, other.path) end
   local route = { method = method, path = path, handler = handler, names = names, extra = extra }
   at.methods[method] = route
   self.list[#self.list + 1] = route
@@ -83,6 +87,7 @@ end
 
 -- All routes in order of registration: { method =, path = }.
 function Router:routes()
+  is_router(self, "routes")
   local out = {}
   for i, route in ipairs(self.list) do out[i] = { method = route.method, path = route.path } end
   return out
@@ -141,6 +146,7 @@ end
 -- The route for a method and a raw (still escaped) path, with its parameters; or nil and, when other methods
 -- would have matched, the value of Allow.
 function Router:find(method, raw_path)
+  is_router(self, "find")
   local search = segments_of(raw_path, { method = method, allowed = {}, values = {} })
   local route = search and descend(self.root, search, 1, 0)
   if route then

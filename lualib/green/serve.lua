@@ -111,6 +111,7 @@ local M = {}
 
 -- The servers, with options.console (green.repl.console) for `served`; or nil, and it was said why.
 local function open(listen, options, served)
+  warn "@errors" -- in finalizers
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
   local servers = listen_all(listen, #options.listen > 0 and options.listen or { DEFAULT })
   if not servers or not options.console then return servers end

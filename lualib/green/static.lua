@@ -9,13 +9,15 @@ local fields = require "green.http.fields.native"
 local files = require "green.dev.files"
 local fs = require "green.fs.native"
 local mime = require "green.mime"
+local native = require "green.task.native"
+local options = require "green.options"
 local response = require "green.response"
 
 local CHUNK = 64 * 1024
 local MAX_UNSIZED = 16 * 1024 * 1024
 local OPTIONS = {
-  index = true, dotfiles = true, gzip = true, max_age = true, -- static
-  root = true, type = true, download = true, status = true, headers = true, -- response.file
+  index = "string|boolean", dotfiles = "boolean", gzip = "boolean", max_age = "seconds", -- static
+  root = "string", type = "string", download = "string|boolean", status = "integer", headers = "table", -- response.file
 }
 
 local function not_found() return response.json({ error = "not found" }, 404) end
@@ -210,14 +212,15 @@ local function answer(req, path, file, stat, opts, own_type)
   return content(res, req, file, stat, etag, kind)
 end
 
-local function check_options(opts)
-  for name in pairs(opts) do
-    if not OPTIONS[name] then error(("unknown file option '%s'"):format(tostring(name)), 0) end
-  end
-  return opts
-end
+local function check_options(where, opts) return options.check(where, opts, OPTIONS, "file option") end
 
 local M = { check_options = check_options }
+
+-- A name below `root` may be a client's; any other the app's own, which somebody will want to know of.
+local function missing(path, opts, why)
+  if not opts.root then native.log("response.file", ("%s: %s"):format(path, why)) end
+  return not_found()
+end
 
 -- The answer that response.file promised, now that the request is at hand.
 function M.settle(promise, req)
@@ -228,10 +231,10 @@ function M.settle(promise, req)
     path = opts.root .. "/" .. path
   end
   local file, stat = below.open(path, opts.root)
-  if not file then return not_found() end
+  if not file then return missing(path, opts, "no such file") end
   if stat.type ~= "file" then
     file:close()
-    return not_found()
+    return missing(path, opts, "it is a " .. stat.type)
   end
   local res = answer(req, path, file, stat, opts, promise.headers["content-type"])
   for name, value in pairs(promise.headers) do
@@ -269,7 +272,7 @@ end
 -- The handler of app:static: `path` is the route's parameter.
 function M.handler(dir, opts)
   local own = { root = dir, index = "index.html" }
-  for name, value in pairs(check_options(opts or {})) do own[name] = value end
+  for name, value in pairs(check_options("app:static", opts)) do own[name] = value end
   local stat = fs.stat(dir)
   if not stat or stat.type ~= "directory" then fault.raise("app.static", "ENOTDIR", "%s: not a directory", dir) end
   return function(req) return serve(req, dir, req.params.path, own) end

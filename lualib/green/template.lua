@@ -102,6 +102,7 @@ end
 -- A function(values) -> string.
 function M.compile(text, name)
   if type(text) ~= "string" then fault.misuse("template.compile: text: a string expected, got %s", type(text)) end
+  if name ~= nil and type(name) ~= "string" then fault.misuse("template.compile: name: a string expected, got %s", type(name)) end
   name = name or "template"
   local main, err = load(translate(text, name), "=" .. name, "t")
   if not main then files.refused(name, err) end
@@ -117,6 +118,7 @@ end
 
 -- The same from a file; waits.
 function M.load(path)
+  if type(path) ~= "string" then fault.misuse("template.load: path: a string expected, got %s", type(path)) end
   files.note("code", path)
   return M.compile(fs.read(path), path)
 end

@@ -4,6 +4,7 @@
 local native = require "green.http.native"
 local fault = require "green.error"
 local json = require "green.json"
+local options = require "green.options"
 local url = require "green.url"
 
 -- ---- the request ----
@@ -67,9 +68,24 @@ end
 local M = {}
 local serial = 0
 
+local SPEC = {
+  method = "string", path = "string", headers = "table", body = "string|table|function", json = "any", form = "table",
+  remote = "string", scheme = { "http", "https" },
+}
+
+local function check_spec(spec)
+  options.check("inject", options.argument("inject", "request", spec, "table"), SPEC)
+  if spec.path and spec.path:sub(1, 1) ~= "/" and spec.path ~= "*" then
+    fault.misuse("inject: option 'path': a path that begins with '/' expected, not '%s'", spec.path)
+  end
+  local bodies = (spec.body ~= nil and 1 or 0) + (spec.json ~= nil and 1 or 0) + (spec.form ~= nil and 1 or 0)
+  if bodies > 1 then fault.misuse("inject: only one of body, json and form makes a request body") end
+end
+
 -- spec: method ("GET"), path ("/", with its query, escaped as on the wire), headers, and one of body (a string,
 -- a list of chunks, an iterator), json, form; scheme, remote.
 function M.request(spec)
+  check_spec(spec)
   local target = spec.path or "/"
   local raw_path, query = target:match("^([^?]*)%??(.*)$")
   serial = serial + 1
@@ -92,7 +108,12 @@ end
 local Answer = { __name = "green.testanswer" }
 Answer.__index = Answer
 
-function Answer:json() return json.decode(self.body) end
+local is_answer = fault.receiver(Answer, "answer")
+
+function Answer:json()
+  is_answer(self, "json")
+  return json.decode(self.body)
+end
 
 -- What a client would have been sent of it.
 function Answer:__answer()
@@ -136,6 +157,7 @@ end
 -- handler, `error` is what it raised and `traceback` says where.
 function M.inject(app, spec)
   if type(spec) == "string" then spec = { path = spec } end
+  check_spec(spec)
   local answer = setmetatable({ status = 200, headers = {}, body = "" }, Answer)
   local ok, err = xpcall(function()
     local req = M.request(spec)

@@ -13,7 +13,12 @@ end
 
 local function unescape(hex) return string.char(tonumber(hex, 16)) end
 
+local function check_text(where, text)
+  if type(text) ~= "string" then err.misuse("%s: a string expected, not %s", where, type(text)) end
+end
+
 function M.decode(text)
+  check_text("url.decode", text)
   return (text:gsub("%%(%x%x)", unescape))
 end
 
@@ -45,6 +50,7 @@ local function sorted_names(params)
 end
 
 function M.encode_query(params)
+  if type(params) ~= "table" then err.misuse("url.encode_query: a table expected, not %s", type(params)) end
   local out = {}
   if type(params[1]) == "table" then
     for _, pair in ipairs(params) do add(out, pair[1], pair[2]) end
@@ -57,6 +63,7 @@ end
 local function decode_plus(text) return M.decode((text:gsub("+", " "))) end
 
 function M.decode_query(text)
+  check_text("url.decode_query", text)
   local first, pairs_in_order = {}, {}
   for field in text:gmatch("[^&]+") do
     local name, value = field:match("^([^=]*)=?(.*)$")
@@ -152,6 +159,7 @@ local function parse_authority(url, authority, strict)
 end
 
 function M.parse(text)
+  check_text("url.parse", text)
   local at = text:find "[%c ]"
   if at then bad("a space or control character at position %d of a URL", at) end
   local url, rest = {}
@@ -190,6 +198,7 @@ local function lone_path(url, path)
 end
 
 function M.build(url)
+  if type(url) ~= "table" then err.misuse("url.build: a table expected, not %s", type(url)) end
   local query, scheme = url.query, url.scheme
   if type(query) == "table" then query = M.encode_query(query) end
   if scheme and not scheme:find "^%a[%w+.-]*$" then bad("bad scheme '%s'", scheme) end

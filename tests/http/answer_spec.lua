@@ -132,7 +132,7 @@ describe("a handler that fails", function()
     assert.equal('500\t{"error":"internal server error"}\n\n500\t{"error":"internal server error"}\n\n200\tfine\n', out)
     assert.matches("^%S+Z error: POST /fail: script.lua:3: secret 42\n\tstack traceback:\n", err)
     assert.matches("in [%a ]*'broken'", err)
-    assert.matches("error: POST /object: table: 0x", err)
+    assert.matches("error: POST /object: { code = 7 }", err)
   end)
 
   it("may raise an answer: an error object with a status", function()

@@ -71,17 +71,18 @@ end
 
 -- ---- what comes back ----
 
--- Did it work here? Else a system task tries again: this one may not be able to wait any more. What is no error of the
--- database (Ctrl-C) is the second result, for whoever runs.
+-- Did it work here? Else a system task tries again: this one may not be able to wait any more. Ctrl-C, which is raised once,
+-- is the second result, for whoever runs.
 local function try_here(method, conn)
   local ok, err = pcall(method, conn)
-  return ok, not ok and not fault.is(err) and err or nil
+  local interrupt = not ok and type(err) == "string" and err:sub(-12) == "interrupted!"
+  return ok, interrupt and err or nil
 end
 
 local function close(conn)
-  local ok, foreign = try_here(conn.close, conn)
-  if not ok then native.spawn_system(conn.close, conn) end
-  return foreign
+  local ok, interrupt = try_here(conn.close, conn)
+  if not ok then native.spawn_system(pcall, conn.close, conn) end -- it may have been collected, with the pool
+  return interrupt
 end
 
 -- One step each: a finalizer or another task may be here as well.
@@ -110,14 +111,14 @@ local function is_clean(conn)
 end
 
 local function give_back(pool, conn, permit)
-  local ok, foreign = is_clean(conn), nil
-  if not ok then ok, foreign = try_here(conn.reset, conn) end
+  local ok, interrupt = is_clean(conn), nil
+  if not ok then ok, interrupt = try_here(conn.reset, conn) end
   if ok then
-    foreign = put(pool, conn, permit)
+    interrupt = put(pool, conn, permit)
   elseif not pcall(native.spawn_system, restore, pool, conn, permit) then -- not even memory for a task
     drop(pool, conn, permit)
   end
-  if foreign then error(foreign, 0) end
+  if interrupt then error(interrupt, 0) end
 end
 
 function Lease:give()
@@ -139,17 +140,17 @@ end
 
 -- Closes one that is nobody's.
 function Pool.close_connection(conn)
-  local foreign = close(conn)
-  if foreign then error(foreign, 0) end
+  local interrupt = close(conn)
+  if interrupt then error(interrupt, 0) end
 end
 
 -- Closes what is idle and wakes who waits, with ECLOSED; connections in use are closed as they come back.
 function Pool:close()
   self.closed = true
   self.permits:close()
-  local foreign
-  while #self.idle > 0 do foreign = close(table.remove(self.idle)) or foreign end
-  if foreign then error(foreign, 0) end
+  local interrupt
+  while #self.idle > 0 do interrupt = close(table.remove(self.idle)) or interrupt end
+  if interrupt then error(interrupt, 0) end
 end
 
 return Pool

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "near.h"
+#include "core/near.h"
 
 #include <string.h>
 
@@ -31,4 +31,15 @@ bool gl_near(const char *word, const char *name, size_t *mistakes) {
   size_t nword = strnlen(word, LONGEST), nname = strnlen(name, LONGEST);
   *mistakes = distance(word, nword, name, nname);
   return *mistakes <= min(nword, nname) / 3 + (min(nword, nname) > 1);
+}
+
+const char *gl_near_of(const char *word, const char *const names[]) {
+  const char *best = NULL;
+  size_t mistakes, fewest = 0;
+  for (; *names; names++) {
+    if (!gl_near(word, *names, &mistakes) || (best && mistakes >= fewest)) continue;
+    best = *names;
+    fewest = mistakes;
+  }
+  return best;
 }
