@@ -92,7 +92,7 @@ static gl_req *make(lua_State *L, gl_conn *c) {
   r->has_body = h->has_body;
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);
-  memcpy((char *)&r->fields[r->nfields] + h->len, h->method_name, method_len);
+  if (method_len) memcpy((char *)&r->fields[r->nfields] + h->len, h->method_name, method_len);
   scan_path(r, h->text);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
   lua_setmetatable(L, -2);
@@ -195,8 +195,9 @@ static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
 
 static int after_handler(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  gl_answer_of_results(L, 2);
-  return gl_answer_send(L, (gl_conn *)ctx);
+  gl_conn *c = (gl_conn *)ctx;
+  gl_answer_of_results(L, c->req->results);
+  return gl_answer_send(L, c);
 }
 
 int gl_request_main(lua_State *L) {
@@ -216,8 +217,7 @@ int gl_request_main(lua_State *L) {
     return 0;
   }
   push_handler(L, c->server, r);
-  lua_replace(L, 2); /* over the first table */
-  lua_settop(L, 2);
+  r->results = (uint8_t)lua_gettop(L);
   lua_pushvalue(L, 1);
   lua_callk(L, 1, LUA_MULTRET, (lua_KContext)c, after_handler);
   return after_handler(L, LUA_OK, (lua_KContext)c);

@@ -17,6 +17,7 @@ struct gl_req {
   uint8_t method_len;    /* then its name is behind the text */
   bool keep_alive, upgrade, has_body;
   bool trust_id;       /* X-Request-Id is its id */
+  uint8_t results;     /* stack index of the first thing its handler returns */
   bool escaped, dotted; /* the path has a % or a segment that begins with a dot */
   gl_field fields[];   /* then the text */
 };
