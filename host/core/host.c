@@ -15,6 +15,8 @@
 #define NEVER UINT64_MAX
 #define POLL_BATCHES 16  /* no more of them without a look at the kernel, */
 #define POLL_NS 100000   /* nor more time */
+#define TURNS 64         /* ends of a turn between two looks at the clock, */
+#define TURNS_NS 2000000 /* and how long all of them may take at once */
 #define MAX_PARKED 16000 /* two mappings each; vm.max_map_count is 65530 by default */
 
 /* uv_run fires its timers before it polls, and after this one nothing might end the poll. */
@@ -40,6 +42,7 @@ gl_host *gl_host_new(void) {
   gl_alloc_init(&h->alloc);
   gl_memory_watch(h);
   h->max_parked = MAX_PARKED;
+  h->late_end = &h->late;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
   h->scratch = malloc(GL_SCRATCH);
   h->L = lua_newstate(gl_alloc_lua, &h->alloc);
@@ -81,12 +84,39 @@ void gl_host_at_turn_end(gl_host *h, gl_turn *turn) {
   h->turns = turn;
 }
 
-static void end_turn(gl_host *h) {
-  while (h->turns) {
-    gl_turn *turn = h->turns;
-    h->turns = turn->next;
-    turn->queued = false;
-    turn->run(turn);
+static void run_turn(gl_turn **list) {
+  gl_turn *turn = *list;
+  *list = turn->next;
+  turn->queued = false;
+  turn->run(turn);
+}
+
+static void run_late(gl_host *h) {
+  run_turn(&h->late);
+  if (!h->late) h->late_end = &h->late;
+}
+
+/* What there is no time for now is done after a look at the loop, and after what the next turns ask for: ten thousand
+ * writes, for a message to ten thousand, hold nobody up. */
+static void put_off(gl_host *h) {
+  *h->late_end = h->turns;
+  while (*h->late_end) h->late_end = &(*h->late_end)->next;
+  h->turns = NULL;
+  for (int n = 0; n < TURNS && h->late; n++) run_late(h);
+}
+
+static void end_turn(gl_host *h, bool all) {
+  uint64_t until = 0;
+  for (int n = 1; h->turns || h->late; n++) {
+    if (h->turns) run_turn(&h->turns);
+    else run_late(h);
+    if (all || n % TURNS != 0) continue;
+    uint64_t now = uv_hrtime();
+    if (until && now >= until) {
+      put_off(h);
+      return;
+    }
+    if (!until) until = now + TURNS_NS;
   }
 }
 
@@ -111,7 +141,7 @@ static void set_alarm(gl_host *h) {
  * waits where, and cancels them all, so that each gives back what it holds. */
 static void break_deadlock(gl_host *h) {
   unsigned int alarm = uv_is_active((uv_handle_t *)&h->alarm) ? 1 : 0;
-  bool stuck = h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->hogs.head && !gl_clock_next(&h->clock) &&
+  bool stuck = h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->hogs.head && !h->turns && !h->late && !gl_clock_next(&h->clock) &&
                h->loop.active_handles == alarm && h->loop.active_reqs.count == 0 && !h->loop.closing_handles;
   if (!stuck) return;
   fputs("greenlua: deadlock: all tasks wait for each other\n", stderr);
@@ -136,7 +166,7 @@ static void poll(gl_host *h) {
   bool ready = h->ready.head != NULL, hogs = h->hogs.head != NULL;
   if (ready && !hogs && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
   set_alarm(h);
-  uv_run(&h->loop, ready || hogs ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  uv_run(&h->loop, ready || hogs || h->turns || h->late ? UV_RUN_NOWAIT : UV_RUN_ONCE);
   h->unpolled = 0;
   h->polled = uv_hrtime();
   gl_clock_fire(&h->clock, h->polled);
@@ -146,7 +176,7 @@ void gl_host_drive(gl_host *h) {
   for (;;) {
     if (h->batch.head) gl_pulse_rouse(&h->pulse);
     for (gl_task *t; (t = take(&h->batch)) != NULL;) gl_task_step(h, t);
-    end_turn(h);
+    end_turn(h, over(h));
     if (over(h)) {
       if (h->stack == h->home) return;
       gl_stack_take_home(h); /* idle, since no task is parked on it */
@@ -173,7 +203,7 @@ void gl_host_close(gl_host *h) {
   h->closing = true;
   if (h->L) lua_close(h->L);
   h->L = NULL; /* ops that are done from here on have nothing left to unpin */
-  end_turn(h);  /* finalizers may have queued work, whose memory goes with it */
+  end_turn(h, true);  /* finalizers may have queued work, whose memory goes with it */
   uv_close((uv_handle_t *)&h->alarm, NULL);
   do { /* what the finalizers began to close, and what the last ops let go of */
     uv_run(&h->loop, UV_RUN_NOWAIT);

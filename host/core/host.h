@@ -106,6 +106,7 @@ struct gl_host {
   gl_tasklist hogs;     /* preempted: to run when all others had their turn */
   gl_tasklist batch;    /* this turn's snapshot of ready tasks */
   gl_turn *turns;       /* to run at the end of this turn */
+  gl_turn *late, **late_end; /* left over from earlier ones, which took too long */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_aside aside;       /* scopes of suspended coroutines */
   gl_belonging *belongings; /* those of all tasks (core/belonging.h) */
