@@ -160,6 +160,16 @@ describe("doc", function()
     end
   end)
 
+  it("finds a field by its owner, a method of what handlers are given, and words wherever they are spoken of", function()
+    assert.matches("^green%.json\n.*\n  null  lightuserdata", doc "json.null")
+    assert.matches("^request:json%(max%)", doc "req:json")
+    local said = doc "timeout"
+    assert.matches("^nothing is called 'timeout'; it is spoken of in\n", said)
+    assert.matches("\n  Task:join%(timeout%) ", said)
+    assert.matches("\n  Server:finish%(timeout", (doc "SECONDS stops listening"))
+    assert.matches("\n  %.%.%. and %d+ more\n$", (doc "the"))
+  end)
+
   it("suggests names like an unknown one", function()
     fails("greenlua: doc: no 'http.gte' here; did you mean http.get, ", "$lua doc http.gte")
     fails("greenlua: doc: no 'xyzzyxyzzy' here; help() lists the modules\n", "$lua doc xyzzyxyzzy")
@@ -168,7 +178,6 @@ describe("doc", function()
 
   it("refuses what it does not know", function()
     fails("greenlua: doc: unrecognized option '--nope'\nusage: greenlua doc [NAME]\n", "$lua doc --nope")
-    fails("greenlua: doc: one name expected\n", "$lua doc http get")
     prints("usage: greenlua doc [NAME]\n", "$lua doc --help | head -n 1")
   end)
 

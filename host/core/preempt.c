@@ -155,7 +155,9 @@ void gl_preempt_forgive(gl_task *t) {
 static void doom(lua_State *L, gl_task *t) {
   gl_scope_raise(L, t, "preempt");
   gl_preempt_tell(t);
-  gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %f s", (double)(t->cpu_slices - 1) * GL_SLICE_MS / 1000);
+  char limit[16]; /* lua_pushfstring would write 14 digits of it */
+  snprintf(limit, sizeof limit, "%g", (double)t->cpu_limit);
+  gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
 }
 
 static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }

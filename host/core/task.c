@@ -331,6 +331,7 @@ void gl_task_interrupt_line(gl_host *h, uint64_t line) {
 }
 
 void gl_task_limit_cpu(gl_task *t, double seconds) {
+  t->cpu_limit = (float)seconds;
   t->cpu_slices = (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1;
   t->max_preempted = t->preempted + t->cpu_slices;
 }

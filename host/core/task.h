@@ -43,6 +43,7 @@ struct gl_task {
   uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
   uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
   uint32_t cpu_slices;    /* that limit, from when it began to count */
+  float cpu_limit;        /* and in seconds, as it was given */
   uint32_t asked;         /* memory it asked for lately, in grains, when there is a limit (core/memory.h) */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
   const char *site;       /* "file:line" of its spawn, or NULL; its owner's */

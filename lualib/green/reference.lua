@@ -10,6 +10,7 @@ local values = require "green.reference.values"
 local M = {}
 
 local SUGGESTIONS = 5
+local MENTIONS = 20
 local WIDEST = 100
 local PLAIN = 80
 
@@ -44,6 +45,15 @@ local function excuse(name, index, several, layout)
   return ("no '%s' here; did you mean %s?"):format(name, display_names(near))
 end
 
+-- Where it is spoken of, if nothing has this name; or nil. What looks like a name that was mistyped is no word.
+local function mentions(name, index, layout)
+  if name:find "[.:]" and #index:near(name, 1) > 0 then return nil end
+  local found, n = index:search(name, MENTIONS)
+  if n == 0 then return nil end
+  local more = n > #found and ("\n  ... and %d more"):format(n - #found) or ""
+  return ("nothing is called '%s'; it is spoken of in\n%s%s"):format(name, printer.list(found, layout), more)
+end
+
 function M.find(name)
   if type(name) ~= "string" then fault.misuse("reference.find: name: a string expected, got %s", type(name)) end
   local entry, several = index_of():find(name)
@@ -58,6 +68,8 @@ function M.text(what, opts)
   local entry, several
   if type(what) == "string" then entry, several = index:find(what) else entry = values.find(index, what) end
   if entry then return printer.entry(entry, index, layout), true end
+  local found = type(what) == "string" and #several == 0 and mentions(what, index, layout)
+  if found then return found, true end
   if type(what) == "string" then return excuse(what, index, several, layout), false end
   return ("nothing is known about this %s; help() lists the modules"):format(type(what)), false
 end

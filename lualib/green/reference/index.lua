@@ -4,6 +4,7 @@
 -- "Task:join"; "join" too where there is one only.
 local native = require "green.reference.native"
 local parse = require "green.reference.parse"
+local search = require "green.reference.search"
 local stock = require "green.reference.stock"
 
 -- ---- the stubs' text ----
@@ -79,9 +80,27 @@ local function preferred(list)
   return #list == 1 and list[1] or nil
 end
 
--- The entry of this name; or nil and those it may mean.
+-- What handlers call their arguments.
+local USUAL = { req = "request", res = "response" }
+
+local function has_field(entry, name)
+  for _, field in ipairs(entry and entry.fields or {}) do
+    if field.name == name then return true end
+  end
+  return false
+end
+
+-- The entry of this name, or which has a field of this name ("json.null"); or nil and those it may mean.
 function Index:find(name)
-  name = name:gsub("%(%s*%)$", ""):gsub(":", ".")
+  name = name:gsub("%(%s*%)$", ""):gsub(":", "."):gsub("^%l+%f[.]", USUAL)
+  local entry, several = self:find_named(name)
+  if entry or several[1] then return entry, several end
+  local owner, field = name:match "^(.*)%.([^.]+)$"
+  entry = owner and self:find_named(owner)
+  return has_field(entry, field) and entry or nil, {}
+end
+
+function Index:find_named(name)
   for _, rank in ipairs(self.ranks) do
     for _, list in ipairs { rank.exact[name] or false, rank.lower[name:lower()] or false } do
       if list then
@@ -98,6 +117,9 @@ function Index:module(name)
     if module.name == name then return module end
   end
 end
+
+-- Entries in which each of the words is found, the best first, at most `max`, and how many there are.
+function Index:search(words, max) return search(self.entries, words, max) end
 
 -- A class, or another name of a type.
 function Index:type(name)

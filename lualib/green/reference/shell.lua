@@ -5,9 +5,11 @@ local reference = require "green.reference"
 
 local USAGE = [[
 usage: greenlua doc [NAME]
-Shows the reference of a module, a function, a method or a type; without a name the modules:
+Shows the reference of a module, a function, a method or a type; of words that are no name, where they are spoken of;
+without a name the modules:
   greenlua doc http.get
   greenlua doc task:join
+  greenlua doc slow client
   greenlua doc --names      every name there is, one per line]]
 
 local function complain(text)
@@ -16,8 +18,7 @@ local function complain(text)
 end
 
 return function(...)
-  local name = ...
-  if select("#", ...) > 1 then return complain("one name expected\n" .. USAGE) end
+  local name = select("#", ...) > 0 and table.concat({ ... }, " ") or nil
   if name == "--help" then
     print(USAGE)
   elseif name == "--names" then
