@@ -2,7 +2,7 @@
  *
  * Names to addresses, by the system's resolver: hosts file, search domains and all. It blocks for as long as a name server is
  * silent, so each lookup has a thread of its own: those that hang hold up neither the others, nor files, nor the end of the
- * process.
+ * process. Names the machine knows by itself have threads of their own, and the names of one domain get only some of them.
  */
 #ifndef GL_NET_LOOKUP_H
 #define GL_NET_LOOKUP_H
@@ -12,6 +12,7 @@
 #include "core/host.h"
 
 #define GL_LOOKUP_THREADS 64 /* more lookups wait for one of these to end */
+#define GL_LOOKUP_DOMAIN 16  /* ... of which one domain has so many */
 
 typedef struct gl_lookup gl_lookup;
 

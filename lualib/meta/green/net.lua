@@ -86,9 +86,10 @@ function net.connect(address, options) end
 ---@return green.net.listener
 function net.listen(address, options) end
 
----The addresses of a host, in the order the system prefers; a number is its own.
+---The addresses of a host, in the order the system prefers; a number is its own, and `localhost` and all names below it are this
+---machine. Names that no server has to be asked for do not wait for those that hang.
 ---Waits.
----Raises: ENOTFOUND; EAI_AGAIN when no name server answers; ETIMEDOUT.
+---Raises: ENOTFOUND; EAI_AGAIN when no name server answers; EMFILE without a descriptor to ask with; ETIMEDOUT.
 ---```lua
 ---print(net.resolve("127.0.0.1")[1]) --> 127.0.0.1
 ---```
