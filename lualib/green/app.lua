@@ -7,6 +7,7 @@ local options = require "green.options"
 local request = require "green.request"
 local response = require "green.response"
 local router = require "green.router"
+local scope = require "green.scope.native"
 local script = require "green.script"
 local static = require "green.static"
 local task = require "green.task"
@@ -40,13 +41,15 @@ local function changed(app)
   end
 end
 
--- What is wrong is the mistake of who called the library.
+-- What is wrong is the mistake of who called the library. A route is added and linked in one piece: a request that came between
+-- would find it half there.
 local function register(app, method, path, handler, opts)
   if type(handler) ~= "function" then
     fault.misuse("route %s %s: a handler function expected, got %s", method, tostring(path), type(handler))
   end
   opts = options.check("route", opts, ROUTE_OPTIONS, "route option")
   if type(path) == "string" and app.prefix ~= "" then path = path == "" and app.prefix or app.prefix .. path end
+  local _ <close> = scope.atomic()
   local route = app.router:add(method, path, handler, { scope = app, opts = opts })
   app.shared.version = app.shared.version + 1
   unserved.add(app.shared)
@@ -138,6 +141,7 @@ end
 function App:use(middleware)
   is_app(self, "use")
   if type(middleware) ~= "function" then fault.misuse("middleware is a function(req, next), not a %s", type(middleware)) end
+  local _ <close> = scope.atomic()
   self.middleware[#self.middleware + 1] = middleware
   changed(self)
   return self
@@ -212,13 +216,19 @@ local function refuse(req)
   return response.json({ error = "method not allowed" }, 405, { allow = allow })
 end
 
+local function compile(route)
+  local extra = route.extra
+  route.run = compose(extra.scope, with_options(route.handler, extra.opts))
+  return route.run
+end
+
 local function fallback_of(app)
   local refusal = compose(app.shared.root, refuse)
   return function(req)
     local route, found = app.router:find(req.method, req.raw_path)
     if route then
       req.params = found
-      return route.run(req)
+      return (route.run or compile(route))(req) -- it came while all was put together
     end
     req.allow = req.raw_path == "*" and "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT" or found
     return refusal(req)
@@ -233,11 +243,6 @@ local function put_exact(exact, route)
     exact[method] = paths
     if explicit or not paths[route.path] then paths[route.path] = route.run end
   end
-end
-
-local function compile(route)
-  local extra = route.extra
-  route.run = compose(extra.scope, with_options(route.handler, extra.opts))
 end
 
 local function build(app)
@@ -269,6 +274,7 @@ function App:dispatcher()
   while not shared.dispatcher do
     local version = shared.version
     local dispatcher = build(shared.root)
+    local _ <close> = scope.atomic()
     if version == shared.version then shared.dispatcher = dispatcher end
   end
   return shared.dispatcher

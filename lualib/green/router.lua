@@ -3,6 +3,7 @@
 -- segment from the left: literal before :name before *rest. A route without the asked method does not match, so
 -- a less specific one may. Strict about slashes: "/a" and "/a/" are two paths.
 local fault = require "green.error"
+local scope = require "green.scope.native"
 local url = require "green.url"
 
 local M = {}
@@ -75,6 +76,7 @@ end
 function Router:add(method, path, handler, extra)
   is_router(self, "add")
   check_pattern(path)
+  local _ <close> = scope.atomic() -- others may add beside it
   local at, names = place(self.root, path)
   at.methods = at.methods or {}
   local other = at.methods[method]
