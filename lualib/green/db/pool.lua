@@ -26,7 +26,7 @@ function Pool.new(options)
     permits = semaphore.new(options.size),
     idle = {},
     lent = {}, -- keeps a connection from being collected together with an abandoned lease
-    held = {}, -- by task: how many leases
+    held = setmetatable({}, { __mode = "k" }), -- by task: a list as long as it has leases, since insert and remove are one step each
   }, Pool)
 end
 
@@ -40,7 +40,8 @@ end
 -- A task that holds a connection already gets another beyond the limit: to wait, it might wait for itself.
 local function admit(self, lease)
   if self.closed then refuse(self, { code = "ECLOSED" }) end
-  if self.held[lease.task] then
+  local held = self.held[lease.task]
+  if held and #held > 0 then
     lease.permit = self.permits:try()
     return
   end
@@ -54,7 +55,10 @@ function Pool:take()
   local lease = setmetatable({ task = native.current() }, Lease)
   admit(self, lease)
   lease.pool = self
-  self.held[lease.task] = (self.held[lease.task] or 0) + 1
+  local held = self.held[lease.task] or {} -- nobody else sets it
+  self.held[lease.task] = held
+  table.insert(held, true)
+  lease.held = held
   local conn = table.remove(self.idle)
   if not conn then
     local ok, opened = pcall(self.open)
@@ -85,12 +89,19 @@ local function close(conn)
   return interrupt
 end
 
+local function close_idle(pool)
+  local interrupt
+  for conn in function() return table.remove(pool.idle) end do interrupt = close(conn) or interrupt end
+  return interrupt
+end
+
 -- One step each: a finalizer or another task may be here as well.
 local function put(pool, conn, permit)
   pool.lent[conn] = nil
   local kept = not pool.closed and #pool.idle < pool.size and pcall(table.insert, pool.idle, conn)
   if permit then pool.permits:release() end
-  return not kept and close(conn) or nil
+  if not kept then return close(conn) end
+  if pool.closed then return close_idle(pool) end -- meanwhile
 end
 
 local function drop(pool, conn, permit)
@@ -125,8 +136,7 @@ function Lease:give()
   local pool, conn = self.pool, self.conn
   if not pool then return end
   self.pool, self.conn = nil, nil
-  local held = pool.held[self.task] - 1
-  pool.held[self.task] = held > 0 and held or nil
+  if self.held then table.remove(self.held) end
   if conn then return give_back(pool, conn, self.permit) end
   if self.permit then pool.permits:release() end
 end
@@ -148,8 +158,7 @@ end
 function Pool:close()
   self.closed = true
   self.permits:close()
-  local interrupt
-  while #self.idle > 0 do interrupt = close(table.remove(self.idle)) or interrupt end
+  local interrupt = close_idle(self)
   if interrupt then error(interrupt, 0) end
 end
 
