@@ -175,6 +175,7 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
   if (parent) {
     t->deadline = gl_scope_deadline(parent);
     t->line = parent->line;
+    t->graced = parent->graced;
   }
   return t;
 }

@@ -71,6 +71,7 @@ struct gl_task {
   bool keeps : 1;         /* a value: gl_task_keep */
   bool overlong : 1;      /* its atomic section has used up its time: it is preempted again (core/preempt.h) */
   bool system : 1;        /* gl_task_spawn_system */
+  bool graced : 1;        /* a program that is told to stop waits for it: it comes from a request, or was told itself */
 };
 
 /* A task that will run `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so

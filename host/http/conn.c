@@ -262,8 +262,12 @@ static void begin(gl_conn *c, bool in_driver) {
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
-  if (c->task) gl_task_limit_cpu(c->task, c->server->limits.cpu_limit);
-  else gl_conn_refuse(c, 503, NO_MEMORY);
+  if (!c->task) {
+    gl_conn_refuse(c, 503, NO_MEMORY);
+    return;
+  }
+  c->task->graced = true;
+  gl_task_limit_cpu(c->task, c->server->limits.cpu_limit);
 }
 
 /* ---- reading: llhttp's callbacks ---- */

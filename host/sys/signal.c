@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/task.h"
 
 #define WAIT "signal.wait"
 
@@ -44,9 +45,12 @@ static void finish(signal_op *s, int status) {
   for (int i = 0; i < s->used; i++) uv_close((uv_handle_t *)&s->watch[i], on_close);
 }
 
+static bool ends_program(int number) { return number == SIGTERM || number == SIGINT || number == SIGQUIT; }
+
 static void on_signal(uv_signal_t *watch, int number) {
   signal_op *s = watch->data;
   if (!s->closing) s->came = number;
+  if (!s->closing && s->op.task && ends_program(number)) s->op.task->graced = true; /* it has something to do before the end */
   finish(s, 0);
 }
 
@@ -86,6 +90,7 @@ static int signal_wait(lua_State *L) {
   luaL_checkstring(L, 1);
   for (int i = 0; i < n; i++) wanted[i] = check_signal(L, i + 1);
   signal_op *s = gl_op_new(L, &wait_type, sizeof *s, 0);
+  if (s->op.host->task) s->op.host->task->graced = false; /* it has done that, and waits for the next */
   for (int i = 0, err = 0; i < n && !err; i++) {
     err = start_watch(s, &s->watch[i], wanted[i]);
     if (err && s->open) finish(s, err);

@@ -6,6 +6,8 @@ local native = require "green.http.native"
 local request = require "green.request"
 local signal = require "green.signal"
 local task = require "green.task"
+local native_task = require "green.task.native"
+local timer = require "green.timer.native"
 
 request.install(native.request) -- an app does it, too; a handler function needs no app
 
@@ -149,6 +151,13 @@ function M.start(value, options)
   return served
 end
 
+-- What requests have left behind, and whoever waited for the signal, may end by themselves. What else there is has no end of its
+-- own, and is cancelled when this one does.
+local function wait_for_tasks(seconds)
+  local last = timer.now() + seconds
+  while native_task.graced() > 0 and timer.now() < last do task.sleep(0.01) end
+end
+
 --- Serves what a script returned until a signal says stop: the exit code.
 function M.run(value, options)
   local stop = task.spawn(signal.wait, "INT", "TERM")
@@ -159,8 +168,9 @@ function M.run(value, options)
   end
   local name = stop:join()
   say("stopping (SIG%s)", name)
-  local impatient = task.spawn(exit_on_second_signal)
+  local impatient, stopped = task.spawn(exit_on_second_signal), timer.now()
   served.stop()
+  wait_for_tasks(stopped + options.grace - timer.now())
   impatient:cancel()
   return 0
 end
