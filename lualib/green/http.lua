@@ -3,6 +3,7 @@
 local native = require "green.http.client.native"
 local err = require "green.error"
 local json = require "green.json"
+local options = require "green.options"
 local url = require "green.url"
 
 local METHODS = { "get", "post", "put", "patch", "delete", "head" }
@@ -10,12 +11,14 @@ local DEFAULTS = { timeout = 30, connect_timeout = 5, redirects = 10, max_body =
 local NO_HEADERS = {}
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
--- What opts may say, with the type wanted. Those in SETTINGS a client may say as well.
-local SETTINGS = {
-  headers = "table", timeout = "number", connect_timeout = "number", verify = "boolean", ca = "string",
-  redirects = "number", max_body = "number", auth = "table",
+local SETTINGS = { -- of a client
+  headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string",
+  redirects = "bytes|boolean", max_body = "bytes", auth = "table", base_url = "string",
 }
-local OPTIONS = { query = "table", form = "table", body = "string", multipart = "table", stream = "boolean" }
+local OPTIONS = { -- of a request
+  query = "table", json = "any", form = "table", body = "string", multipart = "table", stream = "boolean",
+}
+for name, kind in pairs(SETTINGS) do OPTIONS[name] = name ~= "base_url" and kind or nil end
 
 local OPS = {}
 for _, name in ipairs(METHODS) do OPS[name:upper()] = "http." .. name end
@@ -29,7 +32,8 @@ local repeated_of = setmetatable({}, { __mode = "k" })
 local Headers = { __name = "green.http.headers" }
 
 local function header_values(headers, name)
-  name = name:lower()
+  if getmetatable(headers) ~= Headers then err.misuse "use headers:all(...), not headers.all(...)" end
+  name = options.argument("headers:all", "name", name, "string"):lower()
   local repeated = repeated_of[headers]
   if repeated and repeated[name] then return { table.unpack(repeated[name]) } end
   return { rawget(headers, name) }
@@ -57,7 +61,10 @@ end
 local Response = { __name = "green.http.response" }
 Response.__index = Response
 
+local is_response = err.receiver(Response, "response")
+
 function Response:json()
+  is_response(self, "json")
   if not self.body then err.misuse("http: a streamed response has no body to decode; read its chunks()") end
   local ok, value = pcall(json.decode, self.body)
   if ok then return value end
@@ -68,6 +75,7 @@ function Response:json()
 end
 
 function Response:raise_for_status()
+  is_response(self, "raise_for_status")
   if self.status < 400 then return self end
   local failure = err.new("http.status", "EHTTP", "%s: status %d", self.url, self.status)
   failure.response = self
@@ -79,12 +87,14 @@ local streams = setmetatable({}, { __mode = "k" })
 local function read(stream) return stream:read() end
 
 function Response:chunks()
+  is_response(self, "chunks")
   local stream = streams[self]
   if not stream then err.misuse("http: chunks() is for responses asked for with { stream = true }") end
   return read, stream, nil, stream
 end
 
 function Response:close()
+  is_response(self, "close")
   local stream = streams[self]
   if stream then stream:close() end
 end
@@ -102,18 +112,10 @@ end
 
 -- ---- the request ----
 
-local function check_options(opts, more)
-  for name, value in pairs(opts) do
-    local want = SETTINGS[name] or more[name]
-    if not want and not (name == "json" and more == OPTIONS) then err.misuse("http: unknown option '%s'", tostring(name)) end
-    if want and type(value) ~= want then err.misuse("http: option '%s': a %s expected, got %s", name, want, type(value)) end
-    if want == "number" and not (value >= 0) then err.misuse("http: option '%s': a number >= 0 expected", name) end
-  end
-end
-
 -- `redirects = false` reads well, and is 0.
-local function normal(opts)
-  if type(opts) ~= "table" then err.misuse("http: options: a table expected, not a %s", type(opts)) end
+local function normal(op, opts, known)
+  opts = options.check(op, opts, known)
+  if opts.redirects == true then err.misuse("%s: option 'redirects': how many, or false", op) end
   if opts.redirects ~= false then return opts end
   local copy = {}
   for name, value in pairs(opts) do copy[name] = value end
@@ -229,8 +231,7 @@ end
 local function request(settings, method, target, opts)
   local op = op_of(method)
   if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
-  opts = normal(opts or NO_HEADERS)
-  check_options(opts, OPTIONS)
+  opts = normal(op, opts, OPTIONS)
   local credentials
   target, credentials = check_url(op, on_base(settings, op, target))
   if opts.query then target = add_query(target, opts.query) end
@@ -269,20 +270,28 @@ end
 
 local Client = { __name = "green.http.client" }
 Client.__index = Client
+
+local is_client = err.receiver(Client, "client")
 local M = {}
 
 function M.request(method, target, opts) return request(DEFAULTS, check_method(method), target, opts) end
-function Client:request(method, target, opts) return request(self.settings, check_method(method), target, opts) end
+
+function Client:request(method, target, opts)
+  is_client(self, "request")
+  return request(self.settings, check_method(method), target, opts)
+end
 
 for _, name in ipairs(METHODS) do
   local method = name:upper()
   M[name] = function(target, opts) return request(DEFAULTS, method, target, opts) end
-  Client[name] = function(self, target, opts) return request(self.settings, method, target, opts) end
+  Client[name] = function(self, target, opts)
+    is_client(self, name)
+    return request(self.settings, method, target, opts)
+  end
 end
 
 function M.client(settings)
-  settings = normal(settings or {})
-  check_options(settings, { base_url = "string" })
+  settings = normal("http.client", settings, SETTINGS)
   local copy = {}
   for name, value in pairs(DEFAULTS) do copy[name] = value end
   for name, value in pairs(settings) do copy[name] = value end

@@ -8,9 +8,13 @@ local options = require "green.options"
 
 local ws = {}
 local methods = native.methods
+local is_socket = fault.receiver(native.metatable, "ws")
 
 --- Send a value as JSON text. Waits as send does.
-function methods:json(value) return self:send(json.encode(value)) end
+function methods:json(value)
+  is_socket(self, "json")
+  return self:send(json.encode(value))
+end
 
 --- From now on messages published to the topic are sent to this socket.
 methods.subscribe = hub.join

@@ -69,7 +69,7 @@ describe("misuse", function()
     local wrong, methods = {}, values.methods()
     for _, entry in ipairs(index.entries) do
       local owner = entry.kind == "method" and not entry.private and not LEFT_OUT[entry.name] and entry.owner
-      local ours = owner and not owner.name:find "^green%.http%." and owner.name ~= "green.ws.socket"
+      local ours = owner and owner.name ~= "green.ws.socket"
       for _, holder in ipairs(ours and methods[values.metatable_of(owner)] or {}) do
         local fn = type(holder) == "table" and rawget(holder, entry.key)
         if type(fn) == "function" then
