@@ -11,10 +11,10 @@ local signal = {}
 
 ---@alias green.signal.name "HUP"|"INT"|"QUIT"|"USR1"|"USR2"|"PIPE"|"ALRM"|"TERM"|"CHLD"|"CONT"|"WINCH"
 
----The name of the first of these signals that comes. While somebody waits for a signal it does not do what it does by A server that stops waits, within its `--grace`, for
----the task that was told of INT, TERM or QUIT.
+---The name of the first of these signals that comes. While somebody waits for a signal it does not do what it does by
 ---default (end the process); before and after, it does. Several tasks may wait for the same signal: each is told. Names
----may have the prefix "SIG". A number after them is a timeout in seconds.
+---may have the prefix "SIG". A number after them is a timeout in seconds. A server that stops waits, within its `--grace`,
+---for the task that was told of INT, TERM or QUIT.
 ---Waits until one comes, without a number for ever.
 ---Raises: ETIMEDOUT; an argument error for an unknown name.
 ---```lua
