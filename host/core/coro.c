@@ -37,10 +37,10 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
   for (;;) {
     lua_State *before = h->running;
     int nres = 0;
-    h->running = co;
+    gl_host_set_running(h, co);
     if (h->shake) gl_shake_arm(co);
     int status = lua_resume(co, L, nargs, &nres);
-    h->running = before;
+    gl_host_set_running(h, before);
     if (status != LUA_YIELD) {
       if (h->task) gl_scope_abandon(h, co);
       if (status == LUA_OK) return nres;

@@ -172,6 +172,9 @@ void gl_host_drive(gl_host *h);
 #define GL_AWAIT_BIT ((uintptr_t)1)
 #define GL_ASIDE_BIT ((uintptr_t)2)
 
+/* The watchdog reads it on its own thread (core/preempt.h). */
+static inline void gl_host_set_running(gl_host *h, lua_State *co) { __atomic_store_n(&h->running, co, __ATOMIC_RELAXED); }
+
 static inline uintptr_t *gl_extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
 static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~(GL_AWAIT_BIT | GL_ASIDE_BIT)); }
 static inline bool gl_coro_awaits(lua_State *co) { return (*gl_extra(co) & GL_AWAIT_BIT) != 0; }

@@ -13,13 +13,13 @@ static void leave(gl_host *h, gl_task *t, gl_stack *to) {
   h->census.parked++;
   t->stack = h->stack;
   h->task = NULL;
-  h->running = NULL;
+  gl_host_set_running(h, NULL);
   gl_stack_hop(h, to);
   GL_CHECK(h->stack == t->stack);
   h->census.parked--;
   t->stack = NULL;
   h->task = t;
-  h->running = running;
+  gl_host_set_running(h, running);
 }
 
 void gl_park(gl_host *h, gl_task *t) {

@@ -218,11 +218,11 @@ static int close_variables(gl_task *t) {
   gl_host *h = t->host;
   lua_State *L = h->L;
   t->doomed = 0; /* nothing can catch any more; they get their time */
-  h->running = NULL; /* the trace is ours: it may take what memory the task could not */
+  gl_host_set_running(h, NULL); /* the trace is ours: it may take what memory the task could not */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* out of memory: no trace */
-  h->running = t->co;
+  gl_host_set_running(h, t->co);
   return lua_resetthread(t->co);
 }
 
@@ -275,13 +275,13 @@ void gl_task_step(gl_host *h, gl_task *t) {
   }
   int nresults, nargs = t->nargs;
   t->nargs = 0;
-  h->running = t->co;
+  gl_host_set_running(h, t->co);
   if (h->shake) gl_shake_arm(t->co);
   int status = lua_resume(t->co, NULL, nargs, &nresults); /* may park: other tasks then run before it returns */
   if (status == LUA_YIELD && h->awaiting) {
     h->awaiting = false;
     h->task = NULL;
-    h->running = NULL;
+    gl_host_set_running(h, NULL);
     return;
   }
   if (status != LUA_OK) {
@@ -295,7 +295,7 @@ void gl_task_step(gl_host *h, gl_task *t) {
     }
   }
   h->task = NULL;
-  h->running = NULL;
+  gl_host_set_running(h, NULL);
   finish(t, status, nresults);
 }
 

@@ -272,8 +272,9 @@ static void start_waiting(pool *p, int which) {
     d->running++; /* it stays, whatever whom we tell does */
     if (l) {
       unqueue(l);
-      l->status = start_thread(l);
-      if (l->status) {
+      int err = start_thread(l);
+      if (err) { /* else it is the thread's, its status, too */
+        l->status = err;
         tell(l);
         lookup_free(l);
       }

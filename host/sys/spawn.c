@@ -22,6 +22,14 @@
  * still: nothing there may allocate, lock, or leave a trace. */
 #define IN_CHILD __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
+#ifdef __SANITIZE_THREAD__
+/* ThreadSanitizer has a clone of its own, which takes this one for a fork, and remembers what handlers are set: in our memory. */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+int __sigaction(int number, const struct sigaction *now, struct sigaction *before);
+#define clone __clone
+#define sigaction(number, now, before) __sigaction(number, now, before)
+#endif
+
 typedef struct start {
   const gl_spawn *s;
   const char *path;  /* where to look; NULL: the file has a slash */
