@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "core/library.h"
 
-#define POOL 256           /* easy handles kept for reuse: some 5 KB each */
 #define IDLE_MAX 256L      /* connections kept open without a request */
 #define PER_HOST_MAX 1024L /* more requests to one host wait for a connection. Generous: an app that calls itself
                               needs one for the outer and one for the inner request, or waits for itself */
@@ -34,32 +33,17 @@ struct gl_curl {
   gl_turn turn;      /* the same, when that is now: all requests of one turn leave together */
   bool in_turn;      /* on_turn_end runs */
   gl_transfer *live; /* those that run */
-  uint64_t closed;   /* connections closed so far */
   watch **by_fd;
   int fds;           /* size of by_fd */
-  int pooled;
-  CURL *pool[POOL];
 };
 
 /* ---- transfers that ended ---- */
 
-static void set_constants(gl_curl *c, CURL *easy);
-
-static void recycle(gl_curl *c, gl_transfer *t) {
-  CURL *easy = t->easy;
+/* A handle serves once. Used again, libcurl 7.88 remembers the last header line of the response before, whose memory is gone by
+ * then, and appends a line to it that begins with a blank, should a server begin its head with one. */
+static void discard(gl_transfer *t) {
+  curl_easy_cleanup(t->easy);
   t->easy = NULL;
-  if (c->pooled == POOL) {
-    curl_easy_cleanup(easy);
-    return;
-  }
-  /* A connection that was closed meanwhile may have been this one's: a kept one its peer had given up. libcurl then
-   * tries another, but counts the tries for as long as the handle is not reset, and refuses the sixth. */
-  if (t->special || t->closed_before != c->closed) {
-    curl_easy_reset(easy);
-    set_constants(c, easy);
-  }
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-  c->pool[c->pooled++] = easy;
 }
 
 static void forget(gl_transfer *t) {
@@ -69,7 +53,7 @@ static void forget(gl_transfer *t) {
     if (t->next) t->next->at = t->at;
     t->at = NULL;
   }
-  recycle(t->curl, t);
+  discard(t);
 }
 
 static void finish_ended(gl_curl *c) {
@@ -160,7 +144,6 @@ static int on_close(void *data, curl_socket_t fd) {
   gl_curl *c = data;
   watch *w = find(c, fd);
   if (w) drop_watch(w);
-  c->closed++;
   return close(fd);
 }
 
@@ -230,14 +213,9 @@ static void set_constants(gl_curl *c, CURL *easy) {
 
 bool gl_curl_prepare(gl_curl *c, gl_transfer *t) {
   t->curl = c;
-  if (c->pooled) {
-    t->easy = c->pool[--c->pooled];
-  } else {
-    t->easy = curl_easy_init();
-    if (!t->easy) return false;
-    set_constants(c, t->easy);
-  }
-  t->closed_before = c->closed;
+  t->easy = curl_easy_init();
+  if (!t->easy) return false;
+  set_constants(c, t->easy);
   curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
   return true;
 }
@@ -245,7 +223,7 @@ bool gl_curl_prepare(gl_curl *c, gl_transfer *t) {
 bool gl_curl_start(gl_transfer *t) {
   gl_curl *c = t->curl;
   if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
-    recycle(c, t);
+    discard(t);
     return false;
   }
   t->at = &c->live;
@@ -269,12 +247,7 @@ void gl_curl_resume(gl_transfer *t) {
 static int curl_gc(lua_State *L) {
   gl_curl *c = lua_touserdata(L, 1);
   if (!c->multi) return 0;
-  while (c->live) {
-    gl_transfer *t = c->live;
-    t->special = true;
-    forget(t);
-  }
-  while (c->pooled) curl_easy_cleanup(c->pool[--c->pooled]);
+  while (c->live) forget(c->live);
   curl_multi_cleanup(c->multi); /* closes the connections, through on_close */
   gl_timer_drop(&c->host->clock, &c->timer);
   c->multi = NULL;

@@ -3,9 +3,8 @@
  * libcurl's multi interface on the host's loop: one multi handle per host, made when it is first asked for and
  * closed with the Lua state. Sockets are watched by uv_poll, curl's time-outs are one gl_timer.
  *
- * Two things make a small request cheap: easy handles are reused with their constant options in place, and the
- * poll handle of a connection that goes back to curl's cache stays armed, so a request on a kept connection
- * costs no epoll_ctl.
+ * The poll handle of a connection that goes back to curl's cache stays armed, so a request on a kept connection costs no
+ * epoll_ctl.
  */
 #ifndef GL_HTTP_CURL_LOOP_H
 #define GL_HTTP_CURL_LOOP_H
@@ -23,8 +22,6 @@ typedef struct gl_transfer {
   struct gl_transfer *next, **at;                     /* among those that run */
   void (*done)(struct gl_transfer *t, CURLcode code); /* in the loop, once, t->easy still readable; starts and stops
                                                          no transfer; not called after gl_curl_stop */
-  uint64_t closed_before;                             /* connections closed when it began */
-  bool special;                                       /* options beyond the usual were set: reset the handle after use */
 } gl_transfer;
 
 /* The multi handle of this host. Raises when it cannot be made. */

@@ -160,14 +160,12 @@ static bool set_upload(gl_exchange *x, const gl_request *rq) {
   x->upload = rq->body;
   if (rq->stream && !(x->upload = x->upload_copy = memdup(rq->body, rq->body_len))) return false; /* the op goes before the body */
   x->upload_len = rq->body_len;
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL); /* an earlier use of the handle may have set it, and it would win */
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
   curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload);
   curl_easy_setopt(easy, CURLOPT_READDATA, x);
   curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
   curl_easy_setopt(easy, CURLOPT_SEEKDATA, x);
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
-  x->transfer.special = true;
   return true;
 }
 
@@ -189,9 +187,7 @@ static bool set_method(gl_exchange *x, const gl_request *rq) {
   } else {
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
   }
-  if (x->mime || rq->stream) x->transfer.special = true;
   if (post || (get && !has_body)) return true;
-  x->transfer.special = true;
   if (strcmp(rq->method, "HEAD") == 0) {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     return true;
@@ -211,7 +207,6 @@ static void set_identity(gl_exchange *x, const gl_request *rq) {
   if (rq->ca) curl_easy_setopt(easy, CURLOPT_CAINFO, rq->ca);
   if (rq->user) curl_easy_setopt(easy, CURLOPT_USERNAME, rq->user);
   if (rq->password) curl_easy_setopt(easy, CURLOPT_PASSWORD, rq->password);
-  if (!rq->verify || rq->ca || rq->user || rq->password) x->transfer.special = true;
 }
 
 static long milliseconds(double seconds) {
