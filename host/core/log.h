@@ -2,7 +2,7 @@
  *
  * Records on stderr: what a running host tells its operator. A record is one line
  *
- *     2026-11-29T08:10:12.345Z error: GET /orders: app.lua:3: no such user\n"x"
+ *     2026-11-29T08:10:12.345Z error: GET /orders [5f1c8a02d94be376]: app.lua:3: no such user\n"x"
  *
  * and lines that begin with a tab, if it has a traceback. What a client or a script chose (a path, a message) could else
  * forge a record, or speak to the terminal of whoever reads it: control characters in it are written as \n, \x1b, \u{85}.

@@ -199,7 +199,7 @@ static int take_trace(lua_State *L) {
   gl_task *t = lua_touserdata(L, 1);
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, L, 1);
-  bool awaited = t->joiners.head || !t->cancelled;
+  bool awaited = t->joiners.head || !t->cancelled || t->trace_cancel;
   if (!awaited && gl_error_is(L, -1, "ECANCELED")) return 0; /* nobody is shown this; to write it takes longer than the rest */
   gl_trace_failed(L, t);
   gl_trace_push(L, t->co, NULL, 0, -1);

@@ -65,6 +65,7 @@ struct gl_task {
   bool interrupting : 1;  /* that was in a coroutine of the script's, and is for the task (core/coro.h) */
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
   bool told : 1;          /* to end; until it need not any more */
+  bool trace_cancel : 1;  /* its cancellation is logged: where it was is of interest */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
   bool put_off : 1;       /* its beginning was, once, for want of memory */

@@ -11,11 +11,11 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/task.h"
+#include "http/failure.h"
 #include "http/fields.h"
 #include "http/request.h"
 #include "http/server.h"
 #include "json/json.h"
-#include "json/text.h"
 
 #define RESPONSE "green.response"
 #define WRITER "green.writer"
@@ -95,29 +95,13 @@ static void send_whole(gl_conn *c, int status, const char *type, const char *bod
   gl_stream_wrote(s, (size_t)(to - start));
 }
 
-#define ERROR_BODY_MAX 512
-
-/* Its JSON; returns how many bytes that are. */
-static size_t write_error(char out[ERROR_BODY_MAX], const char *reason) {
-  char *to = PUT(out, "{\"error\":\"");
-  const char *end = reason + strlen(reason);
-  int n; /* bytes of a character; it may quote what a client sent, which need not be text */
-  for (const char *r = reason; r < end && to < out + ERROR_BODY_MAX - 16; r += n) {
-    n = (unsigned char)*r < 0x80 ? 1 : gl_text_utf8(r, end);
-    if (*r == '"' || *r == '\\') *to++ = '\\';
-    if (n > 1) to = put(to, r, (size_t)n);
-    else *to++ = n == 0 ? '?' : (unsigned char)*r < 0x20 ? ' ' : *r;
-    if (n == 0) n = 1;
-  }
-  to = PUT(to, "\"}\n");
-  return (size_t)(to - out);
-}
-
 void gl_answer_error(gl_conn *c, int status, const char *reason) {
-  char body[ERROR_BODY_MAX];
-  size_t n = write_error(body, reason);
+  gl_failure_body body;
+  size_t n = 0;
+  const char *accept = c->req ? gl_req_header(c->req, "accept", &n) : NULL;
+  gl_failure_write(&body, gl_text_of(accept ? accept : "", n), status, reason);
   if (status == 413 || status == 417 || status == 408) c->close_after = true;
-  send_whole(c, status, "application/json", body, n);
+  send_whole(c, status, body.type, body.bytes, body.n);
 }
 
 void gl_answer_failure(lua_State *L, int idx, gl_failure *f) {
@@ -140,16 +124,25 @@ void gl_answer_failure(lua_State *L, int idx, gl_failure *f) {
   lua_pop(L, 2);
 }
 
-/* native.failure(err) -> status, reason, body: what the server answers to it */
+/* native.failure(err) -> status, reason: what the server answers to it */
 static int answer_failure(lua_State *L) {
   gl_failure f;
-  char body[ERROR_BODY_MAX];
   lua_settop(L, 1);
   gl_answer_failure(L, 1, &f);
   lua_pushinteger(L, f.status);
   lua_pushstring(L, f.reason);
-  lua_pushlstring(L, body, write_error(body, f.reason));
-  return 3;
+  return 2;
+}
+
+/* native.refusal(accept or nil, status, reason) -> content type, body */
+static int answer_refusal(lua_State *L) {
+  size_t n;
+  gl_failure_body body;
+  const char *accept = luaL_optlstring(L, 1, "", &n);
+  gl_failure_write(&body, gl_text_of(accept, n), (int)luaL_checkinteger(L, 2), luaL_checkstring(L, 3));
+  lua_pushstring(L, body.type);
+  lua_pushlstring(L, body.bytes, body.n);
+  return 2;
 }
 
 /* ---- a response object ---- */
@@ -693,4 +686,6 @@ void gl_answer_open(lua_State *L) {
   lua_setfield(L, -2, "settle");
   lua_pushcfunction(L, answer_failure);
   lua_setfield(L, -2, "failure");
+  lua_pushcfunction(L, answer_refusal);
+  lua_setfield(L, -2, "refusal");
 }

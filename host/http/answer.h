@@ -33,7 +33,7 @@ bool gl_answer_take_back(gl_conn *c);
 /* Forgets the head that waits for the first piece of a streamed answer. */
 void gl_answer_drop_head(gl_conn *c);
 
-/* Sends a short error answer. Calls no Lua. */
+/* Sends a short error answer: a page to browsers, else JSON. Calls no Lua. */
 void gl_answer_error(gl_conn *c, int status, const char *reason);
 
 /* "Not Found" for 404; "" for an unknown status. */
@@ -42,7 +42,7 @@ const char *gl_status_reason(int status);
 /* The response metatable, created by the first call, on top of L. */
 void gl_answer_metatable(lua_State *L);
 
-/* Registers the writer's metatable, and adds `settle` and `failure` to the table on top. */
+/* Registers the writer's metatable, and adds `settle`, `failure` and `refusal` to the table on top. */
 void gl_answer_open(lua_State *L);
 
 #endif

@@ -174,13 +174,16 @@ static void conclude(gl_conn *c) {
   }
 }
 
+/* "GET /orders [5f1c...]": its id is what the client was told, or its proxy said. */
 static const char *describe(gl_conn *c, char *out, size_t size) {
   const gl_req *r = c->req;
   if (!r) return "request";
   size_t method_len;
   const char *method = gl_req_method(r, &method_len);
   int n = (int)(r->path_len > 200 ? 200 : r->path_len);
-  snprintf(out, size, "%.*s %.*s", (int)method_len, method, n, (const char *)&r->fields[r->nfields]);
+  char id[GL_REQ_ID_MAX];
+  gl_req_name(r, id);
+  snprintf(out, size, "%.*s %.*s [%s]", (int)method_len, method, n, (const char *)&r->fields[r->nfields], id);
   return out;
 }
 
@@ -195,16 +198,64 @@ static int read_failure(lua_State *L) {
   return 0;
 }
 
+/* Has the app a function for failures? Keeps what it will be called with, as the task that failed is about to go. */
+static int keep_failure(lua_State *L) {
+  failure *f = lua_touserdata(L, 1);
+  gl_conn *c = f->task->owner;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->server->dispatch);
+  if (lua_rawgeti(L, -1, GL_ON_ERROR) == LUA_TNIL) return 0;
+  lua_createtable(L, 5, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  gl_task_push_kept(L, f->task);
+  lua_rawseti(L, -2, 2);
+  lua_pushinteger(L, f->was.status);
+  lua_rawseti(L, -2, 3);
+  lua_pushstring(L, f->was.reason);
+  lua_rawseti(L, -2, 4);
+  if (gl_task_push_error(L, f->task)) lua_rawseti(L, -2, 5);
+  c->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static void drop_failure(gl_conn *c) {
+  if (c->error_ref) luaL_unref(c->server->host->L, LUA_REGISTRYINDEX, c->error_ref);
+  c->error_ref = 0;
+}
+
+static void on_end(gl_task *t, int status, int nresults);
+
+/* Leaves the answer to the app's function for failures, in a task of its own: the one that failed may have no time left.
+ * False: there is no such function, or it cannot run. */
+static bool hand_over(gl_conn *c, failure *f) {
+  lua_State *L = c->server->host->L;
+  lua_pushcfunction(L, keep_failure);
+  lua_pushlightuserdata(L, f);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (!c->error_ref) return false;
+  c->failed = true;
+  c->timed_out = false;
+  set_deadline(c, c->server->limits.request_timeout);
+  gl_task *t = gl_task_start(c->server->host, gl_request_failed_main, c, on_end, true);
+  if (!t) {
+    drop_failure(c);
+    return false;
+  }
+  gl_task_limit_cpu(t, c->server->limits.cpu_limit);
+  c->task = t;
+  return true;
+}
+
 /* A truncated answer must not look whole. */
 static void cut(gl_conn *c) {
   if (c->chunked || c->counted) gl_stream_close(c->stream);
   else gl_stream_reset(c->stream);
 }
 
-/* Everything else is ours to hide and to log. */
-static void fail(gl_conn *c, gl_task *t) {
+/* What is no answer is ours to hide and to log. True: the app answers it, in another task. */
+static bool fail(gl_conn *c, gl_task *t) {
   failure f = {.task = t, .was = {.status = 500, .reason = "internal server error"}};
-  char what[256];
+  char what[512];
   lua_State *L = c->server->host->L;
   if (c->timed_out) {
     f.was.status = 503;
@@ -223,14 +274,21 @@ static void fail(gl_conn *c, gl_task *t) {
   if (c->takeover) gone = f.was.cut && c->takeover->excuses(c->proto);
   bool late = c->streaming && !(c->stream && gl_answer_take_back(c)); /* nobody will read it: the status has left */
   if ((f.was.status >= 500 || late) && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
-  if (c->stream && !c->answered) gl_answer_error(c, f.was.status, f.was.reason);
-  else if (c->stream && c->streaming) cut(c);
+  if (c->stream && !c->answered) {
+    if (c->failed) f.was = (gl_failure){.status = 500, .reason = "internal server error"}; /* the app's function did */
+    else if (c->req && !left && hand_over(c, &f)) return true;
+    gl_answer_error(c, f.was.status, f.was.reason);
+  } else if (c->stream && c->streaming) {
+    cut(c);
+  }
+  return false;
 }
 
 static void on_end(gl_task *t, int status, int nresults) {
   (void)nresults;
   gl_conn *c = t->owner;
-  if (status != LUA_OK) fail(c, t);
+  drop_failure(c); /* a task that found no memory to begin has not taken it */
+  if (status != LUA_OK && fail(c, t)) return;
   if (c->takeover) c->takeover->over(c->proto, status != LUA_OK);
   wake(&c->reader, UV_ECANCELED); /* other tasks, which the answer did not wait for */
   wake(&c->writer, UV_ECANCELED);
@@ -258,7 +316,7 @@ static void begin(gl_conn *c, bool in_driver) {
   c->wants_continue = h->expect_continue && h->has_body;
   c->watch = c->server->watch;
   c->watch_said = c->server->watch_said;
-  c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = false;
+  c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = c->failed = false;
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
@@ -527,6 +585,7 @@ static void run_overdue(gl_conn *c) {
     wake(&c->reader, UV_ETIMEDOUT);
   } else if (!c->streaming && !c->timed_out) {
     c->timed_out = true;
+    c->task->trace_cancel = true;
     c->close_after = true;
     gl_task_cancel(c->task);
   }

@@ -78,6 +78,8 @@ struct gl_conn {
   bool watch;          /* cancel the request when the client goes away */
   bool watch_said;     /* somebody said so, or said no */
   bool deserted;       /* the client left, by the word of who took the stream over */
+  int error_ref;       /* registry: what the task that answers a failure will take; 0 = none */
+  bool failed;         /* the request failed: its task is the one that answers this */
   bool left;           /* the stream that was taken over is closed */
 };
 

@@ -223,6 +223,32 @@ int gl_request_main(lua_State *L) {
   return after_handler(L, LUA_OK, (lua_KContext)c);
 }
 
+static int after_failure(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return gl_answer_send(L, (gl_conn *)ctx);
+}
+
+int gl_request_failed_main(lua_State *L) {
+  gl_conn *c = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->error_ref);
+  luaL_unref(L, LUA_REGISTRYINDEX, c->error_ref);
+  c->error_ref = 0;
+  lua_rawgeti(L, 1, 2);
+  lua_insert(L, 1); /* request kept */
+  lua_pushvalue(L, 1);
+  gl_task_keep(L, c->task);
+  if (c->task->cancelled) {
+    c->answered = true;
+    return 0;
+  }
+  lua_rawgeti(L, 2, 1);
+  lua_pushvalue(L, 1);
+  for (int i = 3; i <= 5; i++) lua_rawgeti(L, 2, i);
+  lua_callk(L, 4, 1, (lua_KContext)c, after_failure);
+  return after_failure(L, LUA_OK, (lua_KContext)c);
+}
+
 /* ---- reading it from Lua ---- */
 
 enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, ID, VERSION, KEEP_ALIVE };

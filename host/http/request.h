@@ -25,6 +25,9 @@ struct gl_req {
 /* Main function of a request's task: makes the request, calls its handler, sends the answer. */
 int gl_request_main(lua_State *L);
 
+/* The same for a request that failed: calls the app's function for that (c->error_ref), and sends its answer. */
+int gl_request_failed_main(lua_State *L);
+
 /* The request at a stack index. Raises on anything else. */
 gl_req *gl_check_request(lua_State *L, int idx);
 

@@ -184,7 +184,8 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   lua_pop(L, 1);
 }
 
-/* Pushes the table of a dispatch: function(req), or { exact = { GET = { ["/path"] = handler } }, fallback = function(req) }. */
+/* Pushes the table of a dispatch: function(req), or { exact = { GET = { ["/path"] = handler } }, fallback = function(req),
+ * on_error = function(req, status, reason, err) or nil }. */
 static void push_dispatch(lua_State *L, int idx) {
   lua_createtable(L, GL_EXACT + HTTP_PUT, 0); /* dispatch */
   if (lua_isfunction(L, idx)) {
@@ -196,6 +197,9 @@ static void push_dispatch(lua_State *L, int idx) {
   lua_getfield(L, idx, "fallback");
   luaL_argcheck(L, lua_isfunction(L, -1), idx, "dispatch.fallback must be a function");
   lua_rawseti(L, -2, GL_FALLBACK);
+  lua_getfield(L, idx, "on_error");
+  luaL_argcheck(L, lua_isnoneornil(L, -1) || lua_isfunction(L, -1), idx, "dispatch.on_error must be a function");
+  lua_rawseti(L, -2, GL_ON_ERROR);
   lua_getfield(L, idx, "exact"); /* dispatch exact */
   for (int m = 0; lua_istable(L, -1) && m < GL_METHODS; m++) {
     const char *name = m <= HTTP_SOURCE ? llhttp_method_name((llhttp_method_t)m) : NULL;

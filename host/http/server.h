@@ -43,7 +43,8 @@ struct gl_server {
   time_t date_second;     /* `date` is the header of this second */
   char date[40];
   char address[GL_ADDRESS_MAX];
-  int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_EXACT + method] = { path = function(req) } } */
+  int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_ON_ERROR] = function(req, status, reason, err) or nil,
+                             [GL_EXACT + method] = { path = function(req) } } */
   int self;               /* registry: the handle, while listening */
   bool trust_request_id;  /* take X-Request-Id over */
   bool closing;
@@ -51,7 +52,7 @@ struct gl_server {
   bool watch, watch_said; /* default of cancel_on_disconnect, and whether there is one */
 };
 
-enum { GL_FALLBACK = 1, GL_EXACT };
+enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
 
 void gl_server_unref(gl_server *s);
 

@@ -2,6 +2,7 @@
 -- An application: routes, middleware, files and scripts, made into the dispatcher that the server calls. Routes
 -- without parameters are found by C in a table; the others by the router.
 local native = require "green.http.native"
+local failure = require "green.failure"
 local fault = require "green.error"
 local options = require "green.options"
 local request = require "green.request"
@@ -147,6 +148,15 @@ function App:use(middleware)
   return self
 end
 
+-- handler(req, status, err) answers where nothing else has: errors that handlers raise, 404 and 405.
+function App:on_error(handler)
+  is_app(self, "on_error")
+  options.argument("app:on_error", "handler", handler, "function")
+  self.shared.on_error = handler
+  changed(self)
+  return self
+end
+
 -- Routes under a common prefix, with middleware of their own inside the app's.
 function App:group(prefix, define)
   is_app(self, "group")
@@ -209,11 +219,11 @@ local function with_options(handler, opts)
 end
 
 -- What no route answers: 404, or 405 and OPTIONS by the methods that would do.
-local function refuse(req)
+local function refuse(shared, req)
   local allow = req.allow
-  if not allow then return response.json({ error = "not found" }, 404) end
+  if not allow then return failure.refuse(shared.on_error, req, 404, "ENOENT", "not found") end
   if req.method == "OPTIONS" then return response.status(204):header("allow", allow) end
-  return response.json({ error = "method not allowed" }, 405, { allow = allow })
+  return failure.refuse(shared.on_error, req, 405, "EINVAL", "method not allowed"):header("allow", allow)
 end
 
 local function compile(route)
@@ -223,7 +233,8 @@ local function compile(route)
 end
 
 local function fallback_of(app)
-  local refusal = compose(app.shared.root, refuse)
+  local shared = app.shared
+  local refusal = compose(shared.root, function(req) return refuse(shared, req) end)
   return function(req)
     local route, found = app.router:find(req.method, req.raw_path)
     if route then
@@ -252,7 +263,7 @@ local function build(app)
     compile(route)
     if router.is_exact(route) then put_exact(exact, route) end
   end
-  return { exact = exact, fallback = fallback_of(app) }
+  return { exact = exact, fallback = fallback_of(app), on_error = app.shared.on_error and function(...) return app:failed(...) end }
 end
 
 -- A route that comes while the app is served goes where the servers look, which costs the same however many there are.
@@ -292,6 +303,9 @@ function App:handle(req)
   local handler = paths and paths[req.raw_path] or dispatcher.fallback
   return handler(req)
 end
+
+--- The answer to a request whose handler failed.
+function App:failed(req, status, reason, err) return failure.answer(self.shared.on_error, req, status, reason, err) end
 
 local function know(app, server)
   app.shared.servers[server:address()] = server

@@ -8,6 +8,7 @@
 -- When the last request of the old app has ended the tasks its script had started are cancelled, and what only it held (pools,
 -- sockets) goes with the collector. Globals, and what green.* itself keeps, stay.
 local capture = require "green.dev.capture"
+local failure = require "green.failure"
 local files = require "green.dev.files"
 local guard = require "green.dev.guard"
 local live = require "green.dev.live"
@@ -352,10 +353,17 @@ local function is_loopback(address)
   return address:find "^127%." or address:find "^%[::1%]" or address:find "^unix:"
 end
 
+-- What the server would answer by itself goes to the app's own function, if it has one.
+local function answer_failure(req, status, reason, err)
+  local app = generation.app
+  if is_app(app) then return app:failed(req, status, reason, err) end
+  return failure.answer(nil, req, status, reason, err)
+end
+
 -- A server for what the script returned.
 function M.listen(value, address)
   generation.app = value
-  local server = native.listen(address, M.answer, is_app(value) and value.options or nil)
+  local server = native.listen(address, { fallback = M.answer, on_error = answer_failure }, is_app(value) and value.options or nil)
   guard.allow(address)
   addresses[#addresses + 1] = server:address()
   if is_app(value) then value:served_on(server:address()) end

@@ -145,11 +145,14 @@ local function fill(answer, req, ...)
   answer.status, answer.headers, answer.body = status, headers, body or ""
 end
 
-local function failed(answer, err)
-  local _
-  answer.error = err
-  answer.status, _, answer.body = native.failure(err)
-  answer.headers = { ["content-type"] = "application/json" }
+-- What the server answers to an error of the handler: the app's own function is asked once.
+local function failed(app, answer, req, err)
+  local status, reason = native.failure(err)
+  answer.error = answer.error or err
+  if req and pcall(function() fill(answer, req, app:failed(req, status, reason, err)) end) then return end
+  if req then status, reason = native.failure(nil) end
+  local kind, body = native.refusal(req and req:header "accept", status, reason)
+  answer.status, answer.headers, answer.body = status, { ["content-type"] = kind }, body
   if answer.status == 426 then answer.headers.upgrade, answer.headers["sec-websocket-version"] = "websocket", "13" end
 end
 
@@ -159,14 +162,15 @@ function M.inject(app, spec)
   if type(spec) == "string" then spec = { path = spec } end
   check_spec(spec)
   local answer = setmetatable({ status = 200, headers = {}, body = "" }, Answer)
+  local req
   local ok, err = xpcall(function()
-    local req = M.request(spec)
+    req = M.request(spec)
     fill(answer, req, app:handle(req))
   end, function(err)
     answer.traceback = debug.traceback(tostring(err), 2)
     return err
   end)
-  if not ok then failed(answer, err) end
+  if not ok then failed(app, answer, req, err) end
   if spec.method == "HEAD" then answer.body = "" end
   return answer
 end

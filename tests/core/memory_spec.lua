@@ -120,7 +120,7 @@ describe("with --max-memory", function()
       assert.not_matches("memory", answer.body)
       clients(app)
       local _, said = app:stop()
-      assert.matches("^%S+Z error: GET " .. path .. ": .-not enough memory.-\n\tstack traceback:\n", said)
+      assert.matches("^%S+Z error: GET " .. path .. " %[%x+%]: .-not enough memory.-\n\tstack traceback:\n", said)
     end)
   end
 

@@ -102,7 +102,7 @@ describe("a time-out", function()
       end)
     ]]
     assert.equal('closed\n503\tclose\t{"error":"the request took too long"}\n\nclosed\n200\tclose\tcaught\n\n', out)
-    assert.matches("^%S+Z error: GET /: task.sleep: the task was cancelled\n\tstack traceback:", err)
+    assert.matches("^%S+Z error: GET / %[%x+%]: task.sleep: the task was cancelled\n\tstack traceback:", err)
   end)
 
   it("of the handler does not count for a stream that goes on", function()

@@ -152,6 +152,6 @@ describe("a stream whose client has left", function()
         raw.eventually(function() return ended end, "it ended")
       end)
     ]]
-    assert.matches("error: GET /: script.lua:%d+: a fault\n", err)
+    assert.matches("error: GET / %[%x+%]: script.lua:%d+: a fault\n", err)
   end)
 end)

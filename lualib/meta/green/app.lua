@@ -145,6 +145,24 @@ function App:ws(path, handler, opts) end
 ---@return green.app self
 function App:use(middleware) end
 
+---What answers where no handler has: when one raises, and for 404 and 405. Without it, or when it returns nothing, browsers get a
+---small page and everybody else `{"error": reason}`. The answer has the failure's status, unless it has one of its own
+---other than 200. What is not the client's fault is logged before. If the function fails itself, that is logged, too, and
+---the client gets a plain 500. One function for the whole app; the last one given counts. Under `--dev` a 500 is the page
+---with the traceback all the same.
+---Does not wait.
+---```lua
+---app:on_error(function(req, status, err)
+---  if status == 404 then return response.html("<h1>Nothing here</h1>") end
+---  return { error = status < 500 and err.message or "sorry", request = req.id }
+---end)
+---local answer = app:inject "/nowhere"
+---print(answer.status, answer.body) --> 404  <h1>Nothing here</h1>
+---```
+---@param handler fun(req: green.request, status: integer, err: any): any `err`: what was raised; for 404 and 405 an error object
+---@return green.app self
+function App:on_error(handler) end
+
 ---@class green.staticopts
 ---@field index? string|false file answered for a directory ("index.html")
 ---@field dotfiles? boolean also names that begin with a dot (false)
@@ -223,6 +241,14 @@ function App:group(prefix, define) end
 ---@param path? string "/"
 ---@return string
 function App:url(path) end
+
+---@private
+---@param req green.request
+---@param status integer
+---@param reason string
+---@param err any
+---@return green.response
+function App:failed(req, status, reason, err) end
 
 ---@private
 ---@param address string
