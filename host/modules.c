@@ -28,6 +28,7 @@
 #include "net/net.h"
 #include "reference.h"
 #include "sys/channel.h"
+#include "sys/collect.h"
 #include "sys/chunk.h"
 #include "sys/execute.h"
 #include "sys/exit.h"
@@ -127,6 +128,7 @@ void gl_modules_open(lua_State *L, bool noenv) {
   luaL_openlibs(L);
   gl_error_open(L);
   gl_open_coroutine(L);
+  gl_open_collect(L);
   gl_hook_open(L);
   gl_open_execute(L);
   gl_open_exit(L);
