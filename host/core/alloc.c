@@ -11,6 +11,9 @@
 #define REGION (16 * PIECE)       /* what is mapped at once */
 #define VITAL 4096               /* bytes: a call frame, or all but a deep stack */
 #define FEW ((size_t)16 << 20)    /* idle bytes that are not worth a look */
+#define SIZES (GL_SMALL / GL_GRAIN)
+#define SOME 20000               /* blocks looked at in one slice */
+#define VACANT SIZE_MAX          /* gl_piece.idle of one that is in no use */
 
 /* Under AddressSanitizer each block comes from malloc, so that it watches over every one. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -32,57 +35,170 @@ static size_t grains_of(size_t n) { return (n + GL_GRAIN - 1) / GL_GRAIN; }
 
 static gl_piece *piece_of(const gl_block *b) { return (gl_piece *)((uintptr_t)b & ~(uintptr_t)(PIECE - 1)); }
 
-static size_t small_idle(const gl_alloc *a) { return a->npieces * PIECE - (gl_alloc_used(a) - a->large); }
+size_t gl_alloc_idle(const gl_alloc *a) { return a->npieces * PIECE - (gl_alloc_used(a) - a->large); }
 
 size_t gl_alloc_held(const gl_alloc *a) { return a->npieces * PIECE + a->large; }
 
-static void count_idle(gl_alloc *a) {
-  for (size_t grains = 1; grains <= GL_SMALL / GL_GRAIN; grains++)
-    for (gl_block *b = a->spare[grains]; b; b = b->next) piece_of(b)->idle += grains * GL_GRAIN;
-}
-
 static bool is_idle(const gl_piece *p) { return p->idle == PIECE - sizeof *p; }
 
-static void unlink_idle(gl_alloc *a) {
-  for (size_t grains = 1; grains <= GL_SMALL / GL_GRAIN; grains++)
-    for (gl_block **at = &a->spare[grains]; *at;) {
-      if (is_idle(piece_of(*at))) *at = (*at)->next;
-      else at = &(*at)->next;
-    }
-}
+static char *end_of(const gl_alloc *a, gl_piece *region) { return region == a->region ? a->fresh_at : (char *)region + REGION; }
 
-static void vacate(gl_alloc *a, gl_piece *p) {
+static void add_vacant(gl_alloc *a, gl_piece *p) {
   size_t page = (size_t)getpagesize();
   if (page < PIECE) madvise((char *)p + page, PIECE - page, MADV_DONTNEED);
+  p->idle = VACANT;
+  p->prev = NULL;
   p->next = a->vacant;
+  if (p->next) p->next->prev = p;
   a->vacant = p;
-  a->npieces--;
+}
+
+static void remove_vacant(gl_alloc *a, gl_piece *p) {
+  if (p->prev) p->prev->next = p->next;
+  else a->vacant = p->next;
+  if (p->next) p->next->prev = p->prev;
+}
+
+static bool is_unused(const gl_piece *p) { return p->idle == VACANT || is_idle(p); }
+
+/* A region of which nothing is in use goes; but the newest, of which not all is carved. */
+static bool drop_region(gl_alloc *a, gl_piece **at) {
+  gl_piece *region = *at;
+  if (region == a->region) return false;
+  for (char *p = (char *)region; p < (char *)region + REGION; p += PIECE)
+    if (!is_unused((gl_piece *)(void *)p)) return false;
+  for (char *p = (char *)region; p < (char *)region + REGION; p += PIECE) {
+    if (is_idle((gl_piece *)(void *)p)) a->npieces--;
+    else remove_vacant(a, (gl_piece *)(void *)p);
+  }
+  *at = region->region;
+  munmap(region, REGION);
+  return true;
+}
+
+/* The idle pieces of the region at `at`, whose blocks are in no list any more. Returns where the next one is. */
+static gl_piece **vacate(gl_alloc *a, gl_piece **at) {
+  gl_piece *region = *at;
+  if (drop_region(a, at)) return at;
+  for (char *p = (char *)region; p < end_of(a, region); p += PIECE) {
+    gl_piece *piece = (gl_piece *)(void *)p;
+    if (is_idle(piece)) {
+      add_vacant(a, piece);
+      a->npieces--;
+    } else if (piece->idle != VACANT) {
+      piece->idle = 0;
+    }
+  }
+  return &region->region;
+}
+
+/* ---- trimming, a little at a time ---- */
+
+static void forget_counts(gl_alloc *a) {
+  for (gl_piece *region = a->region; region; region = region->region)
+    for (char *p = (char *)region; p < end_of(a, region); p += PIECE)
+      if (((gl_piece *)(void *)p)->idle != VACANT) ((gl_piece *)(void *)p)->idle = 0;
+}
+
+/* What was sorted out is to be had again. */
+static void put_back(gl_alloc *a) {
+  for (size_t grains = 1; grains <= SIZES; grains++) {
+    if (!a->trim.cold[grains]) continue;
+    a->trim.last[grains]->next = a->spare[grains];
+    a->spare[grains] = a->trim.cold[grains];
+    a->trim.cold[grains] = NULL;
+  }
+}
+
+/* Counts and sorted blocks are right only as long as nothing was taken. */
+static void begin_anew(gl_alloc *a) {
+  put_back(a);
+  forget_counts(a);
+  a->trim.given = a->given;
+  a->trim.phase = GL_TRIM_COUNT;
+  a->trim.grains = 1;
+  a->trim.at = a->spare[1];
+}
+
+static void begin_sorting(gl_alloc *a) {
+  a->trim.phase = GL_TRIM_SORT;
+  a->trim.grains = 1;
+  a->trim.link = &a->spare[1];
+}
+
+/* The next free list. False: there is none. */
+static bool next_list(gl_alloc *a) {
+  size_t grains = ++a->trim.grains;
+  if (grains > SIZES) return false;
+  a->trim.at = a->spare[grains];
+  a->trim.link = &a->spare[grains];
+  return true;
+}
+
+static void count(gl_alloc *a) {
+  gl_trim *t = &a->trim;
+  for (int n = 0; n < SOME; n++) {
+    if (!t->at) {
+      if (next_list(a)) continue;
+      begin_sorting(a);
+      return;
+    }
+    piece_of(t->at)->idle += t->grains * GL_GRAIN;
+    t->at = t->at->next;
+  }
+}
+
+static void sort(gl_alloc *a) {
+  gl_trim *t = &a->trim;
+  for (int n = 0; n < SOME; n++) {
+    gl_block *b = *t->link;
+    if (!b) {
+      if (next_list(a)) continue;
+      memset(t->cold, 0, sizeof t->cold); /* their pieces go */
+      t->phase = GL_TRIM_VACATE;
+      t->region = &a->region;
+      return;
+    }
+    if (!is_idle(piece_of(b))) {
+      t->link = &b->next;
+      continue;
+    }
+    *t->link = b->next;
+    if (!t->cold[t->grains]) t->last[t->grains] = b;
+    b->next = t->cold[t->grains];
+    t->cold[t->grains] = b;
+  }
+}
+
+bool gl_alloc_trim_some(gl_alloc *a) {
+  gl_trim *t = &a->trim;
+  if (t->phase == GL_TRIM_NONE || (t->phase != GL_TRIM_VACATE && t->taken != a->taken)) begin_anew(a);
+  if (t->phase == GL_TRIM_COUNT) count(a);
+  else if (t->phase == GL_TRIM_SORT) sort(a);
+  else if (*t->region) t->region = vacate(a, t->region);
+  else if (t->given != a->given) begin_anew(a); /* there may be more by now */
+  else t->phase = GL_TRIM_NONE;
+  t->taken = a->taken;
+  if (t->phase == GL_TRIM_NONE) a->stuck = gl_alloc_idle(a);
+  return t->phase != GL_TRIM_NONE;
 }
 
 void gl_alloc_trim(gl_alloc *a) {
-  count_idle(a);
-  unlink_idle(a);
-  for (gl_piece *region = a->region; region; region = region->region) {
-    char *end = region == a->region ? a->fresh_at : (char *)region + REGION;
-    for (char *at = (char *)region; at < end; at += PIECE) {
-      gl_piece *p = (gl_piece *)(void *)at;
-      if (is_idle(p)) vacate(a, p);
-      p->idle = 0;
-    }
-  }
+  while (a->trim.phase == GL_TRIM_VACATE && gl_alloc_trim_some(a)) continue;
+  if (a->trim.phase != GL_TRIM_NONE) begin_anew(a);
+  while (gl_alloc_trim_some(a)) continue;
 }
 
 /* More is about to be got. The idle blocks are looked through first when as much was got as lies idle, so that looking
  * costs no more than carving did; sooner where more would be held than may be. */
 static void trim_if_due(gl_alloc *a, size_t n) {
-  size_t idle = small_idle(a);
+  size_t idle = gl_alloc_idle(a);
   a->grown += n;
   if (idle < FEW && idle < a->most / 8) return;
   bool much = gl_alloc_held(a) + n > a->most && a->grown > a->most / 16 + a->stuck;
   if (a->grown < idle && !much) return;
   gl_alloc_trim(a);
   a->grown = 0;
-  a->stuck = small_idle(a);
 }
 
 /* Aligned, by mapping one piece more and giving back what is over. */
@@ -102,7 +218,7 @@ static bool new_region(gl_alloc *a) {
 static gl_piece *vacant_piece(gl_alloc *a) {
   gl_piece *p = a->vacant;
   if (p) {
-    a->vacant = p->next;
+    remove_vacant(a, p);
     return p;
   }
   if ((!a->region || a->fresh_at == (char *)a->region + REGION) && !new_region(a)) return NULL;

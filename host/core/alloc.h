@@ -18,10 +18,21 @@ typedef struct gl_block {
 } gl_block;
 
 typedef struct gl_piece {
-  _Alignas(GL_GRAIN) struct gl_piece *next; /* in `vacant` */
+  _Alignas(GL_GRAIN) struct gl_piece *next, *prev; /* in `vacant` */
   struct gl_piece *region; /* of the first of a region: the region before it */
-  size_t idle;             /* bytes of it in the free lists: only while these are counted */
+  size_t idle;             /* bytes of it in the free lists: only while these are counted; or VACANT */
 } gl_piece;
+
+/* How far gl_alloc_trim_some has come. */
+typedef struct gl_trim {
+  enum { GL_TRIM_NONE, GL_TRIM_COUNT, GL_TRIM_SORT, GL_TRIM_VACATE } phase;
+  size_t taken, given;                   /* of the allocator: when the last slice ended, and when it began */
+  size_t grains;                         /* the free list that is looked at, */
+  gl_block *at, **link;                  /* and where: counting, sorting */
+  gl_block *cold[GL_SMALL / GL_GRAIN + 1]; /* sorted out: the blocks of idle pieces, */
+  gl_block *last[GL_SMALL / GL_GRAIN + 1]; /* and the last of each list, to put it back */
+  gl_piece **region;                     /* vacating: the next region */
+} gl_trim;
 
 /* Whom a block is for: the script; Lua, to go on with; the host. */
 typedef enum gl_purpose { GL_FOR_SCRIPT, GL_FOR_LUA, GL_FOR_HOST } gl_purpose;
@@ -40,6 +51,7 @@ typedef struct gl_alloc {
   size_t large;                             /* bytes in use above GL_SMALL */
   size_t edge;                              /* more than this in use: `admits` is asked */
   bool (*admits)(struct gl_alloc *a, size_t more, gl_purpose purpose);
+  gl_trim trim;
 } gl_alloc;
 
 /* Nothing is taken yet, and nothing limited. */
@@ -65,6 +77,13 @@ void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want);
 
 /* Give the idle pieces back to the system. Takes time: it looks at each idle block. */
 void gl_alloc_trim(gl_alloc *a);
+
+/* The same a little at a time, for when nothing else is to be done: some hundred microseconds each. True: there is more to do.
+ * When blocks were taken meanwhile it begins anew. */
+bool gl_alloc_trim_some(gl_alloc *a);
+
+/* Bytes of small blocks that lie idle. */
+size_t gl_alloc_idle(const gl_alloc *a);
 
 /* Give everything back at once. */
 void gl_alloc_free(gl_alloc *a);

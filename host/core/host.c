@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
+#include "core/rest.h"
 #include "core/stack.h"
 #include "core/task.h"
 
@@ -165,6 +166,7 @@ static void take_batch(gl_host *h) {
 static void poll(gl_host *h) {
   bool ready = h->ready.head != NULL, hogs = h->hogs.head != NULL;
   if (ready && !hogs && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
+  if (!ready && !hogs) gl_rest_begin(h);
   set_alarm(h);
   uv_run(&h->loop, ready || hogs || h->turns || h->late ? UV_RUN_NOWAIT : UV_RUN_ONCE);
   h->unpolled = 0;

@@ -69,6 +69,15 @@ typedef struct gl_memory {
   gl_task *charged; /* whose turn it is, or was */
 } gl_memory;
 
+/* What is done when nothing else is to be done (core/rest.h). */
+typedef struct gl_rest {
+  gl_timer timer;
+  uint64_t beats; /* of the pulse, when that was looked at last */
+  size_t mark;    /* bytes taken before the last rest ended */
+  int cycles;     /* of the collector, in this one */
+  bool begun;     /* this one */
+} gl_rest;
+
 /* What tests ordered to go wrong (core/fault.h). */
 typedef struct gl_fault {
   gl_task *waiter; /* whose waits are counted */
@@ -120,6 +129,7 @@ struct gl_host {
   gl_clock clock;
   gl_alloc alloc;       /* Lua's memory, tasks, ops */
   gl_memory memory;
+  gl_rest rest;
   gl_fault fault;
   uint64_t shake;       /* state of the generator that switches tasks at random (core/shake.h); 0 = it does not */
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
