@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#define LITTLE 65536 /* bytes: what our buffers hold */
 #define READER 0
 #define WRITER 1
 
@@ -85,12 +88,32 @@ ssize_t gl_descriptor_read(gl_descriptor *d, void *to, size_t n) {
   return judge(d, READER, preadv2(d->io, &v, 1, -1, RWF_NOWAIT));
 }
 
+/* A file system on a network, or in some process, may take for ever. */
+static bool is_local(int fd) {
+  static const unsigned long known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC};
+  struct statfs fs;
+  if (fstatfs(fd, &fs) != 0) return false;
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if ((unsigned long)fs.f_type == known[i]) return true;
+  return false;
+}
+
+/* A write that cannot be asked not to wait. */
+static ssize_t write_a_little(const gl_descriptor *d, const void *from, size_t n) {
+  if (!d->cached || n > LITTLE) return GL_WAIT_POOL;
+  ssize_t put = write(d->io, from, n);
+  return put >= 0 ? put : errno == EINTR || errno == EAGAIN ? GL_WAIT_POOL : -errno;
+}
+
 ssize_t gl_descriptor_write(gl_descriptor *d, const void *from, size_t n) {
   if (d->polled && !is_ready(d->io, POLLOUT)) return GL_WAIT_READY;
   if (d->nonblock || d->device) return judge(d, WRITER, write(d->io, from, n));
-  if (!d->nowait[WRITER]) return GL_WAIT_POOL;
+  if (!d->nowait[WRITER]) return write_a_little(d, from, n);
   struct iovec v = {(void *)(uintptr_t)from, n};
-  return judge(d, WRITER, pwritev2(d->io, &v, 1, -1, RWF_NOWAIT));
+  ssize_t put = judge(d, WRITER, pwritev2(d->io, &v, 1, -1, RWF_NOWAIT));
+  if (d->nowait[WRITER]) return put;
+  d->cached = !d->polled && is_local(d->fd);
+  return write_a_little(d, from, n);
 }
 
 /* ---- blocking ---- */

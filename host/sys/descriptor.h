@@ -3,7 +3,8 @@
  * Reading and writing a descriptor without ever blocking, and without O_NONBLOCK on one that other processes share:
  * an attempt says how many bytes moved, or what it would have to wait for.
  *
- * Regular files ask the page cache (RWF_NOWAIT) and go to the pool for the rest. Pipes and sockets are polled, then
+ * Regular files ask the page cache (RWF_NOWAIT) and go to the pool for the rest; where the file system cannot be asked (ext4,
+ * for writing), a little is written at once if it is a local one. Pipes and sockets are polled, then
  * asked with RWF_NOWAIT; where the kernel has none (before 6.4), the pool moves what the poll has promised. A terminal
  * is opened once more, so that it has flags of its own.
  */
@@ -28,6 +29,7 @@ typedef struct gl_descriptor {
   bool device;    /* polled; ready means that it does not block */
   bool nonblock;  /* has O_NONBLOCK, which is ours alone */
   bool nowait[2]; /* RWF_NOWAIT is worth a try: reading, writing */
+  bool cached;    /* it is not, for writing, but a little goes to this machine's page cache and waits for no disk */
 } gl_descriptor;
 
 /* Open what the kernel can find without touching a disk. A descriptor, -ENOENT, or -EAGAIN: it cannot tell. */
