@@ -35,9 +35,9 @@ static size_t grains_of(size_t n) { return (n + GL_GRAIN - 1) / GL_GRAIN; }
 
 static gl_piece *piece_of(const gl_block *b) { return (gl_piece *)((uintptr_t)b & ~(uintptr_t)(PIECE - 1)); }
 
-size_t gl_alloc_idle(const gl_alloc *a) { return a->npieces * PIECE - (gl_alloc_used(a) - a->large); }
+size_t gl_alloc_idle(const gl_alloc *a) { return a->npieces * PIECE - (a->taken - a->given - a->large); }
 
-size_t gl_alloc_held(const gl_alloc *a) { return a->npieces * PIECE + a->large; }
+size_t gl_alloc_held(const gl_alloc *a) { return a->npieces * PIECE + a->large + __atomic_load_n(&a->pooled, __ATOMIC_RELAXED); }
 
 static bool is_idle(const gl_piece *p) { return p->idle == PIECE - sizeof *p; }
 
@@ -297,13 +297,16 @@ void gl_give(gl_alloc *a, void *block, size_t n) {
   a->given += grains * GL_GRAIN;
 }
 
-static void *resize_large(gl_alloc *a, void *block, size_t old, size_t want) {
-  if (want > old) trim_if_due(a, want - old);
-  void *moved = realloc(block, want);
-  if (!moved) return NULL;
+void gl_alloc_count(gl_alloc *a, size_t old, size_t want) {
+  if (want > old + GL_SMALL) trim_if_due(a, want - old);
   a->large += want - old;
   a->taken += want;
   a->given += old;
+}
+
+static void *resize_large(gl_alloc *a, void *block, size_t old, size_t want) {
+  void *moved = realloc(block, want);
+  if (moved) gl_alloc_count(a, old, want);
   return moved;
 }
 

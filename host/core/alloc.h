@@ -49,6 +49,7 @@ typedef struct gl_alloc {
   size_t most;                              /* bytes to hold at most, if idle pieces can be found */
   size_t taken, given;                      /* bytes ever; the difference is in use */
   size_t large;                             /* bytes in use above GL_SMALL */
+  size_t pooled;                            /* bytes in use that other threads took, less those they gave back: atomic */
   size_t edge;                              /* more than this in use: `admits` is asked */
   bool (*admits)(struct gl_alloc *a, size_t more, gl_purpose purpose);
   gl_trim trim;
@@ -58,7 +59,7 @@ typedef struct gl_alloc {
 void gl_alloc_init(gl_alloc *a);
 
 /* Bytes in use. */
-static inline size_t gl_alloc_used(const gl_alloc *a) { return a->taken - a->given; }
+static inline size_t gl_alloc_used(const gl_alloc *a) { return a->taken - a->given + __atomic_load_n(&a->pooled, __ATOMIC_RELAXED); }
 
 /* Bytes held: those in use, and idle small blocks. */
 size_t gl_alloc_held(const gl_alloc *a);
@@ -74,6 +75,12 @@ void gl_give(gl_alloc *a, void *block, size_t n);
 
 /* A lua_Alloc; `ud` is a gl_alloc. NULL when it is not admitted: Lua then collects garbage and asks once more. */
 void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want);
+
+/* Count a block that malloc or realloc made larger or smaller as one of ours, and look for idle pieces as gl_take does. */
+void gl_alloc_count(gl_alloc *a, size_t old, size_t want);
+
+/* The same from any thread, without the look. */
+static inline void gl_alloc_count_elsewhere(gl_alloc *a, size_t old, size_t want) { __atomic_fetch_add(&a->pooled, want - old, __ATOMIC_RELAXED); }
 
 /* Give the idle pieces back to the system. Takes time: it looks at each idle block. */
 void gl_alloc_trim(gl_alloc *a);

@@ -2,26 +2,24 @@
 #include "core/buf.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "core/memory.h"
 
 char *gl_buf_room(gl_buf *b, size_t n) {
   size_t end = b->off + b->len;
   if (n <= b->cap - end) return b->data + end;
-  if (b->off && n <= b->cap - b->len) {
+  if (b->off) {
     memmove(b->data, b->data + b->off, b->len);
     b->off = 0;
-    return b->data + b->len;
+    if (n <= b->cap - b->len) return b->data + b->len;
   }
   if (n > SIZE_MAX / 4 - b->len) return NULL;
   size_t cap = b->cap ? b->cap : 512;
   while (cap < b->len + n) cap *= 2;
-  char *data = malloc(cap);
+  char *data = gl_memory_resize(b->data, b->cap, cap);
   if (!data) return NULL;
-  if (b->len) memcpy(data, b->data + b->off, b->len);
-  free(b->data);
   b->data = data;
-  b->off = 0;
   b->cap = cap;
   return data + b->len;
 }
@@ -42,6 +40,6 @@ void gl_buf_eat(gl_buf *b, size_t n) {
 }
 
 void gl_buf_free(gl_buf *b) {
-  free(b->data);
+  if (b->data) gl_memory_resize(b->data, b->cap, 0);
   *b = (gl_buf){0};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A growable byte buffer that is consumed from the front. Plain C: no Lua, no loop.
+ * A growable byte buffer that is consumed from the front. What it holds is counted (core/memory.h). No Lua, no loop.
  */
 #ifndef GL_CORE_BUF_H
 #define GL_CORE_BUF_H
@@ -17,7 +17,7 @@ typedef struct gl_buf {
 
 static inline char *gl_buf_at(const gl_buf *b) { return b->data + b->off; }
 
-/* Room for `n` more bytes, at the returned address; NULL: out of memory. gl_buf_grew() then says how many
+/* Room for `n` more bytes, at the returned address; NULL: out of memory, or of what --max-memory allows. gl_buf_grew() then says how many
  * were used. */
 char *gl_buf_room(gl_buf *b, size_t n);
 static inline void gl_buf_grew(gl_buf *b, size_t n) { b->len += n; }

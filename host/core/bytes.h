@@ -5,7 +5,7 @@
 #ifndef GL_CORE_BYTES_H
 #define GL_CORE_BYTES_H
 
-#include "core/host.h"
+#include "core/memory.h"
 
 typedef struct gl_bytes {
   gl_host *host;
@@ -16,7 +16,7 @@ typedef struct gl_bytes {
 
 /* Room for n bytes; one reference is the caller's. NULL: out of memory. */
 static inline gl_bytes *gl_bytes_new(gl_host *h, size_t n) {
-  gl_bytes *b = gl_take(&h->alloc, sizeof *b + n);
+  gl_bytes *b = gl_memory_admits(h, n) ? gl_take(&h->alloc, sizeof *b + n) : NULL;
   if (!b) return NULL;
   b->host = h;
   b->refs = 1;

@@ -55,6 +55,7 @@ gl_host *gl_host_new(void) {
   }
   *gl_extra(h->L) = (uintptr_t)h; /* copied to every coroutine of this state */
   lua_atpanic(h->L, on_panic);
+  gl_memory_serve(h, false);
   return h;
 }
 
@@ -194,6 +195,7 @@ void gl_host_drive(gl_host *h) {
 
 void gl_host_run(gl_host *h) {
   h->stop = false;
+  gl_memory_serve(h, false);
   gl_host_drive(h);
 }
 
@@ -219,5 +221,6 @@ void gl_host_close(gl_host *h) {
   free(h->spare);
   gl_buf_free(&h->trace);
   free(h->scratch);
+  gl_memory_serve(NULL, false);
   free(h);
 }

@@ -66,6 +66,9 @@ typedef struct gl_aside {
 typedef struct gl_memory {
   size_t limit;     /* bytes; 0 = none */
   size_t mark;      /* what was taken when `charged` got its turn */
+  size_t collected; /* what was taken when garbage was last collected for the sake of a buffer */
+  size_t seen;      /* bytes in use, for other threads: atomic */
+  bool refuses;     /* everything, to a script, so that it collects */
   gl_task *charged; /* whose turn it is, or was */
 } gl_memory;
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/memory.h"
 
+#include <stdlib.h>
+
+#include <lauxlib.h>
+
 #include "core/check.h"
 #include "core/fault.h"
 #include "core/task.h"
@@ -8,6 +12,7 @@
 #define MUCH(limit) ((limit) / 16)
 #define GREEDY(limit) ((limit) - (limit) / 8)
 #define TASKS(limit) ((limit) - (limit) / 16)
+#define FEW 4096 /* bytes: the head of a request, an answer that says no */
 
 /* The mark for whoever asks for `more` bytes now. */
 static size_t mark_of(const gl_host *h, size_t more, gl_purpose purpose) {
@@ -21,6 +26,7 @@ static size_t mark_of(const gl_host *h, size_t more, gl_purpose purpose) {
 
 static bool admits(gl_alloc *a, size_t more, gl_purpose purpose) {
   gl_host *h = GL_CONTAINER(a, gl_host, alloc);
+  if (h->memory.refuses && purpose == GL_FOR_SCRIPT) return false;
   if (purpose != GL_FOR_LUA && gl_fault_refuses(h, more, purpose == GL_FOR_SCRIPT)) return false;
   return !h->memory.limit || gl_alloc_used(a) + more <= mark_of(h, more, purpose);
 }
@@ -33,11 +39,11 @@ bool gl_memory_is_scarce(const gl_host *h) {
 void gl_memory_watch(gl_host *h) {
   h->alloc.admits = admits;
   h->alloc.edge = h->memory.limit ? GREEDY(h->memory.limit) : SIZE_MAX;
-  if (gl_fault_watches(h)) h->alloc.edge = 0;
+  if (gl_fault_watches(h) || h->memory.refuses) h->alloc.edge = 0;
 }
 
 void gl_memory_limit(gl_host *h, size_t bytes) {
-  h->memory = (gl_memory){.limit = bytes, .mark = h->alloc.taken};
+  h->memory = (gl_memory){.limit = bytes, .mark = h->alloc.taken, .seen = gl_alloc_used(&h->alloc)};
   h->alloc.most = bytes ? bytes : SIZE_MAX;
   gl_memory_watch(h);
 }
@@ -48,6 +54,8 @@ static void fade(gl_task *t, uint8_t now) {
   t->asked = halves < 32 ? t->asked >> halves : 0;
   t->asked_when = now;
 }
+
+static void publish(gl_host *h) { __atomic_store_n(&h->memory.seen, h->alloc.taken - h->alloc.given, __ATOMIC_RELAXED); }
 
 void gl_memory_charge(gl_host *h, gl_task *t) {
   gl_memory *m = &h->memory;
@@ -60,9 +68,97 @@ void gl_memory_charge(gl_host *h, gl_task *t) {
   }
   m->charged = t;
   m->mark = h->alloc.taken;
+  publish(h);
   fade(t, now);
 }
 
 void gl_memory_forget(gl_host *h, const gl_task *t) {
   if (h->memory.charged == t) h->memory.charged = NULL;
+}
+
+/* ---- bytes that C holds ---- */
+
+static _Thread_local struct {
+  gl_host *host;
+  bool pooled;
+} served; /* by this thread */
+
+void gl_memory_serve(gl_host *h, bool pooled) {
+  served.host = h;
+  served.pooled = pooled;
+}
+
+static int ask_in_vain(lua_State *L) {
+  lua_newuserdatauv(L, GL_SMALL, 0);
+  return 0;
+}
+
+/* A full collection without finalizers, which Lua makes before it gives up. Not again until there may be some garbage. */
+static bool collect(gl_host *h) {
+  gl_memory *m = &h->memory;
+  if (!h->L || h->alloc.taken - m->collected < MUCH(m->limit)) return false;
+  m->refuses = true;
+  gl_memory_watch(h);
+  lua_pushcfunction(h->L, ask_in_vain);
+  if (lua_pcall(h->L, 0, 0, 0) != LUA_OK) lua_pop(h->L, 1);
+  m->refuses = false;
+  gl_memory_watch(h);
+  m->collected = h->alloc.taken;
+  return true;
+}
+
+bool gl_memory_admits(gl_host *h, size_t more) {
+  size_t limit = h->memory.limit;
+  if (!limit || gl_alloc_used(&h->alloc) + more <= GREEDY(limit)) return true;
+  size_t mark = GREEDY(limit);
+  if (more <= FEW) mark = limit;
+  else if (h->running && h->task) mark = mark_of(h, more, GL_FOR_SCRIPT);
+  if (gl_alloc_used(&h->alloc) + more <= mark) return true;
+  return more < mark && collect(h) && gl_alloc_used(&h->alloc) + more <= mark;
+}
+
+void gl_memory_relieve(gl_host *h) {
+  size_t limit = h->memory.limit;
+  if (!limit || gl_alloc_used(&h->alloc) <= GREEDY(limit) - 2 * MUCH(limit)) return;
+  collect(h);
+  publish(h);
+}
+
+int gl_memory_raise(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
+static void count_here(gl_host *h, size_t old, size_t want) {
+  gl_alloc_count(&h->alloc, old, want);
+  if (!h->running) h->memory.mark += want; /* nobody's, and not of who ran last */
+}
+
+static bool admits_elsewhere(gl_host *h, size_t more) {
+  size_t limit = h->memory.limit; /* does not change while jobs run */
+  if (!limit) return true;
+  size_t used = __atomic_load_n(&h->memory.seen, __ATOMIC_RELAXED) + __atomic_load_n(&h->alloc.pooled, __ATOMIC_RELAXED);
+  return used + more <= GREEDY(limit);
+}
+
+static void *resize(void *block, size_t want) {
+  if (want == 0) free(block);
+  else return block ? realloc(block, want) : malloc(want);
+  return NULL;
+}
+
+static void *resize_elsewhere(gl_host *h, void *block, size_t old, size_t want) {
+  if (want > old && h && !admits_elsewhere(h, want - old)) return NULL;
+  void *moved = resize(block, want);
+  if (h && (moved || !want)) gl_alloc_count_elsewhere(&h->alloc, old, want);
+  return moved;
+}
+
+void *gl_memory_resize(void *block, size_t old, size_t want) {
+  gl_host *h = served.host;
+  if (!h || served.pooled) return resize_elsewhere(h, block, old, want);
+  if (want > old && !gl_memory_admits(h, want - old)) return NULL;
+  void *moved = resize(block, want);
+  if (moved || !want) count_here(h, old, want);
+  return moved;
 }

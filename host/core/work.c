@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/work.h"
 
+#include "core/memory.h"
+
 static void run_work(uv_work_t *req) {
   gl_work *w = req->data;
+  gl_memory_serve(w->op.host, true);
   w->run(w);
+  gl_memory_serve(NULL, false);
 }
 
 static void on_work(uv_work_t *req, int status) {
@@ -18,6 +22,7 @@ void gl_work_cancel(gl_op *op) { uv_cancel((uv_req_t *)&((gl_work *)op)->req); }
 
 void gl_work_start(gl_work *w) {
   w->req.data = w;
+  gl_memory_relieve(w->op.host);
   w->op.host->jobs++;
   uv_queue_work(&w->op.host->loop, &w->req, run_work, on_work); /* fails only without a callback */
 }

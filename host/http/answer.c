@@ -10,6 +10,7 @@
 
 #include "core/class.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/task.h"
 #include "http/failure.h"
 #include "http/fields.h"
@@ -19,6 +20,7 @@
 
 #define RESPONSE "green.response"
 #define WRITER "green.writer"
+#define HEAD_MAX 512 /* bytes of a head without the headers of a response */
 
 /* ---- the head ---- */
 
@@ -69,17 +71,14 @@ static char *put_head(char *to, gl_conn *c, int status) {
 
 static bool bodiless(int status) { return status < 200 || status == 204 || status == 304; }
 
-/* A whole answer with one content type. */
-static void send_whole(gl_conn *c, int status, const char *type, const char *body, size_t n) {
+/* A whole answer with one content type. False: there is no memory for it, and nothing was sent. */
+static bool send_whole(gl_conn *c, int status, const char *type, const char *body, size_t n) {
   gl_stream *s = c->stream;
-  c->answered = true;
-  if (!s) return;
+  if (!s) return c->answered = true;
   size_t type_len = strlen(type);
   char *start = gl_stream_room(s, 320 + type_len + (c->head_only ? 0 : n)), *to = start;
-  if (!start) {
-    gl_stream_close(s);
-    return;
-  }
+  if (!start) return false;
+  c->answered = true;
   to = put_head(to, c, status);
   if (status == 426) to = PUT(to, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"); /* RFC 6455, 4.2.2 */
   if (!bodiless(status)) {
@@ -93,6 +92,7 @@ static void send_whole(gl_conn *c, int status, const char *type, const char *bod
     to = PUT(to, "\r\n");
   }
   gl_stream_wrote(s, (size_t)(to - start));
+  return true;
 }
 
 void gl_answer_error(gl_conn *c, int status, const char *reason) {
@@ -101,7 +101,9 @@ void gl_answer_error(gl_conn *c, int status, const char *reason) {
   const char *accept = c->req ? gl_req_header(c->req, "accept", &n) : NULL;
   gl_failure_write(&body, gl_text_of(accept ? accept : "", n), status, reason);
   if (status == 413 || status == 417 || status == 408) c->close_after = true;
-  send_whole(c, status, body.type, body.bytes, body.n);
+  if (send_whole(c, status, body.type, body.bytes, body.n)) return;
+  c->answered = true;
+  gl_stream_close(c->stream);
 }
 
 void gl_answer_failure(lua_State *L, int idx, gl_failure *f) {
@@ -281,6 +283,11 @@ static bool is_wanted(gl_conn *c) {
   return c->stream != NULL;
 }
 
+/* Who answers more than there is memory for is told so while it can still answer something else. */
+static void need_room(lua_State *L, gl_conn *c, size_t n) {
+  if (!gl_stream_room(c->stream, n)) gl_memory_raise(L);
+}
+
 static void start_response(gl_conn *c, const plan *p) {
   char head[320];
   if (p->close) c->close_after = true;
@@ -455,6 +462,7 @@ static int send_response(lua_State *L, gl_conn *c) {
   if (!is_wanted(c)) return 0;
   if (lua_istable(L, idx + 1)) read_headers(L, idx + 1, &p);
   if (stream) return send_stream(L, c, &p);
+  need_room(L, c, HEAD_MAX + p.fields_len + (c->head_only ? 0 : b.n));
   send_body(c, &p, &b);
   if (b.encoded) gl_json_done(L, &b.json);
   return 0;
@@ -505,7 +513,7 @@ static int send_json(lua_State *L, gl_conn *c) {
   body b;
   write_json(L, &b);
   if (!is_wanted(c)) return 0;
-  send_whole(c, 200, b.type, b.at, b.n);
+  if (!send_whole(c, 200, b.type, b.at, b.n)) return gl_memory_raise(L);
   gl_json_done(L, &b.json);
   return 0;
 }
@@ -525,9 +533,8 @@ int gl_answer_send(lua_State *L, gl_conn *c) {
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
       text = lua_tolstring(L, -1, &n);
-      send_whole(c, 200, "text/plain; charset=utf-8", text, n);
-      return 0;
-    case LUA_TNIL: send_whole(c, 204, "", "", 0); return 0;
+      return send_whole(c, 200, "text/plain; charset=utf-8", text, n) ? 0 : gl_memory_raise(L);
+    case LUA_TNIL: return send_whole(c, 204, "", "", 0) ? 0 : gl_memory_raise(L);
     case LUA_TTABLE: return send_table(L, c);
     default: return refuse_value(L);
   }
@@ -665,6 +672,7 @@ static int writer_write(lua_State *L) {
   if (!c || !c->streaming) return finished(L);
   if (c->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
   if (!c->stream || c->stream->broken || c->stream->closing) return gl_error_departure(L, "http.write", UV_EPIPE, "the client is gone");
+  need_room(L, c, c->held_len + n + 32);
   write_piece(L, c, bytes, n);
   if (!gl_stream_full(c->stream)) return 0;
   write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);

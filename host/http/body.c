@@ -24,10 +24,11 @@ static int too_large(lua_State *L, size_t max) {
 static int answered(lua_State *L) { return gl_error_raise(L, "req.body", "ECLOSED", "the request was answered already"); }
 
 static int broken(lua_State *L, int status) {
-  if (status == UV_EPROTO) gl_error_push(L, "req.body", "EPROTO", "the request body is malformed");
+  if (status == UV_ENOMEM) gl_error_push(L, "req.body", "ENOMEM", "not enough memory");
+  else if (status == UV_EPROTO) gl_error_push(L, "req.body", "EPROTO", "the request body is malformed");
   else if (status == UV_ETIMEDOUT) gl_error_push(L, "req.body", "ETIMEDOUT", "the request body took too long");
   else gl_error_push(L, "req.body", uv_err_name(status), "the connection ended within the request body");
-  lua_pushinteger(L, status == UV_ETIMEDOUT ? 408 : 400);
+  lua_pushinteger(L, status == UV_ENOMEM ? 503 : status == UV_ETIMEDOUT ? 408 : 400);
   lua_setfield(L, -2, "status");
   return lua_error(L);
 }
@@ -43,9 +44,11 @@ static int take(lua_State *L, gl_conn *c) {
   return 1;
 }
 
+static int bad(lua_State *L, const gl_conn *c) { return broken(L, c->body_refused ? UV_ENOMEM : UV_EPROTO); }
+
 static int take_whole(lua_State *L, gl_conn *c, size_t max) {
   if (c->body.len > max) return too_large(L, max);
-  if (c->body_bad) return broken(L, UV_EPROTO);
+  if (c->body_bad) return bad(L, c);
   take(L, c);
   gl_request_fields(L, 1);
   lua_pushvalue(L, -2);
@@ -56,7 +59,7 @@ static int take_whole(lua_State *L, gl_conn *c, size_t max) {
 
 static int take_piece(lua_State *L, gl_conn *c) {
   if (c->body.len) return take(L, c);
-  if (c->body_bad) return broken(L, UV_EPROTO);
+  if (c->body_bad) return bad(L, c);
   lua_pushnil(L);
   return 1;
 }

@@ -316,7 +316,7 @@ static void begin(gl_conn *c, bool in_driver) {
   c->wants_continue = h->expect_continue && h->has_body;
   c->watch = c->server->watch;
   c->watch_said = c->server->watch_said;
-  c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = c->failed = false;
+  c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = c->failed = c->body_refused = false;
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
@@ -354,7 +354,10 @@ static int on_body(llhttp_t *p, const char *at, size_t n) {
   c->body_read += n;
   c->wants_continue = false;
   if (c->state == GL_CONN_DRAIN) return c->body_read > DRAIN_MAX ? -1 : 0;
-  return gl_buf_add(&c->body, at, n) ? 0 : -1;
+  if (gl_buf_add(&c->body, at, n)) return 0;
+  gl_buf_free(&c->body); /* others may have its memory */
+  c->body_refused = true;
+  return -1;
 }
 
 static int on_chunk(llhttp_t *p) {
@@ -449,7 +452,7 @@ static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool in_driver)
 
 /* Tell a waiting reader what it wants to know, and hold the client back when nobody reads. */
 static void body_arrived(gl_conn *c) {
-  if (c->body_bad) wake(&c->reader, UV_EPROTO);
+  if (c->body_bad) wake(&c->reader, c->body_refused ? UV_ENOMEM : UV_EPROTO);
   else if (c->reader) {
     bool enough = c->body_done || c->body.len > c->reader_wants;
     count_body_wait(c);
@@ -506,8 +509,10 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   gl_conn *c = stream->owner;
   size_t used = c->in.len ? 0 : consume(c, bytes, n, false);
   if (used == n) return;
-  if (!gl_buf_add(&c->in, bytes + used, n - used)) gl_conn_abort(c);
-  else if (c->in.len > IN_HIGH) gl_stream_pause(stream);
+  bool kept = gl_buf_add(&c->in, bytes + used, n - used);
+  if (!kept && c->state != GL_CONN_RUN) gl_conn_abort(c);
+  else if (!kept) c->close_after = true; /* it had better wait for its answer before it asks again */
+  if (!kept || c->in.len > IN_HIGH) gl_stream_pause(stream);
 }
 
 /* The client will send nothing more (UV_EOF), or is gone. */

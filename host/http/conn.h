@@ -37,6 +37,7 @@ struct gl_conn {
   llhttp_t parser;
   gl_head *head;       /* being read; then of the request in progress, until the request takes it */
   gl_buf in;           /* received, not parsed yet */
+  bool body_refused;   /* there was no memory for it */
   gl_buf body;         /* received, not read by the handler yet */
   gl_task *task;       /* answers the request in progress */
   gl_req *req;         /* that request in Lua, once it was made */

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "core/check.h"
+#include "core/memory.h"
 
 #define HEAD_MAX (256u * 1024) /* bytes of a response head */
 #define WINDOW (256u * 1024)   /* bytes of a streamed body nobody has taken yet */
@@ -131,7 +132,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data) {
 /* ---- the request ---- */
 
 static char *memdup(const char *bytes, size_t n) {
-  char *copy = malloc(n);
+  char *copy = gl_memory_resize(NULL, 0, n);
   return copy ? memcpy(copy, bytes, n) : NULL;
 }
 
@@ -279,7 +280,7 @@ void gl_exchange_unref(gl_exchange *x) {
   gl_curl_stop(&x->transfer);
   curl_slist_free_all(x->headers);
   curl_mime_free(x->mime);
-  free(x->upload_copy);
+  if (x->upload_copy) gl_memory_resize(x->upload_copy, x->upload_len, 0);
   gl_buf_free(&x->head);
   gl_buf_free(&x->body);
   free(x->url);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/memory.h"
 
 /* ---- text ---- */
 
@@ -64,7 +65,11 @@ void gl_frames_init(gl_frames *f, size_t max_message, const gl_frames_user *user
   *f = (gl_frames){.max = max_message, .user = user, .owner = owner};
 }
 
-void gl_frames_free(gl_frames *f) { free(f->part); }
+void gl_message_free(gl_message *m) {
+  if (m) gl_memory_resize(m, sizeof *m + m->cap, 0);
+}
+
+void gl_frames_free(gl_frames *f) { gl_message_free(f->part); }
 
 static gl_opcode opcode_of(const gl_frames *f) { return (gl_opcode)(f->head[0] & 0x0F); }
 static bool is_control(const gl_frames *f) { return opcode_of(f) >= GL_CLOSE; }
@@ -78,7 +83,7 @@ static bool reserve(gl_frames *f, size_t n) {
   size_t most = is_last(f) ? len + (size_t)(f->length - f->seen) : f->max, want = 2 * cap;
   if (want > most) want = most;
   if (want < len + n) want = len + n;
-  gl_message *m = realloc(f->part, sizeof *m + want);
+  gl_message *m = gl_memory_resize(f->part, f->part ? sizeof *m + cap : 0, sizeof *m + want);
   if (!m) return false;
   f->part = m;
   m->next = NULL;

@@ -34,7 +34,7 @@ typedef struct gl_message {
 } gl_message;
 
 typedef struct gl_frames_user {
-  void (*message)(void *owner, gl_message *m);                               /* the user frees it */
+  void (*message)(void *owner, gl_message *m);                               /* the user frees it, with gl_message_free */
   void (*ping)(void *owner, const uint8_t *bytes, size_t n);
   void (*close)(void *owner, uint16_t code, const uint8_t *reason, size_t n); /* code 0: none was given */
 } gl_frames_user;
@@ -56,6 +56,8 @@ typedef struct gl_frames {
 
 void gl_frames_init(gl_frames *f, size_t max_message, const gl_frames_user *user, void *owner);
 void gl_frames_free(gl_frames *f);
+
+void gl_message_free(gl_message *m);
 
 /* Bytes from the peer: calls `user` for what is complete. 0, or the close code the connection must fail with. */
 uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n);

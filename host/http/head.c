@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/memory.h"
 #include "http/fields.h"
 
 static int refuse(gl_head *h, uint16_t status, const char *reason) {
@@ -21,8 +22,8 @@ void gl_head_clear(gl_head *h) {
 }
 
 void gl_head_free(gl_head *h) {
-  free(h->text);
-  free(h->fields);
+  if (h->text) gl_memory_resize(h->text, h->cap, 0);
+  if (h->fields) gl_memory_resize(h->fields, h->fields_cap * sizeof *h->fields, 0);
   free(h);
 }
 
@@ -32,7 +33,7 @@ static char *room(gl_head *h, size_t n) {
   if (n <= h->cap - h->len) return h->text + h->len;
   uint32_t cap = h->cap ? h->cap : 512;
   while (cap - h->len < n) cap *= 2; /* bounded: the limits are checked before */
-  char *text = realloc(h->text, cap);
+  char *text = gl_memory_resize(h->text, h->cap, cap);
   if (!text) return NULL;
   h->text = text;
   h->cap = cap;
@@ -53,7 +54,7 @@ static int new_field(gl_head *h, const gl_head_limits *max) {
   if (h->nfields == max->fields) return refuse(h, 431, "too many request header fields");
   if (h->nfields == h->fields_cap) {
     uint32_t cap = h->fields_cap ? h->fields_cap * 2 : 16;
-    gl_field *fields = realloc(h->fields, cap * sizeof *fields);
+    gl_field *fields = gl_memory_resize(h->fields, h->fields_cap * sizeof *fields, cap * sizeof *fields);
     if (!fields) return refuse(h, 503, "not enough memory");
     h->fields = fields;
     h->fields_cap = cap;

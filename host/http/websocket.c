@@ -17,7 +17,7 @@ void gl_ws_unref(gl_ws *ws) {
   gl_timer_drop(&ws->host->clock, &ws->timer);
   for (gl_message *m = ws->head, *next; m; m = next) {
     next = m->next;
-    free(m);
+    gl_message_free(m);
   }
   gl_buf_free(&ws->rest);
   gl_frames_free(&ws->frames);
@@ -216,7 +216,7 @@ static void on_timer(gl_timer *timer) {
 static void on_message(void *owner, gl_message *m) {
   gl_ws *ws = owner;
   if (ws->closing && ws->queued > GL_WS_QUEUE_HIGH) { /* we said goodbye, and nobody has been listening */
-    free(m);
+    gl_message_free(m);
     return;
   }
   m->next = NULL;

@@ -7,6 +7,7 @@
 
 #include "core/class.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/op.h"
 #include "core/opqueue.h"
 #include "core/task.h"
@@ -73,7 +74,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   if (!(ws->head = m->next)) ws->tail = &ws->head;
   ws->queued -= m->cap + sizeof *m;
   ws->received++;
-  free(m);
+  gl_message_free(m);
   gl_ws_took(ws);
   if (ws->stream && ws->queued < GL_WS_QUEUE_HIGH / 2) gl_stream_read(ws->stream);
   return 2;
@@ -163,6 +164,7 @@ static int send_message(lua_State *L, gl_opcode opcode) {
   size_t n;
   const char *bytes = check_message(L, opcode, &n);
   if (!gl_ws_is_open(ws)) return cannot_send(L, ws, "ws.send");
+  if (!gl_stream_room(ws->stream, n + GL_FRAME_HEAD)) return gl_memory_raise(L);
   gl_ws_put(ws, opcode, bytes, n);
   bool full = gl_stream_full(ws->stream);
   if (ws->stream->closing) return cannot_send(L, ws, "ws.send");
@@ -184,6 +186,7 @@ static int ws_try_send(lua_State *L) {
   size_t n;
   const char *bytes = check_message(L, GL_TEXT, &n);
   bool open = ws && gl_ws_is_open(ws), room = open && gl_ws_has_room(ws, n + GL_FRAME_HEAD);
+  if (room && !gl_stream_room(ws->stream, n + GL_FRAME_HEAD)) return gl_memory_raise(L);
   if (room) gl_ws_put(ws, GL_TEXT, bytes, n);
   lua_pushboolean(L, room);
   if (room) return 1;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
+
 #define QUEUE_BYTES ((size_t)4 * 1024 * 1024)
 
 gl_datagrams *gl_datagrams_new(gl_host *h) {
@@ -21,7 +23,7 @@ void gl_datagrams_unref(gl_datagrams *u) {
   if (--u->refs > 0) return;
   for (gl_datagram *d = u->first, *next; d; d = next) {
     next = d->next;
-    free(d);
+    gl_memory_resize(d, sizeof *d + d->n, 0);
   }
   free(u);
 }
@@ -40,7 +42,7 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
 
 /* Out of memory: it is lost, as datagrams may be. */
 static void keep(gl_datagrams *u, const char *bytes, size_t n, const struct sockaddr *from, bool cut) {
-  gl_datagram *d = malloc(sizeof *d + n);
+  gl_datagram *d = gl_memory_resize(NULL, 0, sizeof *d + n);
   if (!d) return;
   d->next = NULL;
   d->n = n;
@@ -77,7 +79,7 @@ void gl_datagrams_shift(gl_datagrams *u) {
   if (!(u->first = d->next)) u->last = &u->first;
   u->count--;
   u->bytes -= d->n;
-  free(d);
+  gl_memory_resize(d, sizeof *d + d->n, 0);
   if (u->count <= u->limit / 2 && u->bytes < QUEUE_BYTES / 2) gl_datagrams_receive(u);
 }
 

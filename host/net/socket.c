@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/class.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "net/tls.h"
 #include "net/tls_lua.h"
 
@@ -33,6 +34,7 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   gl_socket *s = stream->owner;
   if (s->closed) return;
   if (!gl_buf_add(&s->in, bytes, n)) {
+    gl_buf_free(&s->in); /* what is lost would be missing in the middle */
     s->ended = UV_ENOMEM;
     gl_stream_close(stream);
   } else if (s->in.len > IN_HIGH) {
@@ -185,6 +187,7 @@ static int sock_write(lua_State *L) {
   gl_stream *stream = s->stream;
   if (s->closed || !stream || stream->closing || stream->broken || stream->finish || stream->shut) return gl_socket_raise(L, "net.write", s, UV_EPIPE);
   if (s->writer) return gl_error_raise(L, "net.write", "EBUSY", "%s: another task is writing to this socket", s->peer);
+  if (!gl_stream_room(stream, n)) return gl_memory_raise(L);
   gl_stream_write(stream, bytes, n);
   if (!gl_stream_full(stream)) return 0;
   gl_socket_op *op = gl_socket_wait(L, &write_type, s, &s->writer);

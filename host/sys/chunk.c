@@ -115,6 +115,10 @@ static void push_name(lua_State *L, const chunk_op *c) { lua_pushlstring(L, c->n
 static int load_found(lua_State *L, const chunk_op *c, const char *mode) {
   push_name(L, c);
   const char *name = lua_tostring(L, -1);
+  if (c->work.op.status == UV_ENOMEM) {
+    lua_pushliteral(L, "not enough memory");
+    return LUA_ERRMEM;
+  }
   if (c->work.op.status < 0) {
     lua_pushfstring(L, "cannot %s %s: %s", c->opened ? "read" : "open", name, strerror(-c->work.op.status));
     return LUA_ERRFILE;

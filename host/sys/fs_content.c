@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "sys/fs_copy.h"
 #include "sys/fs_job.h"
 #include "sys/fs_replace.h"
@@ -41,9 +42,10 @@ static int read_all(gl_fs_job *j, int fd) {
   for (int got = 1; got > 0;) {
     if (j->len == cap) cap += cap < GROW ? GROW : cap;
     if (cap > j->max + 1) cap = j->max + 1;
-    char *data = realloc(j->data, cap);
+    char *data = gl_memory_resize(j->data, j->cap, cap);
     if (!data) return UV_ENOMEM;
     j->data = data;
+    j->cap = cap;
     got = read_step(j, fd, cap - j->len);
     if (got < 0) return got;
     if (j->len > j->max) return UV_EFBIG;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/class.h"
+#include "core/memory.h"
 #include "core/opqueue.h"
 #include "sys/fs_remains.h"
 
@@ -133,8 +134,9 @@ static void cancel_op(gl_op *op) {
 }
 
 static void free_op(gl_op *op) {
-  free(((file_op *)op)->data);
-  file_unref(((file_op *)op)->file);
+  file_op *o = (file_op *)op;
+  if (o->data) gl_memory_resize(o->data, o->n, 0);
+  file_unref(o->file);
 }
 
 /* ---- what they answer ---- */
@@ -190,7 +192,7 @@ static int submit(lua_State *L, file_op *o, void (*after)(gl_work *, int)) {
 
 static bool make_room(file_op *o, size_t n) {
   o->n = n;
-  o->data = malloc(n);
+  o->data = gl_memory_resize(NULL, 0, n);
   if (!o->data) gl_op_done(&o->work.op, UV_ENOMEM);
   return o->data != NULL;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "core/near.h"
 #include "sys/fs_remains.h"
 
@@ -33,7 +34,8 @@ void gl_fs_free(gl_op *op) {
   gl_fs_job *j = (gl_fs_job *)op;
   for (int i = 0; i < j->count; i++) free(j->entries[i]);
   free(j->entries);
-  free(j->data);
+  if (j->cap) gl_memory_resize(j->data, j->cap, 0);
+  else free(j->data);
   free(j->where);
   let_go(j);
 }

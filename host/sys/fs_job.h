@@ -25,7 +25,8 @@ typedef struct gl_fs_job {
   gl_work work;
   atomic_bool stop;    /* its task is gone: end soon */
   struct stat st;      /* answer */
-  char *data;          /* answer, malloc */
+  char *data;          /* answer: malloc; or, of `cap` bytes, gl_memory_resize */
+  size_t cap;
   size_t len, max;     /* bytes in it, bytes allowed */
   struct dirent **entries; /* answer of list, by scandir(3) */
   int count;           /* of those */

@@ -84,7 +84,10 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   gl_pipe *p = stream->data;
   if (n == 0) return;
-  if (n > 0 && !gl_buf_add(&p->in, buf->base, (size_t)n)) n = UV_ENOMEM;
+  if (n > 0 && !gl_buf_add(&p->in, buf->base, (size_t)n)) {
+    gl_buf_free(&p->in); /* nobody can have it all: others may have its memory */
+    n = UV_ENOMEM;
+  }
   if (n < 0) {
     pause_reading(p);
     p->ended = (int)n;

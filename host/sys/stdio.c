@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "core/scope.h"
 #include "sys/methods.h"
 
@@ -47,6 +48,7 @@ bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status) {
 bool gl_may_wait(lua_State *L) { return gl_host_of(L)->task && !gl_in_finalizer(L); }
 
 int gl_stdio_fail(lua_State *L, int status, const char *name) {
+  if (status == UV_ENOMEM) return gl_memory_raise(L); /* stock Lua's buffers are its own memory */
   errno = -status;
   return luaL_fileresult(L, 0, name);
 }

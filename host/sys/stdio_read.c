@@ -53,8 +53,10 @@ static int step_read(gl_filejob *j) {
   read_op *r = (read_op *)j;
   gl_file *f = j->file;
   ssize_t status = read_on(f, &r->formats);
-  if (gl_must_wait(status)) return gl_file_wait(f, GL_READER, status, gl_formats_want(&r->formats, f->in.len));
-  return status < 0 ? (int)status : take_results(r, f);
+  if (gl_must_wait(status)) status = gl_file_wait(f, GL_READER, status, gl_formats_want(&r->formats, f->in.len));
+  else if (status == 0) status = take_results(r, f);
+  if (status == UV_ENOMEM) gl_buf_free(&f->in); /* it was too much, and is lost, as with stock Lua */
+  return (int)status;
 }
 
 /* What follows a step of `lines`: the end closes the file, an error is raised. `n` results are on top. */
@@ -137,6 +139,7 @@ static int file_read(lua_State *L, gl_file *f, int first, int n, bool lines, int
   ssize_t status = idle ? read_on(f, r) : GL_WAIT_POOL;
   if (gl_must_wait(status) && idle && f->d.seekable && !gl_may_wait(L)) status = read_blocking(f, r);
   if (gl_must_wait(status)) return wait_read(L, f, r, size, lines, pin);
+  if (status == UV_ENOMEM) gl_buf_free(&f->in);
   int results = status < 0 ? gl_stdio_fail(L, (int)status, NULL) : push_now(L, f, r);
   return lines ? finish_lines(L, results) : results;
 }

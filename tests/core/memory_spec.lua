@@ -2,6 +2,7 @@
 -- --max-memory: whoever asks for too much is told so, and the others live on.
 local fs = require "green.fs"
 local http = require "green.http"
+local net = require "green.net"
 local serve = require "process"
 local sh = require "shell"
 local task = require "green.task"
@@ -21,7 +22,7 @@ local function write_app()
     local app = require "green.app".new()
     local debug = require "green.debug"
     local task = require "green.task"
-    local kept
+    local kept, dropped
 
     app:get("/", function()
       local list = {}
@@ -29,7 +30,10 @@ local function write_app()
       for i = 1, 100 do list[i] = { i } end
       return "fine"
     end)
-    app:get("/memory", debug.memory)
+    app:get("/memory", function()
+      collectgarbage()
+      return debug.memory()
+    end)
     app:get("/table", function()
       local list = {}
       for i = 1, math.huge do list[i] = { i } end
@@ -63,7 +67,15 @@ local function write_app()
       end)
       return ok and "?" or err
     end)
-    app:get("/drop", function() kept = nil end)
+    app:get("/drop", function() kept, dropped = nil, true end)
+    app:post("/size", function(req) return tostring(#req:body()) end)
+    app:get("/mega", function() return ("x"):rep(1 << 20) end)
+    app:ws("/hear", function()
+      repeat task.sleep(0.02) until dropped
+    end)
+    app:ws("/say", function(socket)
+      while true do socket:send(("x"):rep(1 << 20)) end
+    end)
     return app
   ]]
 end
@@ -141,6 +153,140 @@ describe("with --max-memory", function()
     local memory = ask(app, "/memory"):json()
     assert.equal(LIMIT << 20, memory.limit)
     assert.is_true(memory.used > 100000 and memory.used <= memory.held and memory.held < 8 << 20)
+  end)
+
+  -- ---- what C holds: bodies, output, messages, rows ----
+
+  local MIB = 1 << 20
+  local MANY = 3 * LIMIT -- so many MiB are asked for
+  local WAIT = 60
+
+  local function used(app) return ask(app, "/memory"):json().used end
+
+  -- The most that was resident, in bytes.
+  local function peak(app)
+    return tonumber(fs.read(("/proc/%d/status"):format(app.pid)):match "VmHWM:%s+(%d+) kB") * 1024
+  end
+
+  -- Near the limit, also at the worst; and afterwards it is all given back.
+  local function assert_counted(app, before)
+    if not instrumented then assert.is_true(peak(app) < (LIMIT + 32) * MIB, peak(app) .. " resident") end
+    ask(app, "/drop")
+    clients(app)
+    local deadline = task.now() + WAIT
+    while used(app) > before + 2 * MIB do
+      assert.is_true(task.now() < deadline, used(app) .. " used")
+      task.sleep(0.02)
+    end
+  end
+
+  local function connect(app) return net.connect(app.url:match "//(.*)", WAIT) end
+
+  -- Status of the answer, or false for a connection that ended without one.
+  local function status_of(socket)
+    local ok, head = pcall(socket.read, socket, 65536, WAIT)
+    return ok and head and tonumber(head:match "^HTTP/1.1 (%d+) ") or false
+  end
+
+  -- visit(socket, meet) for many connections at once; at each meet() all wait for all.
+  local function at_once(app, visit)
+    local sockets, arrived, gate = {}, 0, task.channel()
+    local function meet()
+      arrived = arrived + 1
+      if arrived < MANY then return gate:receive() end
+      arrived = 0
+      for _ = 2, MANY do gate:send(true) end
+    end
+    local ok, err = pcall(task.group, function(group)
+      for i = 1, MANY do
+        group:spawn(function()
+          sockets[i] = connect(app)
+          visit(sockets[i], meet)
+        end)
+      end
+    end)
+    for _, socket in pairs(sockets) do socket:close() end
+    assert(ok, err)
+  end
+
+  it("bodies of requests count: who sends too much is told so", function()
+    local app <close> = served()
+    local before, answers = used(app), {}
+    at_once(app, function(socket, meet)
+      pcall(function()
+        socket:write(("POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"):format(MIB), WAIT)
+        for _ = 1, 16 do socket:write(("x"):rep(MIB // 16 - 1), WAIT) end
+      end)
+      meet()
+      pcall(socket.write, socket, ("x"):rep(16), WAIT)
+      local status = status_of(socket)
+      answers[status] = (answers[status] or 0) + 1
+    end)
+    assert.is_true(answers[200] >= LIMIT // 4)
+    -- 503, or 500 where the string that is made of the body is too much; or it ended while the client was still sending.
+    local refused = (answers[503] or 0) + (answers[500] or 0) + (answers[false] or 0)
+    assert.is_true(refused >= MANY - LIMIT)
+    assert.equal(MANY, answers[200] + refused)
+    assert_counted(app, before)
+  end)
+
+  it("answers that nobody reads count", function()
+    local app <close> = served()
+    local before = used(app)
+    at_once(app, function(socket, meet)
+      socket:write("GET /mega HTTP/1.1\r\nHost: x\r\n\r\n", WAIT)
+      meet()
+      used(app)
+      meet()
+    end)
+    assert_counted(app, before)
+  end)
+
+  local function upgrade(socket, path)
+    socket:write(("GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"):format(path), WAIT)
+  end
+
+  it("messages of WebSockets count that wait to be handled", function()
+    local app <close> = served()
+    local before = used(app)
+    at_once(app, function(socket, meet)
+      upgrade(socket, "/hear")
+      pcall(function()
+        socket:read(4096, WAIT)
+        for _ = 1, 3 do
+          socket:write((">BBI8I4"):pack(0x82, 0xff, 600000, 0), WAIT) -- masked with zeros
+          socket:write(("x"):rep(600000), 1)
+        end
+      end)
+      meet()
+      used(app)
+      meet()
+    end)
+    assert_counted(app, before)
+  end)
+
+  it("messages of WebSockets count that nobody reads: who sends is told so", function()
+    local app <close> = served()
+    local before = used(app)
+    at_once(app, function(socket, meet)
+      upgrade(socket, "/say")
+      meet()
+      used(app)
+      meet()
+    end)
+    assert_counted(app, before)
+    local _, said = app:stop()
+    assert.matches("not enough memory", said)
+  end)
+
+  it("what a script reads counts, wherever it comes from", function()
+    local names = { "read", "lines", "popen", "popen lines", "number", "capture", "fs.read", "file", "rows", "blob", "body", "load" }
+    local file = os.tmpname()
+    local out, err, code = sh((([[dd if=/dev/zero of=FILE bs=1M count=100 2> /dev/null; $lua --max-memory 32M HOGS FILE]]):gsub("%u%u%u%u", { FILE = file, HOGS = fs.absolute "tests/core/memory_hogs.lua" })))
+    os.remove(file)
+    assert.equal("", err)
+    assert.equal(0, code)
+    for _, name in ipairs(names) do assert.matches("\n" .. name .. ": not enough memory\n", "\n" .. out) end
   end)
 
   it("a script that asks for too much fails, and can go on when it catches that", function()

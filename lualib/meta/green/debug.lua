@@ -32,8 +32,8 @@ function debug.tasks() end
 ---@return table<string, integer>
 function debug.census() end
 
----Memory in bytes: what Lua, tasks and operations use, what is held for them (more, after a peak), and what --max-memory
----allows, if it was given.
+---Memory in bytes: what Lua, tasks, operations and buffers use, what is held for them (more, after a peak), and
+---what --max-memory allows, if it was given.
 ---```lua
 ---print(require "green.debug".memory().used > 0) --> true
 ---```
