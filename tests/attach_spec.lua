@@ -120,7 +120,7 @@ describe("a console", function()
     fs.write(dir.path .. "/app.lua", APP)
     got = process.capture({ interpreter, "--listen", "127.0.0.1:0", "--console", dir.path .. "/no/c", "app.lua" }, { timeout = 30, cwd = dir.path })
     assert.equal(1, got.code)
-    assert.is_truthy(got.stderr:find("cannot open the console " .. dir.path .. "/no/c: no such file or directory\n", 1, true))
+    assert.is_truthy(got.stderr:find("cannot open the console " .. dir.path .. "/no/c: there is no folder " .. dir.path .. "/no\n", 1, true))
   end)
 
   it("sees the process: its app, its globals, its tasks", function()
@@ -187,9 +187,9 @@ describe("a console", function()
   it("completes", function()
     local server <close> = serve()
     local console <close> = connect(server)
-    console.wire:send("T", "app:rou")
+    console.wire:send("T", "app:sta")
     local kind, payload = console.wire:receive()
-    assert.same({ "C", string.pack(">I4", 5) .. "routes" }, { kind, payload })
+    assert.same({ "C", string.pack(">I4", 5) .. "static" }, { kind, payload })
   end)
 
   it("is interrupted without harm to a request or another console", function()
@@ -350,7 +350,7 @@ describe("greenlua attach", function()
 
   it("says why it cannot", function()
     local got = process.capture({ interpreter, "attach", "/nowhere/console" }, { timeout = 30 })
-    assert.same({ 1, "greenlua: attach: /nowhere/console: no such file or directory\n" }, { got.code, got.stderr:gsub("^%S+/greenlua:", "greenlua:") .. "" })
+    assert.same({ 1, "greenlua: attach: /nowhere/console: there is no folder /nowhere\n" }, { got.code, got.stderr:gsub("^%S+/greenlua:", "greenlua:") .. "" })
     got = process.capture({ interpreter, "attach" }, { timeout = 30 })
     assert.matches("attach: one path expected\nusage: greenlua attach PATH", got.stderr)
   end)
@@ -361,9 +361,9 @@ describe("greenlua attach", function()
     s:until_ ">"
     s:line "served"
     s:until_ "\n0\n>"
-    s:type "app:rou"
+    s:type "app:sta"
     s:keys "Tab"
-    s:until_ "> app:routes"
+    s:until_ "> app:static"
     s:keys "C-u"
     s:line "while true do end"
     s:until_ "while true do end"

@@ -18,6 +18,7 @@ local EXCUSED = {
   ["green/reference/stock.lua"] = STUBS,
   ["green/reference/index.lua"] = { ['"[^.:]*$"'] = STUBS },
   ["green/reference/print.lua"] = { ['"[^.]*$"'] = STUBS, ['"[.:]" . . entry . key . . "[^%w_]"'] = STUBS },
+  ["green/reference/search.lua"] = { ['"%f[%w_]" . . word . . "%f[^%w_]"'] = "a word, without repetitions" },
   ["green/reference.lua"] = { name = METHOD, what = METHOD, index = METHOD, by_module = METHOD },
   ["green/app.lua"] = { ["req . method"] = METHOD },
   ["green/repl/editor.lua"] = { ["search . text"] = METHOD },

@@ -241,7 +241,7 @@ describe("net.connect", function()
 
   it("names the path where nothing is", function()
     local err = failure(net.connect, "unix:/nowhere/at/all")
-    assert.equal("net.connect: unix:/nowhere/at/all: no such file or directory", tostring(err))
+    assert.equal("net.connect: unix:/nowhere/at/all: there is no folder /nowhere/at", tostring(err))
   end)
 
   it("with no time at all connects at once or times out, and leaves nothing", function()

@@ -95,9 +95,9 @@ function Index:find(name)
   name = name:gsub("%(%s*%)$", ""):gsub(":", "."):gsub("^%l+%f[.]", USUAL)
   local entry, several = self:find_named(name)
   if entry or several[1] then return entry, several end
-  local owner, field = name:match "^(.*)%.([^.]+)$"
-  entry = owner and self:find_named(owner)
-  return has_field(entry, field) and entry or nil, {}
+  local dot = name:match "^.*()%."
+  entry = dot and self:find_named(name:sub(1, dot - 1))
+  return has_field(entry, dot and name:sub(dot + 1)) and entry or nil, {}
 end
 
 function Index:find_named(name)
