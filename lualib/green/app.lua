@@ -201,10 +201,10 @@ local function step(middleware, after)
   return function(req) return middleware(req, next) end
 end
 
-local function compose(scope, handler)
-  while scope do
-    for i = #scope.middleware, 1, -1 do handler = step(scope.middleware[i], handler) end
-    scope = scope.parent
+local function compose(owner, handler)
+  while owner do
+    for i = #owner.middleware, 1, -1 do handler = step(owner.middleware[i], handler) end
+    owner = owner.parent
   end
   return handler
 end

@@ -139,9 +139,9 @@ local function check_options(given)
 end
 
 -- What follows the file's name in a URL: { mode = "ro" | "rw" | "rwc", immutable = true }.
-local function check_query(query)
+local function check_parameters(text)
   local place = {}
-  for pair in query:gmatch "[^&]+" do
+  for pair in text:gmatch "[^&]+" do
     local name, value = pair:match "^([^=]*)=?(.*)$"
     if name == "mode" and (value == "ro" or value == "rw" or value == "rwc") then place.mode = value
     elseif name == "immutable" and (value == "1" or value == "0") then place.immutable = value == "1"
@@ -152,10 +152,10 @@ end
 
 -- "///var/lib/a%3f.db?mode=ro" -> "/var/lib/a?.db", { mode = "ro" }
 local function check_place(rest, settings)
-  local path, query = rest:gsub("^//", ""):match "^([^?]*)%??(.*)$"
-  local place = check_query(query)
+  local path, parameters = rest:gsub("^//", ""):match "^([^?]*)%??(.*)$"
+  local place = check_parameters(parameters)
   if path == "" then fault.raise("db.connect", "EINVAL", "a file name or :memory: expected after 'sqlite:'") end
-  if path == ":memory:" and next(place) then fault.raise("db.connect", "EINVAL", "a database in memory has no '%s'", query) end
+  if path == ":memory:" and next(place) then fault.raise("db.connect", "EINVAL", "a database in memory has no '%s'", parameters) end
   place.init_sql = settings.init_sql
   return path:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end), place
 end

@@ -14,7 +14,6 @@ local guard = require "green.dev.guard"
 local live = require "green.dev.live"
 local native = require "green.http.native"
 local page = require "green.dev.page"
-local response = require "green.response"
 local script = require "green.script"
 local task = require "green.task"
 local task_native = require "green.task.native"
@@ -84,13 +83,13 @@ end
 -- So are the files that the app loads by itself.
 local function watch_files()
   local stock = loadfile
-  function loadfile(file, ...)
+  function _G.loadfile(file, ...)
     local chunk, why = stock(file, ...)
     if type(file) == "string" and chunk then files.note("code", file) end
     if type(file) == "string" and not chunk then files.refused(file, why) end
     return chunk, why
   end
-  function dofile(file) return assert(loadfile(file))() end
+  function _G.dofile(file) return assert(loadfile(file))() end
 end
 
 local MANY = 64 -- tasks after which a generation looks which of them have ended, to forget them

@@ -37,8 +37,8 @@ local function refusal(text) return response.text(text .. "\n", 403):header("x-c
 function M.refuse_host(req)
   local host = req:header "host"
   if not host or M.is_allowed(host) then return nil end
-  return refusal(("greenlua --dev shows source code and variables, so it answers only for localhost, loopback addresses and the hosts that --listen named, not for '%s'.")
-    :format(host))
+  return refusal(("greenlua --dev shows source code and variables, so it answers only for localhost, loopback addresses and the hosts "
+    .. "that --listen named, not for '%s'."):format(host))
 end
 
 --- The refusal of a request that a page of another site makes for what is --dev's own; or nil.
