@@ -8,7 +8,7 @@
 
 char *gl_buf_room(gl_buf *b, size_t n) {
   size_t end = b->off + b->len;
-  if (n <= b->cap - end) return b->data + end;
+  if (b->data && n <= b->cap - end) return b->data + end;
   if (b->off) {
     memmove(b->data, b->data + b->off, b->len);
     b->off = 0;

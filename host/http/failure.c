@@ -23,7 +23,7 @@ static void put_string(gl_failure_body *b, const char *text) { put(b, text, strl
 
 /* How a character is written, when it is not as it is. */
 static const char *escaped(char c, bool page) {
-  if ((unsigned char)c < 0x20 || c == 0x7f) return " ";
+  if ((unsigned char)c < 0x20) return " ";
   switch (c) {
     case '"': return page ? "&quot;" : "\\\"";
     case '\\': return page ? NULL : "\\\\";

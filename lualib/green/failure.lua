@@ -24,10 +24,17 @@ local function settle(req, status, reason, ...)
   return setmetatable({ status = own, headers = headers, body = body, stream = stream, live = live or nil }, native.response)
 end
 
+-- What the client is to switch to (RFC 9110, 15.5.22).
+local function add_upgrade(res)
+  if res.status ~= 426 then return res end
+  res.headers.upgrade, res.headers["sec-websocket-version"] = "websocket", "13"
+  return res
+end
+
 --- The answer to a request that failed with this status. `reason` is for the client, `err` for the app's function.
 function M.answer(on_error, req, status, reason, err)
-  if not on_error then return plain(req, status, reason) end
-  return settle(req, status, reason, on_error(req, status, err))
+  if not on_error then return add_upgrade(plain(req, status, reason)) end
+  return add_upgrade(settle(req, status, reason, on_error(req, status, err)))
 end
 
 --- The same for a request that no route answers.

@@ -153,7 +153,6 @@ local function failed(app, answer, req, err)
   if req then status, reason = native.failure(nil) end
   local kind, body = native.refusal(req and req:header "accept", status, reason)
   answer.status, answer.headers, answer.body = status, { ["content-type"] = kind }, body
-  if answer.status == 426 then answer.headers.upgrade, answer.headers["sec-websocket-version"] = "websocket", "13" end
 end
 
 -- Runs one request through the app: { status, headers, body }, :json(). Where the server would log a failed

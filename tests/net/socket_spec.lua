@@ -48,6 +48,12 @@ local function a_socket(kind, address_of)
       return function() connected(fn, address) end
     end
 
+    it("takes an empty string before anything else was written", pair(function(client, server)
+      client:write ""
+      client:write "x"
+      assert.equal("x", server:read(10, 20))
+    end))
+
     it("carries bytes both ways", pair(function(client, server)
       client:write "ping"
       assert.equal("ping", server:read())

@@ -73,29 +73,6 @@ describe("a client that leaves while its answer is made", function()
     end)
     assert.is_nil(raised) -- nobody is there: it does not even begin
   end)
-
-  for kind, make in pairs { table = function() return { 1 / 3 } end, response = function() return response.json { 1 / 3 } end } do
-    it("may leave in the encoder of a " .. kind, function()
-      local json = require "green.json"
-      local encode = json.encode
-      finally(function() json.encode = encode end)
-      visit(function(leave)
-        json.encode = function(value)
-          leave()
-          return encode(value)
-        end
-        return make()
-      end)
-    end)
-  end
-
-  it("and an encoder that makes no string is an error", function()
-    local json = require "green.json"
-    local encode = json.encode
-    finally(function() json.encode = encode end)
-    json.encode = function() end
-    raw.serve(function() return { 1 / 3 } end, {}, function(address) assert.equal(500, raw.ask(address, raw.GET).status) end)
-  end)
 end)
 
 describe("the headers of a response", function()

@@ -260,8 +260,8 @@ describe("the log", function()
       end
       task.sleep(0.05)
       local _, said = site:stop()
-      assert.matches("GET /fault: .-a fault of its own", said)
-      assert.matches("GET /own: .-the socket is closed", said)
+      assert.matches("GET /fault %[%x+%]: .-a fault of its own", said)
+      assert.matches("GET /own %[%x+%]: .-the socket is closed", said)
       for _, name in ipairs { "/push", "/blind", "/late", "/beside", "task spawned", "is gone" } do assert.is_nil(said:find(name, 1, true), said) end
     end)
   end

@@ -178,7 +178,7 @@ describe("--dev in a browser", function()
     local app <close> = start ""
     local page <close> = driver:browser()
     page:open(app.url .. "/orders/7")
-    assert.matches('^{"error":"internal server error"}', page:run "return document.body.innerText")
+    assert.matches("^500 Internal Server Error%s+internal server error%s*$", page:run "return document.body.innerText")
     assert.is_nil(http.get(app.url, { timeout = LIMIT }).body:find "script")
   end)
 end)
