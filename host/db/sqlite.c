@@ -172,15 +172,22 @@ static int push_failure(lua_State *L, query_op *q) {
   return 1;
 }
 
+/* What a result has besides its rows is in its metatable: it is an array, and as JSON nothing but that, also when it is empty. */
 static int push_query(lua_State *L, gl_op *op) {
   query_op *q = (query_op *)op;
   if (op->status < 0 || q->job.fault.code) return push_failure(L, q);
   gl_sqlite_push_rows(L, &q->rows);
+  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   gl_sqlite_push_columns(L, &q->rows);
   lua_setfield(L, -2, "columns");
   push_changes(L, q);
   lua_setfield(L, -3, "last_id");
   lua_setfield(L, -2, "affected");
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "array");
+  lua_setfield(L, -2, "__jsontype");
+  lua_setmetatable(L, -2);
   return 1;
 }
 

@@ -131,7 +131,7 @@ static void push_names(lua_State *L, const gl_sqlite_rows *rows) {
 void gl_sqlite_push_rows(lua_State *L, const gl_sqlite_rows *rows) {
   const gl_sqlite_value *v = (void *)gl_buf_at(&rows->cells);
   int names = lua_gettop(L) + 2;
-  lua_createtable(L, rows->count, 3); /* columns, affected and last_id may follow */
+  lua_createtable(L, rows->count, 0);
   push_names(L, rows);
   for (int r = 1; r <= rows->count; r++) {
     lua_createtable(L, 0, rows->ncols);

@@ -242,7 +242,7 @@ static bool is_array(encoder *e) { /* table -> table */
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return metatable == e->array_metatable;
+  return metatable == e->array_metatable || gl_json_says_array(L, -1);
 }
 
 static level *push_level(encoder *e) {

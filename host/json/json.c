@@ -12,6 +12,14 @@ void gl_json_push_array(lua_State *L) {
   lua_setfield(L, -2, "__name");
 }
 
+bool gl_json_says_array(lua_State *L, int idx) {
+  int type = luaL_getmetafield(L, idx, "__jsontype");
+  if (type == LUA_TNIL) return false;
+  bool says = type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "array") == 0;
+  lua_pop(L, 1);
+  return says;
+}
+
 /* The only option there is. */
 static bool check_replace(lua_State *L, int idx) {
   if (lua_isnoneornil(L, idx)) return false;
@@ -60,7 +68,7 @@ static int json_array(lua_State *L) {
 static int json_is_array(lua_State *L) {
   bool marked = lua_istable(L, 1) && lua_getmetatable(L, 1);
   if (marked) gl_json_push_array(L);
-  lua_pushboolean(L, marked && lua_rawequal(L, -1, -2));
+  lua_pushboolean(L, marked && (lua_rawequal(L, -1, -2) || gl_json_says_array(L, 1)));
   return 1;
 }
 

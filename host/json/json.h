@@ -42,6 +42,9 @@ void gl_json_decode(lua_State *L, const char *text, size_t n);
 /* Pushes the metatable of arrays. */
 void gl_json_push_array(lua_State *L);
 
+/* Does the table at `idx` have a metatable of its own that says it is an array: __jsontype = "array"? */
+bool gl_json_says_array(lua_State *L, int idx);
+
 /* green.json */
 int gl_open_json(lua_State *L);
 

@@ -2,8 +2,10 @@
 -- Models: a class for a table, whose instances are its rows. Order.total is the column; methods added to Order
 -- are its own; an instance is a plain table of its columns, so returning one from a handler is JSON.
 local fault = require "green.error"
-local null = require "green.json".null
+local json = require "green.json"
 local options = require "green.options"
+
+local null = json.null
 
 local Model = { __name = "green.Model" }
 
@@ -117,7 +119,7 @@ end
 function Model:where(condition, ...)
   local spec = spec_of(self, "where")
   local rows = spec.db:query(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
-  local list = {}
+  local list = json.array()
   for i, row in ipairs(rows) do list[i] = adopt(self, row) end
   return list
 end

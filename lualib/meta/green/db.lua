@@ -60,7 +60,7 @@ function db.blob(bytes) end
 ---What may be bound: strings, integers (exact), floats, booleans (1 and 0), nil and green.null (NULL), blobs.
 ---@alias green.db.value string|number|boolean|nil|userdata
 
----An array of rows. A row has its columns by name; NULL is an absent key.
+---An array of rows, as JSON, too: `[]` without any. A row has its columns by name; NULL is an absent key.
 ---@class green.db.result: { [integer]: table<string, string|number> }
 ---@field columns string[]  in order
 ---@field affected integer  rows inserted, updated or deleted
