@@ -51,9 +51,9 @@ describe("a server says in its log", function()
 
   it("that a handler returns one answer", function()
     assert.equal(500, get("/two").status)
-    said "error: .*GET /two: a handler returned a second value, 404: .*response.text"
+    said "error: .*GET /two %[%x+%]: a handler returned a second value, 404: .*response.text"
     assert.equal(500, get("/inside/two").status)
-    said "error: .*GET /inside/two: a handler returned a second value"
+    said "error: .*GET /inside/two %[%x+%]: a handler returned a second value"
     assert.equal("y", get("/replaced").body)
   end)
 
@@ -68,10 +68,10 @@ describe("a server says in its log", function()
       status = "{ status = 600 }", ["function"] = "%(error object is a function value%)", ["nil"] = "nil",
     } do
       assert.equal(500, get("/" .. path).status)
-      said("error: .*GET /" .. path .. ": " .. text .. "$")
+      said("error: .*GET /" .. path .. " %[%x+%]: " .. text .. "$")
     end
     assert.equal(500, get("/table").status)
-    local line = said "error: .*GET /table: { .* }$"
+    local line = said "error: .*GET /table %[%x+%]: { .* }$"
     for _, part in ipairs { "foo = 1", '[2] = "two\\n"', "deep = a table" } do assert.is_truthy(line:find(part, 1, true), line) end
   end)
 
