@@ -127,10 +127,21 @@ Group.__index = Group
 
 local is_group = fault.receiver(Group, "group")
 
+-- Meanwhile others may be added, which is told to them, or move towards the front. Allocates nothing.
+local function cancel(group)
+  group.ending = true
+  local children = group.children
+  for i = #children, 1, -1 do
+    local child = children[i]
+    if child then child:cancel() end
+  end
+  if group.last then group.last:cancel() end
+end
+
 local function fail(group, err)
   if not group.failed and not group.ending then
     group.failed, group.failure = true, err
-    group:cancel()
+    cancel(group)
     group.scope:cancel() -- the body stops waiting, too
   end
 end
@@ -178,21 +189,19 @@ function Group:spawn(fn, ...)
   if self.closed then fault.misuse("group:spawn: the group has ended") end
   forget_ended(self)
   local child = native.spawn(run, self, fn, ...)
-  insert(self.children, child) -- in one piece, as children may spawn at the same time
+  local ok, err = pcall(insert, self.children, child) -- in one piece, as children may spawn at the same time
+  if not ok then -- no memory for a longer list: a child that the group does not know must not live on
+    child:cancel()
+    error(err, 0)
+  end
   if self.ending or self.closed then child:cancel() end
   return child
 end
 
---- Cancels every child; not a failure. Meanwhile others may be added, which is told to them, or move towards the front.
+--- Cancels every child; not a failure.
 function Group:cancel()
   is_group(self, "cancel")
-  self.ending = true
-  local children = self.children
-  for i = #children, 1, -1 do
-    local child = children[i]
-    if child then child:cancel() end
-  end
-  if self.last then self.last:cancel() end
+  cancel(self)
 end
 
 -- Takes them from the list in one piece, as those that are left may spawn more at the same time.
@@ -203,7 +212,7 @@ local function wait_for(group)
     if last then
       if group.ending then last:cancel() end -- the list was gone through while it was in nobody's hands
       forget(group, last)
-      group.last = nil
+      group.last = false
     end
   until not last
 end
@@ -211,7 +220,7 @@ end
 -- Runs on every way out of the group, and comes back when no child lives. Allocates nothing, since one way out is that
 -- memory ran out.
 local function finish(group, err)
-  if err ~= nil or not group.complete then group:cancel() end -- not complete: a coroutine that was closed
+  if err ~= nil or not group.complete then cancel(group) end -- not complete: a coroutine that was closed
   group.scope:shield()
   wait_for(group)
   group.closed = true
@@ -223,7 +232,11 @@ end
 --- the others and is raised.
 function M.group(body)
   check_function(body, "task.group")
-  local group = setmetatable({ children = {}, many = MANY, scope = scope.enter() }, Group)
+  local group = setmetatable({
+    children = {}, many = MANY, scope = scope.enter(),
+    -- There from the beginning: a key that is new would need memory, in the midst of an end for want of it.
+    closed = false, complete = false, ending = false, failed = false, failure = false, last = false,
+  }, Group)
   local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
   local results = table.pack(body(group))
   wait_for(group)

@@ -2,6 +2,8 @@
 -- A group that spawned until memory ran out: each of its thousands of tasks, cancelled, asked for the memory of its error
 -- with a full collection, since those that had ended before still held theirs: a minute of CPU with 16 MB, while none of
 -- the others ran.
+-- Later a group whose body had used up the memory did not end its children, as to look who is told to cancel asked for some
+-- more: they lived on, and so the memory stayed used up.
 local sh = require "shell"
 
 describe("tasks without end, in a group", function()
