@@ -45,6 +45,7 @@ function json.encode(value, opts) end
 function json.decode(text) end
 
 ---Marks a table as a list, so that it is written as `[]` even when it is empty.
+---A table that has a metatable of its own is marked by `__jsontype = "array"` in that.
 ---```lua
 ---print(json.encode {}, json.encode(json.array())) --> {}  []
 ---```
