@@ -300,6 +300,7 @@ static void on_end(gl_task *t, int status, int nresults) {
     gl_task_log_error(t, "script");
     s->exit = EXIT_FAILURE;
   }
+  t->host->exit = s->exit;
   if (s->exit == EXIT_SUCCESS && !s->served) return;
   t->host->ending = true; /* servers that the script has opened are no reason to go on */
   gl_task_cancel_all(t->host);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/check.h"
+#include "core/fork.h"
 #include "core/inspect.h"
 #include "core/memory.h"
 #include "core/op.h"
@@ -40,6 +41,7 @@ gl_host *gl_host_new(void) {
     free(h);
     return NULL;
   }
+  gl_fork_watch(h);
   gl_alloc_init(&h->alloc);
   gl_memory_watch(h);
   h->max_parked = MAX_PARKED;
@@ -165,6 +167,7 @@ static void take_batch(gl_host *h) {
 /* Let the loop and the clock say what has happened; wait for it when no task is ready. Batches that follow each other closely
  * (tasks that talk to each other) share one look at the kernel, which costs more than they do. */
 static void poll(gl_host *h) {
+  if (h->unwatched) gl_preempt_restart(h);
   bool ready = h->ready.head != NULL, hogs = h->hogs.head != NULL;
   if (ready && !hogs && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
   if (!ready && !hogs) gl_rest_begin(h);
@@ -179,6 +182,7 @@ void gl_host_drive(gl_host *h) {
   for (;;) {
     if (h->batch.head) gl_pulse_rouse(&h->pulse);
     for (gl_task *t; (t = take(&h->batch)) != NULL;) gl_task_step(h, t);
+    if (h->forked && over(h)) gl_fork_leave(h, h->deadlocks ? EXIT_FAILURE : h->exit); /* an answer is its parent's to give */
     end_turn(h, over(h));
     if (over(h)) {
       if (h->stack == h->home) return;
@@ -203,6 +207,7 @@ void gl_host_stop(gl_host *h) { h->stop = true; }
 
 void gl_host_close(gl_host *h) {
   GL_CHECK(h->census.parked == 0);
+  gl_fork_unwatch(h);
   while (h->jobs > 0) uv_run(&h->loop, UV_RUN_ONCE); /* they may be writing out what a Lua string holds */
   h->closing = true;
   if (h->L) lua_close(h->L);

@@ -113,6 +113,9 @@ struct gl_host {
   struct gl_inspector *inspector; /* NULL = SIGUSR1 is not ours (core/inspect.h) */
   bool awaiting;        /* an await is on its way down through lua_yieldk */
   bool stop;            /* gl_host_stop was called */
+  bool forked;          /* this process is a child of the one that made the host (core/fork.h) */
+  bool unwatched;       /* ... whose watchdog is yet to be started */
+  int exit;             /* ... and the code it ends with */
   bool closing;         /* the Lua state is being closed: no task will run any more */
   gl_tasklist ready;    /* made ready since the batch was taken */
   gl_tasklist hogs;     /* preempted: to run when all others had their turn */
@@ -122,6 +125,7 @@ struct gl_host {
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_aside aside;       /* scopes of suspended coroutines */
   gl_belonging *belongings; /* those of all tasks (core/belonging.h) */
+  struct gl_fork_hook *fork_hooks; /* (core/fork.h) */
   struct gl_child *children; /* started and not ended (sys/child.h) */
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */

@@ -118,6 +118,10 @@ void gl_interrupt_disarm(gl_host *h) {
   h->interrupter->task = NULL;
 }
 
+void gl_interrupt_forked(gl_host *h) {
+  if (h->interrupter && h->interrupter->task != h->task) gl_interrupt_disarm(h);
+}
+
 static void on_closed(uv_handle_t *came) { free(came->data); }
 
 void gl_interrupt_stop(gl_host *h) {

@@ -22,6 +22,9 @@ void gl_interrupt_disarm(gl_host *h);
 void gl_interrupt_lend(void);
 void gl_interrupt_take_back(void);
 
+/* In a forked child: SIGINT is for the task that forked, if it was before; else it ends the process. */
+void gl_interrupt_forked(gl_host *h);
+
 /* Before the host closes. */
 void gl_interrupt_stop(gl_host *h);
 

@@ -434,11 +434,10 @@ static void install_handler(void) {
   sigaction(SIGNAL, &sa, NULL);
 }
 
-bool gl_preempt_start(gl_host *h) {
-  struct gl_watchdog *w = calloc(1, sizeof *w);
-  if (!w) return false;
+/* `w` is to watch the calling thread. */
+static bool begin(gl_host *h, struct gl_watchdog *w) {
   sem_init(&h->pulse.wake, 0, 0);
-  w->random = 2463534242u;
+  atomic_store(&h->pulse.asleep, false);
   w->watched = pthread_self();
   w->watched_id = gettid();
   if (pthread_getcpuclockid(w->watched, &w->cpu) != 0) w->cpu = CLOCK_MONOTONIC;
@@ -457,12 +456,30 @@ bool gl_preempt_start(gl_host *h) {
   return false;
 }
 
+bool gl_preempt_start(gl_host *h) {
+  struct gl_watchdog *w = calloc(1, sizeof *w);
+  if (!w) return false;
+  w->random = 2463534242u;
+  return begin(h, w);
+}
+
+/* What was seen and told so far stays; its thread is the parent's, and so is the clock of ours. */
+void gl_preempt_restart(gl_host *h) {
+  h->unwatched = false;
+  struct gl_watchdog *w = h->watchdog;
+  if (!w) return;
+  atomic_store(&w->report, false);
+  atomic_store(&w->late, false);
+  w->section = w->put_off = 0;
+  begin(h, w);
+}
+
 void gl_preempt_stop(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   if (!w) return;
   atomic_store(&w->end, true);
   sem_post(&h->pulse.wake);
-  pthread_join(w->thread, NULL);
+  if (!h->unwatched) pthread_join(w->thread, NULL);
   gl_stall_flush(&w->stalls);
   gl_stall_flush(&w->blocks);
   h->watchdog = NULL;

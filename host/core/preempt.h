@@ -26,6 +26,9 @@
 /* Starts to watch the calling thread as the host's. False: no thread is to be had; nothing is preempted then. */
 bool gl_preempt_start(gl_host *h);
 
+/* In a forked child: starts a watchdog in place of the parent's, if that had one. */
+void gl_preempt_restart(gl_host *h);
+
 /* Ends the watchdog. */
 void gl_preempt_stop(gl_host *h);
 

@@ -311,6 +311,16 @@ void gl_task_cancel(gl_task *t) {
   if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }
 
+/* The coroutine stays in the registry, suspended for good: nothing of it may be closed here. */
+void gl_task_abandon(gl_task *t) {
+  t->elsewhere = true;
+  t->state = GL_TASK_ENDED;
+  t->status = LUA_ERRRUN;
+  t->joined = true; /* no failure to be told of */
+  t->co = NULL;
+  t->co_ref = LUA_NOREF;
+}
+
 void gl_task_cancel_all(gl_host *h) {
   for (gl_task *t = h->live; t; t = t->next_live)
     if (!t->system) gl_task_cancel(t);

@@ -71,6 +71,8 @@ struct gl_task {
   bool put_off : 1;       /* its beginning was, once, for want of memory */
   bool keeps : 1;         /* a value: gl_task_keep */
   bool overlong : 1;      /* its atomic section has used up its time: it is preempted again (core/preempt.h) */
+  bool elsewhere : 1;     /* gl_task_abandon */
+  bool forked : 1;        /* this process is the child, which it forked (core/fork.h): what it serves, the parent answers */
   bool system : 1;        /* gl_task_spawn_system */
   bool graced : 1;        /* a program that is told to stop waits for it: it comes from a request, or was told itself */
 };
@@ -90,6 +92,9 @@ gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end 
 
 /* Cancel: the pending await raises "cancelled", and so does each later one. Calls no Lua. */
 void gl_task_cancel(gl_task *t);
+
+/* It goes on in another process, the parent of this one: it has ended here, without a trace or a result. Calls no Lua. */
+void gl_task_abandon(gl_task *t);
 
 /* The program ends: cancel every task but the system's. Calls no Lua. */
 void gl_task_cancel_all(gl_host *h);

@@ -286,6 +286,7 @@ static bool fail(gl_conn *c, gl_task *t) {
 
 static void on_end(gl_task *t, int status, int nresults) {
   (void)nresults;
+  if (t->forked) return; /* the connection is its parent's */
   gl_conn *c = t->owner;
   drop_failure(c); /* a task that found no memory to begin has not taken it */
   if (status != LUA_OK && fail(c, t)) return;

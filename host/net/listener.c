@@ -33,11 +33,11 @@ static void on_closed(uv_handle_t *handle) {
   free(l);
 }
 
-/* The file at that path may be another server's by now. Ours cannot have lent its number to it: the socket, which is still
+/* A forked child leaves it to its parent. The file at that path may be another server's by now. Ours cannot have lent its number to it: the socket, which is still
  * open, holds it. */
 static void remove_file(const gl_listener *l) {
   struct stat st;
-  if (!l->bound || lstat(l->address.path, &st) != 0) return;
+  if (l->bound != getpid() || lstat(l->address.path, &st) != 0) return;
   if (st.st_dev == l->device && st.st_ino == l->inode) unlink(l->address.path);
 }
 
@@ -186,7 +186,7 @@ static int bind_path(gl_listener *l) {
   memcpy(sa.sun_path, address->path, sizeof sa.sun_path);
   if (address->mode && fchmod(l->fd, address->mode) != 0) return -errno;
   if (bind(l->fd, (struct sockaddr *)&sa, sizeof sa) != 0 || lstat(address->path, &st) != 0) return -errno;
-  l->bound = true;
+  l->bound = getpid();
   l->device = st.st_dev;
   l->inode = st.st_ino;
   return 0;

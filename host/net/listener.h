@@ -35,7 +35,7 @@ struct gl_listener {
   bool held;    /* by its user */
   bool starved; /* of descriptors or memory: until `retry` */
   bool closing;
-  bool bound;   /* a unix socket's file is ours to remove, */
+  pid_t bound;  /* whose the unix socket's file is to remove; 0 = nobody's, */
   dev_t device; /* as long as it is this one */
   ino_t inode;
 };

@@ -16,6 +16,7 @@
 #include "core/check.h"
 #include "core/class.h"
 #include "core/error.h"
+#include "core/fork.h"
 #include "net/address.h"
 #include "net/hosts.h"
 
@@ -45,6 +46,7 @@ static const unsigned most[LANES] = {GL_LOOKUP_THREADS, GL_LOOKUP_THREADS / 8};
 
 /* The lookups of a host. It lives until the host and the last thread have let go. */
 typedef struct pool {
+  struct gl_fork_hook fork;
   pthread_mutex_t lock;
   gl_lookup *answered; /* by threads, newest first; guarded, like the next two */
   unsigned refs;
@@ -392,11 +394,24 @@ static void free_domains(pool *p) {
   }
 }
 
+/* In a forked child: its threads, and what they look up, are the parent's. */
+static void on_forked(struct gl_fork_hook *hook) {
+  pool *p = GL_CONTAINER(hook, pool, fork);
+  pthread_mutex_init(&p->lock, NULL); /* a thread may have held it */
+  p->answered = NULL;
+  p->refs = 1;
+  memset(p->lanes, 0, sizeof p->lanes);
+  memset(p->domains, 0, sizeof p->domains);
+  p->wanted = 0;
+  uv_unref((uv_handle_t *)&p->async);
+}
+
 static int close_pool(lua_State *L) {
   pool *p = *(pool **)lua_touserdata(L, 1);
   if (!p) return 0;
   pthread_mutex_lock(&p->lock);
   p->closed = true;
+  gl_fork_remove(gl_host_of(L), &p->fork);
   gl_lookup *l = p->answered;
   pthread_mutex_unlock(&p->lock);
   for (gl_lookup *next; l; l = next) {
@@ -419,11 +434,14 @@ void gl_lookup_open(lua_State *L) {
     if (err) {
       free(p);
       gl_error_status(L, "net", err, NULL);
+      return; /* it raised */
     }
     pthread_mutex_init(&p->lock, NULL);
     uv_unref((uv_handle_t *)&p->async);
     p->async.data = p;
     p->refs = 1;
+    p->fork = (struct gl_fork_hook){.forked = on_forked};
+    gl_fork_add(gl_host_of(L), &p->fork);
     *at = p;
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
   }

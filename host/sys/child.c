@@ -115,6 +115,7 @@ static gl_child *child_new(gl_host *h, const gl_command *cmd) {
   gl_child *c = calloc(1, sizeof *c);
   if (!c) return NULL;
   c->host = h;
+  c->starter = getpid();
   c->group = cmd->group;
   c->shell = cmd->shell;
   c->fd = -1;
@@ -199,7 +200,11 @@ int gl_child_start(gl_host *h, const gl_command *cmd, gl_child **c, gl_pipe *pip
 
 /* ---- ending ---- */
 
+/* This process was forked since: it is our parent's. */
+static bool is_foreign(const gl_child *c) { return c->starter != getpid(); }
+
 int gl_child_kill(gl_child *c, int signal) {
+  if (is_foreign(c)) return UV_ESRCH;
   if (c->group && kill(-c->pid, signal) == 0) return 0; /* may outlive its leader */
   if (c->exited) return UV_ESRCH;
   if (c->shell) return gl_tree_signal(c->pid, signal, NULL);
@@ -207,7 +212,7 @@ int gl_child_kill(gl_child *c, int signal) {
 }
 
 void gl_child_end(gl_child *c, double grace) {
-  if (c->exited || c->grace.slot) return;
+  if (c->exited || c->grace.slot || is_foreign(c)) return;
   c->killed_at = gl_clock_after(uv_hrtime(), grace);
   if (c->shell) gl_tree_signal(c->pid, SIGTERM, &c->rest);
   else gl_child_kill(c, SIGTERM);
@@ -249,6 +254,10 @@ void gl_child_object(const gl_op *op, char *out, size_t size) {
 
 int gl_child_await(lua_State *L, gl_child_op *w, double timeout) {
   gl_child *c = w->child;
+  if (!c->exited && is_foreign(c)) {
+    c->exited = true;
+    c->code = -1; /* nobody will know */
+  }
   if (c->exited) gl_op_done(&w->op, 0);
   else gl_opqueue_push(&c->waiting, &w->op);
   return gl_await(L, &w->op, timeout);

@@ -20,6 +20,7 @@ struct gl_child {
   } uv;
   gl_host *host;
   pid_t pid;
+  pid_t starter;                 /* whose child it is: one that was forked since neither signals it nor waits for it */
   int fd;                        /* -1: none */
   gl_child *next, **at;          /* in host->children, until it has ended */
   gl_opqueue waiting;            /* ops of those who wait for its end */

@@ -11,6 +11,7 @@
 
 #include <lauxlib.h>
 
+#include "core/fork.h"
 #include "core/host.h"
 #include "core/preempt.h"
 #include "core/task.h"
@@ -21,12 +22,14 @@
  * stand on frames that are then gone, as stock os.exit does: nothing returns to them. */
 static void close_state(gl_host *h) {
   if (h->task && h->task->co) lua_resetthread(h->task->co);
+  if (h->forked) return; /* the rest is the parent's, too */
   h->closing = true;
   lua_close(h->L);
 }
 
 /* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */
 static _Noreturn void leave(gl_host *h, int code) {
+  if (h->forked) gl_fork_leave(h, code);
   gl_preempt_report(h, false); /* nobody is held up any more */
   if (h->loop.active_reqs.count == 0) exit(code);
   fflush(NULL);

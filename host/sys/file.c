@@ -458,6 +458,32 @@ void gl_files_flush(gl_files *fs, bool all) {
   }
 }
 
+/* ---- in a forked child ---- */
+
+/* What the parent was writing, it goes on writing; what it only had accepted is everybody's, as with stdio. */
+static void reset(gl_file *f) {
+  gl_lane *writer = lane_of(f, GL_WRITER);
+  bool writing = f->kick || f->over || writer->busy || writer->jobs.head;
+  for (int i = 0; i < 2; i++) {
+    gl_lane *lane = &f->lane[i];
+    wrote(f, &lane->bytes, lane->bytes.len);
+    gl_buf_free(&lane->bytes);
+    lane->jobs = (gl_opqueue){0};
+    lane->busy = lane->pooled = false;
+  }
+  if (writing) wrote(f, &f->out, f->out.len);
+  f->kick = false;
+  f->watch.known = f->watch.in = f->watch.out = false;
+}
+
+static void on_forked(struct gl_fork_hook *hook) {
+  gl_files *fs = GL_CONTAINER(hook, gl_files, fork);
+  for (gl_file *f = fs->all; f; f = f->next) reset(f);
+  if (fs->ready) gl_ready_forked(fs->ready);
+}
+
+static void on_leave(struct gl_fork_hook *hook) { gl_files_flush_now(GL_CONTAINER(hook, gl_files, fork)); }
+
 /* ---- all of them ---- */
 
 gl_files *gl_files_new(gl_host *h) {
@@ -466,10 +492,12 @@ gl_files *gl_files_new(gl_host *h) {
   gl_files *fs = calloc(1, sizeof *fs);
   if (!fs) return NULL;
   fs->host = h;
+  fs->fork = (struct gl_fork_hook){.forked = on_forked, .leave = on_leave};
   for (int i = 0; i < 3; i++) {
     fs->standard[i] = gl_file_new(fs, i, streams[i], modes[i], false);
     if (!fs->standard[i]) return NULL;
   }
+  gl_fork_add(h, &fs->fork);
   fs->standard[STDERR_FILENO]->buffering = GL_BUFFER_NONE;
   return fs;
 }
@@ -477,6 +505,7 @@ gl_files *gl_files_new(gl_host *h) {
 /* Files whose read is on the pool are closed when that returns. A value made while the state was closing is never
  * finalized: what it held is let go of here. */
 void gl_files_free(gl_files *fs) {
+  gl_fork_remove(fs->host, &fs->fork);
   gl_files_flush_now(fs);
   for (gl_file *f = fs->all, *next; f; f = next) {
     next = f->next;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "core/buf.h"
+#include "core/fork.h"
 #include "core/op.h"
 #include "sys/descriptor.h"
 #include "sys/ready.h"
@@ -76,6 +77,7 @@ struct gl_file {
 
 struct gl_files {
   gl_host *host;
+  struct gl_fork_hook fork;
   gl_ready *ready;    /* once somebody waited */
   gl_file *all;
   gl_file *standard[3];

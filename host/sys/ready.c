@@ -2,6 +2,7 @@
 #include "sys/ready.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -55,6 +56,15 @@ int gl_ready_wait(gl_ready *r, gl_watch *w, int fd) {
 void gl_ready_forget(gl_ready *r, gl_watch *w, int fd) {
   if (w->known) epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
   w->known = w->in = w->out = false;
+}
+
+/* Under the number that libuv knows. */
+void gl_ready_forked(gl_ready *r) {
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) return; /* what is waited for there is the parent's to hear of */
+  dup3(fd, r->epoll, O_CLOEXEC);
+  close(fd);
+  uv_poll_start(&r->poll, UV_READABLE, on_event);
 }
 
 static void on_closed(uv_handle_t *handle) { free(handle); }

@@ -28,6 +28,9 @@ int gl_ready_wait(gl_ready *r, gl_watch *w, int fd);
 /* Forget it: before the descriptor is closed. */
 void gl_ready_forget(gl_ready *r, gl_watch *w, int fd);
 
+/* In a forked child: the epoll is one of its own, with nothing in it. Whoever has watches resets them. */
+void gl_ready_forked(gl_ready *r);
+
 void gl_ready_free(gl_ready *r);
 
 #endif

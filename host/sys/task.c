@@ -263,6 +263,13 @@ static handle *check_handle(lua_State *L) { return gl_class_self(L, HANDLE); }
 /* Has it ended? */
 static bool is_over(const handle *at) { return !at->s || at->s->task->state == GL_TASK_ENDED; }
 
+/* The handle of one that can be joined here: a forked child cannot wait for a task of its parent's. */
+static handle *check_joinable(lua_State *L, const gl_optype *type) {
+  handle *at = check_handle(L);
+  if (at->s && at->s->task->elsewhere) gl_error_raise(L, type->name, "ESRCH", "the task is one of the parent process");
+  return at;
+}
+
 /* The handle stays at index 1. */
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
@@ -276,14 +283,14 @@ static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
 
 /* handle:join([timeout]) -> its results, or raises its error */
 static int task_join(lua_State *L) {
-  handle *at = check_handle(L);
+  handle *at = check_joinable(L, &join_type);
   return is_over(at) ? push_results(L) : await_end(L, at->s->task, &join_type);
 }
 
 /* handle:wait([timeout]) -> how it ended; whoever waits so takes the blame for a failure, but does not raise it: what
  * this raises is the waiting task's own */
 static int task_wait(lua_State *L) {
-  handle *at = check_handle(L);
+  handle *at = check_joinable(L, &wait_type);
   if (!is_over(at)) return await_end(L, at->s->task, &wait_type);
   if (at->s) settle(at->s);
   lua_pushstring(L, how_it_ended(at));

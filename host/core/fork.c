@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/fork.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/belonging.h"
+#include "core/interrupt.h"
+#include "core/task.h"
+
+static _Thread_local gl_host *watched; /* the host of this thread */
+static bool is_child;                  /* this process is one that was forked under a host */
+
+/* ---- the loop ---- */
+
+static void unqueue(void *queue[2]) {
+  void **next = queue[0], **before = queue[1];
+  before[0] = next;
+  next[1] = before;
+  queue[0] = queue[1] = queue;
+}
+
+/* Nothing is watched any more, but what the loop has for itself. By hand: libuv has a way to stop only some of it (not a write,
+ * not a server), and uv_loop_fork would watch all of it anew. */
+static void drop_watchers(uv_loop_t *loop) {
+  for (unsigned int i = 0; i < loop->nwatchers; i++) {
+    uv__io_t *w = loop->watchers[i];
+    if (!w || w == &loop->signal_io_watcher || w == &loop->async_io_watcher || w == &loop->inotify_read_watcher) continue;
+    unqueue(w->pending_queue);
+    unqueue(w->watcher_queue);
+    w->pevents = w->events = 0;
+    loop->watchers[i] = NULL;
+    loop->nfds--;
+  }
+}
+
+/* Through libuv, too, so that it may be started again. */
+static void stop(uv_handle_t *handle, void *arg) {
+  gl_host *h = arg;
+  if (uv_is_closing(handle)) return;
+  switch (handle->type) {
+    case UV_TIMER:
+      if (handle != (uv_handle_t *)&h->alarm) uv_timer_stop((uv_timer_t *)handle);
+      break;
+    case UV_TCP: case UV_NAMED_PIPE: case UV_TTY:
+      uv_read_stop((uv_stream_t *)handle);
+      if (uv_is_active(handle)) uv_unref(handle); /* it listens, connects or writes */
+      break;
+    case UV_UDP: uv_udp_recv_stop((uv_udp_t *)handle); break;
+    case UV_POLL: uv_poll_stop((uv_poll_t *)handle); break;
+    case UV_SIGNAL: uv_signal_stop((uv_signal_t *)handle); break;
+    case UV_FS_EVENT: uv_fs_event_stop((uv_fs_event_t *)handle); break;
+    case UV_FS_POLL: uv_fs_poll_stop((uv_fs_poll_t *)handle); break;
+    case UV_IDLE: uv_idle_stop((uv_idle_t *)handle); break;
+    case UV_PREPARE: uv_prepare_stop((uv_prepare_t *)handle); break;
+    case UV_CHECK: uv_check_stop((uv_check_t *)handle); break;
+    case UV_ASYNC: ((uv_async_t *)handle)->pending = 0; break; /* whoever was about to send is not here */
+    default: break;
+  }
+}
+
+/* What the pool has done or would do is the parent's; and one of its threads may have held the lock. */
+static void drop_jobs(gl_host *h) {
+  uv_loop_t *loop = &h->loop;
+  loop->wq[0] = loop->wq[1] = &loop->wq;
+  uv_mutex_init(&loop->wq_mutex);
+  loop->wq_async.pending = 0;
+  h->jobs = 0;
+}
+
+static bool renew_loop(gl_host *h) {
+  drop_watchers(&h->loop);
+  drop_jobs(h);
+  if (uv_loop_fork(&h->loop) != 0) return false;
+  uv_walk(&h->loop, stop, h);
+  h->alarm_due = 0;
+  h->unpolled = 0;
+  return true;
+}
+
+/* ---- the host ---- */
+
+static void drop_turns(gl_turn *turn) {
+  for (; turn; turn = turn->next) turn->queued = false;
+}
+
+static void drop_queues(gl_host *h) {
+  h->ready = h->hogs = h->batch = (gl_tasklist){0};
+  drop_turns(h->turns);
+  drop_turns(h->late);
+  h->turns = h->late = NULL;
+  h->late_end = &h->late;
+  h->reap = NULL;
+  for (uint32_t i = 0; i < h->clock.len; i++) h->clock.heap[i]->slot = 0;
+  h->clock.len = 0;
+  for (gl_belonging *b = h->belongings; b; b = b->next) b->task = NULL;
+  h->belongings = NULL;
+}
+
+/* The others have ended, as far as one can see; their coroutines and C stacks are left as they are for good. */
+static void drop_tasks(gl_host *h) {
+  gl_task *own = h->task;
+  for (gl_task *t = h->live; t; t = t->next_live)
+    if (t != own) gl_task_abandon(t);
+  h->live = own;
+  h->census.tasks = own ? 1 : 0;
+  h->census.parked = 0;
+  if (!own) return;
+  own->forked = true;
+  own->next_live = NULL;
+  own->at_live = &h->live;
+  own->joiners = (gl_opqueue){0};
+}
+
+static void on_forked(void) {
+  gl_host *h = watched;
+  if (!h) return;
+  is_child = h->forked = h->unwatched = true;
+  drop_queues(h);
+  drop_tasks(h);
+  h->holds = 0;
+  h->ending = false;
+  h->exit = EXIT_SUCCESS;
+  if (!renew_loop(h)) h->stop = true; /* out of descriptors: it can run, but not wait */
+  for (struct gl_fork_hook *hook = h->fork_hooks; hook; hook = hook->next) hook->forked(hook);
+  gl_interrupt_forked(h);
+}
+
+/* Registered before all others, and so run after them. libuv's destructor, which comes next, would join the threads of its
+ * pool: the parent's. */
+static void on_exit_of_child(int code, void *arg) {
+  (void)arg;
+  if (!is_child) return;
+  fflush(NULL);
+  _exit(code);
+}
+
+static void register_handlers(void) {
+  pthread_atfork(NULL, NULL, on_forked); /* after libuv's own, of which uv_loop_init has registered the one for signals */
+  on_exit(on_exit_of_child, NULL);
+}
+
+void gl_fork_watch(gl_host *h) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, register_handlers);
+  watched = h;
+}
+
+void gl_fork_unwatch(gl_host *h) {
+  if (watched == h) watched = NULL;
+}
+
+void gl_fork_add(gl_host *h, struct gl_fork_hook *hook) {
+  hook->next = h->fork_hooks;
+  h->fork_hooks = hook;
+}
+
+void gl_fork_remove(gl_host *h, struct gl_fork_hook *hook) {
+  struct gl_fork_hook **at = &h->fork_hooks;
+  while (*at && *at != hook) at = &(*at)->next;
+  if (*at) *at = hook->next;
+}
+
+void gl_fork_leave(gl_host *h, int code) {
+  for (struct gl_fork_hook *hook = h->fork_hooks; hook; hook = hook->next)
+    if (hook->leave) hook->leave(hook);
+  exit(code);
+}
