@@ -2,6 +2,7 @@
 #include "core/fork.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "core/task.h"
 
 static _Thread_local gl_host *watched; /* the host of this thread */
+static _Thread_local sigset_t mask;    /* that of this thread, while it forks */
 static bool is_child;                  /* this process is one that was forked under a host */
 
 /* ---- the loop ---- */
@@ -114,9 +116,18 @@ static void drop_tasks(gl_host *h) {
   own->joiners = (gl_opqueue){0};
 }
 
-static void on_forked(void) {
-  gl_host *h = watched;
-  if (!h) return;
+/* A signal that is sent to the child before it has its defaults would be told to the parent, or to nobody. */
+static void before_fork(void) {
+  sigset_t all;
+  sigfillset(&all);
+  if (watched) pthread_sigmask(SIG_SETMASK, &all, &mask);
+}
+
+static void after_fork(void) {
+  if (watched) pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+static void in_child(gl_host *h) {
   is_child = h->forked = h->unwatched = true;
   drop_queues(h);
   drop_tasks(h);
@@ -126,6 +137,11 @@ static void on_forked(void) {
   if (!renew_loop(h)) h->stop = true; /* out of descriptors: it can run, but not wait */
   for (struct gl_fork_hook *hook = h->fork_hooks; hook; hook = hook->next) hook->forked(hook);
   gl_interrupt_forked(h);
+}
+
+static void on_forked(void) {
+  if (watched) in_child(watched);
+  after_fork();
 }
 
 /* Registered before all others, and so run after them. libuv's destructor, which comes next, would join the threads of its
@@ -138,7 +154,7 @@ static void on_exit_of_child(int code, void *arg) {
 }
 
 static void register_handlers(void) {
-  pthread_atfork(NULL, NULL, on_forked); /* after libuv's own, of which uv_loop_init has registered the one for signals */
+  pthread_atfork(before_fork, after_fork, on_forked); /* after libuv's own, of which uv_loop_init has registered the one for signals */
   on_exit(on_exit_of_child, NULL);
 }
 
