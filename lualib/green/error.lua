@@ -3,6 +3,9 @@
 -- plain message that points at the line outside of the module.
 local meta = debug.getregistry()["green.error"]
 
+-- Unlike getmetatable it makes no string ("__metatable"), which could raise where memory has run out: in clean-up, of all places.
+local metatable_of = debug.getmetatable
+
 local M = {}
 
 local function check(where, op, format)
@@ -55,7 +58,7 @@ end
 -- Makes a check for the methods of a class: were they called with a colon? check(self, "get").
 function M.receiver(class, name)
   return function(self, method)
-    if getmetatable(self) == class then return end
+    if metatable_of(self) == class then return end
     M.misuse("use %s:%s(...), not %s.%s(...)", name, method, name, method)
   end
 end
