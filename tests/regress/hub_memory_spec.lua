@@ -25,6 +25,9 @@ local function figure(script)
   return tonumber(out) or error(out .. err)
 end
 
+local fs = require "green.fs"
+local instrumented = fs.read "/proc/self/maps":find("libasan", 1, true) ~= nil -- which keeps what was freed for a while
+
 describe("a subscription", function()
   it("that was dropped, each of another topic, leaves nothing", function()
     local left = figure [[
@@ -39,7 +42,7 @@ describe("a subscription", function()
       for round = 1, 5 do visit(round * 20000 + 1, round * 20000 + 20000) end
       print(resident() - before)
     ]]
-    assert.is_true(left < 100000 * 50, left)
+    if not instrumented then assert.is_true(left < 100000 * 50, left) end
   end)
 
   it("holds bytes only up to a bound, and the newest message of any size", function()
