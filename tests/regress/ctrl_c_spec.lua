@@ -11,7 +11,7 @@ local has_stock = process.run({ "sh", "-c", "command -v " .. STOCK }, { stdout =
 
 -- Starts a script in a process group of its own and waits until it has said that it is ready.
 local function start(lua, script)
-  local it = process.spawn({ lua, "-e", script }, { group = true, stdout = "pipe", stderr = "pipe" })
+  local it = process.spawn({ lua, "-e", script }, { group = true, stdin = "pipe", stdout = "pipe", stderr = "pipe" })
   assert.equal("ready", it.stdout:read "l")
   return it
 end
@@ -57,6 +57,7 @@ for _, lua in ipairs { STOCK, interpreter } do
     try("one that the command ignores ends nobody", function()
       local it <close> = start(lua, [[print(os.execute "trap '' INT; echo ready; read line; exit 5") print "goes on"]])
       it:kill "INT"
+      it.stdin:write "the command may end now\n" -- not before the signal has come
       local out, _, code = rest(it)
       assert.equal("nil\texit\t5\ngoes on\n", (out:gsub("exit\t1", "exit\t5")))
       assert.equal(0, code)
