@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- --max-memory: whoever asks for too much is told so, and the others live on.
+local build = require "build"
 local fs = require "green.fs"
 local http = require "green.http"
 local net = require "green.net"
@@ -8,10 +9,8 @@ local sh = require "shell"
 local task = require "green.task"
 
 -- AddressSanitizer has memory of its own, and makes every collection many times slower.
-local instrumented = fs.read "/proc/self/maps":find("libasan", 1, true) ~= nil
-
-local CLIENTS, ROUNDS = 50, instrumented and 5 or 20
-local LIMIT = instrumented and 16 or 64 -- MiB
+local CLIENTS, ROUNDS = 50, build.sanitized and 5 or 20
+local LIMIT = build.sanitized and 16 or 64 -- MiB
 
 -- What is served.
 local app_file = os.tmpname()
@@ -107,12 +106,12 @@ describe("tasks that wait are light:", function()
   end
 
   it("100,000 asleep take less than 200 MB", function()
-    if instrumented then return end
+    if build.sanitized then return end
     assert.is_true(resident "asleep" < 200e6)
   end)
 
   it("10,000 in sort comparators take less than 120 MB", function()
-    if instrumented then return end
+    if build.sanitized then return end
     assert.is_true(resident "parked" < 120e6)
   end)
 end)
@@ -170,7 +169,7 @@ describe("with --max-memory", function()
 
   -- Near the limit, also at the worst; and afterwards it is all given back.
   local function assert_counted(app, before)
-    if not instrumented then assert.is_true(peak(app) < (LIMIT + 32) * MIB, peak(app) .. " resident") end
+    if not build.sanitized then assert.is_true(peak(app) < (LIMIT + 32) * MIB, peak(app) .. " resident") end
     ask(app, "/drop")
     clients(app)
     local deadline = task.now() + WAIT

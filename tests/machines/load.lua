@@ -6,6 +6,7 @@
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = here .. "/?.lua;" .. here .. "/../?.lua;" .. package.path
 
+local build = require "build"
 local debug = require "green.debug"
 local fs = require "green.fs"
 local task = require "green.task"
@@ -52,7 +53,7 @@ local function gauges()
 end
 
 -- A sanitizer's own memory grows; and shaken, as many tasks are parked as there happen to be.
-local measured = not shaken and not fs.read("/proc/self/maps"):find "lib[at]san"
+local measured = not shaken and not build.sanitized
 
 local function exceeds(name, before, after)
   if not MARGIN[name] then return after > before end

@@ -2,6 +2,7 @@
 -- Every failure, and every task that was cancelled, wrote a traceback that searched the whole of package.loaded for each of its
 -- frames: a failing request cost 130 us with one module loaded and 8.7 ms with 1,024, a cancelled task up to 286 us. And an
 -- error with the same text as the last one was taken for it, so that what both had left behind grew together, to 16 KB.
+local build = require "build"
 local shell = require "shell"
 
 local script = [[
@@ -36,6 +37,7 @@ end
 
 describe("a failure among thousands of modules", function()
   it("costs what it does among few", function()
+    if build.stressed then return end -- each wait collects all the modules
     assert.equal("failing\ttrue\ncancelled\ttrue\n", (shell("$lua x.lua", { ["x.lua"] = script })))
   end)
 
