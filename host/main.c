@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "core/host.h"
 #include "core/inspect.h"
 #include "core/interrupt.h"
 #include "core/memory.h"
 #include "core/preempt.h"
 #include "modules.h"
-#include "options.h"
 #include "script.h"
 
 /* A peer that went away is an error of that write, not the end of the process; unless it was the reader

@@ -17,29 +17,29 @@
 #include "core/hook.h"
 #include "core/inspect.h"
 #include "core/trace.h"
-#include "db/sqlite.h"
+#include "db/sqlite/module.h"
 #include "embedded.h"
+#include "fs/module.h"
 #include "http/client.h"
 #include "http/fields_lua.h"
 #include "http/hub_lua.h"
 #include "http/server.h"
 #include "http/websocket.h"
+#include "io/chunk.h"
+#include "io/io.h"
+#include "io/osfile.h"
 #include "json/json.h"
-#include "net/net.h"
+#include "net/module.h"
+#include "process/execute.h"
+#include "process/exit.h"
+#include "process/process.h"
 #include "reference.h"
 #include "sys/channel.h"
 #include "sys/collect.h"
-#include "sys/chunk.h"
-#include "sys/execute.h"
-#include "sys/exit.h"
-#include "sys/fs.h"
-#include "sys/io.h"
-#include "sys/osfile.h"
-#include "sys/process.h"
-#include "sys/scope.h"
+#include "sys/scope_lua.h"
 #include "sys/semaphore.h"
 #include "sys/signal.h"
-#include "sys/task.h"
+#include "sys/task_lua.h"
 #include "sys/terminal.h"
 #include "sys/timer.h"
 #include "sys/warn.h"
@@ -133,6 +133,7 @@ void gl_modules_open(lua_State *L, bool noenv) {
   gl_open_execute(L);
   gl_open_exit(L);
   gl_open_io(L);
+  gl_open_popen(L);
   gl_open_chunk(L);
   gl_open_osfile(L);
   gl_open_warn(L);

@@ -16,7 +16,7 @@
 #include "core/interrupt.h"
 #include "core/task.h"
 #include "core/trace.h"
-#include "sys/io.h"
+#include "io/io.h"
 
 typedef struct script {
   const gl_options *options;

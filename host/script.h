@@ -7,8 +7,8 @@
 #ifndef GL_SCRIPT_H
 #define GL_SCRIPT_H
 
+#include "cli.h"
 #include "core/host.h"
-#include "options.h"
 
 /* Runs it all to its end, and every task it started; returns the exit code. A failure cancels the tasks
  * that are left, and so does the end of serving. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/belonging.h"
 #include "core/interrupt.h"
+#include "core/owned.h"
 #include "core/task.h"
 
 static _Thread_local gl_host *watched; /* the host of this thread */

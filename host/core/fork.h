@@ -10,7 +10,7 @@
  *
  * It ends when its task ends, or by os.exit; never with lua_close, which would say goodbye to the parent's peers. Text that
  * was buffered before the fork is written by both, as with stdio; text that the parent was writing, by the parent. What is
- * started with clone, as children of ours are (sys/spawn.h), is none of this.
+ * started with clone, as children of ours are (process/spawn.h), is none of this.
  */
 #ifndef GL_CORE_FORK_H
 #define GL_CORE_FORK_H

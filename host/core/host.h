@@ -124,9 +124,9 @@ struct gl_host {
   gl_turn *late, **late_end; /* left over from earlier ones, which took too long */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_aside aside;       /* scopes of suspended coroutines */
-  gl_belonging *belongings; /* those of all tasks (core/belonging.h) */
+  gl_belonging *belongings; /* those of all tasks (core/owned.h) */
   struct gl_fork_hook *fork_hooks; /* (core/fork.h) */
-  struct gl_child *children; /* started and not ended (sys/child.h) */
+  struct gl_child *children; /* started and not ended (process/child.h) */
   gl_task *live;        /* every task not ended, newest first */
   uint64_t task_ids;    /* tasks made so far */
   int64_t holds;        /* reasons to keep running beside tasks: listening servers */

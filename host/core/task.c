@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/belonging.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/fault.h"
@@ -12,6 +11,7 @@
 #include "core/memory.h"
 #include "core/op.h"
 #include "core/opqueue.h"
+#include "core/owned.h"
 #include "core/preempt.h"
 #include "core/scope.h"
 #include "core/shake.h"

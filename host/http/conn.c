@@ -7,8 +7,8 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/task.h"
-#include "http/answer.h"
 #include "http/request.h"
+#include "http/response.h"
 #include "http/server.h"
 
 #define IN_HIGH ((size_t)64 * 1024)    /* early bytes kept while a request is busy */

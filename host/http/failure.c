@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/answer.h"
+#include "http/response.h"
 #include "json/text.h"
 
 #define LONGEST 6 /* bytes that one byte may become: &quot; */

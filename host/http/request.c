@@ -9,7 +9,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/task.h"
-#include "http/answer.h"
+#include "http/response.h"
 #include "http/server.h"
 
 #define META "green.request"

@@ -9,8 +9,8 @@
 #include "core/error.h"
 #include "core/near.h"
 #include "core/task.h"
-#include "http/answer.h"
 #include "http/request.h"
+#include "http/response.h"
 
 #define HANDLE "green.server"
 #define MAX_SPARE_HEADS 64

@@ -2,7 +2,7 @@
  *
  * Reason phrases, as registered by IANA (RFC 9110, 15).
  */
-#include "http/answer.h"
+#include "http/response.h"
 
 const char *gl_status_reason(int status) {
   switch (status) {

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
+#include "core/args.h"
 #include "core/class.h"
 #include "core/error.h"
-#include "net/options.h"
 #include "net/socket.h"
 #include "net/tls.h"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Tasks: one running script each, with structure, deadlines, cancellation and ways to talk. The C half spawns, joins
--- and cancels (host/sys/task.c); what is put together from that is here.
+-- and cancels (host/sys/task_lua.c); what is put together from that is here.
 local native = require "green.task.native"
 local channel = require "green.channel.native"
 local fault = require "green.error"

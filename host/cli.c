@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lua.h>
+
+#include "core/near.h"
+
+#define GRACE 10.0
+
+/* ---- the one list: parsing, --help and suggestions are made from it, and a test holds the man page and the
+ * completions against what --help says ---- */
+
+typedef struct option {
+  char letter;          /* 0: there is only a long name */
+  const char *name;     /* NULL: there is only the letter */
+  const char *argument; /* NULL: takes none */
+  int code;
+  const char *text;     /* what --help says, in lines */
+} option;
+
+static const option known[] = {
+  {'e', NULL, "stat", 'e', "execute string 'stat'"},
+  {'i', NULL, NULL, 'i', "enter interactive mode after executing 'script'"},
+  {'l', NULL, "mod", 'l', "require library 'mod' into global 'mod' ('g=mod': 'g')"},
+  {'v', NULL, NULL, 'v', "show version information"},
+  {'E', NULL, NULL, 'E', "ignore environment variables"},
+  {'W', NULL, NULL, 'W', "turn warnings on"},
+  {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port, port or unix:/path\ninstead of 127.0.0.1:8080; may be given several times"},
+  {0, "run", NULL, GL_OPT_RUN, "just run the script, whatever it returns"},
+  {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
+  {0, "console", "PATH", GL_OPT_CONSOLE, "let 'greenlua attach PATH' in, of the same user"},
+  {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
+  {0, "dev", NULL, GL_OPT_DEV, "reload what changed, show errors in the browser"},
+  {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
+  {0, "help", NULL, GL_OPT_HELP, "show this help"},
+};
+
+enum { NKNOWN = sizeof known / sizeof *known };
+
+static const gl_subcommand commands[] = {
+  {"attach", "attach PATH", "a prompt inside the process started with --console PATH", "return require 'green.repl.attach'(...)"},
+  {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)"},
+};
+
+enum { NCOMMANDS = sizeof commands / sizeof *commands };
+
+/* ---- what is printed ---- */
+
+static void print_row(FILE *out, const char *left, const char *text) {
+  size_t len = strcspn(text, "\n");
+  fprintf(out, "  %-19s%.*s\n", left, (int)len, text);
+  if (text[len]) print_row(out, "", text + len + 1);
+}
+
+static void print_options(FILE *out) {
+  for (int i = 0; i < NKNOWN; i++) {
+    const option *o = &known[i];
+    char left[32], letter[2] = {o->letter, 0};
+    snprintf(left, sizeof left, "%s%s%s%s", o->name ? "--" : "-", o->name ? o->name : letter, o->argument ? " " : "",
+             o->argument ? o->argument : "");
+    print_row(out, left, o->text);
+  }
+  print_row(out, "--", "stop handling options");
+  print_row(out, "-", "stop handling options and execute stdin");
+}
+
+void gl_options_version(void) {
+  puts("greenlua " GREENLUA_VERSION ", " LUA_COPYRIGHT);
+  fflush(stdout);
+}
+
+/* Who asks as one asks lua gets its line first. */
+static void print_version(bool as_lua) {
+  if (as_lua) puts(LUA_COPYRIGHT "\ngreenlua " GREENLUA_VERSION);
+  else gl_options_version();
+  fflush(stdout);
+}
+
+static void print_usage(FILE *out, const char *program) { fprintf(out, "usage: %s [options] [script [args]]\n", program); }
+
+static void print_help(void) {
+  print_usage(stdout, "greenlua");
+  for (int i = 0; i < NCOMMANDS; i++) printf("       greenlua %s\n", commands[i].usage);
+  puts("Runs a Lua script as lua does, but as a task: what waits holds up nobody else. A\n"
+       "script that returns an app, or one function, is served over HTTP.");
+  print_options(stdout);
+  for (int i = 0; i < NCOMMANDS; i++) print_row(stdout, commands[i].usage, commands[i].text);
+}
+
+/* ---- parsing ---- */
+
+static const option *find_long(const char *text, size_t len) {
+  for (int i = 0; i < NKNOWN; i++) {
+    const char *name = known[i].name;
+    if (name && strlen(name) == len && memcmp(name, text, len) == 0) return &known[i];
+  }
+  return NULL;
+}
+
+static int next_long(char **argv, int *at, const char **value) {
+  const char *text = argv[*at] + 2;
+  size_t len = strcspn(text, "=");
+  const option *o = find_long(text, len);
+  bool inline_value = text[len] == '=';
+  if (!o || (inline_value && !o->argument) || (o->argument && !inline_value && !argv[*at + 1])) return GL_OPT_BAD;
+  if (inline_value) *value = text + len + 1;
+  else if (o->argument) *value = argv[++*at];
+  ++*at;
+  return o->code;
+}
+
+static const option *find_letter(char letter) {
+  for (int i = 0; i < NKNOWN; i++)
+    if (letter && known[i].letter == letter) return &known[i];
+  return NULL;
+}
+
+int gl_options_next(char **argv, int *at, const char **value) {
+  const char *text = argv[*at];
+  if (!text || text[0] != '-' || !text[1]) return GL_OPT_END;
+  if (text[1] == '-' && text[2]) return next_long(argv, at, value);
+  if (text[1] == '-') {
+    ++*at;
+    return GL_OPT_END;
+  }
+  const option *o = find_letter(text[1]);
+  if (!o || (!o->argument && text[2])) return GL_OPT_BAD;
+  if (o->argument) {
+    *value = text + 2;
+    if (!text[2]) {
+      const char *next = argv[*at + 1];
+      if (!next || *next == '-') return GL_OPT_BAD;
+      *value = next;
+      ++*at;
+    }
+  }
+  ++*at;
+  return o->code;
+}
+
+/* ---- what is wrong with an option ---- */
+
+static const char *suggest(const char *text, size_t len) {
+  char word[64];
+  const char *best = NULL;
+  size_t least = 0, mistakes;
+  snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), text);
+  for (int i = 0; i < NKNOWN; i++) {
+    if (!known[i].name || !gl_near(word, known[i].name, &mistakes)) continue;
+    if (best && mistakes >= least) continue;
+    best = known[i].name;
+    least = mistakes;
+  }
+  return best;
+}
+
+/* What lua says of its options and greenlua's, with a suggestion for a long one that is mistyped. False. */
+static bool usage(const gl_options *opts, const char *bad) {
+  bool is_long = bad[0] == '-' && bad[1] == '-';
+  const char *name = bad + (is_long ? 2 : 1);
+  size_t len = strcspn(name, "=");
+  const option *o = is_long ? find_long(name, len) : name[0] && !name[1] ? find_letter(name[0]) : NULL;
+  const char *meant = o ? NULL : suggest(name, len);
+  if (o && o->argument) fprintf(stderr, "%s: '%s' needs argument\n", opts->program, bad);
+  else if (o) fprintf(stderr, "%s: '--%s' takes no argument\n", opts->program, o->name);
+  else if (meant) fprintf(stderr, "%s: unrecognized option '%.*s'; did you mean '--%s'?\n", opts->program, (int)(name + len - bad), bad, meant);
+  else fprintf(stderr, "%s: unrecognized option '%s'\n", opts->program, bad);
+  print_usage(stderr, opts->program);
+  if (meant) {
+    fputs("'greenlua --help' shows the options\n", stderr);
+    return false;
+  }
+  fputs("Available options are:\n", stderr);
+  print_options(stderr);
+  return false;
+}
+
+/* What asks for serving says so itself. False. */
+static bool conflict(const gl_options *o, const char *serves) {
+  fprintf(stderr, "%s: --run: nothing is served then, so that %s has no meaning\n", o->program, serves);
+  return false;
+}
+
+static bool parse_grace(gl_options *o, const char *text) {
+  char *end;
+  o->grace = strtod(text, &end);
+  if (end != text && !*end && o->grace >= 0 && o->grace <= 1e9) return true;
+  fprintf(stderr, "%s: --grace: '%s' is not a number of seconds\n", o->program, text);
+  return false;
+}
+
+/* Less would not do for the host itself. */
+#define LEAST ((size_t)1 << 20)
+
+static bool parse_size(gl_options *o, const char *text) {
+  static const char units[] = "KMG";
+  char *end;
+  errno = 0;
+  unsigned long long n = strtoull(text, &end, 10);
+  const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+  int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+  bool ok = isdigit((unsigned char)*text) && !errno && (unit ? !end[1] : !*end) && n <= SIZE_MAX >> shift;
+  o->max_memory = ok ? (size_t)n << shift : 0;
+  if (o->max_memory >= LEAST) return true;
+  const char *why = ok ? "is less than 1M" : "is not a number of bytes, nor one with K, M or G";
+  fprintf(stderr, "%s: --max-memory: '%s' %s\n", o->program, text, why);
+  return false;
+}
+
+/* A command is a word of its own; a script of that name is called "./doc", or comes after "--". */
+static const gl_subcommand *find_command(const gl_options *o) {
+  if (o->script >= o->argc || strcmp(o->argv[o->script - 1], "--") == 0) return NULL;
+  for (int i = 0; i < NCOMMANDS; i++)
+    if (strcmp(o->argv[o->script], commands[i].name) == 0) return &commands[i];
+  return NULL;
+}
+
+bool gl_options_parse(gl_options *o, int argc, char **argv) {
+  *o = (gl_options){.argc = argc, .argv = argv, .grace = GRACE};
+  o->program = argc > 0 && *argv[0] ? argv[0] : "greenlua";
+  bool help = false, as_lua = false;
+  int code, at = argc > 0 ? 1 : 0;
+  const char *value = NULL;
+  while ((code = gl_options_next(argv, &at, &value)) != GL_OPT_END) {
+    switch (code) {
+      case GL_OPT_BAD: return usage(o, argv[at]);
+      case GL_OPT_LISTEN: o->listens++; break;
+      case GL_OPT_CONSOLE: o->console = value; break;
+      case GL_OPT_GRACE:
+        if (!parse_grace(o, value)) return false;
+        break;
+      case GL_OPT_MAX_MEMORY:
+        if (!parse_size(o, value)) return false;
+        break;
+      case GL_OPT_DEV: o->dev = true; break;
+      case GL_OPT_RUN: o->run = true; break;
+      case GL_OPT_HELP: help = true; break;
+      case GL_OPT_VERSION: o->version = o->quit = true; break;
+      case 'e': o->chunks = true; break;
+      case 'E': o->noenv = true; break;
+      case 'i': o->version = o->interactive = true; break; /* as in lua */
+      case 'v': o->version = as_lua = true; break;
+      default: break;
+    }
+  }
+  o->script = at;
+  o->command = find_command(o);
+  if (help) {
+    print_help();
+    o->quit = true;
+  } else if (o->version) {
+    print_version(as_lua && !o->quit);
+  }
+  if (o->run && !o->quit && (o->listens || o->dev || o->console)) return conflict(o, o->listens ? "--listen" : o->dev ? "--dev" : "--console");
+  return true;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What ends with its task, however that ends: a process it started, say. Ownership by `<close>` is better, as the end is
+ * then waited for; this is for what was forgotten.
+ */
+#ifndef GL_CORE_OWNED_H
+#define GL_CORE_OWNED_H
+
+#include "core/task.h"
+
+/* Zeroed, in the owner's struct. */
+struct gl_belonging {
+  gl_task *task;                  /* NULL = nobody's */
+  void (*end)(gl_belonging *b, const gl_task *t); /* the task has ended, and it belongs to nobody now. Calls no Lua */
+  gl_belonging *next, **at;       /* in host->belongings */
+};
+
+/* It belongs to `t` from now on. */
+void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b, const gl_task *t));
+
+/* It belongs to nobody any more. Harmless when it did not. */
+void gl_belong_to_nobody(gl_belonging *b);
+
+/* `t` has ended. Core only. */
+void gl_belongings_end(gl_task *t);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "db/sqlite/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/opqueue.h"
+
+#define LOCKED_FOR 5.0   /* seconds a locked database is tried again before that is an error */
+#define RETRY_FIRST 1e-3 /* seconds until the second try; each further one doubles */
+#define RETRY_MOST 5e-2
+#define SHOWN_SQL 200    /* bytes of a statement in a message */
+
+/* ---- connections ---- */
+
+gl_sqlite_conn *gl_sqlite_conn_new(gl_host *h) {
+  gl_sqlite_conn *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->host = h;
+  c->refs = 1;
+  c->counted = true;
+  h->census.handles++;
+  return c;
+}
+
+void gl_sqlite_conn_closed(gl_sqlite_conn *c) {
+  if (c->counted) c->host->census.handles--;
+  c->counted = false;
+}
+
+static void put_back(gl_sqlite *e, gl_sqlite_stmt **list) {
+  while (*list) {
+    gl_sqlite_stmt *s = *list;
+    *list = s->dropped;
+    gl_sqlite_put(e, s);
+  }
+}
+
+static void conn_free(gl_sqlite_conn *c) {
+  put_back(&c->engine, &c->dropped); /* finalized already: only their memory is left */
+  put_back(&c->engine, &c->dropping);
+  gl_sqlite_conn_closed(c);
+  free(c->engine.place.path);
+  free(c->engine.place.init_sql);
+  free(c);
+}
+
+static void run_closing(uv_work_t *req) { gl_sqlite_close(&((gl_sqlite_conn *)req->data)->engine); }
+
+static void on_closed(uv_work_t *req, int status) {
+  (void)status;
+  conn_free(req->data);
+}
+
+/* Nobody waits for this: closing writes to the disk, and must not do so on the loop. */
+void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
+  if (--c->refs > 0) return;
+  GL_CHECK(!c->running && !c->waiting.head);
+  if (!c->engine.db) {
+    conn_free(c);
+    return;
+  }
+  c->closing.data = c;
+  uv_queue_work(&c->host->loop, &c->closing, run_closing, on_closed);
+}
+
+bool gl_sqlite_conn_clean(const gl_sqlite_conn *c) {
+  return !c->running && !c->waiting.head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
+}
+
+bool gl_sqlite_conn_in_transaction(const gl_sqlite_conn *c) {
+  return !c->running && c->engine.db && !sqlite3_get_autocommit(c->engine.db);
+}
+
+void gl_sqlite_conn_drop(gl_sqlite_conn *c, gl_sqlite_stmt *stmt) {
+  stmt->dropped = c->dropped;
+  c->dropped = stmt;
+}
+
+/* ---- a job's turn ---- */
+
+static void run_job(gl_work *w) {
+  gl_sqlite_job *job = (gl_sqlite_job *)w;
+  put_back(&job->conn->engine, &job->conn->dropping);
+  job->fault.code = 0;
+  job->run(job);
+}
+
+static void hand_over_dropped(gl_sqlite_conn *c) {
+  while (c->dropped) { /* some may be left from a job that was cancelled before it began */
+    gl_sqlite_stmt *s = c->dropped;
+    c->dropped = s->dropped;
+    s->dropped = c->dropping;
+    c->dropping = s;
+  }
+}
+
+static void start(gl_sqlite_job *job) {
+  gl_sqlite_conn *c = job->conn;
+  c->running = job;
+  hand_over_dropped(c);
+  c->alone = !c->engine.out.head;
+  atomic_store(&c->engine.stop, false);
+  gl_work_start(&job->work);
+}
+
+static void finish(gl_sqlite_job *job, int status) {
+  gl_sqlite_conn *c = job->conn;
+  c->running = NULL;
+  if (job->ended) job->ended(job);
+  gl_op *next = gl_opqueue_take(&c->waiting);
+  gl_op_done(&job->work.op, status); /* never frees: the driver does */
+  if (next) start((gl_sqlite_job *)next);
+}
+
+static void on_retry(gl_timer *timer) { start(GL_CONTAINER(timer, gl_sqlite_job, retry)); }
+
+static bool try_again(gl_sqlite_job *job) {
+  uint64_t now = uv_hrtime();
+  int code = job->fault.code;
+  if ((code != SQLITE_BUSY && code != SQLITE_BUSY_RECOVERY) || atomic_load(&job->conn->engine.stop)) return false;
+  if (!job->give_up) job->give_up = gl_clock_after(now, LOCKED_FOR);
+  if (now >= job->give_up) return false;
+  double delay = RETRY_FIRST * (double)(1 << (job->tries < 10 ? job->tries : 10));
+  job->tries++;
+  return gl_timer_arm(&job->work.op.host->clock, &job->retry, delay < RETRY_MOST ? delay : RETRY_MOST);
+}
+
+static void on_job(gl_work *w, int status) {
+  gl_sqlite_job *job = (gl_sqlite_job *)w;
+  if (status < 0 || !try_again(job)) finish(job, status);
+}
+
+int gl_sqlite_job_await(lua_State *L, gl_sqlite_job *job, gl_sqlite_conn *c, double timeout) {
+  gl_op *op = &job->work.op;
+  job->conn = c;
+  c->refs++;
+  job->work.run = run_job;
+  job->work.after = on_job;
+  job->retry.fire = on_retry;
+  if (!c->running) start(job);
+  else gl_opqueue_push(&c->waiting, op); /* the task that waited for it gave up; or two tasks share the connection */
+  return gl_await(L, op, timeout);
+}
+
+int gl_sqlite_job_no_memory(lua_State *L, gl_sqlite_job *job) {
+  gl_op_done(&job->work.op, UV_ENOMEM);
+  return gl_await(L, &job->work.op, GL_FOREVER);
+}
+
+/* ---- a job nobody waits for any more ---- */
+
+/* `stop` is looked at every few thousand steps and stops this statement only. sqlite3_interrupt sees more
+ * places, but stops every open statement of the connection, and is lost when it comes before the first step. */
+static void interrupt(gl_sqlite_job *job) {
+  gl_sqlite_conn *c = job->conn;
+  if (!job->interruptible) return;
+  atomic_store(&c->engine.stop, true);
+  if (c->alone && c->engine.db) sqlite3_interrupt(c->engine.db);
+}
+
+void gl_sqlite_job_cancel(gl_op *op) {
+  gl_sqlite_job *job = (gl_sqlite_job *)op;
+  gl_sqlite_conn *c = job->conn;
+  if (job->interruptible) atomic_store(&c->engine.doomed, true);
+  if (c->running != job) {
+    gl_opqueue_remove(&c->waiting, op);
+    if (job->ended) job->ended(job);
+    gl_op_done(op, UV_ECANCELED);
+  } else if (job->retry.slot) {
+    gl_timer_drop(&op->host->clock, &job->retry);
+    finish(job, UV_ECANCELED);
+  } else {
+    interrupt(job);
+    gl_work_cancel(op);
+  }
+}
+
+void gl_sqlite_job_free(gl_sqlite_job *job) {
+  sqlite3_free(job->fault.message);
+  if (job->conn) gl_sqlite_conn_unref(job->conn);
+}
+
+/* ---- errors ---- */
+
+/* The statement on one line, cut short. */
+static void push_shown(lua_State *L, const char *sql) {
+  char text[SHOWN_SQL + 4];
+  size_t n = 0;
+  for (; *sql && n < SHOWN_SQL; sql++) {
+    bool blank = *sql == ' ' || *sql == '\n' || *sql == '\t' || *sql == '\r';
+    if (blank && (n == 0 || text[n - 1] == ' ')) continue;
+    text[n++] = blank ? ' ' : *sql;
+  }
+  while (*sql && n && ((unsigned char)text[n - 1] & 0xc0) == 0x80) n--; /* not in the middle of a character */
+  strcpy(text + n, *sql ? "..." : "");
+  lua_pushstring(L, text);
+}
+
+int gl_sqlite_job_raise(lua_State *L, gl_sqlite_job *job, const char *sql) {
+  const gl_sqlite_fault *f = &job->fault;
+  const char *reason = f->message ? f->message : sqlite3_errstr(f->code);
+  const char *name = job->work.op.type->name;
+  if (!sql) return gl_error_raise(L, name, gl_sqlite_code_name(f->code), "%s", reason);
+  push_shown(L, sql);
+  gl_error_push(L, name, gl_sqlite_code_name(f->code), "%s, in: %s", reason, lua_tostring(L, -1));
+  lua_pushstring(L, sql);
+  lua_setfield(L, -2, "sql");
+  return lua_error(L);
+}

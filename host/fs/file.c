@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Open files. A file is referenced by its handle and by the operations under way; the last of them closes the
+ * descriptor, so a number is never reused under a read that was cancelled. Operations that move the position run
+ * one after the other, in the order they were asked for, so tasks may share a file; a read that was cancelled has
+ * taken nothing.
+ */
+#include "fs/file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/class.h"
+#include "core/memory.h"
+#include "core/opqueue.h"
+#include "fs/cleanup.h"
+
+#define FILE_HANDLE "green.file"
+#define CHUNK (64 * 1024)
+
+typedef struct fs_file {
+  gl_fs_remains *left; /* descriptor, path, and whether that goes too; NULL = closed */
+  int refs;
+  bool seekable;       /* has a position: kept here, not by the kernel */
+  bool append;         /* whatever the position, writes go to the end */
+  bool busy;           /* an operation that moves the position is under way */
+  int64_t position;
+  gl_opqueue waiting;  /* those that wait for their turn */
+} fs_file;
+
+typedef struct file_op {
+  gl_work work;
+  fs_file *file;     /* referenced */
+  atomic_bool stop;
+  bool queued;       /* waits for its turn */
+  int64_t offset;    /* where; -1 = where the descriptor stands */
+  size_t n;          /* bytes wanted, or to write */
+  size_t len;        /* bytes read or written */
+  char *data;        /* what was read */
+  const char *bytes; /* pinned: what to write */
+  int64_t end;       /* seek, write: where that leads */
+} file_op;
+
+static file_op *op_of(gl_work *w) { return (file_op *)w; }
+
+/* ---- on a pool thread ---- */
+
+static void run_read(gl_work *w) {
+  file_op *o = op_of(w);
+  int fd = o->file->left->fd;
+  while (o->len < o->n && !w->result) {
+    size_t step = o->n - o->len < GL_FS_STEP ? o->n - o->len : GL_FS_STEP;
+    char *to = o->data + o->len;
+    ssize_t got = o->offset < 0 ? read(fd, to, step) : pread(fd, to, step, o->offset + (int64_t)o->len);
+    if (got == 0) return;
+    if (got > 0) o->len += (size_t)got;
+    else if (errno != EINTR) w->result = gl_fs_errno();
+    if (atomic_load(&o->stop)) w->result = UV_ECANCELED;
+  }
+}
+
+static void run_write(gl_work *w) {
+  file_op *o = op_of(w);
+  int fd = o->file->left->fd;
+  int64_t offset = o->file->append ? -1 : o->offset;
+  w->result = gl_fs_write_all(fd, o->bytes, o->n, offset, &o->stop, &o->len);
+  o->end = o->file->append ? (int64_t)lseek(fd, 0, SEEK_CUR) : o->offset + (int64_t)o->len;
+}
+
+static void run_end(gl_work *w) {
+  struct stat st;
+  int rc = fstat(op_of(w)->file->left->fd, &st);
+  w->result = rc == 0 ? 0 : gl_fs_errno();
+  if (rc == 0) op_of(w)->end += (int64_t)st.st_size;
+  if (op_of(w)->end < 0) w->result = UV_EINVAL;
+}
+
+static void run_sync(gl_work *w) { w->result = fsync(op_of(w)->file->left->fd) == 0 ? 0 : gl_fs_errno(); }
+
+/* ---- one after the other ---- */
+
+static void file_unref(fs_file *f) {
+  if (--f->refs > 0) return;
+  if (f->left) gl_fs_remains_sweep(f->left);
+  free(f);
+}
+
+static void begin(file_op *o) {
+  o->queued = false;
+  o->file->busy = true;
+  if (o->file->seekable) o->offset += o->file->position; /* that of a seek to the end is not looked at */
+  gl_work_start(&o->work);
+}
+
+static void enqueue(fs_file *f, file_op *o) {
+  o->queued = true;
+  gl_opqueue_push(&f->waiting, &o->work.op);
+}
+
+static void begin_next(fs_file *f) {
+  gl_op *op = gl_opqueue_take(&f->waiting);
+  f->busy = false;
+  if (op) begin((file_op *)op);
+}
+
+static void after_read(gl_work *w, int status) {
+  fs_file *f = op_of(w)->file;
+  if (!w->op.detached && status == 0) f->position += (int64_t)op_of(w)->len;
+  begin_next(f);
+  gl_op_done(&w->op, status);
+}
+
+static void after_write(gl_work *w, int status) {
+  fs_file *f = op_of(w)->file;
+  if (op_of(w)->len > 0) f->position = op_of(w)->end;
+  begin_next(f);
+  gl_op_done(&w->op, status);
+}
+
+static void after_end(gl_work *w, int status) {
+  file_op *o = op_of(w);
+  if (!status && !w->op.detached) o->file->position = o->end;
+  begin_next(o->file);
+  gl_op_done(&w->op, status);
+}
+
+static void cancel_op(gl_op *op) {
+  file_op *o = (file_op *)op;
+  atomic_store(&o->stop, true);
+  if (o->queued) gl_opqueue_cancel(&o->file->waiting, op);
+  else gl_work_cancel(op);
+}
+
+static void free_op(gl_op *op) {
+  file_op *o = (file_op *)op;
+  if (o->data) gl_memory_resize(o->data, o->n, 0);
+  file_unref(o->file);
+}
+
+/* ---- what they answer ---- */
+
+static int fail(lua_State *L, gl_op *op) {
+  return gl_error_status(L, op->type->name, op->status, ((file_op *)op)->file->left->path);
+}
+
+static int push_read(lua_State *L, gl_op *op) {
+  file_op *o = (file_op *)op;
+  if (op->status < 0) return fail(L, op);
+  if (o->len) lua_pushlstring(L, o->data, o->len);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int push_write(lua_State *L, gl_op *op) { return op->status < 0 ? fail(L, op) : 0; }
+
+static int push_end(lua_State *L, gl_op *op) {
+  if (op->status < 0) return fail(L, op);
+  lua_pushinteger(L, (lua_Integer)((file_op *)op)->end);
+  return 1;
+}
+
+static const gl_optype read_type = {"file.read", push_read, cancel_op, free_op};
+static const gl_optype write_type = {"file.write", push_write, cancel_op, free_op};
+static const gl_optype seek_type = {"file.seek", push_end, cancel_op, free_op};
+static const gl_optype sync_type = {"file.sync", push_write, cancel_op, free_op};
+
+/* ---- methods ---- */
+
+static fs_file *check_file(lua_State *L, const char *op) {
+  fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
+  if (!f || !f->left) gl_error_raise(L, op, "EBADF", "the file is closed");
+  return f;
+}
+
+static file_op *new_op(lua_State *L, const gl_optype *type, fs_file *f, int pin_idx, void (*run)(gl_work *)) {
+  file_op *o = gl_op_new(L, type, sizeof *o, pin_idx);
+  o->work.run = run;
+  o->file = f;
+  f->refs++;
+  return o;
+}
+
+/* In its turn. */
+static int submit(lua_State *L, file_op *o, void (*after)(gl_work *, int)) {
+  o->work.after = after;
+  if (o->file->busy) enqueue(o->file, o);
+  else begin(o);
+  return gl_await(L, &o->work.op, GL_FOREVER);
+}
+
+static bool make_room(file_op *o, size_t n) {
+  o->n = n;
+  o->data = gl_memory_resize(NULL, 0, n);
+  if (!o->data) gl_op_done(&o->work.op, UV_ENOMEM);
+  return o->data != NULL;
+}
+
+static size_t check_count(lua_State *L, int idx) {
+  lua_Integer n = luaL_optinteger(L, idx, CHUNK);
+  luaL_argcheck(L, n > 0 && n <= GL_FS_MAX, idx, "1 to 67108864 bytes expected");
+  return (size_t)n;
+}
+
+static int file_read(lua_State *L) {
+  size_t n = check_count(L, 2);
+  fs_file *f = check_file(L, "file.read");
+  file_op *o = new_op(L, &read_type, f, 0, run_read);
+  if (!make_room(o, n)) return gl_await(L, &o->work.op, GL_FOREVER);
+  o->offset = f->seekable ? 0 : -1;
+  return submit(L, o, after_read);
+}
+
+static int file_read_at(lua_State *L) {
+  gl_class_self(L, FILE_HANDLE);
+  lua_Integer offset = luaL_checkinteger(L, 2);
+  size_t n = check_count(L, 3);
+  luaL_argcheck(L, offset >= 0, 2, "an offset >= 0 expected");
+  fs_file *f = check_file(L, "file.read");
+  file_op *o = new_op(L, &read_type, f, 0, run_read);
+  o->offset = offset;
+  if (!make_room(o, n)) return gl_await(L, &o->work.op, GL_FOREVER);
+  return gl_work_await(L, &o->work, GL_FOREVER);
+}
+
+static int file_write(lua_State *L) {
+  size_t n;
+  gl_class_self(L, FILE_HANDLE);
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  fs_file *f = check_file(L, "file.write");
+  file_op *o = new_op(L, &write_type, f, 2, run_write);
+  o->bytes = bytes;
+  o->n = n;
+  o->offset = f->seekable ? 0 : -1;
+  return submit(L, o, after_write);
+}
+
+static int file_seek(lua_State *L) {
+  static const char *const names[] = {"set", "cur", "end", NULL};
+  int whence = luaL_checkoption(L, 2, "cur", names);
+  lua_Integer offset = luaL_optinteger(L, 3, 0);
+  fs_file *f = check_file(L, "file.seek");
+  if (!f->seekable) return gl_error_status(L, "file.seek", UV_ESPIPE, f->left->path);
+  if (whence == 2) {
+    file_op *o = new_op(L, &seek_type, f, 0, run_end);
+    o->end = offset;
+    return submit(L, o, after_end);
+  }
+  int64_t to = whence == 1 ? f->position + offset : offset;
+  if (to < 0) return gl_error_status(L, "file.seek", UV_EINVAL, f->left->path);
+  f->position = to;
+  lua_pushinteger(L, (lua_Integer)to);
+  return 1;
+}
+
+static int file_sync(lua_State *L) {
+  file_op *o = new_op(L, &sync_type, check_file(L, "file.sync"), 0, run_sync);
+  return gl_work_await(L, &o->work, GL_FOREVER);
+}
+
+/* Operations under way keep the file; otherwise closing is waited for, when it can take a while. */
+static int file_close(lua_State *L) {
+  fs_file **handle = gl_class_self(L, FILE_HANDLE);
+  fs_file *f = *handle;
+  if (!f || !f->left) return 0;
+  if (f->refs == 1) return gl_fs_remains_close(L, &f->left);
+  *handle = NULL;
+  file_unref(f);
+  return 0;
+}
+
+static int file_gc(lua_State *L) {
+  fs_file **handle = gl_class_self(L, FILE_HANDLE);
+  if (*handle) file_unref(*handle);
+  *handle = NULL;
+  return 0;
+}
+
+static int file_tostring(lua_State *L) {
+  fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
+  if (f && f->left) lua_pushfstring(L, "file (%s)", f->left->path);
+  else lua_pushliteral(L, "file (closed)");
+  return 1;
+}
+
+/* Methods are in the upvalue; `path` is a field. */
+static int file_index(lua_State *L) {
+  gl_class_self(L, FILE_HANDLE);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "path") == 0) lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+void gl_fs_push_file(lua_State *L, gl_fs_job *j) {
+  fs_file **handle = lua_newuserdatauv(L, sizeof *handle, 1);
+  *handle = NULL;
+  luaL_setmetatable(L, FILE_HANDLE);
+  lua_pushstring(L, j->left->path);
+  lua_setiuservalue(L, -2, 1);
+  fs_file *f = calloc(1, sizeof *f);
+  if (!f) luaL_error(L, "not enough memory for a file");
+  f->left = j->left;
+  f->refs = 1;
+  f->seekable = S_ISREG(j->st.st_mode) || S_ISBLK(j->st.st_mode);
+  f->append = j->flags & O_APPEND;
+  j->left = NULL;
+  *handle = f;
+}
+
+void gl_fs_open_handles(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"read", file_read}, {"read_at", file_read_at}, {"write", file_write}, {"seek", file_seek},
+    {"sync", file_sync}, {"close", file_close},     {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc", file_gc}, {"__close", file_close}, {"__tostring", file_tostring}, {NULL, NULL},
+  };
+  luaL_newmetatable(L, FILE_HANDLE);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, methods);
+  lua_pushcclosure(L, file_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

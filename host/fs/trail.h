@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a walk through a tree stands: the path for the error message, and how deep it is. A name is taken back only
+ * when its part went well, so after an error the trail says where that was.
+ */
+#ifndef GL_FS_TRAIL_H
+#define GL_FS_TRAIL_H
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <uv.h>
+
+#define GL_FS_DEPTH 256 /* folders below each other: each holds a descriptor */
+
+typedef struct gl_fs_trail {
+  const atomic_bool *stop; /* NULL = nobody stops it */
+  int depth;
+  size_t len;
+  char text[PATH_MAX];
+} gl_fs_trail;
+
+/* One step down; UV_ELOOP when that is too deep, UV_ECANCELED when stopped. */
+static inline int gl_fs_trail_add(gl_fs_trail *t, const char *name) {
+  size_t n = strlen(name);
+  if (t->stop && atomic_load(t->stop)) return UV_ECANCELED;
+  if (++t->depth > GL_FS_DEPTH || t->len + n + 2 > sizeof t->text) return UV_ELOOP;
+  if (t->len && t->text[t->len - 1] != '/') t->text[t->len++] = '/';
+  memcpy(t->text + t->len, name, n + 1);
+  t->len += n;
+  return 0;
+}
+
+/* Back to where it was `len` bytes long. */
+static inline void gl_fs_trail_cut(gl_fs_trail *t, size_t len) {
+  t->depth--;
+  t->len = len;
+  t->text[len] = '\0';
+}
+
+static inline bool gl_fs_is_dots(const char *name) {
+  return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * os.execute and io.popen with the stock meaning, waiting as everything does. Cancelling os.execute kills the shell.
+ */
+#ifndef GL_PROCESS_EXECUTE_H
+#define GL_PROCESS_EXECUTE_H
+
+#include <lua.h>
+
+#include "process/child.h"
+
+/* Replaces os.execute. */
+void gl_open_execute(lua_State *L);
+
+/* Replaces io.popen (popen.c). After gl_open_io, whose files its pipes are. */
+void gl_open_popen(lua_State *L);
+
+/* A command for the shell: fills *cmd and the array it points to. */
+void gl_shell_command(gl_command *cmd, char *argv[4], const char *line);
+
+/* Push how a child ended, as luaL_execresult does. Returns 3. */
+int gl_push_execresult(lua_State *L, const gl_child *c);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * os.exit with the stock meaning, called where stock Lua never is: in a coroutine that plays the main
+ * thread, with a loop and a thread pool behind it.
+ */
+#include "process/exit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "core/fork.h"
+#include "core/host.h"
+#include "core/preempt.h"
+#include "core/task.h"
+#include "io/io.h"
+#include "process/child.h"
+
+/* lua_close closes the pending variables of the main thread; here those are on the base of the task. We
+ * stand on frames that are then gone, as stock os.exit does: nothing returns to them. */
+static void close_state(gl_host *h) {
+  if (h->task && h->task->co) lua_resetthread(h->task->co);
+  if (h->forked) return; /* the rest is the parent's, too */
+  h->closing = true;
+  lua_close(h->L);
+}
+
+/* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */
+static _Noreturn void leave(gl_host *h, int code) {
+  if (h->forked) gl_fork_leave(h, code);
+  gl_preempt_report(h, false); /* nobody is held up any more */
+  if (h->loop.active_reqs.count == 0) exit(code);
+  fflush(NULL);
+  _exit(code);
+}
+
+static int os_exit(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  int code = EXIT_SUCCESS;
+  if (lua_isboolean(L, 1)) code = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
+  else code = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  if (lua_toboolean(L, 2)) close_state(h);
+  else gl_io_flush_now(L);
+  leave(h, code);
+}
+
+void gl_open_exit(lua_State *L) {
+  lua_getglobal(L, "os");
+  lua_pushcfunction(L, os_exit);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Deadlines and shields for scripts: the Lua module green.scope.native.
+ */
+#ifndef GL_SYS_SCOPE_LUA_H
+#define GL_SYS_SCOPE_LUA_H
+
+#include <lua.h>
+
+/* enter([seconds [, shield]]) -> a scope of the running task, for a <close> variable; :cancel(). */
+int gl_open_scope(lua_State *L);
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GL_SYS_TASK_LUA_H
+#define GL_SYS_TASK_LUA_H
+
+#include <lua.h>
+
+/* The C half of green.task: spawn(fn, ...) -> handle with :join([timeout]), :cancel(), :status(). */
+int gl_open_task(lua_State *L);
+
+#endif
