@@ -71,7 +71,7 @@ static void print_options(FILE *out) {
   print_row(out, "-", "stop handling options and execute stdin");
 }
 
-void gl_options_version(void) {
+void gl_cli_version(void) {
   puts("greenlua " GREENLUA_VERSION ", " LUA_COPYRIGHT);
   fflush(stdout);
 }
@@ -79,7 +79,7 @@ void gl_options_version(void) {
 /* Who asks as one asks lua gets its line first. */
 static void print_version(bool as_lua) {
   if (as_lua) puts(LUA_COPYRIGHT "\ngreenlua " GREENLUA_VERSION);
-  else gl_options_version();
+  else gl_cli_version();
   fflush(stdout);
 }
 
@@ -122,7 +122,7 @@ static const option *find_letter(char letter) {
   return NULL;
 }
 
-int gl_options_next(char **argv, int *at, const char **value) {
+int gl_cli_next(char **argv, int *at, const char **value) {
   const char *text = argv[*at];
   if (!text || text[0] != '-' || !text[1]) return GL_OPT_END;
   if (text[1] == '-' && text[2]) return next_long(argv, at, value);
@@ -162,7 +162,7 @@ static const char *suggest(const char *text, size_t len) {
 }
 
 /* What lua says of its options and greenlua's, with a suggestion for a long one that is mistyped. False. */
-static bool usage(const gl_options *opts, const char *bad) {
+static bool usage(const gl_cli *opts, const char *bad) {
   bool is_long = bad[0] == '-' && bad[1] == '-';
   const char *name = bad + (is_long ? 2 : 1);
   size_t len = strcspn(name, "=");
@@ -183,12 +183,12 @@ static bool usage(const gl_options *opts, const char *bad) {
 }
 
 /* What asks for serving says so itself. False. */
-static bool conflict(const gl_options *o, const char *serves) {
+static bool conflict(const gl_cli *o, const char *serves) {
   fprintf(stderr, "%s: --run: nothing is served then, so that %s has no meaning\n", o->program, serves);
   return false;
 }
 
-static bool parse_grace(gl_options *o, const char *text) {
+static bool parse_grace(gl_cli *o, const char *text) {
   char *end;
   o->grace = strtod(text, &end);
   if (end != text && !*end && o->grace >= 0 && o->grace <= 1e9) return true;
@@ -199,7 +199,7 @@ static bool parse_grace(gl_options *o, const char *text) {
 /* Less would not do for the host itself. */
 #define LEAST ((size_t)1 << 20)
 
-static bool parse_size(gl_options *o, const char *text) {
+static bool parse_size(gl_cli *o, const char *text) {
   static const char units[] = "KMG";
   char *end;
   errno = 0;
@@ -215,20 +215,20 @@ static bool parse_size(gl_options *o, const char *text) {
 }
 
 /* A command is a word of its own; a script of that name is called "./doc", or comes after "--". */
-static const gl_subcommand *find_command(const gl_options *o) {
+static const gl_subcommand *find_command(const gl_cli *o) {
   if (o->script >= o->argc || strcmp(o->argv[o->script - 1], "--") == 0) return NULL;
   for (int i = 0; i < NCOMMANDS; i++)
     if (strcmp(o->argv[o->script], commands[i].name) == 0) return &commands[i];
   return NULL;
 }
 
-bool gl_options_parse(gl_options *o, int argc, char **argv) {
-  *o = (gl_options){.argc = argc, .argv = argv, .grace = GRACE};
+bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
+  *o = (gl_cli){.argc = argc, .argv = argv, .grace = GRACE};
   o->program = argc > 0 && *argv[0] ? argv[0] : "greenlua";
   bool help = false, as_lua = false;
   int code, at = argc > 0 ? 1 : 0;
   const char *value = NULL;
-  while ((code = gl_options_next(argv, &at, &value)) != GL_OPT_END) {
+  while ((code = gl_cli_next(argv, &at, &value)) != GL_OPT_END) {
     switch (code) {
       case GL_OPT_BAD: return usage(o, argv[at]);
       case GL_OPT_LISTEN: o->listens++; break;

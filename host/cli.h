@@ -16,7 +16,7 @@ typedef struct gl_subcommand {
   const char *chunk;
 } gl_subcommand;
 
-typedef struct gl_options {
+typedef struct gl_cli {
   int argc;
   char **argv;
   const char *program; /* argv[0]: who its messages are from */
@@ -33,19 +33,19 @@ typedef struct gl_options {
   bool noenv;       /* -E */
   bool dev;         /* --dev */
   bool run;         /* --run: not to be served */
-} gl_options;
+} gl_cli;
 
-/* What gl_options_next returns beside the letter of a short option. */
+/* What gl_cli_next returns beside the letter of a short option. */
 enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_RUN, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* The option at argv[*at], stepping *at past it; its argument in *value. At GL_OPT_END *at is the index of
  * the script (or argc), at GL_OPT_BAD that of what is wrong. */
-int gl_options_next(char **argv, int *at, const char **value);
+int gl_cli_next(char **argv, int *at, const char **value);
 
 /* Fills `o`, prints version, help or (to stderr) what is wrong. False: wrong. */
-bool gl_options_parse(gl_options *o, int argc, char **argv);
+bool gl_cli_parse(gl_cli *o, int argc, char **argv);
 
 /* "greenlua 0.1.0, Lua 5.4.4 Copyright ..." on stdout. */
-void gl_options_version(void);
+void gl_cli_version(void);
 
 #endif

@@ -41,8 +41,8 @@ static void occupy_standard_descriptors(void) {
 
 int main(int argc, char **argv) {
   occupy_standard_descriptors();
-  gl_options options;
-  if (!gl_options_parse(&options, argc, argv)) return EXIT_FAILURE;
+  gl_cli options;
+  if (!gl_cli_parse(&options, argc, argv)) return EXIT_FAILURE;
   if (options.quit) return EXIT_SUCCESS;
   set_sigpipe();
   gl_host *h = gl_host_new();
@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
     fputs("greenlua: cannot create the event loop: out of memory or file descriptors\n", stderr);
     return EXIT_FAILURE;
   }
-  gl_modules_open(h->L, options.noenv);
+  gl_modules_init(h->L, options.noenv);
   gl_memory_limit(h, options.max_memory);
   gl_preempt_start(h);
   gl_inspect_start(h);

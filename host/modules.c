@@ -47,25 +47,25 @@
 /* A module in C whose name ends in .native is the C half of Lua modules, which scripts require instead; the others are for
  * scripts as they are. */
 static const luaL_Reg c_modules[] = {
-  {"green.channel.native", gl_open_channel},
-  {"green.db.sqlite", gl_open_sqlite},
-  {"green.debug", gl_open_debug},
-  {"green.fs.native", gl_open_fs},
-  {"green.http.client.native", gl_open_http_client},
-  {"green.http.fields.native", gl_open_fields},
-  {"green.http.native", gl_open_http},
-  {"green.hub", gl_open_hub},
-  {"green.json", gl_open_json},
-  {"green.net", gl_open_net},
-  {"green.process.native", gl_open_process},
-  {"green.reference.native", gl_open_reference},
-  {"green.repl.native", gl_open_terminal},
-  {"green.signal", gl_open_signal},
-  {"green.scope.native", gl_open_scope},
-  {"green.semaphore", gl_open_semaphore},
-  {"green.task.native", gl_open_task},
-  {"green.timer.native", gl_open_timer},
-  {"green.ws.native", gl_open_ws},
+  {"green.channel.native", luaopen_green_channel},
+  {"green.db.sqlite", luaopen_green_db_sqlite},
+  {"green.debug", luaopen_green_debug},
+  {"green.fs.native", luaopen_green_fs},
+  {"green.http.client.native", luaopen_green_http_client},
+  {"green.http.fields.native", luaopen_green_http_fields},
+  {"green.http.native", luaopen_green_http},
+  {"green.hub", luaopen_green_hub},
+  {"green.json", luaopen_green_json},
+  {"green.net", luaopen_green_net},
+  {"green.process.native", luaopen_green_process},
+  {"green.reference.native", luaopen_green_reference},
+  {"green.repl.native", luaopen_green_repl},
+  {"green.signal", luaopen_green_signal},
+  {"green.scope.native", luaopen_green_scope},
+  {"green.semaphore", luaopen_green_semaphore},
+  {"green.task.native", luaopen_green_task},
+  {"green.timer.native", luaopen_green_timer},
+  {"green.ws.native", luaopen_green_ws},
   {NULL, NULL},
 };
 
@@ -120,23 +120,23 @@ static void add_searcher(lua_State *L) {
   lua_pop(L, 2);
 }
 
-void gl_modules_open(lua_State *L, bool noenv) {
+void gl_modules_init(lua_State *L, bool noenv) {
   if (noenv) { /* what -E tells package.path */
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
   luaL_openlibs(L);
-  gl_error_open(L);
-  gl_open_coroutine(L);
-  gl_open_collect(L);
-  gl_hook_open(L);
-  gl_open_execute(L);
-  gl_open_exit(L);
-  gl_open_io(L);
-  gl_open_popen(L);
-  gl_open_chunk(L);
-  gl_open_osfile(L);
-  gl_open_warn(L);
+  gl_error_init(L);
+  gl_install_coroutine(L);
+  gl_install_collectgarbage(L);
+  gl_hook_init(L);
+  gl_install_execute(L);
+  gl_install_exit(L);
+  gl_install_io(L);
+  gl_install_popen(L);
+  gl_install_chunk(L);
+  gl_install_osfile(L);
+  gl_install_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, c_modules, 0);
   lua_pop(L, 1);

@@ -8,6 +8,6 @@
 
 /* Opens the standard libraries, the host's own versions of them, and the searcher for green.*. `noenv`:
  * LUA_PATH and LUA_CPATH do not count. Raises. */
-void gl_modules_open(lua_State *L, bool noenv);
+void gl_modules_init(lua_State *L, bool noenv);
 
 #endif

@@ -41,7 +41,7 @@ static int reference_columns(lua_State *L) {
   return 1;
 }
 
-int gl_open_reference(lua_State *L) {
+int luaopen_green_reference(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"columns", reference_columns}, {"modules", reference_modules}, {"near", reference_near}, {"stubs", reference_stubs}, {NULL, NULL}};
   luaL_newlib(L, functions);

@@ -11,6 +11,6 @@
 
 #include <lua.h>
 
-int gl_open_reference(lua_State *L);
+int luaopen_green_reference(lua_State *L);
 
 #endif

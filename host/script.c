@@ -19,7 +19,7 @@
 #include "io/io.h"
 
 typedef struct script {
-  const gl_options *options;
+  const gl_cli *options;
   const char *library; /* the -l that is being required */
   int step;            /* the next of `steps` */
   int at;              /* the next option in argv */
@@ -55,7 +55,7 @@ static int message_handler(lua_State *L) {
   return 1;
 }
 
-static void report(lua_State *L, const gl_options *o) {
+static void report(lua_State *L, const gl_cli *o) {
   const char *message = lua_tostring(L, -1);
   gl_io_flush_now(L);
   fflush(stdout);
@@ -78,7 +78,7 @@ static int load_init(lua_State *L, script *s) {
 
 static int load_option(lua_State *L, script *s) {
   const char *value = NULL;
-  switch (gl_options_next(s->options->argv, &s->at, &value)) {
+  switch (gl_cli_next(s->options->argv, &s->at, &value)) {
     case 'e': return luaL_loadbuffer(L, value, strlen(value), "=(command line)");
     case 'l': {
       const char *equals = strchr(value, '=');
@@ -120,7 +120,7 @@ static int load_dev(lua_State *L, const char *name) {
 }
 
 static int load_script(lua_State *L, script *s) {
-  const gl_options *o = s->options;
+  const gl_cli *o = s->options;
   s->step++;
   if (o->command) {
     s->served = true; /* its result is the exit code */
@@ -139,7 +139,7 @@ static int load_script(lua_State *L, script *s) {
 
 /* A function may as well be what a file of a library returns: with -e the interpreter is used as lua is, and such a script is not
  * served unless that is asked for. */
-static bool can_serve(lua_State *L, const gl_options *o, int idx) {
+static bool can_serve(lua_State *L, const gl_cli *o, int idx) {
   if (o->run) return false;
   if (lua_isfunction(L, idx)) return !o->chunks || o->listens || o->dev || o->console;
   if (!lua_istable(L, idx) || luaL_getmetafield(L, idx, "__name") == LUA_TNIL) return false;
@@ -149,12 +149,12 @@ static bool can_serve(lua_State *L, const gl_options *o, int idx) {
 }
 
 /* { listen = {...}, grace = seconds, name = "app.lua", dev = true or false, console = path or nil, handler = of messages } */
-static void push_serve_options(lua_State *L, const gl_options *o) {
+static void push_serve_options(lua_State *L, const gl_cli *o) {
   const char *value = NULL;
   int code, at = 1, n = 0;
   lua_createtable(L, 0, 4);
   lua_createtable(L, o->listens, 0);
-  while ((code = gl_options_next(o->argv, &at, &value)) != GL_OPT_END) {
+  while ((code = gl_cli_next(o->argv, &at, &value)) != GL_OPT_END) {
     if (code != GL_OPT_LISTEN) continue;
     lua_pushstring(L, value);
     lua_rawseti(L, -2, ++n);
@@ -173,7 +173,7 @@ static void push_serve_options(lua_State *L, const gl_options *o) {
 }
 
 /* A script that defines routes and ends was meant to return its app. */
-static void tell_forgotten(lua_State *L, const gl_options *o) {
+static void tell_forgotten(lua_State *L, const gl_cli *o) {
   if (o->interactive || o->run || o->chunks || o->script >= o->argc) return;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "green.unserved") == LUA_TTABLE && lua_getfield(L, -1, "apps") == LUA_TNUMBER && lua_tointeger(L, -1) > 0)
@@ -182,7 +182,7 @@ static void tell_forgotten(lua_State *L, const gl_options *o) {
 }
 
 static int load_serve(lua_State *L, script *s) {
-  const gl_options *o = s->options;
+  const gl_cli *o = s->options;
   s->step++;
   if (s->ran && lua_gettop(L) >= 2 && can_serve(L, o, 2) && !o->interactive) {
     lua_settop(L, 2);
@@ -210,11 +210,11 @@ static int interruptible(lua_State *L) {
 }
 
 static int load_repl(lua_State *L, script *s) {
-  const gl_options *o = s->options;
+  const gl_cli *o = s->options;
   s->step++;
   bool given = o->script < o->argc;
   if (!o->interactive && (given || s->ran || o->chunks || o->version)) return NOTHING;
-  if (!o->version) gl_options_version();
+  if (!o->version) gl_cli_version();
   bool piped = !isatty(STDIN_FILENO), serves = s->ran && lua_gettop(L) >= 2 && can_serve(L, o, 2);
   lua_settop(L, serves ? 2 : 1);
   push_serve_options(L, o); /* handler [app] options */
@@ -274,7 +274,7 @@ static int proceed(lua_State *L, int status, lua_KContext ctx) {
   }
 }
 
-static void create_arg(lua_State *L, const gl_options *o) {
+static void create_arg(lua_State *L, const gl_cli *o) {
   int zero = o->script < o->argc ? o->script : 0;
   lua_createtable(L, o->argc, zero + 1);
   for (int i = 0; i < o->argc; i++) {
@@ -306,7 +306,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   gl_task_cancel_all(t->host);
 }
 
-int gl_script_run(gl_host *h, const gl_options *options) {
+int gl_script_run(gl_host *h, const gl_cli *options) {
   script s = {.options = options, .at = 1};
   if (!gl_task_start(h, script_main, &s, on_end, false)) {
     fprintf(stderr, "%s: not enough memory\n", options->program);

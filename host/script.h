@@ -12,6 +12,6 @@
 
 /* Runs it all to its end, and every task it started; returns the exit code. A failure cancels the tasks
  * that are left, and so does the end of serving. */
-int gl_script_run(gl_host *h, const gl_options *options);
+int gl_script_run(gl_host *h, const gl_cli *options);
 
 #endif

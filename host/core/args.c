@@ -24,7 +24,7 @@ static int refuse(lua_State *L, int idx, const char *why) {
   return idx > MOST_ARGUMENTS ? gl_error_misuse(L, "option 'tls': %s", why) : luaL_argerror(L, idx, why);
 }
 
-void gl_options_check(lua_State *L, int idx, const char *const names[]) {
+void gl_args_check_names(lua_State *L, int idx, const char *const names[]) {
   if (lua_isnoneornil(L, idx)) return;
   if (!lua_istable(L, idx)) refuse(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
@@ -47,7 +47,7 @@ static int wrong(lua_State *L, int idx, const char *name, const char *expected) 
   return refuse(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
 }
 
-double gl_options_timeout(lua_State *L, int idx, double def) {
+double gl_args_timeout(lua_State *L, int idx, double def) {
   if (field(L, idx, "timeout") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TNUMBER) wrong(L, idx, "timeout", "number of seconds");
     def = lua_tonumber(L, -1);
@@ -57,7 +57,7 @@ double gl_options_timeout(lua_State *L, int idx, double def) {
   return def < GL_FOREVER ? def : GL_FOREVER;
 }
 
-int gl_options_family(lua_State *L, int idx) {
+int gl_args_family(lua_State *L, int idx) {
   lua_Integer family = 0;
   if (field(L, idx, "family") != LUA_TNIL) {
     family = lua_tointeger(L, -1);
@@ -67,7 +67,7 @@ int gl_options_family(lua_State *L, int idx) {
   return family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
 }
 
-int gl_options_bool(lua_State *L, int idx, const char *name, int def) {
+int gl_args_bool(lua_State *L, int idx, const char *name, int def) {
   int type = field(L, idx, name);
   if (type != LUA_TNIL && type != LUA_TBOOLEAN) wrong(L, idx, name, "boolean");
   if (type == LUA_TBOOLEAN) def = lua_toboolean(L, -1);
@@ -75,7 +75,7 @@ int gl_options_bool(lua_State *L, int idx, const char *name, int def) {
   return def;
 }
 
-lua_Integer gl_options_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max) {
+lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max) {
   if (field(L, idx, name) != LUA_TNIL) {
     int is = 0;
     def = lua_tointegerx(L, -1, &is);
@@ -93,7 +93,7 @@ static lua_Integer permissions(lua_State *L, int idx) {
   return *digits && strlen(digits) < 8 && !digits[strspn(digits, "01234567")] ? strtol(digits, NULL, 8) : -1;
 }
 
-unsigned gl_options_mode(lua_State *L, int idx) {
+unsigned gl_cli_mode(lua_State *L, int idx) {
   lua_Integer mode = 0;
   if (field(L, idx, "mode") != LUA_TNIL) {
     mode = permissions(L, -1);
@@ -103,7 +103,7 @@ unsigned gl_options_mode(lua_State *L, int idx) {
   return (unsigned)mode;
 }
 
-const char *gl_options_string(lua_State *L, int idx, const char *name) {
+const char *gl_args_string(lua_State *L, int idx, const char *name) {
   size_t n = 0;
   if (field(L, idx, name) == LUA_TNIL) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING) wrong(L, idx, name, "string");
@@ -122,22 +122,22 @@ static void push_host_port(lua_State *L, int list) {
   }
   if (lua_type(L, -1) != LUA_TSTRING) luaL_argerror(L, 1, "an address, or a table with address, host and port, or path expected");
   const char *host = lua_tostring(L, -1);
-  lua_Integer port = gl_options_integer(L, 1, "port", -1, 0, 65535);
+  lua_Integer port = gl_args_integer(L, 1, "port", -1, 0, 65535);
   if (port < 0) luaL_argerror(L, 1, "port: integer expected, got nil");
   lua_pushfstring(L, strchr(host, ':') ? "[%s]:%I" : "%s:%I", host, (LUAI_UACINT)port);
 }
 
-const char *gl_options_target(lua_State *L, const char *const names[], int list, size_t *len) {
+const char *gl_args_target(lua_State *L, const char *const names[], int list, size_t *len) {
   if (!lua_istable(L, 1)) {
     const char *text = luaL_checklstring(L, 1, len);
     lua_settop(L, 2);
-    gl_options_check(L, 2, names);
+    gl_args_check_names(L, 2, names);
     return text;
   }
   lua_settop(L, 1);
-  gl_options_check(L, 1, names);
-  if (!gl_options_string(L, 1, "address")) {
-    const char *path = gl_options_string(L, 1, "path");
+  gl_args_check_names(L, 1, names);
+  if (!gl_args_string(L, 1, "address")) {
+    const char *path = gl_args_string(L, 1, "path");
     if (path) lua_pushfstring(L, "unix:%s", path);
     else push_host_port(L, list);
   }

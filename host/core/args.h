@@ -8,22 +8,22 @@
 #include <lua.h>
 
 /* An optional argument that is a table with none but these fields. Raises otherwise. */
-void gl_options_check(lua_State *L, int idx, const char *const names[]);
+void gl_args_check_names(lua_State *L, int idx, const char *const names[]);
 
 /* Fields, or their defaults; idx may be none. Each raises for what it cannot be. */
-double gl_options_timeout(lua_State *L, int idx, double def);
-int gl_options_family(lua_State *L, int idx);                    /* 4 or 6 -> AF_INET, AF_INET6; else AF_UNSPEC */
-int gl_options_bool(lua_State *L, int idx, const char *name, int def);
-lua_Integer gl_options_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max);
+double gl_args_timeout(lua_State *L, int idx, double def);
+int gl_args_family(lua_State *L, int idx);                       /* 4 or 6 -> AF_INET, AF_INET6; else AF_UNSPEC */
+int gl_args_bool(lua_State *L, int idx, const char *name, int def);
+lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max);
 
-unsigned gl_options_mode(lua_State *L, int idx); /* `mode`: permission bits, an integer or octal digits; 0 = absent */
+unsigned gl_cli_mode(lua_State *L, int idx);     /* `mode`: permission bits, an integer or octal digits; 0 = absent */
 
 /* The same; the string (NULL: absent) is left on the stack, or nil in its place. */
-const char *gl_options_string(lua_State *L, int idx, const char *name);
+const char *gl_args_string(lua_State *L, int idx, const char *name);
 
 /* Where to: (address [, options]), or one table with the options and one of `address`, `host` and `port`, `path`. Makes of
  * it address at 1, table of options or nil at 2, and returns the address. Of the table form, `host` may be
  * a list if `list` says so: then the address is that of the first. */
-const char *gl_options_target(lua_State *L, const char *const names[], int list, size_t *len);
+const char *gl_args_target(lua_State *L, const char *const names[], int list, size_t *len);
 
 #endif

@@ -18,8 +18,8 @@ static lua_State *check_coroutine(lua_State *L) {
   return co;
 }
 
-static void mark_awaiting(lua_State *co) { *gl_extra(co) |= GL_AWAIT_BIT; }
-static void clear_awaiting(lua_State *co) { *gl_extra(co) &= ~GL_AWAIT_BIT; }
+static void mark_held(lua_State *co) { *gl_extra(co) |= GL_HELD_BIT; }
+static void clear_held(lua_State *co) { *gl_extra(co) &= ~GL_HELD_BIT; }
 
 /* The base of the running task plays the main thread. */
 static bool is_base(lua_State *L) {
@@ -52,11 +52,11 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
       if (h->task) gl_scope_suspend(h, co);
       return nres;
     }
-    mark_awaiting(co);
+    mark_held(co);
     if (before == L && lua_isyieldable(L)) return lua_yieldk(L, 0, (lua_KContext)co, k);
     h->awaiting = false;
     gl_park(h, h->task);
-    clear_awaiting(co);
+    clear_held(co);
     nargs = 0;
   }
 }
@@ -82,7 +82,7 @@ static bool begin(lua_State *L, lua_State *co, int nargs) {
     lua_pushliteral(L, "too many arguments to resume");
     return false;
   }
-  if (gl_coro_awaits(co)) {
+  if (gl_coro_is_held(co)) {
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return false;
   }
@@ -116,7 +116,7 @@ static int resume_end(lua_State *L, lua_State *co, int n) {
 static int resume_k(lua_State *L, int status, lua_KContext ctx) {
   lua_State *co = (lua_State *)ctx;
   (void)status;
-  clear_awaiting(co);
+  clear_held(co);
   return resume_end(L, co, run(L, co, 0, resume_k));
 }
 
@@ -161,7 +161,7 @@ static int wrap_end(lua_State *L, lua_State *co, int n) {
 static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
   lua_State *co = (lua_State *)ctx;
   (void)status;
-  clear_awaiting(co);
+  clear_held(co);
   return wrap_end(L, co, run(L, co, 0, wrap_k));
 }
 
@@ -200,7 +200,7 @@ static int co_yield(lua_State *L) {
 
 static const char *status_of(lua_State *L, lua_State *co) {
   if (L == co) return "running";
-  if (gl_coro_awaits(co)) return "normal";
+  if (gl_coro_is_held(co)) return "normal";
   lua_Debug ar;
   switch (lua_status(co)) {
     case LUA_YIELD: return "suspended";
@@ -244,7 +244,7 @@ static int co_close(lua_State *L) {
   return 2;
 }
 
-int gl_open_coroutine(lua_State *L) {
+int gl_install_coroutine(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"create", co_create}, {"resume", co_resume},   {"running", co_running},         {"status", co_status},
     {"wrap", co_wrap},     {"yield", co_yield},     {"isyieldable", co_isyieldable}, {"close", co_close},

@@ -15,6 +15,6 @@
 #include <lua.h>
 
 /* Replaces resume, wrap, close, status, running, yield, isyieldable and create in the table `coroutine`. */
-int gl_open_coroutine(lua_State *L);
+int gl_install_coroutine(lua_State *L);
 
 #endif

@@ -16,7 +16,7 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
-void gl_error_open(lua_State *L) {
+void gl_error_init(lua_State *L) {
   luaL_newmetatable(L, META);
   lua_pushcfunction(L, error_tostring);
   lua_setfield(L, -2, "__tostring");

@@ -37,6 +37,6 @@ int gl_error_is(lua_State *L, int idx, const char *code);
 void gl_error_describe(lua_State *L, int idx);
 
 /* Creates the metatable. Once per host. */
-void gl_error_open(lua_State *L);
+void gl_error_init(lua_State *L);
 
 #endif

@@ -24,7 +24,7 @@ void gl_fault_in_wait(gl_task *t) {
     gl_task_cancel(t);
   } else {
     t->deadline = 1; /* long past */
-    if (gl_scope_check(t) == GL_OVERDUE) gl_op_detach(t->op, GL_OVERDUE);
+    if (gl_scope_check(t) == GL_DEADLINE_EXCEEDED) gl_op_detach(t->op, GL_DEADLINE_EXCEEDED);
   }
 }
 
@@ -34,11 +34,11 @@ uint32_t gl_fault_alloc(gl_host *h, uint32_t n) {
   f->taker = n ? h->task : NULL;
   f->takes = n;
   f->refused = 0;
-  gl_memory_watch(h);
+  gl_memory_set_edge(h);
   return left;
 }
 
-bool gl_fault_watches(const gl_host *h) { return h->fault.taker != NULL; }
+bool gl_fault_is_armed(const gl_host *h) { return h->fault.taker != NULL; }
 
 bool gl_fault_refuses(gl_host *h, size_t bytes, bool again) {
   gl_fault *f = &h->fault;
@@ -55,5 +55,5 @@ void gl_fault_forget(gl_host *h, const gl_task *t) {
   if (h->fault.waiter == t) h->fault.waiter = NULL;
   if (h->fault.taker != t) return;
   h->fault.taker = NULL;
-  gl_memory_watch(h);
+  gl_memory_set_edge(h);
 }

@@ -8,7 +8,7 @@
 
 #include "core/host.h"
 
-/* Interrupt the running task in its n-th wait (0 = no more), as GL_CANCELLED or GL_OVERDUE. How many were still to go. */
+/* Interrupt the running task in its n-th wait (0 = no more), as GL_CANCELLED or GL_DEADLINE_EXCEEDED. How many were still to go. */
 uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome);
 
 /* Refuse the running task its n-th allocation (0 = no more), and once more when Lua asks again after it has collected
@@ -19,7 +19,7 @@ uint32_t gl_fault_alloc(gl_host *h, uint32_t n);
 void gl_fault_in_wait(gl_task *t);
 
 /* Are allocations to be asked about? */
-bool gl_fault_watches(const gl_host *h);
+bool gl_fault_is_armed(const gl_host *h);
 
 /* Is this allocation one to refuse? `again`: whoever asks will ask once more. */
 bool gl_fault_refuses(gl_host *h, size_t bytes, bool again);

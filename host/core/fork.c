@@ -84,21 +84,21 @@ static bool renew_loop(gl_host *h) {
 
 /* ---- the host ---- */
 
-static void drop_turns(gl_turn *turn) {
+static void drop_turns(gl_turn_hook *turn) {
   for (; turn; turn = turn->next) turn->queued = false;
 }
 
 static void drop_queues(gl_host *h) {
-  h->ready = h->hogs = h->batch = (gl_tasklist){0};
-  drop_turns(h->turns);
+  h->ready = h->preempted = h->batch = (gl_tasklist){0};
+  drop_turns(h->turn_hooks);
   drop_turns(h->late);
-  h->turns = h->late = NULL;
+  h->turn_hooks = h->late = NULL;
   h->late_end = &h->late;
   h->reap = NULL;
   for (uint32_t i = 0; i < h->clock.len; i++) h->clock.heap[i]->slot = 0;
   h->clock.len = 0;
-  for (gl_belonging *b = h->belongings; b; b = b->next) b->task = NULL;
-  h->belongings = NULL;
+  for (gl_owned *b = h->owned; b; b = b->next) b->task = NULL;
+  h->owned = NULL;
 }
 
 /* The others have ended, as far as one can see; their coroutines and C stacks are left as they are for good. */
@@ -128,7 +128,7 @@ static void after_fork(void) {
 }
 
 static void in_child(gl_host *h) {
-  is_child = h->forked = h->unwatched = true;
+  is_child = h->forked = h->watchdog_due = true;
   drop_queues(h);
   drop_tasks(h);
   h->holds = 0;
@@ -158,13 +158,13 @@ static void register_handlers(void) {
   on_exit(on_exit_of_child, NULL);
 }
 
-void gl_fork_watch(gl_host *h) {
+void gl_fork_begin(gl_host *h) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, register_handlers);
   watched = h;
 }
 
-void gl_fork_unwatch(gl_host *h) {
+void gl_fork_end(gl_host *h) {
   if (watched == h) watched = NULL;
 }
 

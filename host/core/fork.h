@@ -25,10 +25,10 @@ struct gl_fork_hook {
 };
 
 /* From now on `h` is ready for a fork on the thread that calls this. Once its loop is there. */
-void gl_fork_watch(gl_host *h);
+void gl_fork_begin(gl_host *h);
 
 /* The host is to be closed: a fork is none of its business any more. */
-void gl_fork_unwatch(gl_host *h);
+void gl_fork_end(gl_host *h);
 
 void gl_fork_add(gl_host *h, struct gl_fork_hook *hook);
 void gl_fork_remove(gl_host *h, struct gl_fork_hook *hook);

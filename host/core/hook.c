@@ -59,7 +59,7 @@ void gl_hook_event(lua_State *L, lua_Debug *ar) {
   user_hook *u = push_hook(L, L);
   if (u && is_due(L, u, ar->event)) call(L, ar);
   lua_pop(L, 1);
-  if (ar->event == LUA_HOOKCOUNT) gl_preempt_if_asked(L);
+  if (ar->event == LUA_HOOKCOUNT) gl_preempt_in_user_hook(L);
 }
 
 bool gl_hook_is_set(lua_State *L) {
@@ -157,7 +157,7 @@ static int debug_gethook(lua_State *L) {
   return 3;
 }
 
-void gl_hook_open(lua_State *L) {
+void gl_hook_init(lua_State *L) {
   static const luaL_Reg functions[] = {{"gethook", debug_gethook}, {"sethook", debug_sethook}, {NULL, NULL}};
   lua_newtable(L);
   lua_createtable(L, 0, 1);

@@ -21,6 +21,6 @@ bool gl_hook_is_set(lua_State *L);
 void gl_hook_restore(lua_State *L);
 
 /* Replaces the two functions of the library. */
-void gl_hook_open(lua_State *L);
+void gl_hook_init(lua_State *L);
 
 #endif

@@ -41,9 +41,9 @@ gl_host *gl_host_new(void) {
     free(h);
     return NULL;
   }
-  gl_fork_watch(h);
+  gl_fork_begin(h);
   gl_alloc_init(&h->alloc);
-  gl_memory_watch(h);
+  gl_memory_set_edge(h);
   h->max_parked = MAX_PARKED;
   h->late_end = &h->late;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
@@ -78,18 +78,18 @@ static gl_task *take(gl_tasklist *list) {
 }
 
 void gl_host_ready(gl_host *h, gl_task *t) { append(&h->ready, t); }
-void gl_host_make_way(gl_host *h, gl_task *t) { append(&h->hogs, t); }
+void gl_host_ready_last(gl_host *h, gl_task *t) { append(&h->preempted, t); }
 void gl_host_ready_now(gl_host *h, gl_task *t) { append(&h->batch, t); }
 
-void gl_host_at_turn_end(gl_host *h, gl_turn *turn) {
+void gl_at_turn_end(gl_host *h, gl_turn_hook *turn) {
   if (turn->queued) return;
   turn->queued = true;
-  turn->next = h->turns;
-  h->turns = turn;
+  turn->next = h->turn_hooks;
+  h->turn_hooks = turn;
 }
 
-static void run_turn(gl_turn **list) {
-  gl_turn *turn = *list;
+static void run_turn(gl_turn_hook **list) {
+  gl_turn_hook *turn = *list;
   *list = turn->next;
   turn->queued = false;
   turn->run(turn);
@@ -103,16 +103,16 @@ static void run_late(gl_host *h) {
 /* What there is no time for now is done after a look at the loop, and after what the next turns ask for: ten thousand
  * writes, for a message to ten thousand, hold nobody up. */
 static void put_off(gl_host *h) {
-  *h->late_end = h->turns;
+  *h->late_end = h->turn_hooks;
   while (*h->late_end) h->late_end = &(*h->late_end)->next;
-  h->turns = NULL;
+  h->turn_hooks = NULL;
   for (int n = 0; n < TURNS && h->late; n++) run_late(h);
 }
 
 static void end_turn(gl_host *h, bool all) {
   uint64_t until = 0;
-  for (int n = 1; h->turns || h->late; n++) {
-    if (h->turns) run_turn(&h->turns);
+  for (int n = 1; h->turn_hooks || h->late; n++) {
+    if (h->turn_hooks) run_turn(&h->turn_hooks);
     else run_late(h);
     if (all || n % TURNS != 0) continue;
     uint64_t now = uv_hrtime();
@@ -145,8 +145,8 @@ static void set_alarm(gl_host *h) {
  * waits where, and cancels them all, so that each gives back what it holds. */
 static void break_deadlock(gl_host *h) {
   unsigned int alarm = uv_is_active((uv_handle_t *)&h->alarm) ? 1 : 0;
-  bool stuck = h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->hogs.head && !h->turns && !h->late && !gl_clock_next(&h->clock) &&
-               h->loop.active_handles == alarm && h->loop.active_reqs.count == 0 && !h->loop.closing_handles;
+  bool stuck = h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->preempted.head && !h->turn_hooks && !h->late &&
+               !gl_clock_next(&h->clock) && h->loop.active_handles == alarm && h->loop.active_reqs.count == 0 && !h->loop.closing_handles;
   if (!stuck) return;
   fputs("greenlua: deadlock: all tasks wait for each other\n", stderr);
   gl_inspect_print(h);
@@ -157,22 +157,22 @@ static void break_deadlock(gl_host *h) {
 static void take_batch(gl_host *h) {
   h->batch = h->ready;
   h->ready = (gl_tasklist){0};
-  if (!h->hogs.head) return;
-  if (h->batch.tail) h->batch.tail->next = h->hogs.head;
-  else h->batch.head = h->hogs.head;
-  h->batch.tail = h->hogs.tail;
-  h->hogs = (gl_tasklist){0};
+  if (!h->preempted.head) return;
+  if (h->batch.tail) h->batch.tail->next = h->preempted.head;
+  else h->batch.head = h->preempted.head;
+  h->batch.tail = h->preempted.tail;
+  h->preempted = (gl_tasklist){0};
 }
 
 /* Let the loop and the clock say what has happened; wait for it when no task is ready. Batches that follow each other closely
  * (tasks that talk to each other) share one look at the kernel, which costs more than they do. */
 static void poll(gl_host *h) {
-  if (h->unwatched) gl_preempt_restart(h);
-  bool ready = h->ready.head != NULL, hogs = h->hogs.head != NULL;
-  if (ready && !hogs && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
-  if (!ready && !hogs) gl_rest_begin(h);
+  if (h->watchdog_due) gl_preempt_restart(h);
+  bool ready = h->ready.head != NULL, preempted = h->preempted.head != NULL;
+  if (ready && !preempted && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
+  if (!ready && !preempted) gl_idle_begin(h);
   set_alarm(h);
-  uv_run(&h->loop, ready || hogs || h->turns || h->late ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  uv_run(&h->loop, ready || preempted || h->turn_hooks || h->late ? UV_RUN_NOWAIT : UV_RUN_ONCE);
   h->unpolled = 0;
   h->polled = uv_hrtime();
   gl_clock_fire(&h->clock, h->polled);
@@ -180,7 +180,7 @@ static void poll(gl_host *h) {
 
 void gl_host_drive(gl_host *h) {
   for (;;) {
-    if (h->batch.head) gl_pulse_rouse(&h->pulse);
+    if (h->batch.head) gl_pulse_wake(&h->pulse);
     for (gl_task *t; (t = take(&h->batch)) != NULL;) gl_task_step(h, t);
     if (h->forked && over(h)) gl_fork_leave(h, h->deadlocks ? EXIT_FAILURE : h->exit); /* an answer is its parent's to give */
     end_turn(h, over(h));
@@ -207,7 +207,7 @@ void gl_host_stop(gl_host *h) { h->stop = true; }
 
 void gl_host_close(gl_host *h) {
   GL_CHECK(h->census.parked == 0);
-  gl_fork_unwatch(h);
+  gl_fork_end(h);
   while (h->jobs > 0) uv_run(&h->loop, UV_RUN_ONCE); /* they may be writing out what a Lua string holds */
   h->closing = true;
   if (h->L) lua_close(h->L);

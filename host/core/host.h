@@ -28,15 +28,15 @@ typedef struct gl_op gl_op;
 typedef struct gl_scope gl_scope;
 typedef struct gl_stack gl_stack;
 typedef struct gl_task gl_task;
-typedef struct gl_belonging gl_belonging;
+typedef struct gl_owned gl_owned;
 
 /* Work to do once at the end of this turn, after the batch ran and before the loop is asked again:
  * how many small writes become one. Intrusive, one shot; `run` must not call Lua. */
-typedef struct gl_turn {
-  struct gl_turn *next;              /* list of those queued */
-  void (*run)(struct gl_turn *turn); /* called once per queueing */
+typedef struct gl_turn_hook {
+  struct gl_turn_hook *next;         /* list of those queued */
+  void (*run)(struct gl_turn_hook *turn); /* called once per queueing */
   bool queued;                       /* on the list now */
-} gl_turn;
+} gl_turn_hook;
 
 typedef struct gl_tasklist {
   gl_task *head, *tail;
@@ -73,13 +73,13 @@ typedef struct gl_memory {
 } gl_memory;
 
 /* What is done when nothing else is to be done (core/rest.h). */
-typedef struct gl_rest {
+typedef struct gl_idle_work {
   gl_timer timer;
   uint64_t beats; /* of the pulse, when that was looked at last */
   size_t mark;    /* bytes taken before the last rest ended */
   int cycles;     /* of the collector, in this one */
   bool begun;     /* this one */
-} gl_rest;
+} gl_idle_work;
 
 /* What tests ordered to go wrong (core/fault.h). */
 typedef struct gl_fault {
@@ -87,7 +87,7 @@ typedef struct gl_fault {
   gl_task *taker;  /* whose allocations are */
   uint32_t waits;  /* until the one that is interrupted; 0 = it was */
   uint32_t takes;  /* until the one that is refused; 0 = it was */
-  int outcome;     /* of that wait: GL_CANCELLED or GL_OVERDUE */
+  int outcome;     /* of that wait: GL_CANCELLED or GL_DEADLINE_EXCEEDED */
   const char *hit; /* name of the op it waited for, or NULL: it did not happen */
   size_t refused;  /* bytes just refused, which Lua asks for again */
 } gl_fault;
@@ -114,17 +114,17 @@ struct gl_host {
   bool awaiting;        /* an await is on its way down through lua_yieldk */
   bool stop;            /* gl_host_stop was called */
   bool forked;          /* this process is a child of the one that made the host (core/fork.h) */
-  bool unwatched;       /* ... whose watchdog is yet to be started */
+  bool watchdog_due;    /* ... whose watchdog is yet to be started */
   int exit;             /* ... and the code it ends with */
   bool closing;         /* the Lua state is being closed: no task will run any more */
   gl_tasklist ready;    /* made ready since the batch was taken */
-  gl_tasklist hogs;     /* preempted: to run when all others had their turn */
+  gl_tasklist preempted; /* preempted: to run when all others had their turn */
   gl_tasklist batch;    /* this turn's snapshot of ready tasks */
-  gl_turn *turns;       /* to run at the end of this turn */
-  gl_turn *late, **late_end; /* left over from earlier ones, which took too long */
+  gl_turn_hook *turn_hooks; /* to run at the end of this turn */
+  gl_turn_hook *late, **late_end; /* left over from earlier ones, which took too long */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_aside aside;       /* scopes of suspended coroutines */
-  gl_belonging *belongings; /* those of all tasks (core/owned.h) */
+  gl_owned *owned;          /* those of all tasks (core/owned.h) */
   struct gl_fork_hook *fork_hooks; /* (core/fork.h) */
   struct gl_child *children; /* started and not ended (process/child.h) */
   gl_task *live;        /* every task not ended, newest first */
@@ -136,7 +136,7 @@ struct gl_host {
   gl_clock clock;
   gl_alloc alloc;       /* Lua's memory, tasks, ops */
   gl_memory memory;
-  gl_rest rest;
+  gl_idle_work rest;
   gl_fault fault;
   uint64_t shake;       /* state of the generator that switches tasks at random (core/shake.h); 0 = it does not */
   uv_timer_t alarm;     /* wakes the loop for the earliest timer */
@@ -169,13 +169,13 @@ void gl_host_stop(gl_host *h);
 void gl_host_close(gl_host *h);
 
 /* Run `turn` at the end of this turn (once, however often it is asked for). */
-void gl_host_at_turn_end(gl_host *h, gl_turn *turn);
+void gl_at_turn_end(gl_host *h, gl_turn_hook *turn);
 
 /* Make a task ready to run in the next batch. */
 void gl_host_ready(gl_host *h, gl_task *t);
 
 /* Make a preempted task ready to run behind everything that is ready by then. */
-void gl_host_make_way(gl_host *h, gl_task *t);
+void gl_host_ready_last(gl_host *h, gl_task *t);
 
 /* Put a task at the end of the batch that is running now. */
 void gl_host_ready_now(gl_host *h, gl_task *t);
@@ -186,15 +186,15 @@ void gl_host_drive(gl_host *h);
 /* The host of any coroutine of its state, from the extra space every lua_State carries. The lowest
  * bit of that word marks a coroutine only the host may resume: one that waits, or the base of a task; the
  * next one a coroutine that has scopes aside. */
-#define GL_AWAIT_BIT ((uintptr_t)1)
+#define GL_HELD_BIT ((uintptr_t)1)
 #define GL_ASIDE_BIT ((uintptr_t)2)
 
 /* The watchdog reads it on its own thread (core/preempt.h). */
 static inline void gl_host_set_running(gl_host *h, lua_State *co) { __atomic_store_n(&h->running, co, __ATOMIC_RELAXED); }
 
 static inline uintptr_t *gl_extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
-static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~(GL_AWAIT_BIT | GL_ASIDE_BIT)); }
-static inline bool gl_coro_awaits(lua_State *co) { return (*gl_extra(co) & GL_AWAIT_BIT) != 0; }
+static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~(GL_HELD_BIT | GL_ASIDE_BIT)); }
+static inline bool gl_coro_is_held(lua_State *co) { return (*gl_extra(co) & GL_HELD_BIT) != 0; }
 static inline uv_loop_t *gl_loop(lua_State *L) { return &gl_host_of(L)->loop; }
 
 #endif

@@ -42,7 +42,7 @@ static int debug_preempted(lua_State *L) {
 
 /* report_stalls(on): tell on stderr when a C function holds the loop for long */
 static int debug_report_stalls(lua_State *L) {
-  gl_preempt_report(gl_host_of(L), lua_toboolean(L, 1));
+  gl_preempt_set_reports(gl_host_of(L), lua_toboolean(L, 1));
   return 0;
 }
 
@@ -57,7 +57,7 @@ static int debug_cancel_at(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
   if (!t) return luaL_error(L, "outside of a task");
   const char *hit = t->host->fault.waiter == t ? t->host->fault.hit : NULL;
-  lua_pushinteger(L, gl_fault_wait(t->host, (uint32_t)n, which == 0 ? GL_CANCELLED : GL_OVERDUE));
+  lua_pushinteger(L, gl_fault_wait(t->host, (uint32_t)n, which == 0 ? GL_CANCELLED : GL_DEADLINE_EXCEEDED));
   lua_pushstring(L, hit);
   return 2;
 }
@@ -126,7 +126,7 @@ static void push_task(lua_State *L, const gl_host *h, const gl_task *t) {
   lua_setfield(L, -2, "age");
   lua_pushboolean(L, t->stack != NULL);
   lua_setfield(L, -2, "parked");
-  lua_pushstring(L, t->site);
+  lua_pushstring(L, t->spawn_site);
   lua_setfield(L, -2, "spawned");
   find_line(t->co, line, sizeof line);
   lua_pushstring(L, line);
@@ -156,12 +156,12 @@ static int debug_tasks(lua_State *L) {
 
 struct gl_inspector {
   uv_signal_t signal;
-  gl_turn turn;
+  gl_turn_hook turn;
   gl_host *host;
   bool taken; /* the script waits for the signal itself */
 };
 
-static void on_turn_end(gl_turn *turn) { gl_inspect_print(GL_CONTAINER(turn, struct gl_inspector, turn)->host); }
+static void on_turn_end(gl_turn_hook *turn) { gl_inspect_print(GL_CONTAINER(turn, struct gl_inspector, turn)->host); }
 
 static void look_for_other(uv_handle_t *handle, void *arg) {
   struct gl_inspector *i = arg;
@@ -175,7 +175,7 @@ static void on_signal(uv_signal_t *signal, int signo) {
   (void)signo;
   i->taken = false;
   uv_walk(signal->loop, look_for_other, i);
-  if (!i->taken) gl_host_at_turn_end(i->host, &i->turn);
+  if (!i->taken) gl_at_turn_end(i->host, &i->turn);
 }
 
 static void on_signal_closed(uv_handle_t *signal) { free(signal->data); }
@@ -216,7 +216,7 @@ static void print_task(const gl_task *t, uint32_t now) {
     fprintf(stderr, " since %.3f s", (double)(now - t->op->since) / 1000);
   }
   if (*line) print_text(" at ", line);
-  if (t->site) print_text(", spawned at ", t->site);
+  if (t->spawn_site) print_text(", spawned at ", t->spawn_site);
   fputc('\n', stderr);
 }
 
@@ -226,7 +226,7 @@ void gl_inspect_print(const gl_host *h) {
   for (const gl_task *t = h->live; t; t = t->next_live) print_task(t, (uint32_t)uv_now(&h->loop));
 }
 
-int gl_open_debug(lua_State *L) {
+int luaopen_green_debug(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"cancel_at", debug_cancel_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
     {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {"shake", debug_shake}, {"tasks", debug_tasks}, {NULL, NULL},

@@ -15,6 +15,6 @@ void gl_inspect_stop(gl_host *h);
 
 /* green.debug: census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now; memory() -> { used=, held=, limit= };
  * tasks(), preempted(), report_stalls(on); for tests cancel_at(n [, how]), fail_alloc(n) and shake(seed). */
-int gl_open_debug(lua_State *L);
+int luaopen_green_debug(lua_State *L);
 
 #endif

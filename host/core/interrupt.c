@@ -44,12 +44,12 @@ static void exchange(void (*from)(int), void (*to)(int), int signo) {
   if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == from) set_handler_of(signo, to);
 }
 
-void gl_interrupt_lend(void) {
+void gl_interrupt_suspend(void) {
   if (atomic_fetch_add(&borrowers, 1) > 0) return;
   for (int i = 0; i < 2; i++) exchange(SIG_DFL, on_lent, lent[i]);
 }
 
-void gl_interrupt_take_back(void) {
+void gl_interrupt_resume(void) {
   if (atomic_fetch_sub(&borrowers, 1) > 1) return;
   for (int i = 0; i < 2; i++) exchange(on_lent, SIG_DFL, lent[i]);
 }

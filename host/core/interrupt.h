@@ -19,8 +19,8 @@ void gl_interrupt_disarm(gl_host *h);
 
 /* A command has the terminal, as with system(): until that is over, SIGINT and SIGQUIT are for the command alone. Nests. Whoever
  * waits for one of them by name still gets it. */
-void gl_interrupt_lend(void);
-void gl_interrupt_take_back(void);
+void gl_interrupt_suspend(void);
+void gl_interrupt_resume(void);
 
 /* In a forked child: SIGINT is for the task that forked, if it was before; else it ends the process. */
 void gl_interrupt_forked(gl_host *h);

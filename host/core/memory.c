@@ -19,9 +19,9 @@ static size_t mark_of(const gl_host *h, size_t more, gl_purpose purpose) {
   size_t limit = h->memory.limit;
   const gl_task *t = h->task;
   if (purpose != GL_FOR_SCRIPT || !h->running || !t) return limit;
-  size_t asked = more < limit ? more : limit;
-  if (h->memory.charged == t) asked += h->alloc.taken - h->memory.mark;
-  return asked + (size_t)t->asked * GL_GRAIN > MUCH(limit) ? GREEDY(limit) : TASKS(limit);
+  size_t memory_asked = more < limit ? more : limit;
+  if (h->memory.charged == t) memory_asked += h->alloc.taken - h->memory.mark;
+  return memory_asked + (size_t)t->memory_asked * GL_GRAIN > MUCH(limit) ? GREEDY(limit) : TASKS(limit);
 }
 
 static bool admits(gl_alloc *a, size_t more, gl_purpose purpose) {
@@ -36,23 +36,23 @@ bool gl_memory_is_scarce(const gl_host *h) {
   return gl_alloc_used(&h->alloc) + MUCH(limit) / 2 > GREEDY(limit);
 }
 
-void gl_memory_watch(gl_host *h) {
+void gl_memory_set_edge(gl_host *h) {
   h->alloc.admits = admits;
   h->alloc.edge = h->memory.limit ? GREEDY(h->memory.limit) : SIZE_MAX;
-  if (gl_fault_watches(h) || h->memory.refuses) h->alloc.edge = 0;
+  if (gl_fault_is_armed(h) || h->memory.refuses) h->alloc.edge = 0;
 }
 
 void gl_memory_limit(gl_host *h, size_t bytes) {
   h->memory = (gl_memory){.limit = bytes, .mark = h->alloc.taken, .seen = gl_alloc_used(&h->alloc)};
   h->alloc.most = bytes ? bytes : SIZE_MAX;
-  gl_memory_watch(h);
+  gl_memory_set_edge(h);
 }
 
 /* What was asked for some while ago counts half, and half again with each `limit` bytes that were asked for since. */
 static void fade(gl_task *t, uint8_t now) {
-  unsigned halves = (uint8_t)(now - t->asked_when);
-  t->asked = halves < 32 ? t->asked >> halves : 0;
-  t->asked_when = now;
+  unsigned halves = (uint8_t)(now - t->memory_epoch);
+  t->memory_asked = halves < 32 ? t->memory_asked >> halves : 0;
+  t->memory_epoch = now;
 }
 
 static void publish(gl_host *h) { __atomic_store_n(&h->memory.seen, h->alloc.taken - h->alloc.given, __ATOMIC_RELAXED); }
@@ -63,8 +63,8 @@ void gl_memory_charge(gl_host *h, gl_task *t) {
   size_t grains = (h->alloc.taken - m->mark) / GL_GRAIN;
   if (m->charged) {
     fade(m->charged, now);
-    uint32_t room = UINT32_MAX - m->charged->asked;
-    m->charged->asked += grains < room ? (uint32_t)grains : room;
+    uint32_t room = UINT32_MAX - m->charged->memory_asked;
+    m->charged->memory_asked += grains < room ? (uint32_t)grains : room;
   }
   m->charged = t;
   m->mark = h->alloc.taken;
@@ -98,11 +98,11 @@ static bool collect(gl_host *h) {
   gl_memory *m = &h->memory;
   if (!h->L || h->alloc.taken - m->collected < MUCH(m->limit)) return false;
   m->refuses = true;
-  gl_memory_watch(h);
+  gl_memory_set_edge(h);
   lua_pushcfunction(h->L, ask_in_vain);
   if (lua_pcall(h->L, 0, 0, 0) != LUA_OK) lua_pop(h->L, 1);
   m->refuses = false;
-  gl_memory_watch(h);
+  gl_memory_set_edge(h);
   m->collected = h->alloc.taken;
   return true;
 }

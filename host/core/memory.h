@@ -58,6 +58,6 @@ int gl_memory_raise(lua_State *L);
 void gl_memory_serve(gl_host *h, bool pooled);
 
 /* Sets the edge from which on gl_alloc asks: after the limit or the faults (core/fault.h) changed. */
-void gl_memory_watch(gl_host *h);
+void gl_memory_set_edge(gl_host *h);
 
 #endif

@@ -30,7 +30,7 @@ void gl_op_refuse_finalizer(lua_State *L, const gl_optype *type) {
 /* The op's own time, or the task's: whichever is over. */
 static void on_timeout(gl_timer *timer) {
   gl_op *op = GL_CONTAINER(timer, gl_op, timeout);
-  gl_op_detach(op, gl_scope_check(op->task) == GL_OVERDUE ? GL_OVERDUE : GL_TIMED_OUT);
+  gl_op_detach(op, gl_scope_check(op->task) == GL_DEADLINE_EXCEEDED ? GL_DEADLINE_EXCEEDED : GL_TIMED_OUT);
 }
 
 void gl_op_check(lua_State *L, const gl_optype *type) {
@@ -127,32 +127,32 @@ void gl_op_detach(gl_op *op, int outcome) {
   op->task = NULL;
   op->detached = true;
   t->op = NULL;
-  t->waited = op->type->name;
-  if (outcome == GL_TIMED_OUT || outcome == GL_OVERDUE) t->trace = name_object(op);
+  t->detached_from = op->type->name;
+  if (outcome == GL_TIMED_OUT || outcome == GL_DEADLINE_EXCEEDED) t->trace = name_object(op);
   gl_task_wake(t, (gl_outcome)outcome);
   if (op->type->cancel) op->type->cancel(op); /* may say done at once: the op is then gone with the next reap */
 }
 
 /* `why` with the object that gl_op_detach has named. */
 static int raise_late(lua_State *L, gl_task *t, const char *code, const char *why) {
-  if (!t->trace) return gl_error_raise(L, t->waited, code, "%s", why);
+  if (!t->trace) return gl_error_raise(L, t->detached_from, code, "%s", why);
   char object[OBJECT];
   snprintf(object, sizeof object, "%s", t->trace);
   free(t->trace);
   t->trace = NULL;
-  return gl_error_raise(L, t->waited, code, "%s: %s", object, why);
+  return gl_error_raise(L, t->detached_from, code, "%s: %s", object, why);
 }
 
 /* The wait is over: results or an error, on the coroutine that waited. */
 static int conclude(lua_State *L, gl_task *t) {
   GC_STRESS(L);
   if (t->outcome == GL_TIMED_OUT) return raise_late(L, t, "ETIMEDOUT", "timed out");
-  if (t->outcome == GL_CANCELLED || t->outcome == GL_OVERDUE) gl_preempt_tell(t);
-  if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->waited, "ECANCELED", "the task was cancelled");
+  if (t->outcome == GL_CANCELLED || t->outcome == GL_DEADLINE_EXCEEDED) gl_preempt_request_end(t);
+  if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->detached_from, "ECANCELED", "the task was cancelled");
   if (t->outcome == GL_INTERRUPTED) return gl_scope_interrupt(L, t);
-  if (t->outcome == GL_OVERDUE) return raise_late(L, t, "EDEADLINE", "the deadline passed");
+  if (t->outcome == GL_DEADLINE_EXCEEDED) return raise_late(L, t, "EDEADLINE", "the deadline passed");
   if (t->outcome == GL_NO_STACK)
-    return gl_error_raise(L, t->waited, "EMFILE", "too many tasks wait where Lua cannot yield (%d)", (int)t->host->census.parked);
+    return gl_error_raise(L, t->detached_from, "EMFILE", "too many tasks wait where Lua cannot yield (%d)", (int)t->host->census.parked);
   gl_op *op = t->op;
   GL_CHECK(op && op->done);
   t->op = NULL;

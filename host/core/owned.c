@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/owned.h"
 
-void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b, const gl_task *t)) {
+void gl_own(gl_owned *b, gl_task *t, void (*end)(gl_owned *b, const gl_task *t)) {
   gl_host *h = t->host;
   b->task = t;
   b->end = end;
-  b->next = h->belongings;
-  b->at = &h->belongings;
+  b->next = h->owned;
+  b->at = &h->owned;
   if (b->next) b->next->at = &b->next;
-  h->belongings = b;
+  h->owned = b;
 }
 
-void gl_belong_to_nobody(gl_belonging *b) {
+void gl_disown(gl_owned *b) {
   if (!b->task) return;
   *b->at = b->next;
   if (b->next) b->next->at = b->at;
@@ -19,11 +19,11 @@ void gl_belong_to_nobody(gl_belonging *b) {
 }
 
 /* They are few, in all of the host. */
-void gl_belongings_end(gl_task *t) {
-  for (gl_belonging *b = t->host->belongings, *next; b; b = next) {
+void gl_owned_end_all(gl_task *t) {
+  for (gl_owned *b = t->host->owned, *next; b; b = next) {
     next = b->next;
     if (b->task != t) continue;
-    gl_belong_to_nobody(b);
+    gl_disown(b);
     b->end(b, t);
   }
 }

@@ -9,19 +9,19 @@
 #include "core/task.h"
 
 /* Zeroed, in the owner's struct. */
-struct gl_belonging {
+struct gl_owned {
   gl_task *task;                  /* NULL = nobody's */
-  void (*end)(gl_belonging *b, const gl_task *t); /* the task has ended, and it belongs to nobody now. Calls no Lua */
-  gl_belonging *next, **at;       /* in host->belongings */
+  void (*end)(gl_owned *b, const gl_task *t);     /* the task has ended, and it belongs to nobody now. Calls no Lua */
+  gl_owned *next, **at;           /* in host->belongings */
 };
 
 /* It belongs to `t` from now on. */
-void gl_belong(gl_belonging *b, gl_task *t, void (*end)(gl_belonging *b, const gl_task *t));
+void gl_own(gl_owned *b, gl_task *t, void (*end)(gl_owned *b, const gl_task *t));
 
 /* It belongs to nobody any more. Harmless when it did not. */
-void gl_belong_to_nobody(gl_belonging *b);
+void gl_disown(gl_owned *b);
 
 /* `t` has ended. Core only. */
-void gl_belongings_end(gl_task *t);
+void gl_owned_end_all(gl_task *t);
 
 #endif

@@ -35,6 +35,6 @@ void gl_park(gl_host *h, gl_task *t) {
 void gl_pause(gl_host *h, gl_task *t) {
   gl_stack *to = gl_stack_take(h);
   if (!to) return;
-  gl_host_make_way(h, t);
+  gl_host_ready_last(h, t);
   leave(h, t, to);
 }

@@ -29,10 +29,10 @@
 #define AWAKE_US 500     /* CPU time after which a thread has left the system call that it slept in */
 #define REPEAT 4         /* ticks after which a signal comes again in the same step */
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
-#define MAX_GRACE 5000   /* instructions between two errors in a task that catches them all */
-#define MAX_RAISED 2000  /* so many of them; then no instruction more */
-#define CLEANUP (100 / GL_SLICE_MS) /* slices for the <close> variables of a task that was told to end */
-#define MERCY 3          /* errors a doomed task may catch and go on, counted with the turns between */
+#define MAX_KILL_DELAY 5000   /* instructions between two errors in a task that catches them all */
+#define MAX_KILLS 2000  /* so many of them; then no instruction more */
+#define CLEANUP_SLICES (100 / GL_SLICE_MS) /* slices for the <close> variables of a task that was told to end */
+#define MAX_CAUGHT 3          /* errors a doomed task may catch and go on, counted with the turns between */
 
 #define STRING(n) #n
 #define NUMBER(n) STRING(n)
@@ -52,7 +52,7 @@ struct gl_watchdog {
   pid_t watched_id;
   clockid_t cpu;         /* counts its CPU time */
   atomic_bool end;
-  atomic_uint_fast64_t hogging; /* the step the signal is for */
+  atomic_uint_fast64_t overrun; /* the step the signal is for */
   atomic_bool report;    /* tell where it is stuck, too */
   atomic_bool late;      /* it was stuck where no signal may come; tell what came after that */
   uint64_t reported;     /* the last step that was */
@@ -63,7 +63,7 @@ struct gl_watchdog {
   uint64_t count;
   atomic_bool quiet;     /* no reports of stalls */
   volatile bool asked;   /* the user's count hook is to make way */
-  volatile uint64_t put_off; /* the step whose slice ended in an atomic section */
+  volatile uint64_t deferred_beat; /* the step whose slice ended in an atomic section */
   volatile uint64_t section; /* id of the task in it, */
   volatile uint64_t section_began; /* and its CPU time, us, when that was seen */
   uint32_t random;
@@ -102,7 +102,7 @@ static uint64_t cpu_us(const struct gl_watchdog *w) {
 }
 
 /* Is it in an atomic section that may go on for some time yet? Its slice then ends when it leaves. For the handler, too. */
-static bool is_put_off(gl_host *h) {
+static bool is_deferred(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   const gl_task *t = h->task;
   if (!t || !t->atomic || t->overlong) return false;
@@ -112,7 +112,7 @@ static bool is_put_off(gl_host *h) {
     w->section_began = now;
   }
   if (now - w->section_began >= GL_ATOMIC_MS * 1000) return false;
-  w->put_off = gl_pulse_beats(&h->pulse);
+  w->deferred_beat = gl_pulse_beats(&h->pulse);
   return true;
 }
 
@@ -124,37 +124,37 @@ static bool holds_up(const gl_host *h) {
 static void on_signal(int signo) {
   (void)signo;
   gl_host *h = watched_host;
-  if (!h || !h->watchdog || !h->running || gl_pulse_beats(&h->pulse) != atomic_load(&h->watchdog->hogging)) return;
+  if (!h || !h->watchdog || !h->running || gl_pulse_beats(&h->pulse) != atomic_load(&h->watchdog->overrun)) return;
   struct gl_watchdog *w = h->watchdog;
-  bool told = !w->quiet && holds_up(h);
-  if (atomic_exchange(&w->report, false) && told && gl_stall_in_c(h->running)) gl_stall_tell(&w->stalls, STALLED ":\n", h->running);
-  if (atomic_exchange(&w->late, false) && told) gl_stall_tell(&w->stalls, STALLED ", which came back to:\n", h->running);
-  if (!is_put_off(h)) set_hook(h);
+  bool reports = !w->quiet && holds_up(h);
+  if (atomic_exchange(&w->report, false) && reports && gl_stall_in_c(h->running)) gl_stall_report(&w->stalls, STALLED ":\n", h->running);
+  if (atomic_exchange(&w->late, false) && reports) gl_stall_report(&w->stalls, STALLED ", which came back to:\n", h->running);
+  if (!is_deferred(h)) set_hook(h);
 }
 
 /* ---- on the loop's thread, in the hook ---- */
 
 /* Is it cancelled, past its deadline, or over its CPU limit? */
-static bool is_doomed(const gl_task *t) {
-  return gl_scope_check(t) != GL_DONE || (t->max_preempted && t->preempted > t->max_preempted);
+static bool must_end(const gl_task *t) {
+  return gl_scope_check(t) != GL_DONE || (t->max_slices && t->slices > t->max_slices);
 }
 
-void gl_preempt_tell(gl_task *t) {
-  if (t->told) return;
-  t->told = true;
-  t->cleanup = CLEANUP;
+void gl_preempt_request_end(gl_task *t) {
+  if (t->end_requested) return;
+  t->end_requested = true;
+  t->cleanup_slices = CLEANUP_SLICES;
 }
 
-void gl_preempt_forgive(gl_task *t) {
-  if ((!t->told && !t->doomed) || is_doomed(t) || gl_scope_shields(t)) return;
-  t->told = false;
-  t->cleanup = 0;
-  t->doomed = 0;
+void gl_preempt_retract_end(gl_task *t) {
+  if ((!t->end_requested && !t->kill_count) || must_end(t) || gl_scope_shields(t)) return;
+  t->end_requested = false;
+  t->cleanup_slices = 0;
+  t->kill_count = 0;
 }
 
-static void doom(lua_State *L, gl_task *t) {
+static void raise_end(lua_State *L, gl_task *t) {
   gl_scope_raise(L, t, "preempt");
-  gl_preempt_tell(t);
+  gl_preempt_request_end(t);
   char limit[16]; /* lua_pushfstring would write 14 digits of it */
   snprintf(limit, sizeof limit, "%g", (double)t->cpu_limit);
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
@@ -163,17 +163,17 @@ static void doom(lua_State *L, gl_task *t) {
 static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
 
 /* Not by yielding when the user has a hook: Lua would tell it a call twice, count anew, or call it with the yield under way. */
-static void make_way(lua_State *L, gl_host *h, bool hooked) {
+static void leave_cpu(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
   h->watchdog->count++;
-  t->preempted++;
+  t->slices++;
   if (!hooked && is_plain(h, L)) {
-    gl_host_make_way(h, t);
+    gl_host_ready_last(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
     gl_pause(h, t);
-    if (is_doomed(t) && !t->cleanup) doom(L, t);
+    if (must_end(t) && !t->cleanup_slices) raise_end(L, t);
   }
 }
 
@@ -182,25 +182,25 @@ static void end_slice(lua_State *L, gl_host *h, bool hooked) {
   gl_task *t = h->task;
   if (t->atomic && !t->overlong) {
     t->overlong = true;
-    if (!h->watchdog->quiet) gl_stall_tell(&h->watchdog->stalls, OVERLONG, L);
+    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L);
   }
-  if (is_doomed(t)) {
-    if (t->cleanup) t->cleanup--;
-    else if (t->doomed++ % 2 == 0) doom(L, t);
+  if (must_end(t)) {
+    if (t->cleanup_slices) t->cleanup_slices--;
+    else if (t->kill_count++ % 2 == 0) raise_end(L, t);
   } else {
-    gl_preempt_forgive(t);
+    gl_preempt_retract_end(t);
   }
-  make_way(L, h, hooked);
+  leave_cpu(L, h, hooked);
 }
 
 /* Instructions until the next error: at random; in the end 1, which no nest of loops survives. */
-static int grace(struct gl_watchdog *w, gl_task *t) {
-  if (t->doomed > MERCY + MAX_RAISED) return 1;
-  t->doomed++;
+static int next_kill(struct gl_watchdog *w, gl_task *t) {
+  if (t->kill_count > MAX_CAUGHT + MAX_KILLS) return 1;
+  t->kill_count++;
   w->random ^= w->random << 13;
   w->random ^= w->random >> 17;
   w->random ^= w->random << 5;
-  return (int)(w->random % MAX_GRACE) + 1;
+  return (int)(w->random % MAX_KILL_DELAY) + 1;
 }
 
 /* It caught whatever was raised: from now on it is raised at again and again, after a random number of instructions.
@@ -208,11 +208,11 @@ static int grace(struct gl_watchdog *w, gl_task *t) {
  * of that pcall. True: this is not (or no longer) so. */
 static bool is_spared(lua_State *L, gl_host *h, bool hogs) {
   gl_task *t = h->task;
-  bool doomed = is_doomed(t);
-  if (!doomed && !gl_scope_shields(t)) return true;
-  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, grace(h->watchdog, t));
-  if (hogs) make_way(L, h, true);
-  else if (doomed) doom(L, t);
+  bool kill_count = must_end(t);
+  if (!kill_count && !gl_scope_shields(t)) return true;
+  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
+  if (hogs) leave_cpu(L, h, true);
+  else if (kill_count) raise_end(L, t);
   return false;
 }
 
@@ -227,7 +227,7 @@ static void put_back(lua_State *L, struct gl_watchdog *w) {
  * its next event for it. With no hook set when it goes on, that would be the first event of the user's next one. */
 static bool stays(lua_State *L, gl_host *h) {
   foreign_hook *f = &h->watchdog->foreign;
-  if (!is_plain(h, L) || is_doomed(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
+  if (!is_plain(h, L) || must_end(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
   if (f->L == L) f->L = NULL;
   return true;
 }
@@ -245,17 +245,17 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     else gl_hook_event(L, ar);
     return;
   }
-  bool hogs = t && gl_pulse_beats(&h->pulse) == atomic_load(&w->hogging); /* else it had made way by itself meanwhile */
-  if (is_put_off(h)) {
+  bool hogs = t && gl_pulse_beats(&h->pulse) == atomic_load(&w->overrun); /* else it had made way by itself meanwhile */
+  if (is_deferred(h)) {
     put_back(L, w);
     return;
   }
-  if (t && t->doomed > MERCY && !is_spared(L, h, hogs)) return;
+  if (t && t->kill_count > MAX_CAUGHT && !is_spared(L, h, hogs)) return;
   if (!hogs || !stays(L, h)) put_back(L, w);
   if (hogs) end_slice(L, h, lua_gethook(L) && lua_gethook(L) != preempt_hook);
 }
 
-void gl_preempt_if_asked(lua_State *L) {
+void gl_preempt_in_user_hook(lua_State *L) {
   struct gl_watchdog *w = gl_host_of(L)->watchdog;
   if (!w || !w->asked) return;
   w->asked = false;
@@ -266,9 +266,9 @@ bool gl_preempt_check(lua_State *L) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
-  if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->hogging, memory_order_relaxed)) return false;
-  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || is_put_off(h)) return false; /* in a finalizer nobody waits */
-  if (t->doomed <= MERCY || is_spared(L, h, true)) end_slice(L, h, true);
+  if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
+  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || is_deferred(h)) return false; /* in a finalizer nobody waits */
+  if (t->kill_count <= MAX_CAUGHT || is_spared(L, h, true)) end_slice(L, h, true);
   return true;
 }
 
@@ -277,8 +277,8 @@ void gl_preempt_resume(gl_task *t) {
   struct gl_watchdog *w = h->watchdog;
   t->overlong = false;
   if (!w) return;
-  bool due = w->put_off == gl_pulse_beats(&h->pulse) && h->task == t && h->running;
-  w->section = w->put_off = 0;
+  bool due = w->deferred_beat == gl_pulse_beats(&h->pulse) && h->task == t && h->running;
+  w->section = w->deferred_beat = 0;
   if (due) set_hook(h);
 }
 
@@ -287,8 +287,8 @@ bool gl_preempt_is_hook(lua_Hook hook) { return hook == preempt_hook; }
 void gl_preempt_follow(lua_State *L) {
   gl_host *h = gl_host_of(L);
   gl_task *t = h->task;
-  if (!h->watchdog || !t || t->doomed <= MERCY || !is_doomed(t)) return;
-  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, grace(h->watchdog, t));
+  if (!h->watchdog || !t || t->kill_count <= MAX_CAUGHT || !must_end(t)) return;
+  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
 }
 
 /* ---- the watchdog's thread ---- */
@@ -370,7 +370,7 @@ static void reach(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach
     if (!news) return;
     w->reported = s->step;
     if (w->quiet || !holds_up(h)) return;
-    gl_stall_tell(&w->blocks, STALLED ":\n\t[C]: in a system call that must not be interrupted\n", NULL);
+    gl_stall_report(&w->blocks, STALLED ":\n\t[C]: in a system call that must not be interrupted\n", NULL);
     atomic_store(&w->late, true);
     return;
   }
@@ -398,11 +398,11 @@ static void look(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_
   bool out_of_reach = is_out_of_reach(w, s, now);
   bool stalled = s->same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
   if (!stalled && spent < HOG_US) return;
-  atomic_store(&w->hogging, step);
+  atomic_store(&w->overrun, step);
   reach(h, w, s, out_of_reach, stalled);
 }
 
-static void watch(gl_host *h, struct gl_watchdog *w) {
+static void watchdog_loop(gl_host *h, struct gl_watchdog *w) {
   sight s = {0};
   int idle = 0;
   while (!atomic_load(&w->end)) {
@@ -419,7 +419,7 @@ static void watch(gl_host *h, struct gl_watchdog *w) {
 
 static void *watchdog_main(void *arg) {
   gl_host *h = arg;
-  watch(h, h->watchdog);
+  watchdog_loop(h, h->watchdog);
   return NULL;
 }
 
@@ -465,12 +465,12 @@ bool gl_preempt_start(gl_host *h) {
 
 /* What was seen and told so far stays; its thread is the parent's, and so is the clock of ours. */
 void gl_preempt_restart(gl_host *h) {
-  h->unwatched = false;
+  h->watchdog_due = false;
   struct gl_watchdog *w = h->watchdog;
   if (!w) return;
   atomic_store(&w->report, false);
   atomic_store(&w->late, false);
-  w->section = w->put_off = 0;
+  w->section = w->deferred_beat = 0;
   begin(h, w);
 }
 
@@ -479,7 +479,7 @@ void gl_preempt_stop(gl_host *h) {
   if (!w) return;
   atomic_store(&w->end, true);
   sem_post(&h->pulse.wake);
-  if (!h->unwatched) pthread_join(w->thread, NULL);
+  if (!h->watchdog_due) pthread_join(w->thread, NULL);
   gl_stall_flush(&w->stalls);
   gl_stall_flush(&w->blocks);
   h->watchdog = NULL;
@@ -488,7 +488,7 @@ void gl_preempt_stop(gl_host *h) {
   free(w);
 }
 
-void gl_preempt_report(gl_host *h, bool on) {
+void gl_preempt_set_reports(gl_host *h, bool on) {
   struct gl_watchdog *w = h->watchdog;
   if (!w) return;
   if (!on && !w->quiet) gl_stall_flush(&w->stalls);

@@ -33,7 +33,7 @@ void gl_preempt_restart(gl_host *h);
 void gl_preempt_stop(gl_host *h);
 
 /* In a count hook of the user's on L: make way, if that is due. May raise, like any hook. */
-void gl_preempt_if_asked(lua_State *L);
+void gl_preempt_in_user_hook(lua_State *L);
 
 /* For loops in C: make way, if the slice is used up; else it costs a comparison. Call it every few thousand bytes or steps,
  * on the coroutine that runs. True: others may have run, and whatever can be changed by Lua may have changed (tables that
@@ -48,16 +48,16 @@ void gl_preempt_follow(lua_State *L);
 
 /* An error tells `t` that it is to end. Once it may use up some slices then without being raised at: what its <close>
  * variables do must not be cut short, though it be slow. */
-void gl_preempt_tell(gl_task *t);
+void gl_preempt_request_end(gl_task *t);
 
 /* A scope was left: if nothing else asks `t` to end, forget that it was told, and how often. */
-void gl_preempt_forgive(gl_task *t);
+void gl_preempt_retract_end(gl_task *t);
 
 /* The task has left its outermost atomic section: if its slice ended in there, it ends now. Raises nothing. */
 void gl_preempt_resume(gl_task *t);
 
 /* Report C functions that stall the loop on stderr, or not. On by default. */
-void gl_preempt_report(gl_host *h, bool on);
+void gl_preempt_set_reports(gl_host *h, bool on);
 
 /* How many times a task was made to make way. */
 uint64_t gl_preempt_count(const gl_host *h);

@@ -31,7 +31,7 @@ static inline void gl_pulse_beat(gl_pulse *p) {
 }
 
 /* One beat more, which wakes the watchdog when it sleeps. */
-static inline void gl_pulse_rouse(gl_pulse *p) {
+static inline void gl_pulse_wake(gl_pulse *p) {
   atomic_store(&p->beats, gl_pulse_beats(p) + 1);
   if (atomic_load(&p->asleep) && atomic_exchange(&p->asleep, false)) sem_post(&p->wake);
 }

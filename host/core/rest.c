@@ -56,7 +56,7 @@ static void on_rest(gl_timer *timer) {
   h->rest.mark = h->alloc.taken;
 }
 
-void gl_rest_begin(gl_host *h) {
+void gl_idle_begin(gl_host *h) {
   if (h->rest.timer.slot || !is_due(h)) return;
   h->rest.timer.fire = on_rest;
   beats_since(h);

@@ -9,6 +9,6 @@
 #include "core/host.h"
 
 /* The loop is about to wait. */
-void gl_rest_begin(gl_host *h);
+void gl_idle_begin(gl_host *h);
 
 #endif

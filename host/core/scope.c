@@ -90,7 +90,7 @@ void gl_scope_leave(gl_host *h, gl_scope *s) {
   while (*at && *at != s) at = &(*at)->outer;
   if (*at && s->task) *at = s->outer;
   else if (*at) take_back(&h->aside, at);
-  if (s->task) gl_preempt_forgive(s->task);
+  if (s->task) gl_preempt_retract_end(s->task);
   if (s->task) detach(s);
   s->co = NULL;
 }
@@ -142,12 +142,12 @@ static bool passed(uint64_t deadline) { return deadline && uv_hrtime() >= deadli
 gl_outcome gl_scope_check(const gl_task *t) {
   for (const gl_scope *s = t->scope; s; s = s->outer) {
     if (s->cancelled) return GL_CANCELLED;
-    if (passed(s->deadline)) return GL_OVERDUE;
+    if (passed(s->deadline)) return GL_DEADLINE_EXCEEDED;
     if (s->shield) return GL_DONE;
   }
   if (t->cancelled) return GL_CANCELLED;
   if (t->interrupted) return GL_INTERRUPTED;
-  return passed(t->deadline) ? GL_OVERDUE : GL_DONE;
+  return passed(t->deadline) ? GL_DEADLINE_EXCEEDED : GL_DONE;
 }
 
 bool gl_scope_shields(const gl_task *t) {
@@ -174,11 +174,11 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
 
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   gl_outcome why = gl_scope_check(t);
-  if (why == GL_CANCELLED || why == GL_OVERDUE) gl_preempt_tell(t);
+  if (why == GL_CANCELLED || why == GL_DEADLINE_EXCEEDED) gl_preempt_request_end(t);
   switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
-    case GL_OVERDUE: gl_error_raise(L, op, "EDEADLINE", "the deadline passed"); break;
+    case GL_DEADLINE_EXCEEDED: gl_error_raise(L, op, "EDEADLINE", "the deadline passed"); break;
     default: break;
   }
 }

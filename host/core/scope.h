@@ -51,7 +51,7 @@ void gl_scope_abandon(gl_host *h, lua_State *co);
 /* Whatever waits or will wait inside raises ECANCELED; but a shield holds. Calls no Lua. */
 void gl_scope_cancel(gl_scope *s);
 
-/* May the task wait? GL_DONE = yes, GL_CANCELLED, GL_INTERRUPTED, or GL_OVERDUE when a deadline is over. */
+/* May the task wait? GL_DONE = yes, GL_CANCELLED, GL_INTERRUPTED, or GL_DEADLINE_EXCEEDED when a deadline is over. */
 gl_outcome gl_scope_check(const gl_task *t);
 
 /* The nearest deadline that reaches the task; 0 = none. Children inherit it. */

@@ -31,7 +31,7 @@ static bool called_by_c(lua_State *L) {
 static void make_way(lua_State *L, gl_host *h, bool may_yield) {
   gl_task *t = h->task;
   if (may_yield && L == h->running && lua_isyieldable(L)) {
-    gl_host_make_way(h, t);
+    gl_host_ready_last(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {

@@ -49,7 +49,7 @@ void gl_stall_flush(gl_stall *s) {
   say(line, n > 0 ? (size_t)n : 0);
 }
 
-void gl_stall_tell(gl_stall *s, const char *what, lua_State *L) {
+void gl_stall_report(gl_stall *s, const char *what, lua_State *L) {
   char text[sizeof s->last];
   size_t len = strlen(what);
   if (len > sizeof text) return;

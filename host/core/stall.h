@@ -19,7 +19,7 @@ typedef struct gl_stall {
 } gl_stall;
 
 /* Tell `what` ("greenlua: stalled ...:\n") and the frames of `L`, which stands still; NULL = none. */
-void gl_stall_tell(gl_stall *s, const char *what, lua_State *L);
+void gl_stall_report(gl_stall *s, const char *what, lua_State *L);
 
 /* Is the function that runs on `L` one of C? */
 bool gl_stall_in_c(lua_State *L);

@@ -50,12 +50,12 @@ static bool acquire_coroutine(gl_host *h, gl_task *t) {
       return false;
     }
   }
-  *gl_extra(t->co) |= GL_AWAIT_BIT; /* nobody else resumes the base of a task */
+  *gl_extra(t->co) |= GL_HELD_BIT;  /* nobody else resumes the base of a task */
   return true;
 }
 
 void gl_task_keep(lua_State *L, gl_task *t) {
-  t->keeps = true;
+  t->has_kept = true;
   set_kept(L, t);
 }
 
@@ -67,14 +67,14 @@ static void release_coroutine(gl_task *t) {
   lua_State *co = t->co;
   int ref = t->co_ref;
   if (ref == LUA_NOREF) return;
-  if (co) *gl_extra(co) &= ~GL_AWAIT_BIT;
+  if (co) *gl_extra(co) &= ~GL_HELD_BIT;
   t->co = NULL;
   if (co && t->status == LUA_OK && !t->exposed && h->spares < GL_SPARES) {
-    if (t->keeps) {
+    if (t->has_kept) {
       lua_pushboolean(h->L, 0);
       set_kept(h->L, t);
     }
-    t->keeps = false;
+    t->has_kept = false;
     t->co_ref = LUA_NOREF;
     lua_settop(co, 0);
     if (lua_gethook(co)) lua_sethook(co, NULL, 0, 0);
@@ -94,7 +94,7 @@ static const char nothing; /* stands for nil, which would free its place */
 static void keep_error(gl_task *t) {
   lua_State *L = t->host->L;
   if (!t->co) return;
-  *gl_extra(t->co) &= ~GL_AWAIT_BIT;
+  *gl_extra(t->co) &= ~GL_HELD_BIT;
   lua_xmove(t->co, L, 1);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -203,8 +203,8 @@ static int take_trace(lua_State *L) {
   if (!awaited && gl_error_is(L, -1, "ECANCELED")) return 0; /* nobody is shown this; to write it takes longer than the rest */
   gl_trace_failed(L, t);
   gl_trace_push(L, t->co, NULL, 0, -1);
-  if (t->site) {
-    lua_pushfstring(L, "\n\t(...task %d spawned at %s)", (int)t->id, t->site);
+  if (t->spawn_site) {
+    lua_pushfstring(L, "\n\t(...task %d spawned at %s)", (int)t->id, t->spawn_site);
     lua_concat(L, 2);
   }
   free(t->trace);
@@ -214,10 +214,10 @@ static int take_trace(lua_State *L) {
 
 /* A coroutine that failed stands as it fell: its frames tell where, and its to-be-closed variables are
  * open. They may wait (that parks: we are on the driver's own frames). The error is then alone on it. */
-static int close_variables(gl_task *t) {
+static int fail_coroutine(gl_task *t) {
   gl_host *h = t->host;
   lua_State *L = h->L;
-  t->doomed = 0; /* nothing can catch any more; they get their time */
+  t->kill_count = 0; /* nothing can catch any more; they get their time */
   gl_host_set_running(h, NULL); /* the trace is ours: it may take what memory the task could not */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
@@ -237,7 +237,7 @@ static void finish(gl_task *t, int status, int nresults) {
   if (t->context_ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->context_ref);
   unlink_live(t);
   if (status != LUA_OK) keep_error(t);
-  if (t->host->belongings) gl_belongings_end(t);
+  if (t->host->owned) gl_owned_end_all(t);
   if (t->joiners.head) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
   if (status == LUA_OK) release_coroutine(t); /* whoever wants the results has them */
@@ -249,8 +249,8 @@ static bool has_begun(const gl_task *t) { return t->co && (t->stack || lua_statu
 
 void gl_task_step(gl_host *h, gl_task *t) {
   if (h->memory.limit) {
-    if (!t->put_off && gl_memory_is_scarce(h) && !has_begun(t)) {
-      t->put_off = true;
+    if (!t->start_deferred && gl_memory_is_scarce(h) && !has_begun(t)) {
+      t->start_deferred = true;
       gl_host_ready(h, t);
       return;
     }
@@ -286,7 +286,7 @@ void gl_task_step(gl_host *h, gl_task *t) {
   }
   if (status != LUA_OK) {
     bool yielded = status == LUA_YIELD;
-    status = close_variables(t);
+    status = fail_coroutine(t);
     nresults = 1;
     if (yielded && status == LUA_OK) {
       lua_pushcfunction(t->co, push_astray);
@@ -343,12 +343,12 @@ void gl_task_interrupt_line(gl_host *h, uint64_t line) {
 
 void gl_task_limit_cpu(gl_task *t, double seconds) {
   t->cpu_limit = (float)seconds;
-  t->cpu_slices = (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1;
-  t->max_preempted = t->preempted + t->cpu_slices;
+  t->cpu_limit_slices = (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1;
+  t->max_slices = t->slices + t->cpu_limit_slices;
 }
 
 void gl_task_renew_cpu(gl_task *t) {
-  if (t->max_preempted && t->preempted <= t->max_preempted) t->max_preempted = t->preempted + t->cpu_slices;
+  if (t->max_slices && t->slices <= t->max_slices) t->max_slices = t->slices + t->cpu_limit_slices;
 }
 
 /* ---- what a failure says ---- */

@@ -16,7 +16,7 @@
 typedef enum gl_task_state { GL_TASK_NEW, GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
 
 /* Why a waiting task was woken. */
-typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_OVERDUE, GL_INTERRUPTED, GL_NO_STACK } gl_outcome;
+typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_DEADLINE_EXCEEDED, GL_INTERRUPTED, GL_NO_STACK } gl_outcome;
 
 /* Told once when a task ends, by the driver: `status` is that of lua_resume, the `nresults` results
  * (or the error) are on top of t->co; its to-be-closed variables are closed. Must not raise. */
@@ -30,7 +30,7 @@ struct gl_task {
   char *trace;            /* once failed: where, taken before its frames went; before: what it waited for in vain; or NULL */
   union {
     lua_CFunction main;   /* before the first step of a C task: what to call, with `owner` as light userdata */
-    const char *waited;   /* afterwards: name of the op it was detached from, for the error */
+    const char *detached_from; /* afterwards: name of the op it was detached from, for the error */
   };
   gl_stack *stack;        /* the C stack it left standing; NULL = it yielded */
   gl_task *next;          /* in a ready list */
@@ -40,36 +40,36 @@ struct gl_task {
   gl_opqueue joiners;     /* ops of tasks that join this one */
   gl_scope *scope;        /* innermost scope it is in (core/scope.h) */
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
-  uint32_t preempted;     /* how often it was made to make way: slices of CPU it used up */
-  uint32_t max_preempted; /* more is over its CPU limit; 0 = no limit */
-  uint32_t cpu_slices;    /* that limit, from when it began to count */
+  uint32_t slices;        /* how often it was made to make way: slices of CPU it used up */
+  uint32_t max_slices;    /* more is over its CPU limit; 0 = no limit */
+  uint32_t cpu_limit_slices; /* that limit, from when it began to count */
   float cpu_limit;        /* and in seconds, as it was given */
-  uint32_t asked;         /* memory it asked for lately, in grains, when there is a limit (core/memory.h) */
+  uint32_t memory_asked;  /* memory it asked for lately, in grains, when there is a limit (core/memory.h) */
   int context_ref;        /* registry: its context values, or LUA_NOREF */
-  const char *site;       /* "file:line" of its spawn, or NULL; its owner's */
+  const char *spawn_site; /* "file:line" of its spawn, or NULL; its owner's */
   uint64_t id;            /* serial number, never used twice */
   uint64_t line;          /* id of the task that runs the line of a prompt it comes from, inherited; 0 = none */
   int co_ref;             /* registry reference of co; once it failed, of the error */
   uint32_t born;          /* loop time, ms, the low bits */
   int nargs;              /* for the first resume; then 0 */
   uint32_t refs;
-  uint16_t doomed;        /* errors raised at it while it hogged, and turns it was given between them */
-  uint8_t cleanup;        /* slices it may still use up before that: it was told to end (core/scope.h) */
+  uint16_t kill_count;    /* errors raised at it while it hogged, and turns it was given between them */
+  uint8_t cleanup_slices; /* slices it may still use up before that: it was told to end (core/scope.h) */
   uint8_t state;          /* gl_task_state */
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
-  uint8_t asked_when;     /* which while that was */
+  uint8_t memory_epoch;   /* which while that was */
   uint16_t atomic;        /* sections of task.atomic it is in: nothing in there may wait, nor is preempted (core/scope.h) */
   bool cancelled : 1;     /* sticky: each further await raises */
   bool interrupted : 1;   /* once: the next await, or end of a slice, raises */
   bool interrupting : 1;  /* that was in a coroutine of the script's, and is for the task (core/coro.h) */
   bool asked_to_stop : 1; /* by gl_task_interrupt_line */
-  bool told : 1;          /* to end; until it need not any more */
+  bool end_requested : 1; /* to end; until it need not any more */
   bool trace_cancel : 1;  /* its cancellation is logged: where it was is of interest */
   bool joined : 1;        /* somebody took the result or the error */
   bool exposed : 1;       /* the script holds its coroutine (coroutine.running): not to be reused */
-  bool put_off : 1;       /* its beginning was, once, for want of memory */
-  bool keeps : 1;         /* a value: gl_task_keep */
+  bool start_deferred : 1; /* its beginning was, once, for want of memory */
+  bool has_kept : 1;      /* a value: gl_task_keep */
   bool overlong : 1;      /* its atomic section has used up its time: it is preempted again (core/preempt.h) */
   bool elsewhere : 1;     /* gl_task_abandon */
   bool forked : 1;        /* this process is the child, which it forked (core/fork.h): what it serves, the parent answers */

@@ -12,11 +12,11 @@
 
 typedef struct close_op {
   gl_work work;
-  gl_fs_remains *left;
+  gl_fs_cleanup *left;
 } close_op;
 
-gl_fs_remains *gl_fs_remains_new(gl_host *h) {
-  gl_fs_remains *r = calloc(1, sizeof *r);
+gl_fs_cleanup *gl_fs_cleanup_new(gl_host *h) {
+  gl_fs_cleanup *r = calloc(1, sizeof *r);
   if (!r) return NULL;
   r->host = h;
   r->fd = -1;
@@ -24,14 +24,14 @@ gl_fs_remains *gl_fs_remains_new(gl_host *h) {
   return r;
 }
 
-static void release(gl_fs_remains *r) {
+static void release(gl_fs_cleanup *r) {
   r->host->census.handles--;
   free(r->path);
   free(r);
 }
 
 /* Removing first: once the descriptor is closed nobody finds the name any more. */
-static int tidy(gl_fs_remains *r) {
+static int tidy(gl_fs_cleanup *r) {
   int err = 0;
   if (r->fate == GL_FS_REMOVE) unlink(r->path);
   if (r->fate == GL_FS_REMOVE_TREE) gl_fs_remove_tree(r->path);
@@ -47,7 +47,7 @@ static void on_swept(uv_work_t *req, int status) {
   release(req->data);
 }
 
-void gl_fs_remains_sweep(gl_fs_remains *r) {
+void gl_fs_cleanup_sweep(gl_fs_cleanup *r) {
   if (!r->slow) {
     tidy(r);
     release(r);
@@ -74,11 +74,11 @@ static bool may_wait(lua_State *L) {
   return t && lua_gc(L, LUA_GCCOUNT, 0) >= 0 && gl_scope_check(t) == GL_DONE;
 }
 
-int gl_fs_remains_close(lua_State *L, gl_fs_remains **slot) {
-  gl_fs_remains *r = *slot;
+int gl_fs_cleanup_close(lua_State *L, gl_fs_cleanup **slot) {
+  gl_fs_cleanup *r = *slot;
   if (!r->slow || !may_wait(L)) {
     *slot = NULL;
-    gl_fs_remains_sweep(r);
+    gl_fs_cleanup_sweep(r);
     return 0;
   }
   close_op *c = gl_op_new(L, &close_type, sizeof *c, 0);

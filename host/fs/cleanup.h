@@ -9,25 +9,25 @@
 
 #include "core/host.h"
 
-typedef enum gl_fs_fate { GL_FS_KEEP, GL_FS_REMOVE, GL_FS_REMOVE_TREE } gl_fs_fate;
+typedef enum gl_fs_disposition { GL_FS_KEEP, GL_FS_REMOVE, GL_FS_REMOVE_TREE } gl_fs_disposition;
 
-typedef struct gl_fs_remains {
+typedef struct gl_fs_cleanup {
   uv_work_t req;
   gl_host *host;
   int fd;       /* -1 = none */
   char *path;   /* malloc; NULL = none */
-  gl_fs_fate fate;
+  gl_fs_disposition fate;
   bool slow;    /* closing or removing may take its time: not on the loop */
-} gl_fs_remains;
+} gl_fs_cleanup;
 
 /* Nothing to clean up yet; counts as a handle of the census. NULL: out of memory. */
-gl_fs_remains *gl_fs_remains_new(gl_host *h);
+gl_fs_cleanup *gl_fs_cleanup_new(gl_host *h);
 
 /* Cleans up in the background, and frees it. Calls no Lua. */
-void gl_fs_remains_sweep(gl_fs_remains *r);
+void gl_fs_cleanup_sweep(gl_fs_cleanup *r);
 
 /* The same for a handle that is closed by name or by <close>: sets *slot to NULL and waits where that is possible.
- * Raises what close(2) says, in the name of `op`. Use as `return gl_fs_remains_close(...)`. */
-int gl_fs_remains_close(lua_State *L, gl_fs_remains **slot);
+ * Raises what close(2) says, in the name of `op`. Use as `return gl_fs_cleanup_close(...)`. */
+int gl_fs_cleanup_close(lua_State *L, gl_fs_cleanup **slot);
 
 #endif

@@ -19,7 +19,7 @@
 #define MODE 01777 /* no set-id bits on what may be somebody else's now */
 
 typedef struct copying {
-  gl_fs_trail trail; /* in the source */
+  gl_fs_path trail;  /* in the source */
   struct stat skip;  /* the folder it is copied to, which may lie inside */
 } copying;
 
@@ -94,20 +94,20 @@ static int copy_folder(copying *c, int from, int to, const char *name, mode_t mo
 static int copy_entry(copying *c, int from, int to, const char *name) {
   struct stat st;
   size_t len = c->trail.len;
-  int err = gl_fs_trail_add(&c->trail, name);
+  int err = gl_fs_path_push(&c->trail, name);
   if (err) return err;
   if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0) err = gl_fs_errno();
   else if (S_ISREG(st.st_mode)) err = copy_regular(c, from, to, name, st.st_mode);
   else if (S_ISLNK(st.st_mode)) err = copy_link(from, to, name);
   else if (!S_ISDIR(st.st_mode)) err = UV_EINVAL; /* a device, a socket, a named pipe */
   else if (st.st_ino != c->skip.st_ino || st.st_dev != c->skip.st_dev) err = copy_folder(c, from, to, name, st.st_mode);
-  if (!err) gl_fs_trail_cut(&c->trail, len);
+  if (!err) gl_fs_path_pop(&c->trail, len);
   return err;
 }
 
 static int fill(copying *c, const char *from, const char *temp) {
   struct stat st = {0};
-  int err = gl_fs_trail_add(&c->trail, from);
+  int err = gl_fs_path_push(&c->trail, from);
   if (err) return err;
   int in = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int out = in < 0 ? -1 : open(temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -21,7 +21,7 @@
 #define CHUNK (64 * 1024)
 
 typedef struct fs_file {
-  gl_fs_remains *left; /* descriptor, path, and whether that goes too; NULL = closed */
+  gl_fs_cleanup *left; /* descriptor, path, and whether that goes too; NULL = closed */
   int refs;
   bool seekable;       /* has a position: kept here, not by the kernel */
   bool append;         /* whatever the position, writes go to the end */
@@ -83,7 +83,7 @@ static void run_sync(gl_work *w) { w->result = fsync(op_of(w)->file->left->fd) =
 
 static void file_unref(fs_file *f) {
   if (--f->refs > 0) return;
-  if (f->left) gl_fs_remains_sweep(f->left);
+  if (f->left) gl_fs_cleanup_sweep(f->left);
   free(f);
 }
 
@@ -264,7 +264,7 @@ static int file_close(lua_State *L) {
   fs_file **handle = gl_class_self(L, FILE_HANDLE);
   fs_file *f = *handle;
   if (!f || !f->left) return 0;
-  if (f->refs == 1) return gl_fs_remains_close(L, &f->left);
+  if (f->refs == 1) return gl_fs_cleanup_close(L, &f->left);
   *handle = NULL;
   file_unref(f);
   return 0;

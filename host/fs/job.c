@@ -26,7 +26,7 @@ void gl_fs_cancel(gl_op *op) {
 }
 
 static void let_go(gl_fs_job *j) {
-  if (j->left) gl_fs_remains_sweep(j->left);
+  if (j->left) gl_fs_cleanup_sweep(j->left);
   j->left = NULL;
 }
 

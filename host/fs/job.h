@@ -18,7 +18,7 @@
 #define GL_FS_STEP (1024 * 1024) /* bytes between two looks at `stop` */
 #define GL_FS_MAX (64 * 1024 * 1024) /* what is read at once without a limit of the caller's */
 
-typedef struct gl_fs_remains gl_fs_remains;
+typedef struct gl_fs_cleanup gl_fs_cleanup;
 
 /* One job for all of them: which members are used is the business of its `run`. */
 typedef struct gl_fs_job {
@@ -30,7 +30,7 @@ typedef struct gl_fs_job {
   size_t len, max;     /* bytes in it, bytes allowed */
   struct dirent **entries; /* answer of list, by scandir(3) */
   int count;           /* of those */
-  gl_fs_remains *left; /* open, temp: until the handle takes it */
+  gl_fs_cleanup *left; /* open, temp: until the handle takes it */
   char *where;         /* the path below `path` that failed, malloc; NULL = path itself */
   const char *bytes;   /* pinned: what to write */
   size_t size;

@@ -7,7 +7,7 @@
 
 #include "fs/file.h"
 
-int gl_open_fs(lua_State *L) {
+int luaopen_green_fs(lua_State *L) {
   gl_fs_open_handles(L);
   lua_newtable(L);
   gl_fs_add_content(L);

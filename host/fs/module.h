@@ -8,6 +8,6 @@
  * open_below(path [, root]) -> file, stat table: opens whatever it is, ENOENT when links lead out of root (waits);
  * watch(dir [, name]) -> watch, with next([timeout]) -> name, "change"|"rename"|"lost", or nil once closed;
  * cwd() -> path. */
-int gl_open_fs(lua_State *L);
+int luaopen_green_fs(lua_State *L);
 
 #endif

@@ -88,7 +88,7 @@ static int push_open_below(lua_State *L, gl_op *op) {
 static int push_temp_dir(lua_State *L, gl_op *op) {
   gl_fs_job *j = (gl_fs_job *)op;
   if (op->status < 0) return gl_fs_fail(L, op);
-  gl_fs_remains **slot = lua_newuserdatauv(L, sizeof *slot, 1);
+  gl_fs_cleanup **slot = lua_newuserdatauv(L, sizeof *slot, 1);
   *slot = NULL;
   luaL_setmetatable(L, FOLDER);
   lua_pushstring(L, j->left->path);
@@ -108,7 +108,7 @@ static const gl_optype temp_dir_type = {"fs.temp_dir", push_temp_dir, gl_fs_canc
 static int start(lua_State *L, const gl_optype *type, const char *path, const char *to, int flags, void (*run)(gl_work *)) {
   gl_fs_job *j = gl_fs_job_new(L, type, path, to, 0, run);
   j->flags = flags;
-  j->left = gl_fs_remains_new(j->work.op.host);
+  j->left = gl_fs_cleanup_new(j->work.op.host);
   if (!j->left) {
     gl_op_done(&j->work.op, UV_ENOMEM);
     return gl_await(L, &j->work.op, GL_FOREVER);
@@ -155,13 +155,13 @@ static int fs_temp_dir(lua_State *L) { return start(L, &temp_dir_type, temp_plac
 /* ---- temporary folders ---- */
 
 static int folder_close(lua_State *L) {
-  gl_fs_remains **slot = gl_class_self(L, FOLDER);
-  return *slot ? gl_fs_remains_close(L, slot) : 0;
+  gl_fs_cleanup **slot = gl_class_self(L, FOLDER);
+  return *slot ? gl_fs_cleanup_close(L, slot) : 0;
 }
 
 static int folder_gc(lua_State *L) {
-  gl_fs_remains **slot = gl_class_self(L, FOLDER);
-  if (*slot) gl_fs_remains_sweep(*slot);
+  gl_fs_cleanup **slot = gl_class_self(L, FOLDER);
+  if (*slot) gl_fs_cleanup_sweep(*slot);
   *slot = NULL;
   return 0;
 }

@@ -15,15 +15,15 @@
 
 #define GL_FS_DEPTH 256 /* folders below each other: each holds a descriptor */
 
-typedef struct gl_fs_trail {
+typedef struct gl_fs_path {
   const atomic_bool *stop; /* NULL = nobody stops it */
   int depth;
   size_t len;
   char text[PATH_MAX];
-} gl_fs_trail;
+} gl_fs_path;
 
 /* One step down; UV_ELOOP when that is too deep, UV_ECANCELED when stopped. */
-static inline int gl_fs_trail_add(gl_fs_trail *t, const char *name) {
+static inline int gl_fs_path_push(gl_fs_path *t, const char *name) {
   size_t n = strlen(name);
   if (t->stop && atomic_load(t->stop)) return UV_ECANCELED;
   if (++t->depth > GL_FS_DEPTH || t->len + n + 2 > sizeof t->text) return UV_ELOOP;
@@ -34,7 +34,7 @@ static inline int gl_fs_trail_add(gl_fs_trail *t, const char *name) {
 }
 
 /* Back to where it was `len` bytes long. */
-static inline void gl_fs_trail_cut(gl_fs_trail *t, size_t len) {
+static inline void gl_fs_path_pop(gl_fs_path *t, size_t len) {
   t->depth--;
   t->len = len;
   t->text[len] = '\0';

@@ -12,9 +12,9 @@
 #include "fs/job.h"
 #include "fs/trail.h"
 
-static int remove_entry(gl_fs_trail *t, int dir, const char *name);
+static int remove_entry(gl_fs_path *t, int dir, const char *name);
 
-static int empty(gl_fs_trail *t, int fd) {
+static int empty(gl_fs_path *t, int fd) {
   DIR *d = fdopendir(fd);
   int err = 0;
   if (!d) {
@@ -29,7 +29,7 @@ static int empty(gl_fs_trail *t, int fd) {
   return err;
 }
 
-static int remove_folder(gl_fs_trail *t, int dir, const char *name) {
+static int remove_folder(gl_fs_path *t, int dir, const char *name) {
   int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return gl_fs_errno();
   int err = empty(t, fd);
@@ -38,23 +38,23 @@ static int remove_folder(gl_fs_trail *t, int dir, const char *name) {
 }
 
 /* What somebody else removed meanwhile is gone all the same. */
-static int remove_entry(gl_fs_trail *t, int dir, const char *name) {
+static int remove_entry(gl_fs_path *t, int dir, const char *name) {
   size_t len = t->len;
-  int err = gl_fs_trail_add(t, name);
+  int err = gl_fs_path_push(t, name);
   if (!err && unlinkat(dir, name, 0) != 0) err = errno == EISDIR ? remove_folder(t, dir, name) : gl_fs_errno();
   if (err && err != UV_ENOENT) return err;
-  gl_fs_trail_cut(t, len);
+  gl_fs_path_pop(t, len);
   return 0;
 }
 
-static int remove_top(gl_fs_trail *t, const char *path) {
-  int err = gl_fs_trail_add(t, path);
+static int remove_top(gl_fs_path *t, const char *path) {
+  int err = gl_fs_path_push(t, path);
   if (err || unlinkat(AT_FDCWD, path, 0) == 0) return err;
   return errno == EISDIR ? remove_folder(t, AT_FDCWD, path) : gl_fs_errno();
 }
 
 int gl_fs_remove_tree(const char *path) {
-  gl_fs_trail t = {0};
+  gl_fs_path t = {0};
   return remove_top(&t, path);
 }
 
@@ -66,7 +66,7 @@ static bool is_removable(const char *path) {
 
 static void run_remove(gl_work *w) {
   gl_fs_job *j = gl_fs_job_of(w);
-  gl_fs_trail t = {.stop = &j->stop};
+  gl_fs_path t = {.stop = &j->stop};
   gl_fs_trim(j->path);
   if (!is_removable(j->path)) w->result = UV_EINVAL;
   else if (j->flags & GL_FS_RECURSIVE) w->result = remove_top(&t, j->path);

@@ -21,7 +21,7 @@ static int too_large(lua_State *L, size_t max) {
   return lua_error(L);
 }
 
-static int answered(lua_State *L) { return gl_error_raise(L, "req.body", "ECLOSED", "the request was answered already"); }
+static int responded(lua_State *L) { return gl_error_raise(L, "req.body", "ECLOSED", "the request was answered already"); }
 
 static int broken(lua_State *L, int status) {
   if (status == UV_ENOMEM) gl_error_push(L, "req.body", "ENOMEM", "not enough memory");
@@ -67,7 +67,7 @@ static int take_piece(lua_State *L, gl_conn *c) {
 static int push_body(lua_State *L, gl_op *op) {
   body_op *b = (body_op *)op;
   gl_conn *c = gl_check_request(L, 1)->conn;
-  if (!c) return answered(L);
+  if (!c) return responded(L);
   c->body_busy = false;
   if (op->status < 0) return broken(L, op->status);
   return b->max ? take_whole(L, c, b->max) : take_piece(L, c);
@@ -83,8 +83,8 @@ static void cancel_body(gl_op *op) {
 static const gl_optype body_type = {"req.body", push_body, cancel_body, NULL};
 
 static gl_conn *check_conn(lua_State *L) {
-  gl_req *r = gl_check_request(L, 1);
-  if (!r->conn) answered(L);
+  gl_request *r = gl_check_request(L, 1);
+  if (!r->conn) responded(L);
   if (r->conn->body_busy) gl_error_raise(L, "req.body", "EBUSY", "another task is reading this body");
   return r->conn;
 }

@@ -195,8 +195,8 @@ static bool flag_field(lua_State *L, const char *name) {
   return flag;
 }
 
-static gl_request check_request(lua_State *L) {
-  gl_request rq = {0};
+static gl_exchange_spec check_request(lua_State *L) {
+  gl_exchange_spec rq = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   rq.method = text_field(L, "method", NULL);
   rq.url = text_field(L, "url", NULL);
@@ -250,7 +250,7 @@ static bool add_parts(lua_State *L, int list, gl_exchange *x) {
 }
 
 static int http_request(lua_State *L) {
-  gl_request rq = check_request(L);
+  gl_exchange_spec rq = check_request(L);
   lua_settop(L, 1);
   if (lua_getfield(L, 1, "headers") != LUA_TTABLE) return luaL_error(L, "headers: a table expected");
   lua_getfield(L, 1, "parts"); /* spec headers parts */
@@ -323,7 +323,7 @@ static int stream_close(lua_State *L) {
   return 0;
 }
 
-int gl_open_http_client(lua_State *L) {
+int luaopen_green_http_client(lua_State *L) {
   static const luaL_Reg methods[] = {{"read", stream_read}, {"close", stream_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"request", http_request}, {NULL, NULL}};
   gl_class_new(L, STREAM, methods, stream_close, stream_close);

@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* green.http.client: request(spec) and the stream of a response body. lualib/green/http.lua is its only user. */
-int gl_open_http_client(lua_State *L);
+int luaopen_green_http_client(lua_State *L);
 
 #endif

@@ -44,7 +44,7 @@ static void wake(gl_op **slot, int status) {
 
 /* ---- life ---- */
 
-bool gl_conn_open(gl_server *server, gl_stream *stream) {
+bool gl_conn_new(gl_server *server, gl_stream *stream) {
   gl_conn *c = calloc(1, sizeof *c);
   if (!c) return false;
   c->server = server;
@@ -67,7 +67,7 @@ static void conn_free(gl_conn *c) {
   if (s->swept == c) s->swept = c->next;
   GL_CHECK(!c->task && !c->stream && !c->reader && !c->writer);
   if (c->head) gl_server_drop_head(s, c->head);
-  gl_answer_drop_head(c);
+  gl_response_drop_head(c);
   gl_buf_free(&c->in);
   gl_buf_free(&c->body);
   *c->at = c->next;
@@ -75,7 +75,7 @@ static void conn_free(gl_conn *c) {
   s->nconns--;
   free(c);
   if (s->closing_op && s->nconns == 0) wake(&s->closing_op, 0);
-  gl_server_left(s);
+  gl_server_conn_closed(s);
   gl_server_unref(s);
 }
 
@@ -98,7 +98,7 @@ static void close_gently(gl_conn *c, bool sending) {
 
 void gl_conn_refuse(gl_conn *c, int status, const char *reason) {
   c->close_after = true;
-  if (!c->answered) gl_answer_error(c, status, reason);
+  if (!c->responded) gl_response_send_error(c, status, reason);
   close_gently(c, true);
 }
 
@@ -110,7 +110,7 @@ void gl_conn_abort(gl_conn *c) {
   if (c->stream) gl_stream_close(c->stream);
 }
 
-void gl_conn_retire(gl_conn *c, bool fresh) {
+void gl_conn_shutdown(gl_conn *c, bool fresh) {
   c->close_after = true;
   if (c->takeover) c->takeover->retire(c->proto);
   if (!c->stream) return;
@@ -123,13 +123,13 @@ gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, v
   *rest = c->in;
   c->in = (gl_buf){0};
   c->stream = NULL;
-  c->answered = true;
+  c->responded = true;
   c->takeover = takeover;
   c->proto = proto;
   return stream;
 }
 
-void gl_conn_left(gl_conn *c) {
+void gl_conn_stream_closed(gl_conn *c) {
   c->left = true;
   if (!c->task) conn_free(c);
 }
@@ -176,13 +176,13 @@ static void conclude(gl_conn *c) {
 
 /* "GET /orders [5f1c...]": its id is what the client was told, or its proxy said. */
 static const char *describe(gl_conn *c, char *out, size_t size) {
-  const gl_req *r = c->req;
+  const gl_request *r = c->req;
   if (!r) return "request";
   size_t method_len;
-  const char *method = gl_req_method(r, &method_len);
+  const char *method = gl_request_method(r, &method_len);
   int n = (int)(r->path_len > 200 ? 200 : r->path_len);
   char id[GL_REQ_ID_MAX];
-  gl_req_name(r, id);
+  gl_request_name(r, id);
   snprintf(out, size, "%.*s %.*s [%s]", (int)method_len, method, n, (const char *)&r->fields[r->nfields], id);
   return out;
 }
@@ -194,7 +194,7 @@ typedef struct failure {
 
 static int read_failure(lua_State *L) {
   failure *f = lua_touserdata(L, 1);
-  if (gl_task_push_error(L, f->task)) gl_answer_failure(L, -1, &f->was);
+  if (gl_task_push_error(L, f->task)) gl_response_failure(L, -1, &f->was);
   return 0;
 }
 
@@ -269,15 +269,15 @@ static bool fail(gl_conn *c, gl_task *t) {
     lua_pushlightuserdata(L, &f);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
-  bool left = !c->stream || c->stream->broken || c->stream->closing || (c->eof && c->watch);
+  bool left = !c->stream || c->stream->broken || c->stream->closing || (c->eof && c->cancel_on_disconnect);
   bool gone = left && f.was.cut; /* cut short because the client left: no fault */
   if (c->takeover) gone = f.was.cut && c->takeover->excuses(c->proto);
-  bool late = c->streaming && !(c->stream && gl_answer_take_back(c)); /* nobody will read it: the status has left */
+  bool late = c->streaming && !(c->stream && gl_response_take_back(c)); /* nobody will read it: the status has left */
   if ((f.was.status >= 500 || late) && !gone) gl_task_log_error(t, describe(c, what, sizeof what));
-  if (c->stream && !c->answered) {
+  if (c->stream && !c->responded) {
     if (c->failed) f.was = (gl_failure){.status = 500, .reason = "internal server error"}; /* the app's function did */
     else if (c->req && !left && hand_over(c, &f)) return true;
-    gl_answer_error(c, f.was.status, f.was.reason);
+    gl_response_send_error(c, f.was.status, f.was.reason);
   } else if (c->stream && c->streaming) {
     cut(c);
   }
@@ -298,7 +298,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   c->task = NULL;
   if (c->head) gl_server_drop_head(c->server, c->head);
   c->head = NULL;
-  gl_answer_drop_head(c);
+  gl_response_drop_head(c);
   if (c->takeover && !c->left) return; /* until its stream is closed */
   if (!c->stream) conn_free(c);
   else if (!c->stream->closing) conclude(c);
@@ -315,9 +315,9 @@ static void begin(gl_conn *c, bool in_driver) {
   c->body_read = c->body_waited = c->framing = 0;
   c->in_trailers = c->body_busy = false;
   c->wants_continue = h->expect_continue && h->has_body;
-  c->watch = c->server->watch;
-  c->watch_said = c->server->watch_said;
-  c->answered = c->streaming = c->chunked = c->body_bad = c->timed_out = c->failed = c->body_refused = false;
+  c->cancel_on_disconnect = c->server->cancel_on_disconnect;
+  c->cancel_chosen = c->server->cancel_chosen;
+  c->responded = c->streaming = c->chunked = c->body_bad = c->timed_out = c->failed = c->body_refused = false;
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
@@ -402,7 +402,7 @@ static const llhttp_t *after_line(int minor) {
 static void refuse_head(gl_conn *c) {
   gl_head_refuse(c->head, &c->parser);
   c->minor = 1;
-  c->answered = c->head_only = false;
+  c->responded = c->head_only = false;
   c->body_done = true;
   gl_conn_refuse(c, c->head->status, c->head->reason);
 }
@@ -521,7 +521,7 @@ static void lose(gl_conn *c, int status) {
   c->eof = true;
   if (c->state == GL_CONN_RUN && !c->body_done) c->body_bad = true;
   wake(&c->reader, UV_ECONNRESET);
-  if (c->task && c->watch) gl_task_cancel(c->task);
+  if (c->task && c->cancel_on_disconnect) gl_task_cancel(c->task);
   if (status == UV_EOF) return; /* half closed: the answer is still wanted */
   wake(&c->writer, UV_EPIPE);
   gl_stream_close(c->stream);
@@ -555,31 +555,31 @@ const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_clos
 
 void gl_conn_want_body(gl_conn *c) {
   if (!c->stream) return;
-  if (c->wants_continue && (!c->answered || c->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+  if (c->wants_continue && (!c->responded || c->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
   c->wants_continue = false;
   set_body_deadline(c);
   gl_stream_read(c->stream);
 }
 
-void gl_conn_watch(gl_conn *c, bool watch) {
+void gl_conn_set_cancel_on_disconnect(gl_conn *c, bool cancel_on_disconnect) {
   bool gone = c->takeover ? c->deserted : c->eof || !c->stream;
-  c->watch = watch;
-  c->watch_said = true;
-  if (watch && c->task && gone) gl_task_cancel(c->task);
+  c->cancel_on_disconnect = cancel_on_disconnect;
+  c->cancel_chosen = true;
+  if (cancel_on_disconnect && c->task && gone) gl_task_cancel(c->task);
 }
 
-void gl_conn_watch_by_default(gl_conn *c) {
-  if (!c->watch_said) c->watch = true;
+void gl_conn_default_cancel_on_disconnect(gl_conn *c) {
+  if (!c->cancel_chosen) c->cancel_on_disconnect = true;
 }
 
-void gl_conn_watch_stream(gl_conn *c, bool live) {
-  gl_conn_watch_by_default(c);
-  if (live && c->watch && c->eof) gl_task_cancel(c->task);
+void gl_conn_streams(gl_conn *c, bool live) {
+  gl_conn_default_cancel_on_disconnect(c);
+  if (live && c->cancel_on_disconnect && c->eof) gl_task_cancel(c->task);
 }
 
-void gl_conn_desert(gl_conn *c) {
+void gl_conn_peer_gone(gl_conn *c) {
   c->deserted = true;
-  if (c->task && c->watch) gl_task_cancel(c->task);
+  if (c->task && c->cancel_on_disconnect) gl_task_cancel(c->task);
 }
 
 /* ---- deadlines ---- */

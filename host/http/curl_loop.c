@@ -17,23 +17,23 @@
 
 /* A socket of curl's. Connections are opened and closed by us, so their watch lives exactly as long as the file
  * descriptor; others (the resolver's) are known only between their first POLL_* and POLL_REMOVE. */
-typedef struct watch {
+typedef struct curl_socket {
   uv_poll_t poll;
   gl_curl *curl;
   int fd;
   int want;   /* events curl waits for; 0 = the connection is idle */
   int armed;  /* events the loop watches */
   bool owned; /* opened by on_open */
-} watch;
+} curl_socket;
 
 struct gl_curl {
   gl_host *host;
   CURLM *multi;
   gl_timer timer;    /* curl's next time-out */
-  gl_turn turn;      /* the same, when that is now: all requests of one turn leave together */
+  gl_turn_hook turn; /* the same, when that is now: all requests of one turn leave together */
   bool in_turn;      /* on_turn_end runs */
   gl_transfer *live; /* those that run */
-  watch **by_fd;
+  curl_socket **by_fd;
   int fds;           /* size of by_fd */
 };
 
@@ -69,16 +69,16 @@ static void finish_ended(gl_curl *c) {
 
 /* ---- sockets ---- */
 
-static watch *find(gl_curl *c, int fd) { return fd < c->fds ? c->by_fd[fd] : NULL; }
+static curl_socket *find(gl_curl *c, int fd) { return fd < c->fds ? c->by_fd[fd] : NULL; }
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
-static void arm(watch *w) {
+static void arm(curl_socket *w) {
   w->armed = uv_poll_start(&w->poll, w->want, on_event) == 0 ? w->want : 0;
 }
 
 static void on_event(uv_poll_t *poll, int status, int events) {
-  watch *w = poll->data;
+  curl_socket *w = poll->data;
   gl_curl *c = w->curl;
   int fd = w->fd, running;
   if (status < 0) w->armed = 0; /* libuv stopped it: EPOLLERR */
@@ -100,7 +100,7 @@ static bool grow(gl_curl *c, int fd) {
   if (fd < c->fds) return true;
   int n = c->fds ? c->fds : 64;
   while (n <= fd) n *= 2;
-  watch **table = realloc(c->by_fd, (size_t)n * sizeof *table);
+  curl_socket **table = realloc(c->by_fd, (size_t)n * sizeof *table);
   if (!table) return false;
   memset(table + c->fds, 0, (size_t)(n - c->fds) * sizeof *table);
   c->by_fd = table;
@@ -108,8 +108,8 @@ static bool grow(gl_curl *c, int fd) {
   return true;
 }
 
-static watch *add_watch(gl_curl *c, int fd, bool owned) {
-  watch *w = grow(c, fd) ? calloc(1, sizeof *w) : NULL;
+static curl_socket *add_socket(gl_curl *c, int fd, bool owned) {
+  curl_socket *w = grow(c, fd) ? calloc(1, sizeof *w) : NULL;
   if (!w) return NULL;
   if (uv_poll_init(&c->host->loop, &w->poll, fd) != 0) {
     free(w);
@@ -126,7 +126,7 @@ static watch *add_watch(gl_curl *c, int fd, bool owned) {
 static void on_closed(uv_handle_t *handle) { free(handle->data); }
 
 /* Before the descriptor is closed: its number may be in use again at once. */
-static void drop_watch(watch *w) {
+static void drop_socket(curl_socket *w) {
   w->curl->by_fd[w->fd] = NULL;
   uv_close((uv_handle_t *)&w->poll, on_closed);
 }
@@ -135,15 +135,15 @@ static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_socka
   (void)purpose;
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
-  if (add_watch(data, fd, true)) return fd;
+  if (add_socket(data, fd, true)) return fd;
   close(fd);
   return CURL_SOCKET_BAD;
 }
 
 static int on_close(void *data, curl_socket_t fd) {
   gl_curl *c = data;
-  watch *w = find(c, fd);
-  if (w) drop_watch(w);
+  curl_socket *w = find(c, fd);
+  if (w) drop_socket(w);
   return close(fd);
 }
 
@@ -153,14 +153,14 @@ static int on_want(CURL *easy, curl_socket_t fd, int what, void *data, void *unu
   (void)easy;
   (void)unused;
   gl_curl *c = data;
-  watch *w = find(c, fd);
+  curl_socket *w = find(c, fd);
   if (what == CURL_POLL_REMOVE) {
     if (!w) return 0;
     w->want = 0;
-    if (!w->owned) drop_watch(w);
+    if (!w->owned) drop_socket(w);
     return 0;
   }
-  if (!w) w = add_watch(c, fd, false);
+  if (!w) w = add_socket(c, fd, false);
   if (!w) return -1;
   w->want = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
   if (w->armed != w->want) arm(w);
@@ -177,7 +177,7 @@ static void run_timeouts(gl_curl *c) {
 
 static void on_timer(gl_timer *timer) { run_timeouts(GL_CONTAINER(timer, gl_curl, timer)); }
 
-static void on_turn_end(gl_turn *turn) {
+static void on_turn_end(gl_turn_hook *turn) {
   gl_curl *c = GL_CONTAINER(turn, gl_curl, turn);
   c->in_turn = true; /* what curl wants at once from here on waits for the loop, or the turn might never end */
   run_timeouts(c);
@@ -190,7 +190,7 @@ static int on_timeout(CURLM *multi, long ms, void *data) {
   gl_timer_drop(&c->host->clock, &c->timer);
   if (ms < 0) return 0;
   if (ms == 0 && !c->in_turn) {
-    gl_host_at_turn_end(c->host, &c->turn);
+    gl_at_turn_end(c->host, &c->turn);
     return 0;
   }
   return gl_timer_arm(&c->host->clock, &c->timer, (double)ms / 1e3) ? 0 : -1;

@@ -156,7 +156,7 @@ static int on_rewind(void *data, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-static bool set_upload(gl_exchange *x, const gl_request *rq) {
+static bool set_upload(gl_exchange *x, const gl_exchange_spec *rq) {
   CURL *easy = x->transfer.easy;
   x->upload = rq->body;
   if (rq->stream && !(x->upload = x->upload_copy = memdup(rq->body, rq->body_len))) return false; /* the op goes before the body */
@@ -173,7 +173,7 @@ static bool set_upload(gl_exchange *x, const gl_request *rq) {
 static bool idempotent(const char *method) { return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0; }
 
 /* GET, HEAD and POST are known to libcurl and change as HTTP says on redirects; all others go by name. */
-static bool set_method(gl_exchange *x, const gl_request *rq) {
+static bool set_method(gl_exchange *x, const gl_exchange_spec *rq) {
   CURL *easy = x->transfer.easy;
   bool get = strcmp(rq->method, "GET") == 0, post = strcmp(rq->method, "POST") == 0;
   bool has_body = rq->body || x->mime;
@@ -199,7 +199,7 @@ static bool set_method(gl_exchange *x, const gl_request *rq) {
   return true;
 }
 
-static void set_identity(gl_exchange *x, const gl_request *rq) {
+static void set_identity(gl_exchange *x, const gl_exchange_spec *rq) {
   CURL *easy = x->transfer.easy;
   if (!rq->verify) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -215,7 +215,7 @@ static long milliseconds(double seconds) {
   return ms < 1 ? 1 : ms > 1e9 ? 1000000000L : (long)ms;
 }
 
-static CURLcode set_options(gl_exchange *x, const gl_request *rq) {
+static CURLcode set_options(gl_exchange *x, const gl_exchange_spec *rq) {
   CURL *easy = x->transfer.easy;
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -242,7 +242,7 @@ gl_exchange *gl_exchange_new(gl_curl *c) {
   return NULL;
 }
 
-void gl_exchange_start(gl_exchange *x, const gl_request *rq) {
+void gl_exchange_start(gl_exchange *x, const gl_exchange_spec *rq) {
   x->max_body = rq->stream ? SIZE_MAX : rq->max_body;
   x->timeout = rq->timeout;
   x->redirects = rq->redirects;

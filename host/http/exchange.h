@@ -11,7 +11,7 @@
 #include "http/curl_loop.h"
 
 /* What to ask. Strings are the caller's; `body` must stay until the exchange is over, unless it streams. */
-typedef struct gl_request {
+typedef struct gl_exchange_spec {
   const char *method, *url, *body, *ca, *user, *password;
   size_t body_len;
   size_t max_body;        /* bytes, after decompression */
@@ -20,7 +20,7 @@ typedef struct gl_request {
   long redirects;         /* most to follow; 0 = none */
   bool verify;            /* the server's certificate */
   bool stream;            /* done with the head; the body follows in pieces */
-} gl_request;
+} gl_exchange_spec;
 
 typedef struct gl_exchange {
   gl_transfer transfer;
@@ -52,7 +52,7 @@ typedef struct gl_exchange {
 gl_exchange *gl_exchange_new(gl_curl *c);
 
 /* Send it; x->waiter hears of it, at once if that fails. */
-void gl_exchange_start(gl_exchange *x, const gl_request *rq);
+void gl_exchange_start(gl_exchange *x, const gl_exchange_spec *rq);
 
 /* The waiter wants a piece of a streamed body: say done to it now or when there is one, it ends or nothing
  * came for x->timeout. */

@@ -180,7 +180,7 @@ static int form(lua_State *L) {
   return 1;
 }
 
-int gl_open_fields(lua_State *L) {
+int luaopen_green_http_fields(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"parameters", parameters}, {"lines", lines}, {"quality", quality}, {"has_tag", has_tag}, {"ranges", ranges},
     {"date", date}, {"cookies", cookies}, {"form", form}, {NULL, NULL},

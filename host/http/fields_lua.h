@@ -8,6 +8,6 @@
 
 #include <lua.h>
 
-int gl_open_fields(lua_State *L);
+int luaopen_green_http_fields(lua_State *L);
 
 #endif

@@ -29,7 +29,7 @@ static int refuse(lua_State *L, int status, const char *why) {
 /* ---- header fields ---- */
 
 /* The next line of the field from line *i on. */
-static bool next_line(const gl_req *r, const char *name, uint32_t *i, gl_text *value) {
+static bool next_line(const gl_request *r, const char *name, uint32_t *i, gl_text *value) {
   const char *text = (const char *)&r->fields[r->nfields];
   size_t name_len = strlen(name);
   while (*i < r->nfields) {
@@ -42,7 +42,7 @@ static bool next_line(const gl_req *r, const char *name, uint32_t *i, gl_text *v
 }
 
 /* How many lines of the field there are; *value is the first. */
-static int lines_of(const gl_req *r, const char *name, gl_text *value) {
+static int lines_of(const gl_request *r, const char *name, gl_text *value) {
   int n = 0;
   gl_text other;
   for (uint32_t i = 0; next_line(r, name, &i, n ? &other : value);) n++;
@@ -54,7 +54,7 @@ static bool equals(gl_text a, gl_text b) {
 }
 
 /* Is the word an element of a field that is a list, in one line or several? */
-static bool lists(const gl_req *r, const char *name, gl_text word, bool exactly) {
+static bool lists(const gl_request *r, const char *name, gl_text word, bool exactly) {
   gl_text line, element;
   for (uint32_t i = 0; next_line(r, name, &i, &line);)
     while (gl_take_element(&line, &element))
@@ -62,7 +62,7 @@ static bool lists(const gl_req *r, const char *name, gl_text word, bool exactly)
   return false;
 }
 
-static bool has_token(const gl_req *r, const char *name, const char *token) {
+static bool has_token(const gl_request *r, const char *name, const char *token) {
   return lists(r, name, gl_text_of(token, strlen(token)), false);
 }
 
@@ -128,7 +128,7 @@ static bool read_origin(gl_text text, origin *o) {
 }
 
 /* The page is of this host, whatever of it is said about the port: the one its scheme implies may be left out. */
-static bool same_host(const gl_req *r, const origin *o) {
+static bool same_host(const gl_request *r, const origin *o) {
   gl_text line, host;
   long port = default_port(o->scheme);
   return lines_of(r, "host", &line) == 1 && split_port(line, &host, &port) && equals(host, o->host) && port == o->port;
@@ -155,7 +155,7 @@ static bool is_listed(lua_State *L, int options, gl_text text, const origin *o) 
   return found;
 }
 
-static void check_origin(lua_State *L, const gl_req *r, int options) {
+static void check_origin(lua_State *L, const gl_request *r, int options) {
   gl_text text;
   origin o;
   int n = lines_of(r, "origin", &text);
@@ -178,7 +178,7 @@ static double number_option(lua_State *L, int options, const char *name, double 
 }
 
 /* The first of our protocols the client offers, pushed; or nil. */
-static void choose_protocol(lua_State *L, const gl_req *r, int options) {
+static void choose_protocol(lua_State *L, const gl_request *r, int options) {
   int type = lua_getfield(L, options, "protocols"); /* list */
   if (type != LUA_TNIL && type != LUA_TTABLE) gl_error_misuse(L, "option 'protocols' must be a list of strings");
   if (type == LUA_TNIL) return;
@@ -192,7 +192,7 @@ static void choose_protocol(lua_State *L, const gl_req *r, int options) {
   lua_remove(L, -2); /* protocol, or nil after the last */
 }
 
-static gl_text check_request(lua_State *L, const gl_req *r) {
+static gl_text check_request(lua_State *L, const gl_request *r) {
   gl_text version, key;
   if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket") || !has_token(r, "connection", "upgrade"))
     refuse(L, 426, "this address speaks WebSocket");
@@ -218,7 +218,7 @@ static void write_answer(gl_stream *s, const char *accept, const char *protocol,
 /* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout
  * (seconds), origins ("*", one, or a list), protocols (a list), cancel_on_disconnect. */
 static int ws_accept(lua_State *L) {
-  gl_req *r = gl_check_request(L, 1);
+  gl_request *r = gl_check_request(L, 1);
   char accept[29];
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
@@ -233,7 +233,7 @@ static int ws_accept(lua_State *L) {
     .idle_timeout = number_option(L, 2, "idle_timeout", 120),
   };
   lua_getfield(L, 2, "cancel_on_disconnect");
-  bool said = !lua_isnil(L, -1), watch = lua_toboolean(L, -1);
+  bool said = !lua_isnil(L, -1), cancel_on_disconnect = lua_toboolean(L, -1);
   lua_pop(L, 1);
   gl_text key = check_request(L, r);
   check_origin(L, r, 2);
@@ -247,19 +247,19 @@ static int ws_accept(lua_State *L) {
   lua_pop(L, 1);
   gl_ws **handle = gl_ws_handle(L);
   gl_conn *c = r->conn; /* from here on no Lua runs */
-  if (!c || c->answered) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
+  if (!c || c->responded) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!c->stream || c->stream->closing) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
   gl_stream *s = c->stream;
   gl_ws *ws = *handle = gl_ws_new(c, &limits);
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
-  if (said) gl_conn_watch(c, watch);
-  else gl_conn_watch_by_default(c);
+  if (said) gl_conn_set_cancel_on_disconnect(c, cancel_on_disconnect);
+  else gl_conn_default_cancel_on_disconnect(c);
   write_answer(s, accept, protocol, protocol_len);
   gl_ws_start(ws);
   return 1;
 }
 
-int gl_open_ws(lua_State *L) {
+int luaopen_green_ws(lua_State *L) {
   static const luaL_Reg functions[] = {{"accept", ws_accept}, {NULL, NULL}};
   luaL_newlib(L, functions);
   gl_ws_metatable(L);

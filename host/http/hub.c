@@ -10,7 +10,7 @@
 typedef struct channel {
   gl_mapnode node;
   gl_hub *hub;
-  gl_hub_world world;
+  gl_hub_namespace world;
   gl_member *first, *last;
   size_t count; /* members */
   size_t n;
@@ -50,7 +50,7 @@ void gl_hub_unref(gl_hub *hub) {
 
 /* ---- channels and members ---- */
 
-static channel *find_channel(const gl_hub *hub, gl_hub_world world, const char *name, size_t n) {
+static channel *find_channel(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
   if (hub->channels[world].count == 0) return NULL;
   gl_mapnode *node = gl_map_find(&hub->channels[world], gl_hash_bytes(&hub->key, name, n));
   for (; node; node = gl_map_next(node)) {
@@ -60,7 +60,7 @@ static channel *find_channel(const gl_hub *hub, gl_hub_world world, const char *
   return NULL;
 }
 
-static channel *add_channel(gl_hub *hub, gl_hub_world world, const char *name, size_t n) {
+static channel *add_channel(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
   channel *c = gl_take_zeroed(&hub->host->alloc, sizeof *c + n);
   if (!c) return NULL;
   c->hub = hub;
@@ -129,7 +129,7 @@ static void drop_member(gl_member *m) {
 
 /* ---- coming and going ---- */
 
-bool gl_hub_join(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *name, size_t n) {
+bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n) {
   channel *c = find_channel(hub, world, name, n);
   if (c && find_member(c, s)) return true;
   if (!c && !(c = add_channel(hub, world, name, n))) return false;
@@ -142,30 +142,30 @@ bool gl_hub_join(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *
   return true;
 }
 
-void gl_hub_leave(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *name, size_t n) {
+void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n) {
   channel *c = find_channel(hub, world, name, n);
   gl_member *m = c ? find_member(c, s) : NULL;
   if (m) drop_member(m);
 }
 
-void gl_hub_drop(gl_subscriber *s) {
+void gl_hub_unsubscribe_all(gl_subscriber *s) {
   while (s->members) drop_member(s->members);
 }
 
-void gl_hub_quit(gl_subscriber *s) {
-  gl_hub_drop(s);
+void gl_hub_remove(gl_subscriber *s) {
+  gl_hub_unsubscribe_all(s);
   if (s->hub) gl_hub_unref(s->hub);
   s->hub = NULL;
 }
 
-size_t gl_hub_count(const gl_hub *hub, gl_hub_world world, const char *name, size_t n) {
+size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
   const channel *c = find_channel(hub, world, name, n);
   return c ? c->count : 0;
 }
 
 /* ---- sending ---- */
 
-int64_t gl_hub_publish(gl_hub *hub, gl_hub_world world, const char *name, size_t n, const char *text, size_t len) {
+int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n, const char *text, size_t len) {
   channel *c = find_channel(hub, world, name, n);
   if (!c) return 0;
   uint8_t head[GL_FRAME_HEAD];

@@ -29,28 +29,28 @@ struct gl_subscriber {
 };
 
 /* Two worlds, so that no topic a client may choose is somebody's address. */
-typedef enum gl_hub_world { GL_HUB_TOPICS, GL_HUB_USERS } gl_hub_world;
+typedef enum gl_hub_namespace { GL_HUB_TOPICS, GL_HUB_USERS } gl_hub_namespace;
 
 /* Counted references: the module's, and each subscriber's. NULL: out of memory. */
 gl_hub *gl_hub_new(gl_host *h);
 void gl_hub_unref(gl_hub *hub);
 
 /* The subscriber listens to the channel from now on; harmless when it does already. False: out of memory. */
-bool gl_hub_join(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *name, size_t n);
+bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n);
 
 /* It does not any more; harmless when it does not. */
-void gl_hub_leave(gl_hub *hub, gl_subscriber *s, gl_hub_world world, const char *name, size_t n);
+void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n);
 
 /* It listens to nothing any more. */
-void gl_hub_drop(gl_subscriber *s);
+void gl_hub_unsubscribe_all(gl_subscriber *s);
 
 /* The same, when it is about to be freed. */
-void gl_hub_quit(gl_subscriber *s);
+void gl_hub_remove(gl_subscriber *s);
 
 /* How many listen. */
-size_t gl_hub_count(const gl_hub *hub, gl_hub_world world, const char *name, size_t n);
+size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n);
 
 /* Text for everybody who listens. How many took it; -1: out of memory, nobody did. */
-int64_t gl_hub_publish(gl_hub *hub, gl_hub_world world, const char *name, size_t n, const char *text, size_t len);
+int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n, const char *text, size_t len);
 
 #endif

@@ -96,7 +96,7 @@ static int hub_join(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 2, "ws:subscribe", &n);
   gl_subscriber *s = check_socket(L, 1);
-  if (s && !gl_hub_join(check_hub(L), s, GL_HUB_TOPICS, topic, n)) return no_memory(L, "ws.subscribe");
+  if (s && !gl_hub_subscribe(check_hub(L), s, GL_HUB_TOPICS, topic, n)) return no_memory(L, "ws.subscribe");
   return 0;
 }
 
@@ -105,7 +105,7 @@ static int hub_leave(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 2, "ws:unsubscribe", &n);
   gl_subscriber *s = check_socket(L, 1);
-  if (s) gl_hub_leave(check_hub(L), s, GL_HUB_TOPICS, topic, n);
+  if (s) gl_hub_unsubscribe(check_hub(L), s, GL_HUB_TOPICS, topic, n);
   return 0;
 }
 
@@ -114,7 +114,7 @@ static int hub_attach(lua_State *L) {
   size_t n;
   const char *user = check_user(L, 1, "hub.attach", &n);
   gl_subscriber *s = check_socket(L, 2);
-  if (s && !gl_hub_join(check_hub(L), s, GL_HUB_USERS, user, n)) return no_memory(L, "hub.attach");
+  if (s && !gl_hub_subscribe(check_hub(L), s, GL_HUB_USERS, user, n)) return no_memory(L, "hub.attach");
   return 0;
 }
 
@@ -122,7 +122,7 @@ static int hub_attach(lua_State *L) {
 static int hub_drop(lua_State *L) {
   gl_subscriber *s = gl_subscription_listener(L, 1);
   if (!s) s = gl_ws_listener(L, 1);
-  if (s) gl_hub_drop(s);
+  if (s) gl_hub_unsubscribe_all(s);
   return 0;
 }
 
@@ -133,7 +133,7 @@ static int hub_gc(lua_State *L) {
   return 0;
 }
 
-int gl_open_hub(lua_State *L) {
+int luaopen_green_hub(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"attach", hub_attach}, {"count", hub_count},     {"drop", hub_drop}, {"join", hub_join},
     {"leave", hub_leave},   {"publish", hub_publish}, {"send", hub_send}, {"subscribe", hub_subscribe},

@@ -8,6 +8,6 @@
 #include <lua.h>
 
 /* publish, send, count, subscribe, attach, join, leave, drop. */
-int gl_open_hub(lua_State *L);
+int luaopen_green_hub(lua_State *L);
 
 #endif

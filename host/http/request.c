@@ -16,17 +16,17 @@
 static const char meta_key; /* registry key of the same: found without hashing a name, once a request */
 enum { FIELDS = 1 }; /* user value: what the script set on it, and what was built once */
 
-static const char *text_of(const gl_req *r) { return (const char *)&r->fields[r->nfields]; }
+static const char *text_of(const gl_request *r) { return (const char *)&r->fields[r->nfields]; }
 
-gl_req *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
+gl_request *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
 
-const char *gl_req_method(const gl_req *r, size_t *len) {
+const char *gl_request_method(const gl_request *r, size_t *len) {
   const char *known = r->method == GL_METHOD_OTHER ? NULL : llhttp_method_name((llhttp_method_t)r->method);
   *len = known ? strlen(known) : r->method_len;
   return known ? known : text_of(r) + r->text_len;
 }
 
-const char *gl_req_header(const gl_req *r, const char *name, size_t *len) {
+const char *gl_request_header(const gl_request *r, const char *name, size_t *len) {
   size_t want = strlen(name);
   for (uint32_t i = 0; i < r->nfields; i++) {
     const gl_field *f = &r->fields[i];
@@ -54,9 +54,9 @@ static bool is_id(const char *id, size_t n) {
   return n > 0 && n < GL_REQ_ID_MAX;
 }
 
-void gl_req_name(const gl_req *r, char out[GL_REQ_ID_MAX]) {
+void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]) {
   size_t n;
-  const char *given = r->trust_id ? gl_req_header(r, "x-request-id", &n) : NULL;
+  const char *given = r->trust_id ? gl_request_header(r, "x-request-id", &n) : NULL;
   if (given && is_id(given, n)) snprintf(out, GL_REQ_ID_MAX, "%.*s", (int)n, given);
   else snprintf(out, GL_REQ_ID_MAX, "%016" PRIx64, r->id);
 }
@@ -64,7 +64,7 @@ void gl_req_name(const gl_req *r, char out[GL_REQ_ID_MAX]) {
 /* ---- making one ---- */
 
 /* Where the path ends, and what in it needs a second look. */
-static void scan_path(gl_req *r, const char *target) {
+static void scan_path(gl_request *r, const char *target) {
   uint32_t i = 0;
   r->escaped = r->dotted = false;
   for (; i < r->target_len && target[i] != '?'; i++) {
@@ -74,10 +74,10 @@ static void scan_path(gl_req *r, const char *target) {
   r->path_len = i;
 }
 
-static gl_req *make(lua_State *L, gl_conn *c) {
+static gl_request *make(lua_State *L, gl_conn *c) {
   const gl_head *h = c->head;
   uint8_t method_len = h->method == GL_METHOD_OTHER ? h->method_len : 0;
-  gl_req *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len + method_len, 1);
+  gl_request *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len + method_len, 1);
   r->conn = c;
   r->id = mix(c->server->id_seed + c->server->requests);
   r->trust_id = c->server->trust_request_id;
@@ -139,7 +139,7 @@ static bool stays_below(const char *p, size_t n) {
   return true;
 }
 
-static void push_path(lua_State *L, const gl_req *r) {
+static void push_path(lua_State *L, const gl_request *r) {
   if (!r->escaped) {
     lua_pushlstring(L, text_of(r), r->path_len);
     return;
@@ -179,7 +179,7 @@ static int request_wrong_path(lua_State *L) {
 /* ---- its task ---- */
 
 /* The handler: by exact path where that is enough, else the general one. HEAD is answered by GET. */
-static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
+static void push_handler(lua_State *L, const gl_server *s, const gl_request *r) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->dispatch); /* this and other tables below the handler do no harm */
   for (int method = r->method; method < GL_METHODS; method = HTTP_GET) {
     if (lua_rawgeti(L, -1, GL_EXACT + method) == LUA_TTABLE) {
@@ -196,24 +196,24 @@ static void push_handler(lua_State *L, const gl_server *s, const gl_req *r) {
 static int after_handler(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   gl_conn *c = (gl_conn *)ctx;
-  gl_answer_of_results(L, c->req->results);
-  return gl_answer_send(L, c);
+  gl_response_of_results(L, c->req->results);
+  return gl_response_send(L, c);
 }
 
 int gl_request_main(lua_State *L) {
   gl_conn *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  gl_req *r = make(L, c); /* request */
+  gl_request *r = make(L, c); /* request */
   lua_pushvalue(L, 1);
   gl_task_keep(L, c->task); /* it is looked at when the task has ended, in whatever way */
   const char *wrong = r->escaped || r->dotted ? wrong_path(L, text_of(r), r->path_len) : NULL; /* may run finalizers, and one of them the server's */
   if (c->task->cancelled) { /* before it began: the server is gone, and its handlers may be */
-    c->answered = true;
+    c->responded = true;
     return 0;
   }
   if (wrong) {
     c->close_after = true;
-    gl_answer_error(c, 400, wrong);
+    gl_response_send_error(c, 400, wrong);
     return 0;
   }
   push_handler(L, c->server, r);
@@ -225,7 +225,7 @@ int gl_request_main(lua_State *L) {
 
 static int after_failure(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return gl_answer_send(L, (gl_conn *)ctx);
+  return gl_response_send(L, (gl_conn *)ctx);
 }
 
 int gl_request_failed_main(lua_State *L) {
@@ -239,7 +239,7 @@ int gl_request_failed_main(lua_State *L) {
   lua_pushvalue(L, 1);
   gl_task_keep(L, c->task);
   if (c->task->cancelled) {
-    c->answered = true;
+    c->responded = true;
     return 0;
   }
   lua_rawgeti(L, 2, 1);
@@ -259,13 +259,13 @@ static const struct { const char *name; int id; } field_ids[] = {
 };
 
 /* What joins the lines of one header (RFC 9110, 5.3; cookies by RFC 6265, 5.4). */
-static const char *separator(const gl_req *r, uint32_t i) {
+static const char *separator(const gl_request *r, uint32_t i) {
   return r->fields[i].name_len == 6 && memcmp(text_of(r) + r->fields[i].name, "cookie", 6) == 0 ? "; " : ", ";
 }
 
 /* The value of field `first` and those of the lines of the same name behind it, joined. `next` says which
  * field that is, 0 at the end. */
-static void push_joined(lua_State *L, const gl_req *r, const uint32_t *next, uint32_t first) {
+static void push_joined(lua_State *L, const gl_request *r, const uint32_t *next, uint32_t first) {
   const char *text = text_of(r);
   luaL_Buffer b;
   luaL_buffinit(L, &b);
@@ -278,7 +278,7 @@ static void push_joined(lua_State *L, const gl_req *r, const uint32_t *next, uin
 }
 
 /* The same table where names come again, in a time that grows as the lines do. */
-static void push_repeated_headers(lua_State *L, const gl_req *r) {
+static void push_repeated_headers(lua_State *L, const gl_request *r) {
   const char *text = text_of(r);
   int top = lua_gettop(L);
   lua_createtable(L, 0, (int)r->nfields); /* headers */
@@ -303,7 +303,7 @@ static void push_repeated_headers(lua_State *L, const gl_req *r) {
   lua_settop(L, top + 1);
 }
 
-static void push_headers(lua_State *L, const gl_req *r) {
+static void push_headers(lua_State *L, const gl_request *r) {
   const char *text = text_of(r);
   lua_createtable(L, 0, (int)r->nfields);
   for (uint32_t i = 0; i < r->nfields; i++) {
@@ -321,12 +321,12 @@ static void push_headers(lua_State *L, const gl_req *r) {
   }
 }
 
-static bool is_named(const gl_req *r, const gl_field *f, const char *name, size_t n) {
+static bool is_named(const gl_request *r, const gl_field *f, const char *name, size_t n) {
   return f->name_len == n && strncasecmp(text_of(r) + f->name, name, n) == 0;
 }
 
 /* As in the table, without making it. */
-static void push_header(lua_State *L, const gl_req *r, const char *name, size_t n) {
+static void push_header(lua_State *L, const gl_request *r, const char *name, size_t n) {
   uint32_t i = 0, from = 0;
   luaL_Buffer b;
   while (i < r->nfields && !is_named(r, &r->fields[i], name, n)) i++;
@@ -350,7 +350,7 @@ static void push_header(lua_State *L, const gl_req *r, const char *name, size_t 
   luaL_pushresult(&b);
 }
 
-static void push_remote(lua_State *L, const gl_req *r) {
+static void push_remote(lua_State *L, const gl_request *r) {
   char text[GL_ADDRESS_MAX] = "unix";
   struct sockaddr_storage sa;
   int len = sizeof sa;
@@ -364,19 +364,19 @@ static void push_remote(lua_State *L, const gl_req *r) {
   lua_pushstring(L, text);
 }
 
-static void push_id(lua_State *L, const gl_req *r) {
+static void push_id(lua_State *L, const gl_request *r) {
   char id[GL_REQ_ID_MAX];
-  gl_req_name(r, id);
+  gl_request_name(r, id);
   lua_pushstring(L, id);
 }
 
-static void push_method(lua_State *L, const gl_req *r) {
+static void push_method(lua_State *L, const gl_request *r) {
   size_t n;
-  const char *name = gl_req_method(r, &n);
+  const char *name = gl_request_method(r, &n);
   lua_pushlstring(L, name, n);
 }
 
-static void push_field(lua_State *L, const gl_req *r, int id) {
+static void push_field(lua_State *L, const gl_request *r, int id) {
   uint32_t query = r->path_len < r->target_len ? r->path_len + 1 : r->target_len;
   switch (id) {
     case METHOD: push_method(L, r); break;
@@ -419,7 +419,7 @@ static int got(lua_State *L, int status, lua_KContext ctx) {
 
 /* upvalues: names (field ids and methods), getters */
 static int req_index(lua_State *L) {
-  gl_req *r = gl_check_request(L, 1);
+  gl_request *r = gl_check_request(L, 1);
   if (lua_getiuservalue(L, 1, FIELDS) == LUA_TTABLE) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, -2) != LUA_TNIL) return 1;
@@ -442,16 +442,16 @@ static int req_index(lua_State *L) {
 }
 
 static int req_newindex(lua_State *L) {
-  gl_req *r = gl_check_request(L, 1);
+  gl_request *r = gl_check_request(L, 1);
   lua_settop(L, 3);
   if (r->conn && lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "cancel_on_disconnect") == 0)
-    gl_conn_watch(r->conn, lua_toboolean(L, 3));
+    gl_conn_set_cancel_on_disconnect(r->conn, lua_toboolean(L, 3));
   remember(L);
   return 0;
 }
 
 static int req_tostring(lua_State *L) {
-  const gl_req *r = gl_check_request(L, 1);
+  const gl_request *r = gl_check_request(L, 1);
   push_method(L, r);
   lua_pushliteral(L, " ");
   lua_pushlstring(L, text_of(r), r->target_len);
@@ -460,14 +460,14 @@ static int req_tostring(lua_State *L) {
 }
 
 static int req_header(lua_State *L) {
-  const gl_req *r = gl_check_request(L, 1);
+  const gl_request *r = gl_check_request(L, 1);
   size_t n;
   const char *name = luaL_checklstring(L, 2, &n);
   push_header(L, r, name, n);
   return 1;
 }
 
-void gl_request_open(lua_State *L) {
+void gl_request_class(lua_State *L) {
   lua_createtable(L, 0, 3); /* request */
   lua_pushcfunction(L, request_wrong_path);
   lua_setfield(L, -2, "wrong_path");

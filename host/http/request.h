@@ -8,7 +8,7 @@
 
 #include "http/conn.h"
 
-struct gl_req {
+struct gl_request {
   gl_conn *conn;       /* NULL once the request was answered */
   uint64_t id;         /* among the server's requests, and no other server's either */
   uint32_t nfields, target_len, text_len;
@@ -29,24 +29,24 @@ int gl_request_main(lua_State *L);
 int gl_request_failed_main(lua_State *L);
 
 /* The request at a stack index. Raises on anything else. */
-gl_req *gl_check_request(lua_State *L, int idx);
+gl_request *gl_check_request(lua_State *L, int idx);
 
 /* Pushes the table of what is kept with the request at idx (positive). */
 void gl_request_fields(lua_State *L, int idx);
 
 /* The method's name, which has no final 0. */
-const char *gl_req_method(const gl_req *r, size_t *len);
+const char *gl_request_method(const gl_request *r, size_t *len);
 
 #define GL_REQ_ID_MAX 129 /* bytes, with the final 0 */
 
 /* What it is called in the log and by req.id: what a trusted proxy calls it, or a name of our own. */
-void gl_req_name(const gl_req *r, char out[GL_REQ_ID_MAX]);
+void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]);
 
 /* First header of that (lower-case) name: its value, or NULL. */
-const char *gl_req_header(const gl_req *r, const char *name, size_t *len);
+const char *gl_request_header(const gl_request *r, const char *name, size_t *len);
 
 /* Registers the metatable; pushes the table { methods = {}, getters = {} } that Lua may add to. */
-void gl_request_open(lua_State *L);
+void gl_request_class(lua_State *L);
 
 /* Adds body and chunks to the table of methods on top of the stack (http/body.c). */
 void gl_request_body_methods(lua_State *L);

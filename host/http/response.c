@@ -74,11 +74,11 @@ static bool bodiless(int status) { return status < 200 || status == 204 || statu
 /* A whole answer with one content type. False: there is no memory for it, and nothing was sent. */
 static bool send_whole(gl_conn *c, int status, const char *type, const char *body, size_t n) {
   gl_stream *s = c->stream;
-  if (!s) return c->answered = true;
+  if (!s) return c->responded = true;
   size_t type_len = strlen(type);
   char *start = gl_stream_room(s, 320 + type_len + (c->head_only ? 0 : n)), *to = start;
   if (!start) return false;
-  c->answered = true;
+  c->responded = true;
   to = put_head(to, c, status);
   if (status == 426) to = PUT(to, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"); /* RFC 6455, 4.2.2 */
   if (!bodiless(status)) {
@@ -95,18 +95,18 @@ static bool send_whole(gl_conn *c, int status, const char *type, const char *bod
   return true;
 }
 
-void gl_answer_error(gl_conn *c, int status, const char *reason) {
+void gl_response_send_error(gl_conn *c, int status, const char *reason) {
   gl_failure_body body;
   size_t n = 0;
-  const char *accept = c->req ? gl_req_header(c->req, "accept", &n) : NULL;
+  const char *accept = c->req ? gl_request_header(c->req, "accept", &n) : NULL;
   gl_failure_write(&body, gl_text_of(accept ? accept : "", n), status, reason);
   if (status == 413 || status == 417 || status == 408) c->close_after = true;
   if (send_whole(c, status, body.type, body.bytes, body.n)) return;
-  c->answered = true;
+  c->responded = true;
   gl_stream_close(c->stream);
 }
 
-void gl_answer_failure(lua_State *L, int idx, gl_failure *f) {
+void gl_response_failure(lua_State *L, int idx, gl_failure *f) {
   *f = (gl_failure){.status = 500, .reason = "internal server error"};
   if (lua_type(L, idx) != LUA_TTABLE) return;
   idx = lua_absindex(L, idx);
@@ -130,7 +130,7 @@ void gl_answer_failure(lua_State *L, int idx, gl_failure *f) {
 static int answer_failure(lua_State *L) {
   gl_failure f;
   lua_settop(L, 1);
-  gl_answer_failure(L, 1, &f);
+  gl_response_failure(L, 1, &f);
   lua_pushinteger(L, f.status);
   lua_pushstring(L, f.reason);
   return 2;
@@ -278,8 +278,8 @@ static int stream_done(lua_State *L, int status, lua_KContext ctx);
 /* Is there still somebody to answer? To be asked when all of Lua that an answer needs has run: the client may be gone,
  * or another protocol may have taken the connection over meanwhile. */
 static bool is_wanted(gl_conn *c) {
-  if (c->answered) return false;
-  c->answered = !c->stream;
+  if (c->responded) return false;
+  c->responded = !c->stream;
   return c->stream != NULL;
 }
 
@@ -291,8 +291,8 @@ static void need_room(lua_State *L, gl_conn *c, size_t n) {
 static void start_response(gl_conn *c, const plan *p) {
   char head[320];
   if (p->close) c->close_after = true;
-  c->answered = true;
-  c->answer_at = c->stream->written;
+  c->responded = true;
+  c->response_at = c->stream->written;
   gl_stream_write(c->stream, head, (size_t)(put_head(head, c, p->status) - head));
   gl_stream_write(c->stream, p->fields, p->fields_len);
 }
@@ -307,9 +307,9 @@ static char *put_length(char *to, uint64_t n) {
 
 /* Its head waits for the first piece: what fails before that can still be answered with the error. */
 static void hold_head(gl_conn *c) {
-  size_t n = (size_t)(c->stream->written - c->answer_at);
+  size_t n = (size_t)(c->stream->written - c->response_at);
   char *held = malloc(n);
-  if (!held || !gl_stream_retract(c->stream, c->answer_at, held)) {
+  if (!held || !gl_stream_retract(c->stream, c->response_at, held)) {
     free(held);
     return;
   }
@@ -317,22 +317,22 @@ static void hold_head(gl_conn *c) {
   c->held_len = (uint32_t)n;
 }
 
-void gl_answer_drop_head(gl_conn *c) {
+void gl_response_drop_head(gl_conn *c) {
   free(c->held);
   c->held = NULL;
 }
 
 static void release_head(gl_conn *c) {
   if (!c->held) return;
-  c->answer_at = c->stream->written;
+  c->response_at = c->stream->written;
   gl_stream_write(c->stream, c->held, c->held_len);
-  gl_answer_drop_head(c);
+  gl_response_drop_head(c);
 }
 
-bool gl_answer_take_back(gl_conn *c) {
-  if (!c->held && !gl_stream_retract(c->stream, c->answer_at, NULL)) return false;
-  gl_answer_drop_head(c);
-  c->answered = c->streaming = false;
+bool gl_response_take_back(gl_conn *c) {
+  if (!c->held && !gl_stream_retract(c->stream, c->response_at, NULL)) return false;
+  gl_response_drop_head(c);
+  c->responded = c->streaming = false;
   return true;
 }
 
@@ -352,7 +352,7 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
   if (c->head_only || silent) return 0;
   c->streaming = true;
   if (!p->live) hold_head(c);
-  gl_conn_watch_stream(c, p->live);
+  gl_conn_streams(c, p->live);
   lua_callk(L, 1, 0, (lua_KContext)c, stream_done);
   return stream_done(L, LUA_OK, (lua_KContext)c);
 }
@@ -369,7 +369,7 @@ static int stream_done(lua_State *L, int status, lua_KContext ctx) {
 
 static int settled(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return gl_answer_send(L, (gl_conn *)ctx);
+  return gl_response_send(L, (gl_conn *)ctx);
 }
 
 static int settle(lua_State *L, gl_conn *c) { /* value settle -> */
@@ -380,7 +380,7 @@ static int settle(lua_State *L, gl_conn *c) { /* value settle -> */
 }
 
 static void push_writer(lua_State *L, gl_conn *c) {
-  gl_req **writer = lua_newuserdatauv(L, sizeof *writer, 1);
+  gl_request **writer = lua_newuserdatauv(L, sizeof *writer, 1);
   *writer = c->req;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
@@ -498,7 +498,7 @@ static int refuse_value(lua_State *L) {
   return wrong(L, "a handler must return a string, a table, a response or nothing, not %s%s", null ? "" : "a ", null ? "JSON null" : luaL_typename(L, -1));
 }
 
-void gl_answer_of_results(lua_State *L, int first) {
+void gl_response_of_results(lua_State *L, int first) {
   int second = first + 1;
   if (lua_gettop(L) == first) return;
   bool more = !lua_isnoneornil(L, second), nothing = lua_isnoneornil(L, first);
@@ -526,7 +526,7 @@ static int send_table(lua_State *L, gl_conn *c) {
   }
 }
 
-int gl_answer_send(lua_State *L, gl_conn *c) {
+int gl_response_send(lua_State *L, gl_conn *c) {
   size_t n;
   const char *text;
   if (!is_wanted(c)) return 0;
@@ -624,7 +624,7 @@ static int settle_on(lua_State *L, int status, lua_KContext ctx) { /* request va
 static int answer_settle(lua_State *L) {
   luaL_checkany(L, 1);
   if (lua_gettop(L) == 1) lua_pushnil(L);
-  gl_answer_of_results(L, 2);
+  gl_response_of_results(L, 2);
   return settle_on(L, LUA_OK, 0);
 }
 
@@ -665,7 +665,7 @@ static void write_piece(lua_State *L, gl_conn *c, const char *bytes, size_t n) {
 
 /* out:write(bytes): returns when the client keeps up; raises when it is gone. The first one, be it empty, sends the head. */
 static int writer_write(lua_State *L) {
-  gl_req **writer = gl_class_self(L, WRITER);
+  gl_request **writer = gl_class_self(L, WRITER);
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
   gl_conn *c = (*writer)->conn;
@@ -681,9 +681,9 @@ static int writer_write(lua_State *L) {
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
-void gl_answer_metatable(lua_State *L) { luaL_newmetatable(L, RESPONSE); }
+void gl_response_metatable(lua_State *L) { luaL_newmetatable(L, RESPONSE); }
 
-void gl_answer_open(lua_State *L) {
+void gl_response_class(lua_State *L) {
   luaL_newmetatable(L, WRITER);
   lua_pushcfunction(L, writer_write);
   lua_setfield(L, -2, "write");

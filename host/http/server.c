@@ -85,7 +85,7 @@ static void on_sweep(gl_timer *timer) {
 
 static void on_accepted(gl_listener *l, gl_stream *stream) {
   gl_server *s = l->owner;
-  if (!gl_conn_open(s, stream)) {
+  if (!gl_conn_new(s, stream)) {
     gl_stream_close(stream);
     gl_listener_complain(l, "not enough memory for a connection: it was closed");
     return;
@@ -95,7 +95,7 @@ static void on_accepted(gl_listener *l, gl_stream *stream) {
   gl_listener_complain(l, "as many connections as max_connections allows: further clients wait");
 }
 
-void gl_server_left(gl_server *s) {
+void gl_server_conn_closed(gl_server *s) {
   if (s->listener && s->nconns < s->limits.max_connections) gl_listener_resume(s->listener);
 }
 
@@ -179,8 +179,8 @@ static void read_options(lua_State *L, int idx, gl_server *s) {
   l->cpu_limit = time_option(L, idx, "cpu_limit", 10);
   l->head.drop_underscores = !flag_option(L, idx, "underscore_headers", true);
   s->trust_request_id = flag_option(L, idx, "trust_request_id", false);
-  s->watch = flag_option(L, idx, "cancel_on_disconnect", false);
-  s->watch_said = lua_getfield(L, idx, "cancel_on_disconnect") != LUA_TNIL;
+  s->cancel_on_disconnect = flag_option(L, idx, "cancel_on_disconnect", false);
+  s->cancel_chosen = lua_getfield(L, idx, "cancel_on_disconnect") != LUA_TNIL;
   lua_pop(L, 1);
 }
 
@@ -320,7 +320,7 @@ static void begin_close(lua_State *L, gl_server *s, bool fresh) {
   s->self = LUA_NOREF;
   for (gl_conn *c = s->conns, *next; c; c = next) {
     next = c->next;
-    gl_conn_retire(c, fresh);
+    gl_conn_shutdown(c, fresh);
   }
 }
 
@@ -364,7 +364,7 @@ static int server_tostring(lua_State *L) {
   return 1;
 }
 
-int gl_open_http(lua_State *L) {
+int luaopen_green_http(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"address", server_address}, {"replace", server_replace}, {"connections", server_connections},
     {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
@@ -375,10 +375,10 @@ int gl_open_http(lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   luaL_newlib(L, functions);
-  gl_answer_open(L);
-  gl_request_open(L);
+  gl_response_class(L);
+  gl_request_class(L);
   lua_setfield(L, -2, "request");
-  gl_answer_metatable(L);
+  gl_response_metatable(L);
   lua_setfield(L, -2, "response");
   return 1;
 }

@@ -49,7 +49,7 @@ struct gl_server {
   bool trust_request_id;  /* take X-Request-Id over */
   bool closing;
   bool crowded;           /* at the last sweep, clients waited for a connection: idle ones are given up for them */
-  bool watch, watch_said; /* default of cancel_on_disconnect, and whether there is one */
+  bool cancel_on_disconnect, cancel_chosen; /* default of cancel_on_disconnect, and whether there is one */
 };
 
 enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
@@ -57,13 +57,13 @@ enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
 void gl_server_unref(gl_server *s);
 
 /* A connection ended: there may be room for another. */
-void gl_server_left(gl_server *s);
+void gl_server_conn_closed(gl_server *s);
 
 /* Heads are used again and again. NULL: out of memory. */
 gl_head *gl_server_head(gl_server *s);
 void gl_server_drop_head(gl_server *s, gl_head *h);
 
 /* green.http.native: listen, request, response. */
-int gl_open_http(lua_State *L);
+int luaopen_green_http(lua_State *L);
 
 #endif

@@ -111,7 +111,7 @@ static void give_back(subscription *s, gl_bytes *b) {
 
 static void unref(subscription *s) {
   if (--s->refs > 0) return;
-  gl_hub_quit(&s->listener);
+  gl_hub_remove(&s->listener);
   drop_all(s);
   free(s);
 }
@@ -119,7 +119,7 @@ static void unref(subscription *s) {
 static void close_it(subscription *s) {
   if (s->closed) return;
   s->closed = true;
-  gl_hub_drop(&s->listener);
+  gl_hub_unsubscribe_all(&s->listener);
   drop_all(s);
   gl_opqueue_finish(&s->waiters, 0);
 }
@@ -246,7 +246,8 @@ void gl_subscription_push(lua_State *L, gl_hub *hub, const char *topic, size_t n
     s->refs = 1;
     *handle = s;
   }
-  if (!s || !gl_hub_join(hub, &s->listener, GL_HUB_TOPICS, topic, n)) gl_error_raise(L, "hub.subscribe", "ENOMEM", "not enough memory");
+  if (!s || !gl_hub_subscribe(hub, &s->listener, GL_HUB_TOPICS, topic, n))
+    gl_error_raise(L, "hub.subscribe", "ENOMEM", "not enough memory");
 }
 
 void gl_subscription_metatable(lua_State *L) {

@@ -21,7 +21,7 @@ void gl_ws_unref(gl_ws *ws) {
   }
   gl_buf_free(&ws->rest);
   gl_frames_free(&ws->frames);
-  gl_hub_quit(&ws->listener);
+  gl_hub_remove(&ws->listener);
   free(ws);
 }
 
@@ -71,7 +71,7 @@ static void conclude(gl_ws *ws) {
   if (ws->parting) part(ws);
   else if (ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
   if (ws->known) linger(ws);
-  else if (ws->serving) gl_conn_desert(ws->conn);
+  else if (ws->serving) gl_conn_peer_gone(ws->conn);
 }
 
 /* Nothing more will come: whoever receives is given time for what came. */
@@ -81,13 +81,13 @@ static void settle(gl_ws *ws) {
   else conclude(ws);
 }
 
-void gl_ws_told(gl_ws *ws) {
+void gl_ws_receiver_ended(gl_ws *ws) {
   ws->in_hand = false;
   if (gl_ws_is_handler(ws)) ws->known = true;
   conclude(ws);
 }
 
-void gl_ws_took(gl_ws *ws) {
+void gl_ws_receiver_took(gl_ws *ws) {
   ws->in_hand = true;
   if (ws->over) settle(ws);
 }
@@ -97,7 +97,7 @@ void gl_ws_took(gl_ws *ws) {
 static void set_over(gl_ws *ws, uint16_t code) {
   if (ws->over) return;
   ws->over = true;
-  gl_hub_drop(&ws->listener);
+  gl_hub_unsubscribe_all(&ws->listener);
   if (!ws->close_code) ws->close_code = code;
   wake_reader(ws);
 }
@@ -117,7 +117,7 @@ static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
   if (n) memcpy(body + 2, reason, n);
   gl_ws_put(ws, GL_CLOSE, body, code ? 2 + n : 0);
   ws->closing = true;
-  gl_hub_drop(&ws->listener);
+  gl_hub_unsubscribe_all(&ws->listener);
   gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
@@ -193,7 +193,7 @@ static void on_timer(gl_timer *timer) {
     return;
   }
   if (!ws->stream) {
-    if (ws->serving) gl_conn_desert(ws->conn);
+    if (ws->serving) gl_conn_peer_gone(ws->conn);
     return;
   }
   bool leaving = ws->closing || ws->over, moving = is_moving(ws);
@@ -288,7 +288,7 @@ static void on_closed(gl_stream *s) {
   gl_opqueue_finish(&ws->closers, 0);
   settle(ws);
   if (ws->settled && ws->known) linger(ws);
-  gl_conn_left(ws->conn);
+  gl_conn_stream_closed(ws->conn);
   if (!ws->serving) ws->conn = NULL;
   gl_ws_unref(ws);
 }

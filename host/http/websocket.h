@@ -94,10 +94,10 @@ bool gl_ws_is_open(const gl_ws *ws);
 bool gl_ws_is_attended(const gl_ws *ws);
 
 /* A receiver was told that nothing more will come. */
-void gl_ws_told(gl_ws *ws);
+void gl_ws_receiver_ended(gl_ws *ws);
 
 /* A receiver took a message; it is expected back for the next one. */
-void gl_ws_took(gl_ws *ws);
+void gl_ws_receiver_took(gl_ws *ws);
 
 /* Is the handler's the task that runs? */
 bool gl_ws_is_handler(const gl_ws *ws);
@@ -118,7 +118,7 @@ gl_subscriber *gl_ws_listener(lua_State *L, int idx);
 gl_ws **gl_ws_handle(lua_State *L);
 
 /* green.ws.native: accept(req [, options]) -> ws. */
-int gl_open_ws(lua_State *L);
+int luaopen_green_ws(lua_State *L);
 
 /* Creates the metatable. */
 void gl_ws_metatable(lua_State *L);

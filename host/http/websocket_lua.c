@@ -59,7 +59,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   gl_message *m = ws->head;
   if (!m && !ws->over) return 0;
   if (!m) {
-    gl_ws_told(ws);
+    gl_ws_receiver_ended(ws);
     lua_pushnil(L);
     return 1;
   }
@@ -75,7 +75,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   ws->queued -= m->cap + sizeof *m;
   ws->received++;
   gl_message_free(m);
-  gl_ws_took(ws);
+  gl_ws_receiver_took(ws);
   if (ws->stream && ws->queued < GL_WS_QUEUE_HIGH / 2) gl_stream_read(ws->stream);
   return 2;
 }
@@ -286,7 +286,7 @@ static int ws_gc(lua_State *L) {
   if (!ws) return 0;
   *handle = NULL;
   ws->orphan = true;
-  gl_hub_drop(&ws->listener);
+  gl_hub_unsubscribe_all(&ws->listener);
   gl_ws_close(ws, GL_CLOSE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
   gl_ws_unref(ws);
   return 0;

@@ -295,7 +295,7 @@ static void wrap(lua_State *L, lua_CFunction f) {
   lua_pushcclosure(L, f, 2);
 }
 
-void gl_open_chunk(lua_State *L) {
+void gl_install_chunk(lua_State *L) {
   gl_io_push_read_all(L); /* read */
   lua_getglobal(L, "loadfile");
   wrap(L, chunk_loadfile); /* read loadfile */

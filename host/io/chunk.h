@@ -6,6 +6,6 @@
 
 /* Puts the waiting versions of loadfile, dofile, package.searchpath and require's search for Lua files in the place of the
  * stock ones. Same results and texts. In finalizers the stock ones do the work. Raises. */
-void gl_open_chunk(lua_State *L);
+void gl_install_chunk(lua_State *L);
 
 #endif

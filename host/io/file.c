@@ -28,7 +28,7 @@ static gl_lane *lane_of(gl_file *f, gl_way way) {
 
 /* ---- life ---- */
 
-static void on_ready(gl_watch *w, bool in, bool out);
+static void on_ready(gl_ready_entry *w, bool in, bool out);
 static void advance(gl_file *f, gl_lane *lane);
 static void on_grace(gl_timer *timer);
 
@@ -82,7 +82,7 @@ static bool quiet(const gl_file *f) {
 static int shut(gl_file *f) {
   if (f->d.fd < 0) return 0;
   gl_timer_drop(&f->host->clock, &f->grace);
-  if (f->files && f->files->ready) gl_ready_forget(f->files->ready, &f->watch, f->d.io);
+  if (f->files && f->files->ready) gl_ready_remove(f->files->ready, &f->watch, f->d.io);
   gl_descriptor_drop(&f->d);
   int err = f->standard || fclose(f->stream) == 0 ? 0 : -errno;
   if (!f->standard) f->host->census.handles--;
@@ -323,7 +323,7 @@ static void wake(gl_file *f, gl_way way) {
   advance(f, &f->lane[way]);
 }
 
-static void on_ready(gl_watch *w, bool in, bool out) {
+static void on_ready(gl_ready_entry *w, bool in, bool out) {
   gl_file *f = GL_CONTAINER(w, gl_file, watch);
   gl_file_ref(f);
   if (in) wake(f, GL_READER);
@@ -510,7 +510,7 @@ void gl_files_free(gl_files *fs) {
   for (gl_file *f = fs->all, *next; f; f = next) {
     next = f->next;
     f->over = true;
-    if (fs->ready) gl_ready_forget(fs->ready, &f->watch, f->d.io);
+    if (fs->ready) gl_ready_remove(fs->ready, &f->watch, f->d.io);
     for (int i = 0; i < 2; i++) stop_waiting(f, &f->lane[i]);
     f->files = NULL;
     f->next = NULL; /* the list is no more */

@@ -52,7 +52,7 @@ struct gl_file {
   gl_file *next, **at; /* in files->all */
   FILE *stream;       /* for C modules, which know nothing else; closing it closes the descriptor */
   gl_descriptor d;
-  gl_watch watch;
+  gl_ready_entry watch;
   gl_lane lane[2];
   gl_buf in;          /* read ahead */
   gl_buf out;         /* accepted, not written */

@@ -82,7 +82,7 @@ static void add_standard(lua_State *L, gl_file *f, const char *name, const char 
   lua_setfield(L, -2, name);
 }
 
-void gl_open_io(lua_State *L) {
+void gl_install_io(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"close", gl_io_close}, {"flush", gl_io_flush},     {"input", gl_io_input},     {"lines", gl_io_lines}, {"open", gl_io_open},
     {"output", gl_io_output}, {"read", gl_io_read}, {"tmpfile", gl_io_tmpfile}, {"write", gl_io_write},

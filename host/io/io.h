@@ -7,7 +7,7 @@
 #include <lua.h>
 
 /* Puts the waiting version of the io library, and print, in the place of the stock one. Raises. */
-void gl_open_io(lua_State *L);
+void gl_install_io(lua_State *L);
 
 /* Push a function that reads all that stdin has left. */
 void gl_io_push_read_all(lua_State *L);

@@ -88,7 +88,7 @@ static int os_tmpname(lua_State *L) {
   return gl_work_await(L, &new_op(L, &tmpname_type, path, "", run_tmpname)->work, GL_FOREVER);
 }
 
-void gl_open_osfile(lua_State *L) {
+void gl_install_osfile(lua_State *L) {
   static const luaL_Reg functions[] = {{"remove", os_remove}, {"rename", os_rename}, {"tmpname", os_tmpname}, {NULL, NULL}};
   lua_getglobal(L, "os");
   luaL_setfuncs(L, functions, 0);

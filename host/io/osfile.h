@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* os.remove, os.rename and os.tmpname on the pool, with the stock results. In finalizers they do it at once. */
-void gl_open_osfile(lua_State *L);
+void gl_install_osfile(lua_State *L);
 
 #endif

@@ -22,7 +22,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   for (int i = 0; i < AT_ONCE; i++) {
     struct epoll_event e;
     if (epoll_wait(r->epoll, &e, 1, 0) != 1) return;
-    gl_watch *w = e.data.ptr;
+    gl_ready_entry *w = e.data.ptr;
     bool both = (e.events & (EPOLLERR | EPOLLHUP)) != 0;
     bool in = w->in && (both || (e.events & EPOLLIN)), out = w->out && (both || (e.events & EPOLLOUT));
     if (in) w->in = false;
@@ -44,7 +44,7 @@ gl_ready *gl_ready_new(gl_host *h) {
   return NULL;
 }
 
-int gl_ready_wait(gl_ready *r, gl_watch *w, int fd) {
+int gl_ready_wait(gl_ready *r, gl_ready_entry *w, int fd) {
   struct epoll_event e = {.events = EPOLLONESHOT, .data.ptr = w};
   if (w->in) e.events |= EPOLLIN;
   if (w->out) e.events |= EPOLLOUT;
@@ -53,7 +53,7 @@ int gl_ready_wait(gl_ready *r, gl_watch *w, int fd) {
   return 0;
 }
 
-void gl_ready_forget(gl_ready *r, gl_watch *w, int fd) {
+void gl_ready_remove(gl_ready *r, gl_ready_entry *w, int fd) {
   if (w->known) epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
   w->known = w->in = w->out = false;
 }

@@ -13,20 +13,20 @@
 
 typedef struct gl_ready gl_ready;
 
-typedef struct gl_watch {
-  void (*on_ready)(struct gl_watch *w, bool in, bool out); /* on the loop; what it waited for is forgotten before */
+typedef struct gl_ready_entry {
+  void (*on_ready)(struct gl_ready_entry *w, bool in, bool out); /* on the loop; what it waited for is forgotten before */
   bool in, out; /* what it waits for */
   bool known;   /* is in the epoll */
-} gl_watch;
+} gl_ready_entry;
 
 /* NULL: out of memory or descriptors. */
 gl_ready *gl_ready_new(gl_host *h);
 
 /* Wait for what w->in and w->out say, once. 0 or a negative errno: EPERM for what cannot be polled. */
-int gl_ready_wait(gl_ready *r, gl_watch *w, int fd);
+int gl_ready_wait(gl_ready *r, gl_ready_entry *w, int fd);
 
 /* Forget it: before the descriptor is closed. */
-void gl_ready_forget(gl_ready *r, gl_watch *w, int fd);
+void gl_ready_remove(gl_ready *r, gl_ready_entry *w, int fd);
 
 /* In a forked child: the epoll is one of its own, with nothing in it. Whoever has watches resets them. */
 void gl_ready_forked(gl_ready *r);

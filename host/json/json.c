@@ -80,7 +80,7 @@ static const luaL_Reg functions[] = {
   {NULL, NULL},
 };
 
-int gl_open_json(lua_State *L) {
+int luaopen_green_json(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");

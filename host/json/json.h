@@ -46,6 +46,6 @@ void gl_json_push_array(lua_State *L);
 bool gl_json_says_array(lua_State *L, int idx);
 
 /* green.json */
-int gl_open_json(lua_State *L);
+int luaopen_green_json(lua_State *L);
 
 #endif

@@ -127,7 +127,7 @@ static void read_target(lua_State *L, const char *text, size_t len, gl_dial_to *
 
 /* The name the other side must prove to have. */
 static const char *check_name(lua_State *L, int tls, const char *host, const gl_tls_config *config) {
-  const char *name = gl_options_string(L, tls, "server_name");
+  const char *name = gl_args_string(L, tls, "server_name");
   if (!name) name = host;
   luaL_argcheck(L, strlen(name) < GL_HOST_MAX, 2, "tls: server_name: too long");
   luaL_argcheck(L, *name || !config->verify, 2, "tls: server_name: expected, for the certificate to be checked against");
@@ -142,12 +142,12 @@ int gl_net_connect(lua_State *L) {
     lua_settop(L, 1);
   }
   size_t len;
-  const char *text = gl_options_target(L, names, true, &len), *name = "";
+  const char *text = gl_args_target(L, names, true, &len), *name = "";
   char host[GL_HOST_MAX];
   gl_address addresses[GL_DIAL_MAX] = {0};
   gl_dial_to to = {.user = &gl_socket_user};
-  timeout = gl_options_timeout(L, 2, timeout);
-  to.family = gl_options_family(L, 2);
+  timeout = gl_args_timeout(L, 2, timeout);
+  to.family = gl_args_family(L, 2);
   read_target(L, text, len, &to, host, addresses);
   int handle = 0;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL && lua_toboolean(L, -1)) {
@@ -155,7 +155,7 @@ int gl_net_connect(lua_State *L) {
     gl_tls_config *config = gl_tls_check(L, tls, OP, false);
     handle = lua_gettop(L);
     name = check_name(L, tls, host, config);
-    tls_timeout = gl_options_timeout(L, tls, GL_FOREVER);
+    tls_timeout = gl_args_timeout(L, tls, GL_FOREVER);
   }
   connect_op *c = gl_op_new(L, &connect_type, sizeof *c, 0);
   snprintf(c->text, sizeof c->text, "%s", text);

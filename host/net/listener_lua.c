@@ -154,7 +154,7 @@ static int listener_gc(lua_State *L) {
 
 /* Takes the options at idx for connections accepted from now on. */
 static void set_tls(lua_State *L, int idx, acceptor *a) {
-  double timeout = gl_options_timeout(L, idx, GL_TLS_TIMEOUT);
+  double timeout = gl_args_timeout(L, idx, GL_TLS_TIMEOUT);
   gl_tls_check(L, idx, "net.listen", true);
   gl_tls_config_unref(a->tls);
   a->tls = gl_tls_take(L, -1);
@@ -171,11 +171,11 @@ static int listener_set_tls(lua_State *L) {
 int gl_net_listen(lua_State *L) {
   static const char *const names[] = {"address", "host", "mode", "path", "port", "tls", NULL};
   size_t len;
-  const char *text = gl_options_target(L, names, false, &len);
+  const char *text = gl_args_target(L, names, false, &len);
   gl_address address;
   const char *wrong = gl_address_parse(text, len, &address);
   if (wrong) return gl_error_raise(L, "net.listen", "EINVAL", "%s: %s", text, wrong);
-  address.mode = gl_options_mode(L, 2);
+  address.mode = gl_cli_mode(L, 2);
   luaL_argcheck(L, !address.mode || address.family == AF_UNIX, 2, "mode: only a unix socket has one");
   acceptor **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
@@ -194,7 +194,7 @@ int gl_net_listen(lua_State *L) {
   return 1;
 }
 
-void gl_listen_open(lua_State *L) {
+void gl_listener_class(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"accept", listener_accept}, {"address", listener_address}, {"close", listener_close}, {"set_tls", listener_set_tls}, {NULL, NULL},
   };

@@ -11,6 +11,6 @@
 int gl_net_listen(lua_State *L);
 
 /* Creates the class. Once per host. */
-void gl_listen_open(lua_State *L);
+void gl_listener_class(lua_State *L);
 
 #endif

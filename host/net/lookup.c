@@ -424,7 +424,7 @@ static int close_pool(lua_State *L) {
   return 0;
 }
 
-void gl_lookup_open(lua_State *L) {
+void gl_lookup_init(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
     pool **at = lua_newuserdatauv(L, sizeof *at, 0), *p;
     *at = NULL;

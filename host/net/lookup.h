@@ -20,7 +20,7 @@ typedef struct gl_lookup gl_lookup;
 typedef void (*gl_lookup_done)(void *owner, int status, struct addrinfo *list);
 
 /* Once in a state, before the first lookup. May raise (memory, descriptors). */
-void gl_lookup_open(lua_State *L);
+void gl_lookup_init(lua_State *L);
 
 /* Look up a host's addresses of a family (AF_UNSPEC: all), with this port in them. `host` is copied. 0 or UV_E*: then there is
  * no lookup. Calls no Lua. */

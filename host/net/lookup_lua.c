@@ -82,9 +82,9 @@ int gl_net_resolve(lua_State *L) {
   size_t len;
   const char *host = luaL_checklstring(L, 1, &len);
   luaL_argcheck(L, len > 0 && len < GL_HOST_MAX && strlen(host) == len, 1, "the name of a host expected");
-  gl_options_check(L, 2, options);
-  int family = gl_options_family(L, 2);
-  double timeout = gl_options_timeout(L, 2, 30);
+  gl_args_check_names(L, 2, options);
+  int family = gl_args_family(L, 2);
+  double timeout = gl_args_timeout(L, 2, 30);
   gl_address number = {0};
   if (gl_address_number(host, 0, &number)) return resolve_number(L, &number, family);
   resolve_op *r = gl_op_new(L, &resolve_type, sizeof *r, 0);

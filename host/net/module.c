@@ -11,15 +11,15 @@
 #include "net/tls_lua.h"
 #include "net/udp_lua.h"
 
-int gl_open_net(lua_State *L) {
+int luaopen_green_net(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"connect", gl_net_connect}, {"listen", gl_net_listen}, {"resolve", gl_net_resolve}, {"udp", gl_net_udp}, {NULL, NULL},
   };
-  gl_lookup_open(L);
-  gl_socket_open(L);
-  gl_listen_open(L);
-  gl_tls_open(L);
-  gl_udp_open(L);
+  gl_lookup_init(L);
+  gl_socket_class(L);
+  gl_listener_class(L);
+  gl_tls_class(L);
+  gl_udp_class(L);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -7,6 +7,6 @@
 
 #include <lua.h>
 
-int gl_open_net(lua_State *L);
+int luaopen_green_net(lua_State *L);
 
 #endif

@@ -261,7 +261,7 @@ static int sock_peer(lua_State *L) {
   return 1;
 }
 
-void gl_socket_open(lua_State *L) {
+void gl_socket_class(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"read", sock_read},   {"write", sock_write}, {"shutdown", sock_shutdown},        {"close", sock_close},
     {"peer", sock_peer},   {"user", sock_user},   {"tls", gl_socket_tls}, {"start_tls", gl_socket_start_tls}, {NULL, NULL},

@@ -65,6 +65,6 @@ int gl_socket_raise(lua_State *L, const char *op, const gl_socket *s, int status
 void gl_socket_secured(gl_stream *stream, int status);
 
 /* Creates the class. Once per host. */
-void gl_socket_open(lua_State *L);
+void gl_socket_class(lua_State *L);
 
 #endif

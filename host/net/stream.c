@@ -22,7 +22,7 @@ struct gl_segment {
 };
 
 /* Bytes libuv holds on to because the kernel took only a part. */
-struct gl_flight {
+struct gl_write {
   uv_write_t req;
   gl_buf bytes;
   gl_segment *more;
@@ -76,12 +76,12 @@ static void stream_free(gl_stream *s) {
 }
 
 static void tell_drained(gl_stream *s) {
-  if (s->closing || !s->full || (!s->broken && (s->flight || s->plain.len || has_output(s)))) return;
+  if (s->closing || !s->full || (!s->broken && (s->write || s->plain.len || has_output(s)))) return;
   s->full = false;
   s->user->drained(s);
 }
 
-static void on_turn(gl_turn *turn) {
+static void on_turn(gl_turn_hook *turn) {
   gl_stream *s = GL_CONTAINER(turn, gl_stream, turn);
   if (s->gone) {
     stream_free(s);
@@ -111,7 +111,7 @@ static void on_closed(uv_handle_t *handle) {
   gl_stream *s = handle->data;
   s->user->closed(s);
   s->host->census.handles--;
-  GL_CHECK(!s->flight); /* libuv ends every write before it closes the handle */
+  GL_CHECK(!s->write);  /* libuv ends every write before it closes the handle */
   s->gone = true;
   if (!s->turn.queued) stream_free(s); /* else when its turn comes */
 }
@@ -184,7 +184,7 @@ void gl_stream_break(gl_stream *s, int status) {
   if (s->broken || s->closing) return;
   uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
   uv_os_fd_t fd;
-  if (s->out.len && !s->flight) uv_try_write(&s->uv.stream, &buf, 1);
+  if (s->out.len && !s->write) uv_try_write(&s->uv.stream, &buf, 1);
   if (uv_fileno(&s->uv.handle, &fd) == 0) shutdown(fd, SHUT_WR); /* the other side need not wait until we are closed */
   break_off(s, status);
   gl_stream_touch(s); /* it may have to be closed, and who waits for room has to be told */
@@ -210,16 +210,16 @@ static void finish_now(gl_stream *s) {
   }
 }
 
-static void flight_free(gl_flight *f) {
+static void flight_free(gl_write *f) {
   gl_buf_free(&f->bytes);
   segments_free(f->more);
   free(f);
 }
 
 static void on_write(uv_write_t *req, int status) {
-  gl_flight *f = req->data;
+  gl_write *f = req->data;
   gl_stream *s = req->handle->data;
-  s->flight = NULL;
+  s->write = NULL;
   s->taken += f->len;
   flight_free(f);
   if (s->closing) return;
@@ -229,7 +229,7 @@ static void on_write(uv_write_t *req, int status) {
 }
 
 /* Hand what the kernel did not take to libuv, which waits for the socket. */
-static int hand_over(gl_stream *s, gl_flight *f) {
+static int hand_over(gl_stream *s, gl_write *f) {
   unsigned n = f->bytes.len ? 1 : 0;
   for (gl_segment *g = f->more; g; g = g->next) n++;
   uv_buf_t *bufs = calloc(n, sizeof *bufs);
@@ -238,14 +238,14 @@ static int hand_over(gl_stream *s, gl_flight *f) {
   if (f->bytes.len) bufs[i++] = uv_buf_init(gl_buf_at(&f->bytes), (unsigned)f->bytes.len);
   for (gl_segment *g = f->more; g; g = g->next) bufs[i++] = segment_buf(g);
   f->req.data = f;
-  s->flight = f;
+  s->write = f;
   int err = uv_write(&f->req, &s->uv.stream, bufs, n, on_write); /* has copied the array when it returns */
   free(bufs);
   return err;
 }
 
-static void take_off(gl_stream *s) {
-  gl_flight *f = calloc(1, sizeof *f);
+static void start_write(gl_stream *s) {
+  gl_write *f = calloc(1, sizeof *f);
   if (!f) {
     break_off(s, UV_ENOMEM);
     return;
@@ -258,7 +258,7 @@ static void take_off(gl_stream *s) {
   s->more_len = 0;
   int err = hand_over(s, f);
   if (err) {
-    s->flight = NULL;
+    s->write = NULL;
     flight_free(f);
     break_off(s, err);
   } else if (s->user->blocked) {
@@ -304,7 +304,7 @@ static void send_out(gl_stream *s) {
     s->taken += (uint64_t)n;
   }
   if (n < 0 && n != UV_EAGAIN) break_off(s, n);
-  else if (n < 0 || (size_t)n < asked) take_off(s);
+  else if (n < 0 || (size_t)n < asked) start_write(s);
   if (!s->out.len) gl_buf_free(&s->out); /* an idle connection holds no buffer */
 }
 
@@ -315,14 +315,14 @@ static bool fill(gl_stream *s) {
 }
 
 void gl_stream_flush(gl_stream *s) {
-  if (s->closing || s->flight) return;
-  while (!s->broken && !s->flight && fill(s)) send_out(s);
+  if (s->closing || s->write) return;
+  while (!s->broken && !s->write && fill(s)) send_out(s);
   bool held = s->held && s->half && !s->broken;
-  if (s->finish && !s->flight && !s->plain.len && !held) finish_now(s);
+  if (s->finish && !s->write && !s->plain.len && !held) finish_now(s);
 }
 
 void gl_stream_touch(gl_stream *s) {
-  if (!s->closing) gl_host_at_turn_end(s->host, &s->turn);
+  if (!s->closing) gl_at_turn_end(s->host, &s->turn);
 }
 
 /* Where what the user writes goes. NULL: out of memory. */
@@ -338,7 +338,7 @@ static gl_buf *input(gl_stream *s) {
 static void grown(gl_stream *s, size_t n) {
   if (s->more) s->more_len += n;
   s->written += n;
-  gl_host_at_turn_end(s->host, &s->turn);
+  gl_at_turn_end(s->host, &s->turn);
 }
 
 char *gl_stream_room(gl_stream *s, size_t n) {
@@ -400,7 +400,7 @@ size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + s->out.len 
 uint64_t gl_stream_delivered(const gl_stream *s) {
   uv_os_fd_t fd;
   int queued = 0;
-  uint64_t in_flight = s->flight ? s->flight->len - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
+  uint64_t in_flight = s->write ? s->write->len - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
   if (uv_fileno(&s->uv.handle, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0) queued = 0;
   return s->taken + in_flight - (uint64_t)queued;
 }
@@ -416,5 +416,5 @@ void gl_stream_finish(gl_stream *s, bool half) {
   if (s->closing) return;
   s->finish = true;
   s->half = half;
-  gl_host_at_turn_end(s->host, &s->turn);
+  gl_at_turn_end(s->host, &s->turn);
 }

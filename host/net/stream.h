@@ -35,7 +35,7 @@ typedef struct gl_filter {
   void (*free)(gl_stream *s); /* what `filtering` is */
 } gl_filter;
 
-typedef struct gl_flight gl_flight;
+typedef struct gl_write gl_write;
 typedef struct gl_segment gl_segment;
 
 struct gl_stream {
@@ -54,10 +54,10 @@ struct gl_stream {
   gl_buf out;        /* to be written at the end of the turn */
   gl_segment *more, *last; /* what is to be written after that */
   size_t more_len;   /* bytes in there */
-  gl_flight *flight; /* what the kernel did not take at once */
+  gl_write *write;   /* what the kernel did not take at once */
   uint64_t written;  /* bytes the user wrote so far */
   uint64_t taken;    /* bytes the kernel took, but for those of the flight */
-  gl_turn turn;
+  gl_turn_hook turn;
   bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
   bool ended;   /* end was told */

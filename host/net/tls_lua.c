@@ -31,7 +31,7 @@ static int config_gc(lua_State *L) {
   return 0;
 }
 
-void gl_tls_open(lua_State *L) {
+void gl_tls_class(lua_State *L) {
   luaL_newmetatable(L, CONFIG);
   lua_pushcfunction(L, config_gc);
   lua_setfield(L, -2, "__gc");
@@ -65,8 +65,8 @@ static void push_alpn(lua_State *L, int idx, gl_tls_settings *set) {
 }
 
 static void read_identity(lua_State *L, int idx, gl_tls_settings *set) {
-  set->cert = gl_options_string(L, idx, "cert");
-  set->key = gl_options_string(L, idx, "key");
+  set->cert = gl_args_string(L, idx, "cert");
+  set->key = gl_args_string(L, idx, "key");
   if (set->key && !set->cert) luaL_argerror(L, idx, "key: without a cert");
 }
 
@@ -75,18 +75,18 @@ static const char *const *allowed(const char *const names[], const char *op) { r
 
 static void read_client(lua_State *L, int idx, const char *op, gl_tls_settings *set) {
   static const char *const names[] = {"server", "alpn", "ca", "cert", "key", "server_name", "timeout", "verify", NULL};
-  gl_options_check(L, idx, allowed(names, op));
+  gl_args_check_names(L, idx, allowed(names, op));
   read_identity(L, idx, set);
-  set->ca = gl_options_string(L, idx, "ca");
-  set->verify = gl_options_bool(L, idx, "verify", true);
+  set->ca = gl_args_string(L, idx, "ca");
+  set->verify = gl_args_bool(L, idx, "verify", true);
   push_alpn(L, idx, set);
 }
 
 static void read_server(lua_State *L, int idx, const char *op, gl_tls_settings *set) {
   static const char *const names[] = {"server", "alpn", "cert", "client_ca", "key", "sni", "timeout", "verify_client", NULL};
-  gl_options_check(L, idx, allowed(names, op));
+  gl_args_check_names(L, idx, allowed(names, op));
   read_identity(L, idx, set);
-  set->ca = gl_options_string(L, idx, "client_ca");
+  set->ca = gl_args_string(L, idx, "client_ca");
   int type = lua_getfield(L, idx, "verify_client");
   set->optional = type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "optional") == 0;
   bool demanded = type == LUA_TBOOLEAN && lua_toboolean(L, -1);
@@ -106,7 +106,7 @@ static void add_names(lua_State *L, int idx, const char *op, gl_tls_config *c, c
     for (lua_pushnil(L); lua_next(L, sni); lua_settop(L, sni + 1)) {
       gl_tls_settings one = *set;
       if (lua_type(L, sni + 1) != LUA_TSTRING || !lua_istable(L, sni + 2)) luaL_argerror(L, idx, "sni: { [\"name\"] = { cert =, key = } } expected");
-      gl_options_check(L, sni + 2, fields);
+      gl_args_check_names(L, sni + 2, fields);
       read_identity(L, sni + 2, &one);
       if (!one.cert) luaL_argerror(L, idx, "sni: each name needs a cert");
       const char *name = lua_tostring(L, sni + 1);
@@ -266,11 +266,11 @@ int gl_socket_start_tls(lua_State *L) {
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) lua_newtable(L), lua_replace(L, 2);
   luaL_checktype(L, 2, LUA_TTABLE);
-  bool server = gl_options_bool(L, 2, "server", false);
-  gl_tls_start start = {.timeout = gl_options_timeout(L, 2, GL_TLS_TIMEOUT), .ready = gl_socket_secured};
+  bool server = gl_args_bool(L, 2, "server", false);
+  gl_tls_start start = {.timeout = gl_args_timeout(L, 2, GL_TLS_TIMEOUT), .ready = gl_socket_secured};
   start.config = gl_tls_check(L, 2, START, server);
   int handle = lua_gettop(L);
-  if (!server && !(start.name = gl_options_string(L, 2, "server_name"))) {
+  if (!server && !(start.name = gl_args_string(L, 2, "server_name"))) {
     host_of(s->peer, host);
     start.name = host;
   }

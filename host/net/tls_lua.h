@@ -25,6 +25,6 @@ int gl_socket_start_tls(lua_State *L);
 int gl_socket_tls(lua_State *L);
 
 /* Creates the class of configurations. Once per host. */
-void gl_tls_open(lua_State *L);
+void gl_tls_class(lua_State *L);
 
 #endif

@@ -8,8 +8,8 @@
 
 #define QUEUE_BYTES ((size_t)4 * 1024 * 1024)
 
-gl_datagrams *gl_datagrams_new(gl_host *h) {
-  gl_datagrams *u = calloc(1, sizeof *u);
+gl_udp *gl_udp_new(gl_host *h) {
+  gl_udp *u = calloc(1, sizeof *u);
   if (!u) return NULL;
   u->host = h;
   u->last = &u->first;
@@ -19,7 +19,7 @@ gl_datagrams *gl_datagrams_new(gl_host *h) {
   return u;
 }
 
-void gl_datagrams_unref(gl_datagrams *u) {
+void gl_udp_unref(gl_udp *u) {
   if (--u->refs > 0) return;
   for (gl_datagram *d = u->first, *next; d; d = next) {
     next = d->next;
@@ -36,12 +36,12 @@ static void wake(gl_op *op) {
 
 static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
   (void)hint;
-  gl_datagrams *u = handle->data;
+  gl_udp *u = handle->data;
   *buf = uv_buf_init(u->host->scratch, (unsigned)u->longest);
 }
 
 /* Out of memory: it is lost, as datagrams may be. */
-static void keep(gl_datagrams *u, const char *bytes, size_t n, const struct sockaddr *from, bool cut) {
+static void keep(gl_udp *u, const char *bytes, size_t n, const struct sockaddr *from, bool cut) {
   gl_datagram *d = gl_memory_resize(NULL, 0, sizeof *d + n);
   if (!d) return;
   d->next = NULL;
@@ -56,7 +56,7 @@ static void keep(gl_datagrams *u, const char *bytes, size_t n, const struct sock
 }
 
 static void on_datagram(uv_udp_t *uv, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags) {
-  gl_datagrams *u = uv->data;
+  gl_udp *u = uv->data;
   if (n == 0 && !from) return; /* that was all for now */
   if (n < 0) u->error = (int)n;
   else keep(u, buf->base, (size_t)n, from, (flags & UV_UDP_PARTIAL) != 0);
@@ -67,31 +67,31 @@ static void on_datagram(uv_udp_t *uv, ssize_t n, const uv_buf_t *buf, const stru
   if (u->first || u->error) wake(u->reader);
 }
 
-int gl_datagrams_receive(gl_datagrams *u) {
+int gl_udp_receive(gl_udp *u) {
   if (u->receiving) return 0;
   int err = uv_udp_recv_start(&u->uv, on_alloc, on_datagram);
   u->receiving = err == 0;
   return err;
 }
 
-void gl_datagrams_shift(gl_datagrams *u) {
+void gl_udp_shift(gl_udp *u) {
   gl_datagram *d = u->first;
   if (!(u->first = d->next)) u->last = &u->first;
   u->count--;
   u->bytes -= d->n;
   gl_memory_resize(d, sizeof *d + d->n, 0);
-  if (u->count <= u->limit / 2 && u->bytes < QUEUE_BYTES / 2) gl_datagrams_receive(u);
+  if (u->count <= u->limit / 2 && u->bytes < QUEUE_BYTES / 2) gl_udp_receive(u);
 }
 
 /* ---- life ---- */
 
-static void name_it(gl_datagrams *u) {
+static void name_it(gl_udp *u) {
   struct sockaddr_storage sa;
   int len = sizeof sa;
   if (uv_udp_getsockname(&u->uv, (struct sockaddr *)&sa, &len) == 0) gl_address_text((struct sockaddr *)&sa, u->address);
 }
 
-int gl_datagrams_open(gl_datagrams *u, const gl_address *address, unsigned flags) {
+int gl_udp_open_socket(gl_udp *u, const gl_address *address, unsigned flags) {
   gl_address_text((const struct sockaddr *)&address->ip, u->address);
   int err = uv_udp_init(&u->host->loop, &u->uv);
   if (err) return err;
@@ -105,7 +105,7 @@ int gl_datagrams_open(gl_datagrams *u, const gl_address *address, unsigned flags
   return err;
 }
 
-int gl_datagrams_connect(gl_datagrams *u, const gl_address *to) {
+int gl_udp_connect(gl_udp *u, const gl_address *to) {
   int err = uv_udp_connect(&u->uv, (const struct sockaddr *)&to->ip);
   if (err) return err;
   gl_address_text((const struct sockaddr *)&to->ip, u->peer);
@@ -114,12 +114,12 @@ int gl_datagrams_connect(gl_datagrams *u, const gl_address *to) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-  gl_datagrams *u = handle->data;
+  gl_udp *u = handle->data;
   u->host->census.handles--;
-  gl_datagrams_unref(u);
+  gl_udp_unref(u);
 }
 
-void gl_datagrams_close(gl_datagrams *u) {
+void gl_udp_close(gl_udp *u) {
   if (u->closed) return;
   u->closed = true;
   uv_close((uv_handle_t *)&u->uv, on_closed);

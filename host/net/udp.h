@@ -17,7 +17,7 @@ typedef struct gl_datagram {
   char bytes[];
 } gl_datagram;
 
-typedef struct gl_datagrams {
+typedef struct gl_udp {
   uv_udp_t uv;
   gl_host *host;
   gl_datagram *first, **last; /* received, not asked for */
@@ -32,25 +32,25 @@ typedef struct gl_datagrams {
   uint32_t refs;              /* the handle, libuv, each op */
   char address[GL_ADDRESS_MAX];
   char peer[GL_ADDRESS_MAX];  /* "" = not connected */
-} gl_datagrams;
+} gl_udp;
 
 /* One reference is the caller's. Closed, until it is opened. NULL: out of memory. */
-gl_datagrams *gl_datagrams_new(gl_host *h);
-void gl_datagrams_unref(gl_datagrams *u);
+gl_udp *gl_udp_new(gl_host *h);
+void gl_udp_unref(gl_udp *u);
 
 /* Bind it; counted in census.handles until it is closed, also after an error. 0 or UV_E*. */
-int gl_datagrams_open(gl_datagrams *u, const gl_address *address, unsigned flags);
+int gl_udp_open_socket(gl_udp *u, const gl_address *address, unsigned flags);
 
 /* Begin to receive. 0 or UV_E*. Idempotent. */
-int gl_datagrams_receive(gl_datagrams *u);
+int gl_udp_receive(gl_udp *u);
 
 /* Once. 0 or UV_E*. */
-int gl_datagrams_connect(gl_datagrams *u, const gl_address *to);
+int gl_udp_connect(gl_udp *u, const gl_address *to);
 
 /* Drop the first in the queue. */
-void gl_datagrams_shift(gl_datagrams *u);
+void gl_udp_shift(gl_udp *u);
 
 /* Who waits is woken; what libuv has not sent is ended with UV_ECANCELED. Idempotent. */
-void gl_datagrams_close(gl_datagrams *u);
+void gl_udp_close(gl_udp *u);
 
 #endif

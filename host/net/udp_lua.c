@@ -13,19 +13,19 @@
 #define LONGEST_V4 65507 /* 65535 without the headers of IP and UDP */
 #define LONGEST_V6 65527
 
-static gl_datagrams *check_udp(lua_State *L) { return gl_class_check(L, 1, UDP); }
+static gl_udp *check_udp(lua_State *L) { return gl_class_check(L, 1, UDP); }
 
 /* In messages. */
-static const char *name_of(const gl_datagrams *u) { return *u->peer ? u->peer : u->address; }
+static const char *name_of(const gl_udp *u) { return *u->peer ? u->peer : u->address; }
 
-static int raise_udp(lua_State *L, const char *op, const gl_datagrams *u, int status) {
+static int raise_udp(lua_State *L, const char *op, const gl_udp *u, int status) {
   if (u->closed) return gl_error_raise(L, op, "ECLOSED", "%s: the socket was closed", u->address);
   return gl_error_status(L, op, status, name_of(u));
 }
 
 /* ---- receiving ---- */
 
-static int push_datagram(lua_State *L, gl_datagrams *u, const char *op, bool from) {
+static int push_datagram(lua_State *L, gl_udp *u, const char *op, bool from) {
   char text[GL_ADDRESS_MAX];
   const gl_datagram *d = u->first;
   int n = 1, err = u->error;
@@ -45,13 +45,13 @@ static int push_datagram(lua_State *L, gl_datagrams *u, const char *op, bool fro
     lua_pushboolean(L, true);
     n++;
   }
-  gl_datagrams_shift(u);
+  gl_udp_shift(u);
   return n;
 }
 
 typedef struct receive_op {
   gl_op op;
-  gl_datagrams *u;
+  gl_udp *u;
   bool from;
 } receive_op;
 
@@ -66,7 +66,7 @@ static void cancel_receive(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static void free_receive(gl_op *op) { gl_datagrams_unref(((receive_op *)op)->u); }
+static void free_receive(gl_op *op) { gl_udp_unref(((receive_op *)op)->u); }
 
 static void object_receive(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", name_of(((const receive_op *)op)->u)); }
 
@@ -74,7 +74,7 @@ static const gl_optype receive_type = {"net.receive", push_receive, cancel_recei
 static const gl_optype receive_from_type = {"net.receive_from", push_receive, cancel_receive, free_receive, object_receive};
 
 static int await_datagram(lua_State *L, const gl_optype *type, bool from) {
-  gl_datagrams *u = check_udp(L);
+  gl_udp *u = check_udp(L);
   double timeout = gl_check_timeout(L, 2, 30);
   gl_op_refuse_finalizer(L, type);
   if (u->reader) return gl_error_raise(L, type->name, "EBUSY", "%s: another task is receiving here", u->address);
@@ -98,7 +98,7 @@ static int udp_receive_from(lua_State *L) { return await_datagram(L, &receive_fr
 typedef struct send_op {
   gl_op op;
   uv_udp_send_t req;
-  gl_datagrams *u;
+  gl_udp *u;
 } send_op;
 
 static int push_send(lua_State *L, gl_op *op) {
@@ -106,7 +106,7 @@ static int push_send(lua_State *L, gl_op *op) {
   return 0;
 }
 
-static void free_send(gl_op *op) { gl_datagrams_unref(((send_op *)op)->u); }
+static void free_send(gl_op *op) { gl_udp_unref(((send_op *)op)->u); }
 
 static void object_send(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", name_of(((const send_op *)op)->u)); }
 
@@ -116,7 +116,7 @@ static const gl_optype send_to_type = {"net.send_to", push_send, NULL, free_send
 
 static void on_sent(uv_udp_send_t *req, int status) { gl_op_done(&GL_CONTAINER(req, send_op, req)->op, status); }
 
-static int send_bytes(lua_State *L, const gl_optype *type, gl_datagrams *u, const struct sockaddr *to, double timeout) {
+static int send_bytes(lua_State *L, const gl_optype *type, gl_udp *u, const struct sockaddr *to, double timeout) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
   int longest = u->family == AF_INET6 ? LONGEST_V6 : LONGEST_V4;
@@ -148,7 +148,7 @@ static void check_address(lua_State *L, int idx, const char *op, int family, gl_
 
 /* udp:send_to(bytes, address [, timeout]) */
 static int udp_send_to(lua_State *L) {
-  gl_datagrams *u = check_udp(L);
+  gl_udp *u = check_udp(L);
   gl_address to;
   double timeout = gl_check_timeout(L, 4, 30);
   luaL_checkstring(L, 2);
@@ -161,16 +161,16 @@ static int udp_send_to(lua_State *L) {
 /* udp:connect(address): only datagrams from there arrive, and send needs no address. Once: to undo it, Linux would take
  * away the port as well. */
 static int udp_connect(lua_State *L) {
-  gl_datagrams *u = check_udp(L);
+  gl_udp *u = check_udp(L);
   gl_address to;
   check_address(L, 2, "net.udp", u->family, &to);
   if (u->closed) return raise_udp(L, "net.udp", u, UV_ECANCELED);
-  int err = gl_datagrams_connect(u, &to);
+  int err = gl_udp_connect(u, &to);
   return err ? gl_error_status(L, "net.udp", err, lua_tostring(L, 2)) : 0;
 }
 
 static int membership(lua_State *L, uv_membership what) {
-  gl_datagrams *u = check_udp(L);
+  gl_udp *u = check_udp(L);
   const char *group = luaL_checkstring(L, 2), *interface = luaL_optstring(L, 3, NULL);
   if (u->closed) return raise_udp(L, "net.udp", u, UV_ECANCELED);
   int err = uv_udp_set_membership(&u->uv, group, interface, what);
@@ -188,41 +188,41 @@ static int udp_address(lua_State *L) {
 }
 
 static int udp_peer(lua_State *L) {
-  const gl_datagrams *u = check_udp(L);
+  const gl_udp *u = check_udp(L);
   if (*u->peer) lua_pushstring(L, u->peer);
   else lua_pushnil(L);
   return 1;
 }
 
 static int udp_close(lua_State *L) {
-  gl_datagrams *u = *(gl_datagrams **)gl_class_self(L, UDP);
-  if (u) gl_datagrams_close(u);
+  gl_udp *u = *(gl_udp **)gl_class_self(L, UDP);
+  if (u) gl_udp_close(u);
   return 0;
 }
 
 static int udp_gc(lua_State *L) {
-  gl_datagrams **handle = gl_class_self(L, UDP);
-  gl_datagrams *u = *handle;
+  gl_udp **handle = gl_class_self(L, UDP);
+  gl_udp *u = *handle;
   if (!u) return 0;
   *handle = NULL;
-  gl_datagrams_close(u);
-  gl_datagrams_unref(u);
+  gl_udp_close(u);
+  gl_udp_unref(u);
   return 0;
 }
 
 /* ---- making one ---- */
 
 /* Options that are a call each; 0 or UV_E*. All were checked. */
-static int configure(lua_State *L, gl_datagrams *u, int idx) {
+static int configure(lua_State *L, gl_udp *u, int idx) {
   int err = 0;
-  lua_Integer ttl = gl_options_integer(L, idx, "ttl", 0, 1, 255), hops = gl_options_integer(L, idx, "multicast_ttl", 0, 0, 255);
-  lua_Integer room = gl_options_integer(L, idx, "receive_buffer", 0, 1, INT32_MAX);
-  const char *interface = gl_options_string(L, idx, "multicast_interface");
+  lua_Integer ttl = gl_args_integer(L, idx, "ttl", 0, 1, 255), hops = gl_args_integer(L, idx, "multicast_ttl", 0, 0, 255);
+  lua_Integer room = gl_args_integer(L, idx, "receive_buffer", 0, 1, INT32_MAX);
+  const char *interface = gl_args_string(L, idx, "multicast_interface");
   int bytes = (int)room;
-  if (gl_options_bool(L, idx, "broadcast", false)) err = uv_udp_set_broadcast(&u->uv, 1);
+  if (gl_args_bool(L, idx, "broadcast", false)) err = uv_udp_set_broadcast(&u->uv, 1);
   if (!err && ttl) err = uv_udp_set_ttl(&u->uv, (int)ttl);
   if (!err && hops) err = uv_udp_set_multicast_ttl(&u->uv, (int)hops);
-  if (!err && !gl_options_bool(L, idx, "multicast_loop", true)) err = uv_udp_set_multicast_loop(&u->uv, 0);
+  if (!err && !gl_args_bool(L, idx, "multicast_loop", true)) err = uv_udp_set_multicast_loop(&u->uv, 0);
   if (!err && interface) err = uv_udp_set_multicast_interface(&u->uv, interface);
   if (!err && bytes) err = uv_recv_buffer_size((uv_handle_t *)&u->uv, &bytes);
   return err;
@@ -230,18 +230,18 @@ static int configure(lua_State *L, gl_datagrams *u, int idx) {
 
 /* Where to be bound: as said, or anywhere, in the family of where it will be connected to. */
 static bool read_addresses(lua_State *L, gl_address *at, gl_address *to) {
-  bool connects = gl_options_string(L, 1, "connect") != NULL;
+  bool connects = gl_args_string(L, 1, "connect") != NULL;
   if (connects) check_address(L, lua_gettop(L), "net.udp", AF_UNSPEC, to);
-  if (!gl_options_string(L, 1, "bind")) lua_pushstring(L, connects && to->family == AF_INET6 ? "[::]:0" : "0.0.0.0:0");
+  if (!gl_args_string(L, 1, "bind")) lua_pushstring(L, connects && to->family == AF_INET6 ? "[::]:0" : "0.0.0.0:0");
   check_address(L, lua_gettop(L), "net.udp", connects ? to->family : AF_UNSPEC, at);
   return connects;
 }
 
-static gl_datagrams *push_new(lua_State *L) {
-  gl_datagrams **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+static gl_udp *push_new(lua_State *L) {
+  gl_udp **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, UDP);
-  *handle = gl_datagrams_new(gl_host_of(L));
+  *handle = gl_udp_new(gl_host_of(L));
   if (!*handle) luaL_error(L, "not enough memory");
   return *handle;
 }
@@ -251,26 +251,26 @@ int gl_net_udp(lua_State *L) {
                                       "multicast_ttl", "queue", "receive_buffer", "reuse_address", "ttl", NULL};
   gl_address at, to;
   lua_settop(L, 1);
-  gl_options_check(L, 1, names);
-  bool connects = read_addresses(L, &at, &to), shared = gl_options_bool(L, 1, "reuse_address", false);
-  unsigned flags = (shared ? UV_UDP_REUSEADDR : 0) | (gl_options_bool(L, 1, "ipv6_only", false) ? UV_UDP_IPV6ONLY : 0);
-  gl_datagrams *u = push_new(L);
+  gl_args_check_names(L, 1, names);
+  bool connects = read_addresses(L, &at, &to), shared = gl_args_bool(L, 1, "reuse_address", false);
+  unsigned flags = (shared ? UV_UDP_REUSEADDR : 0) | (gl_args_bool(L, 1, "ipv6_only", false) ? UV_UDP_IPV6ONLY : 0);
+  gl_udp *u = push_new(L);
   int handle = lua_gettop(L);
-  u->longest = (size_t)gl_options_integer(L, 1, "max", GL_SCRATCH, 1, GL_SCRATCH);
-  u->limit = (size_t)gl_options_integer(L, 1, "queue", 1024, 1, 1000000);
-  int err = gl_datagrams_open(u, &at, flags);
+  u->longest = (size_t)gl_args_integer(L, 1, "max", GL_SCRATCH, 1, GL_SCRATCH);
+  u->limit = (size_t)gl_args_integer(L, 1, "queue", 1024, 1, 1000000);
+  int err = gl_udp_open_socket(u, &at, flags);
   if (!err) err = configure(L, u, 1);
-  if (!err && connects) err = gl_datagrams_connect(u, &to);
-  if (!err) err = gl_datagrams_receive(u);
+  if (!err && connects) err = gl_udp_connect(u, &to);
+  if (!err) err = gl_udp_receive(u);
   if (err) {
-    gl_datagrams_close(u);
+    gl_udp_close(u);
     return gl_error_status(L, "net.udp", err, u->address);
   }
   lua_settop(L, handle);
   return 1;
 }
 
-void gl_udp_open(lua_State *L) {
+void gl_udp_class(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"address", udp_address}, {"close", udp_close},     {"connect", udp_connect},           {"join", udp_join}, {"leave", udp_leave},
     {"peer", udp_peer},       {"receive", udp_receive}, {"receive_from", udp_receive_from}, {"send", udp_send}, {"send_to", udp_send_to},

@@ -11,6 +11,6 @@
 int gl_net_udp(lua_State *L);
 
 /* Creates the class. Once per host. */
-void gl_udp_open(lua_State *L);
+void gl_udp_class(lua_State *L);
 
 #endif

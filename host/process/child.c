@@ -60,7 +60,7 @@ static void linger(gl_child *c) {
 static void exited(gl_child *c) {
   c->exited = true;
   unlist(c);
-  gl_belong_to_nobody(&c->belonging);
+  gl_disown(&c->owned);
   stop_grace(c);
   linger(c);
   if (c->fd >= 0) {
@@ -224,13 +224,13 @@ void gl_child_end(gl_child *c, double grace) {
   gl_tree_kill(&c->rest);
 }
 
-static void on_task_end(gl_belonging *b, const gl_task *t) {
-  gl_child *c = GL_CONTAINER(b, gl_child, belonging);
+static void on_task_end(gl_owned *b, const gl_task *t) {
+  gl_child *c = GL_CONTAINER(b, gl_child, owned);
   if (!c->shell || t->cancelled || t->status != LUA_OK) gl_child_end(c, GRACE);
 }
 
-void gl_child_belong(gl_child *c, gl_task *t) {
-  if (!c->exited) gl_belong(&c->belonging, t, on_task_end);
+void gl_child_own(gl_child *c, gl_task *t) {
+  if (!c->exited) gl_own(&c->owned, t, on_task_end);
 }
 
 void gl_children_wait(gl_host *h) {

@@ -29,7 +29,7 @@ struct gl_child {
   gl_timer grace;                /* until it is killed */
   uint64_t killed_at;            /* when that is, ns */
   gl_tree rest;                  /* what was beneath it when its end began */
-  gl_belonging belonging;        /* ended with a task */
+  gl_owned owned;                /* ended with a task */
   int64_t code;                  /* once exited; 0 when a signal ended it */
   int ended_by;                  /* the signal that ended it, or 0 */
   uint32_t refs;
@@ -64,7 +64,7 @@ int gl_child_kill(gl_child *c, int signal);
 void gl_child_end(gl_child *c, double grace);
 
 /* Let it end with the task, as gl_child_end does, if it has not by then. A shell does so only if the task fails or is cancelled. */
-void gl_child_belong(gl_child *c, gl_task *t);
+void gl_child_own(gl_child *c, gl_task *t);
 
 /* Blocking: until all children of io.popen have ended. When the state was closed and nothing runs any more. */
 void gl_children_wait(gl_host *h);

@@ -39,7 +39,7 @@ static void cancel_execute(gl_op *op) {
 }
 
 static void free_execute(gl_op *op) {
-  gl_interrupt_take_back();
+  gl_interrupt_resume();
   gl_child_free_op(op);
 }
 
@@ -57,14 +57,14 @@ static int os_execute(lua_State *L) {
   gl_io_before_start(L, false, true);
   gl_child_op *w = gl_op_new(L, &execute_type, sizeof *w, 0);
   gl_shell_command(&cmd, argv, line);
-  gl_interrupt_lend();
+  gl_interrupt_suspend();
   int err = gl_child_start(w->op.host, &cmd, &w->child, pipes);
   if (!err) return gl_child_await(L, w, GL_FOREVER);
   gl_op_done(&w->op, err);
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
-void gl_open_execute(lua_State *L) {
+void gl_install_execute(lua_State *L) {
   lua_getglobal(L, "os");
   lua_pushcfunction(L, os_execute);
   lua_setfield(L, -2, "execute");

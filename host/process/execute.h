@@ -10,10 +10,10 @@
 #include "process/child.h"
 
 /* Replaces os.execute. */
-void gl_open_execute(lua_State *L);
+void gl_install_execute(lua_State *L);
 
-/* Replaces io.popen (popen.c). After gl_open_io, whose files its pipes are. */
-void gl_open_popen(lua_State *L);
+/* Replaces io.popen (popen.c). After gl_install_io, whose files its pipes are. */
+void gl_install_popen(lua_State *L);
 
 /* A command for the shell: fills *cmd and the array it points to. */
 void gl_shell_command(gl_command *cmd, char *argv[4], const char *line);

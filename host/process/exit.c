@@ -30,7 +30,7 @@ static void close_state(gl_host *h) {
 /* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */
 static _Noreturn void leave(gl_host *h, int code) {
   if (h->forked) gl_fork_leave(h, code);
-  gl_preempt_report(h, false); /* nobody is held up any more */
+  gl_preempt_set_reports(h, false); /* nobody is held up any more */
   if (h->loop.active_reqs.count == 0) exit(code);
   fflush(NULL);
   _exit(code);
@@ -46,7 +46,7 @@ static int os_exit(lua_State *L) {
   leave(h, code);
 }
 
-void gl_open_exit(lua_State *L) {
+void gl_install_exit(lua_State *L) {
   lua_getglobal(L, "os");
   lua_pushcfunction(L, os_exit);
   lua_setfield(L, -2, "exit");

@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* Replaces os.exit by one that may be called in a task. */
-void gl_open_exit(lua_State *L);
+void gl_install_exit(lua_State *L);
 
 #endif

@@ -90,13 +90,13 @@ static int io_popen(lua_State *L) {
   }
   gl_stdio_open(s, f, close_popen);
   c->piped = true;
-  if (fs->host->task) gl_child_belong(c, fs->host->task);
+  if (fs->host->task) gl_child_own(c, fs->host->task);
   s->owner = c;
   s->drop = drop_child;
   return 1;
 }
 
-void gl_open_popen(lua_State *L) {
+void gl_install_popen(lua_State *L) {
   lua_getglobal(L, "io");
   lua_pushcfunction(L, io_popen);
   lua_setfield(L, -2, "popen");

@@ -200,7 +200,7 @@ static int process_spawn(lua_State *L) {
   int err = gl_child_start(gl_host_of(L), &cmd, &c, pipes);
   if (err) return gl_command_fail(L, 1, "process.spawn", err);
   *child = c;
-  if (!keep) gl_child_belong(c, gl_host_of(L)->task);
+  if (!keep) gl_child_own(c, gl_host_of(L)->task);
   for (int i = 0; i < 3; i++)
     if (handle[i]) *handle[i] = pipes[i];
   return 4;
@@ -220,7 +220,7 @@ static int process_environ(lua_State *L) {
 
 /* ---- the module ---- */
 
-int gl_open_process(lua_State *L) {
+int luaopen_green_process(lua_State *L) {
   static const luaL_Reg pipe[] = {{"read", pipe_read}, {"lines", pipe_lines}, {"write", pipe_write}, {"close", pipe_close}, {NULL, NULL}};
   static const luaL_Reg child[] = {
     {"pid", child_pid}, {"wait", child_wait}, {"kill", child_kill}, {"close", child_close}, {NULL, NULL},

@@ -16,6 +16,6 @@
 
 #include <lua.h>
 
-int gl_open_process(lua_State *L);
+int luaopen_green_process(lua_State *L);
 
 #endif

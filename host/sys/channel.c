@@ -288,7 +288,7 @@ static int channel_new(lua_State *L) {
   return 1;
 }
 
-int gl_open_channel(lua_State *L) {
+int luaopen_green_channel(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"send", channel_send},       {"try_send", channel_try_send}, {"receive", channel_receive}, {"try_receive", channel_try_receive},
     {"close", channel_close},     {NULL, NULL},

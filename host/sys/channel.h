@@ -8,6 +8,6 @@
 #include <lua.h>
 
 /* new([capacity]) -> channel with :send, :receive, :try_send, :try_receive, :close and iteration. */
-int gl_open_channel(lua_State *L);
+int luaopen_green_channel(lua_State *L);
 
 #endif

@@ -22,7 +22,7 @@ static int collect(lua_State *L) {
   return 1;
 }
 
-void gl_open_collect(lua_State *L) {
+void gl_install_collectgarbage(lua_State *L) {
   lua_getglobal(L, "collectgarbage");
   lua_pushliteral(L, "generational");
   lua_pushcclosure(L, collect, 2);

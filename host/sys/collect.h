@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* Replaces collectgarbage in the globals. */
-void gl_open_collect(lua_State *L);
+void gl_install_collectgarbage(lua_State *L);
 
 #endif

@@ -8,6 +8,6 @@
 #include <lua.h>
 
 /* enter([seconds [, shield]]) -> a scope of the running task, for a <close> variable; :cancel(). */
-int gl_open_scope(lua_State *L);
+int luaopen_green_scope(lua_State *L);
 
 #endif

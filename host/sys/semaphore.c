@@ -115,7 +115,7 @@ static int semaphore_new(lua_State *L) {
   return 1;
 }
 
-int gl_open_semaphore(lua_State *L) {
+int luaopen_green_semaphore(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"acquire", semaphore_acquire},     {"try", semaphore_try},     {"release", semaphore_release},
     {"available", semaphore_available}, {"close", semaphore_close}, {NULL, NULL},

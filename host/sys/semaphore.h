@@ -7,6 +7,6 @@
 
 #include <lua.h>
 
-int gl_open_semaphore(lua_State *L);
+int luaopen_green_semaphore(lua_State *L);
 
 #endif

@@ -108,7 +108,7 @@ static int signal_ignore(lua_State *L) {
   return 0;
 }
 
-int gl_open_signal(lua_State *L) {
+int luaopen_green_signal(lua_State *L) {
   static const luaL_Reg functions[] = {{"wait", signal_wait}, {"ignore", signal_ignore}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

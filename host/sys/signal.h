@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* green.signal: wait(name..., [timeout]) -> name; ignore(name). */
-int gl_open_signal(lua_State *L);
+int luaopen_green_signal(lua_State *L);
 
 #endif

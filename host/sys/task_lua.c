@@ -49,7 +49,7 @@ struct spawned {
   bool busy;       /* being logged or settled, which may run finalizers that join it */
   bool system;     /* a failure is logged at once, unless somebody waits for it */
   bool endless;    /* it was meant to run until somebody cancels it */
-  char site[];     /* "file:line" of the spawn, or "" */
+  char spawn_site[]; /* "file:line" of the spawn, or "" */
 };
 
 /* ---- the end of a task ---- */
@@ -74,7 +74,7 @@ static void let_go(spawned *s) {
   gl_timer_drop(&t->host->clock, &s->grace);
   unlink_failure(s);
   s->handle->s = NULL;
-  t->site = NULL;
+  t->spawn_site = NULL;
   gl_task_unref(t);
   gl_give(alloc, s, s->size);
 }
@@ -117,7 +117,7 @@ static void log_unjoined(spawned *s) {
   const char *how = s->system    ? "system task on behalf of %s failed"
                     : s->endless ? "task.every at %s failed, and does not run again ({ on_error = \"continue\" } would)"
                                  : "task spawned at %s failed";
-  snprintf(what, sizeof what, how, *s->site ? s->site : "?");
+  snprintf(what, sizeof what, how, *s->spawn_site ? s->spawn_site : "?");
   gl_task_log_error(s->task, what);
 }
 
@@ -243,7 +243,7 @@ static void free_join(gl_op *op) { gl_task_unref(((join_op *)op)->target); }
 
 static void object_join(const gl_op *op, char *out, size_t size) {
   const gl_task *t = ((const join_op *)op)->target;
-  snprintf(out, size, t->site ? "task %d, spawned at %s" : "task %d", (int)t->id, t->site);
+  snprintf(out, size, t->spawn_site ? "task %d, spawned at %s" : "task %d", (int)t->id, t->spawn_site);
 }
 
 static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join, object_join};
@@ -330,27 +330,27 @@ static int task_set_endless(lua_State *L) {
 #define SITE_MAX (LUA_IDSIZE + 16)
 
 /* By hand: printf would be an eighth of what a task costs. */
-static size_t put_site(char site[SITE_MAX], const lua_Debug *ar) {
+static size_t put_site(char spawn_site[SITE_MAX], const lua_Debug *ar) {
   char digits[16];
   size_t n = strlen(ar->short_src), first = sizeof digits;
-  memcpy(site, ar->short_src, n);
-  site[n++] = ':';
+  memcpy(spawn_site, ar->short_src, n);
+  spawn_site[n++] = ':';
   for (int line = ar->currentline; line > 0 || first == sizeof digits; line /= 10) digits[--first] = (char)('0' + line % 10);
-  memcpy(site + n, digits + first, sizeof digits - first);
+  memcpy(spawn_site + n, digits + first, sizeof digits - first);
   n += sizeof digits - first;
-  site[n++] = '\0';
+  spawn_site[n++] = '\0';
   return n;
 }
 
 /* "file:line" of where the script spawned it, or "": the first frame that is not one of our own modules. Returns its size. */
-static size_t call_site(lua_State *L, char site[SITE_MAX]) {
+static size_t call_site(lua_State *L, char spawn_site[SITE_MAX]) {
   lua_Debug ar;
   int level = 1;
-  *site = '\0';
+  *spawn_site = '\0';
   do
     if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar)) return 1;
   while ((ar.currentline < 0 || strncmp(ar.source, "@green:", 7) == 0) && ++level < 20);
-  return put_site(site, &ar);
+  return put_site(spawn_site, &ar);
 }
 
 /* ---- context: values that follow a task into its children ---- */
@@ -389,7 +389,7 @@ static int task_context(lua_State *L) {
 
 /* Leaves the handle on the stack, instead of the function and its arguments. */
 static void spawn(lua_State *L, bool system) {
-  char site[SITE_MAX];
+  char spawn_site[SITE_MAX];
   luaL_checktype(L, 1, LUA_TFUNCTION);
   gl_alloc *alloc = &gl_host_of(L)->alloc;
   int nargs = lua_gettop(L) - 1;
@@ -402,7 +402,7 @@ static void spawn(lua_State *L, bool system) {
     copy_context(L);
     context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  size_t len = call_site(L, site), size = sizeof(spawned) + len;
+  size_t len = call_site(L, spawn_site), size = sizeof(spawned) + len;
   spawned *s = gl_take_zeroed(alloc, size);
   gl_task *t = !s ? NULL : system ? gl_task_spawn_system(L, nargs, s, on_end) : gl_task_spawn(L, nargs, s, on_end);
   if (!t) {
@@ -410,7 +410,7 @@ static void spawn(lua_State *L, bool system) {
     luaL_unref(L, LUA_REGISTRYINDEX, context);
     luaL_error(L, "not enough memory for a task");
   }
-  memcpy(s->site, site, len);
+  memcpy(s->spawn_site, spawn_site, len);
   s->size = (uint16_t)size;
   s->failures = lua_touserdata(L, lua_upvalueindex(1));
   s->grace.fire = on_grace;
@@ -419,7 +419,7 @@ static void spawn(lua_State *L, bool system) {
   s->task = t;
   at->s = s;
   t->context_ref = context;
-  t->site = *s->site ? s->site : NULL;
+  t->spawn_site = *s->spawn_site ? s->spawn_site : NULL;
   lua_pushvalue(L, 1);
   gl_task_keep(L, t);
 }
@@ -472,7 +472,7 @@ static int task_graced(lua_State *L) {
   return 1;
 }
 
-int gl_open_task(lua_State *L) {
+int luaopen_green_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"log", task_log},

@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* The C half of green.task: spawn(fn, ...) -> handle with :join([timeout]), :cancel(), :status(). */
-int gl_open_task(lua_State *L);
+int luaopen_green_task(lua_State *L);
 
 #endif

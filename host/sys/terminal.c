@@ -34,7 +34,7 @@ typedef struct read_op read_op;
 typedef struct terminal {
   uv_poll_t poll;
   gl_screen screen;
-  gl_turn turn;
+  gl_turn_hook turn;
   gl_host *host;
   read_op *reader;
   gl_buf picture, eraser; /* of what is shown, or will be */
@@ -101,10 +101,10 @@ static void leave(gl_screen *s, bool ends_line) {
   if (!t->shown) return;
   put_buf(t, &t->eraser);
   t->shown = false;
-  gl_host_at_turn_end(t->host, &t->turn);
+  gl_at_turn_end(t->host, &t->turn);
 }
 
-static void come_back(gl_turn *turn) {
+static void come_back(gl_turn_hook *turn) {
   terminal *t = GL_CONTAINER(turn, terminal, turn);
   if (t->fd < 0 || t->shown || !t->picture.len) return;
   if (t->mid_line) put(t, "\r\n", 2);
@@ -308,7 +308,7 @@ static int process_user(lua_State *L) {
   return 1;
 }
 
-int gl_open_terminal(lua_State *L) {
+int luaopen_green_repl(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"close", terminal_close}, {"hide", terminal_hide}, {"raw", terminal_raw}, {"read", terminal_read}, {"show", terminal_show},
     {"size", terminal_size}, {"suspend", terminal_suspend}, {"write", terminal_write}, {NULL, NULL}};

@@ -9,6 +9,6 @@
 #include <lua.h>
 
 /* green.repl.native */
-int gl_open_terminal(lua_State *L);
+int luaopen_green_repl(lua_State *L);
 
 #endif

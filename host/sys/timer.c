@@ -43,7 +43,7 @@ static int timer_now(lua_State *L) {
   return 1;
 }
 
-int gl_open_timer(lua_State *L) {
+int luaopen_green_timer(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", timer_sleep}, {"now", timer_now}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* green.timer.native: sleep(seconds) waits; now() -> seconds on the monotonic clock. */
-int gl_open_timer(lua_State *L);
+int luaopen_green_timer(lua_State *L);
 
 #endif

@@ -70,4 +70,4 @@ static void warn_on(void *ud, const char *message, int more) {
   warn_more(ud, message, more);
 }
 
-void gl_open_warn(lua_State *L) { lua_setwarnf(L, warn_off, L); }
+void gl_install_warn(lua_State *L) { lua_setwarnf(L, warn_off, L); }

@@ -5,6 +5,6 @@
 #include <lua.h>
 
 /* Gives the state the warning function that luaL_newstate gives: off until warn("@on") or -W. */
-void gl_open_warn(lua_State *L);
+void gl_install_warn(lua_State *L);
 
 #endif

@@ -50,14 +50,14 @@ int main(int argc, char **argv) {
   pthread_t thread;
   if (sem_init(&pulse.wake, 0, 0) != 0 || pthread_create(&thread, NULL, watchdog, NULL) != 0) return EXIT_FAILURE;
   for (long i = 0; i < rounds; i++) {
-    gl_pulse_rouse(&pulse);
+    gl_pulse_wake(&pulse);
     random = random * 1103515245 + 12345;
     for (unsigned n = random >> 16 & 7; n > 0; n--) gl_pulse_beat(&pulse);
     for (volatile unsigned n = random >> 20 & 1023; n > 0; n--) continue; /* it sleeps, or is on its way to */
     if (i % 2) wait_until_seen(gl_pulse_beats(&pulse) - (random >> 16 & 7));
   }
   atomic_store(&end, true);
-  gl_pulse_rouse(&pulse);
+  gl_pulse_wake(&pulse);
   pthread_join(thread, NULL);
   printf("slept %s\n", sleeps > 0 ? "now and then" : "never");
   return sleeps > 0 ? EXIT_SUCCESS : EXIT_FAILURE;

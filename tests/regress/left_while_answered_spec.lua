@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A client that reset its connection while the JSON of its answer was encoded crashed the process: gl_answer_send had looked
+-- A client that reset its connection while the JSON of its answer was encoded crashed the process: gl_response_send had looked
 -- at the connection, then called Lua, which was preempted; the loop saw the reset, and the head was written through NULL.
 -- Whatever Lua an answer needs runs first now; then the connection is looked at, and the headers are checked and copied
 -- at once. Here the client leaves at each point where reading an answer runs Lua.

@@ -333,7 +333,7 @@ static int conn_gc(lua_State *L) {
   return 0;
 }
 
-int gl_open_sqlite(lua_State *L) {
+int luaopen_green_db_sqlite(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},       {"exec", conn_exec},   {"cursor", conn_cursor}, {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {"rollback_to", conn_rollback_to},

@@ -7,6 +7,6 @@
 
 #include <lua.h>
 
-int gl_open_sqlite(lua_State *L);
+int luaopen_green_db_sqlite(lua_State *L);
 
 #endif

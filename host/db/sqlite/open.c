@@ -42,7 +42,7 @@ static int configure(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (rc == SQLITE_OK && e->place.init_sql) rc = gl_sqlite_run(e, e->place.init_sql, fault);
   if (rc == SQLITE_OK && e->place.reads) rc = gl_sqlite_run(e, "PRAGMA query_only = ON", fault);
   sqlite3_busy_timeout(e->db, 0);
-  gl_sqlite_session_watch(e);
+  gl_sqlite_session_observe(e);
   e->changed = false;
   return rc;
 }

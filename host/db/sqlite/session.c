@@ -70,7 +70,7 @@ static int on_action(void *arg, int action, const char *first, const char *secon
   return SQLITE_OK;
 }
 
-void gl_sqlite_session_watch(gl_sqlite *e) { sqlite3_set_authorizer(e->db, on_action, e); }
+void gl_sqlite_session_observe(gl_sqlite *e) { sqlite3_set_authorizer(e->db, on_action, e); }
 
 void gl_sqlite_session_begin(gl_sqlite *e, bool alone) {
   e->seen = (gl_sqlite_seen){0};

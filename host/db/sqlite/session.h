@@ -11,7 +11,7 @@
 #include "db/sqlite/engine.h"
 
 /* Watch what is prepared from now on. */
-void gl_sqlite_session_watch(gl_sqlite *e);
+void gl_sqlite_session_observe(gl_sqlite *e);
 
 /* A statement is about to be prepared: forget what was seen. `alone`: nothing in the same script could see what it does. */
 void gl_sqlite_session_begin(gl_sqlite *e, bool alone);
