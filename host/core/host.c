@@ -203,8 +203,6 @@ void gl_host_run(gl_host *h) {
   gl_host_drive(h);
 }
 
-void gl_host_stop(gl_host *h) { h->stop = true; }
-
 void gl_host_close(gl_host *h) {
   GL_CHECK(h->census.parked == 0);
   gl_fork_end(h);

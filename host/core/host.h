@@ -112,7 +112,7 @@ struct gl_host {
   struct gl_screen *screen; /* NULL = nobody edits a prompt (core/screen.h) */
   struct gl_inspector *inspector; /* NULL = SIGUSR1 is not ours (core/inspect.h) */
   bool awaiting;        /* an await is on its way down through lua_yieldk */
-  bool stop;            /* gl_host_stop was called */
+  bool stop;            /* gl_host_run returns after this turn: a forked child could not make its loop anew */
   bool forked;          /* this process is a child of the one that made the host (core/fork.h) */
   bool watchdog_due;    /* ... whose watchdog is yet to be started */
   int exit;             /* ... and the code it ends with */
@@ -159,11 +159,8 @@ struct gl_host {
 /* A new host with its loop and its Lua state (no libraries opened yet). NULL: out of memory. */
 gl_host *gl_host_new(void);
 
-/* Runs until no task is left and nothing holds the host, or gl_host_stop. Call from outside any task. */
+/* Runs until no task is left and nothing holds the host. Call from outside any task. */
 void gl_host_run(gl_host *h);
-
-/* Ask gl_host_run to return after this turn, whatever still lives. */
-void gl_host_stop(gl_host *h);
 
 /* Closes the Lua state and the loop. No task may be parked. */
 void gl_host_close(gl_host *h);

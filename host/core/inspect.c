@@ -99,7 +99,7 @@ static int debug_memory(lua_State *L) {
 /* ---- what every task is doing ---- */
 
 static const char *state_name(const gl_task *t) {
-  static const char *const names[] = {"new", "ready", "running", "waiting", "ended"};
+  static const char *const names[] = {"ready", "running", "waiting", "ended"};
   return names[t->state];
 }
 

@@ -212,18 +212,23 @@ static int take_trace(lua_State *L) {
   return 0;
 }
 
-/* A coroutine that failed stands as it fell: its frames tell where, and its to-be-closed variables are
- * open. They may wait (that parks: we are on the driver's own frames). The error is then alone on it. */
-static int fail_coroutine(gl_task *t) {
+/* Ends a coroutine that failed, or yielded to nobody (`astray`). Its frames still stand, so they are traced first; then its
+ * to-be-closed variables are closed. They may wait, which parks: this is on the driver's frames. Returns the status to
+ * finish with; one error is then all that is on the coroutine. */
+static int fail_coroutine(gl_task *t, bool astray) {
   gl_host *h = t->host;
   lua_State *L = h->L;
-  t->kill_count = 0; /* nothing can catch any more; they get their time */
-  gl_host_set_running(h, NULL); /* the trace is ours: it may take what memory the task could not */
+  t->kill_count = 0; /* nothing can catch an error any more; the variables get their time */
+  gl_host_set_running(h, NULL); /* the trace is the host's: it may take memory that the task could not have */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* out of memory: no trace */
   gl_host_set_running(h, t->co);
-  return lua_resetthread(t->co);
+  int status = lua_resetthread(t->co);
+  if (!astray || status != LUA_OK) return status;
+  lua_pushcfunction(t->co, push_astray);
+  status = lua_pcall(t->co, 0, 1, 0);
+  return status == LUA_OK ? LUA_ERRRUN : status;
 }
 
 static void finish(gl_task *t, int status, int nresults) {
@@ -247,13 +252,45 @@ static void finish(gl_task *t, int status, int nresults) {
 
 static bool has_begun(const gl_task *t) { return t->co && (t->stack || lua_status(t->co) == LUA_YIELD); }
 
+/* Puts off the first step of a task by one batch, once, while memory is scarce. */
+static bool defer_start(gl_host *h, gl_task *t) {
+  if (t->start_deferred || !gl_memory_is_scarce(h) || has_begun(t)) return false;
+  t->start_deferred = true;
+  gl_host_ready(h, t);
+  return true;
+}
+
+/* Gives a task of C a coroutine with its main function on it. False: out of memory. */
+static bool load_main(gl_host *h, gl_task *t) {
+  if (!acquire_coroutine(h, t)) return false;
+  lua_pushcfunction(t->co, t->main);
+  lua_pushlightuserdata(t->co, t->owner);
+  t->nargs = 1;
+  return true;
+}
+
+/* Runs the base coroutine until the task waits or ends. It may park: other tasks then run before lua_resume returns. */
+static void resume_base(gl_host *h, gl_task *t) {
+  int nresults, nargs = t->nargs;
+  t->nargs = 0;
+  gl_host_set_running(h, t->co);
+  if (h->shake) gl_shake_arm(t->co);
+  int status = lua_resume(t->co, NULL, nargs, &nresults);
+  bool waits = status == LUA_YIELD && h->awaiting;
+  if (waits) {
+    h->awaiting = false;
+  } else if (status != LUA_OK) {
+    status = fail_coroutine(t, status == LUA_YIELD);
+    nresults = 1;
+  }
+  h->task = NULL;
+  gl_host_set_running(h, NULL);
+  if (!waits) finish(t, status, nresults);
+}
+
 void gl_task_step(gl_host *h, gl_task *t) {
   if (h->memory.limit) {
-    if (!t->start_deferred && gl_memory_is_scarce(h) && !has_begun(t)) {
-      t->start_deferred = true;
-      gl_host_ready(h, t);
-      return;
-    }
+    if (defer_start(h, t)) return;
     gl_memory_charge(h, t);
   }
   h->task = t;
@@ -261,42 +298,12 @@ void gl_task_step(gl_host *h, gl_task *t) {
   t->state = GL_TASK_RUNNING;
   if (t->stack) {
     gl_stack_hop_idle(h, t->stack); /* comes back when this stack is wanted again */
-    return;
-  }
-  if (!t->co) {
-    if (!acquire_coroutine(h, t)) {
-      h->task = NULL;
-      finish(t, LUA_ERRMEM, 0);
-      return;
-    }
-    lua_pushcfunction(t->co, t->main);
-    lua_pushlightuserdata(t->co, t->owner);
-    t->nargs = 1;
-  }
-  int nresults, nargs = t->nargs;
-  t->nargs = 0;
-  gl_host_set_running(h, t->co);
-  if (h->shake) gl_shake_arm(t->co);
-  int status = lua_resume(t->co, NULL, nargs, &nresults); /* may park: other tasks then run before it returns */
-  if (status == LUA_YIELD && h->awaiting) {
-    h->awaiting = false;
+  } else if (t->co || load_main(h, t)) {
+    resume_base(h, t);
+  } else {
     h->task = NULL;
-    gl_host_set_running(h, NULL);
-    return;
+    finish(t, LUA_ERRMEM, 0);
   }
-  if (status != LUA_OK) {
-    bool yielded = status == LUA_YIELD;
-    status = fail_coroutine(t);
-    nresults = 1;
-    if (yielded && status == LUA_OK) {
-      lua_pushcfunction(t->co, push_astray);
-      status = lua_pcall(t->co, 0, 1, 0);
-      if (status == LUA_OK) status = LUA_ERRRUN;
-    }
-  }
-  h->task = NULL;
-  gl_host_set_running(h, NULL);
-  finish(t, status, nresults);
 }
 
 void gl_task_wake(gl_task *t, gl_outcome outcome) {

@@ -2,7 +2,7 @@
  *
  * A task: one script run. A base coroutine and what belongs to it.
  *
- *     NEW -> READY -> RUNNING -> WAITING -> READY -> ... -> ENDED
+ *     READY -> RUNNING -> WAITING -> READY -> ... -> ENDED
  *
  * A task is referenced by the host while it lives, by who waits for its end, and by who spawned it until he has what it
  * left behind; the last to let go frees it.
@@ -13,7 +13,7 @@
 #include "core/clock.h"
 #include "core/host.h"
 
-typedef enum gl_task_state { GL_TASK_NEW, GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
+typedef enum gl_task_state { GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
 
 /* Why a waiting task was woken. */
 typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_DEADLINE_EXCEEDED, GL_INTERRUPTED, GL_NO_STACK } gl_outcome;

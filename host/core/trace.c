@@ -187,7 +187,8 @@ static void add_frame(frames *f, lua_State *L, lua_State *co, lua_Debug *ar) {
   if (ar->istailcall) add(f, "\n\t(...tail calls...)");
 }
 
-int gl_trace_depth(lua_State *co) {
+/* How many frames stand on `co`. Allocates nothing. */
+static int trace_depth(lua_State *co) {
   lua_Debug ar;
   int low = 0, high = 1;
   while (lua_getstack(co, high, &ar)) {
@@ -206,7 +207,7 @@ int gl_trace_depth(lua_State *co) {
 static void add_frames(frames *f, lua_State *L, lua_State *co, int level) {
   lua_Debug ar;
   luaL_checkstack(L, 12, NULL);
-  int n = gl_trace_depth(co), skipped = n - level - FIRST - LAST - 1; /* and one that luaL_traceback does not count */
+  int n = trace_depth(co), skipped = n - level - FIRST - LAST - 1; /* and one that luaL_traceback does not count */
   for (int i = level; i < n && lua_getstack(co, i, &ar); i++) {
     if (skipped > 0 && i == level + FIRST) {
       char text[64];

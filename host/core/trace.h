@@ -8,9 +8,6 @@
 
 #include "core/host.h"
 
-/* How many frames stand on `co`. Allocates nothing. */
-int gl_trace_depth(lua_State *co);
-
 /* `co` has failed, the error on top of it, and its frames are still there: remember them. On L; may raise (memory). */
 void gl_trace_coroutine(lua_State *L, lua_State *co);
 

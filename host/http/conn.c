@@ -96,7 +96,8 @@ static void close_gently(gl_conn *c, bool sending) {
   gl_stream_read(c->stream);
 }
 
-void gl_conn_refuse(gl_conn *c, int status, const char *reason) {
+/* Answer with a plain error and close: for requests that never reached a handler, and for failed ones. */
+static void conn_refuse(gl_conn *c, int status, const char *reason) {
   c->close_after = true;
   if (!c->responded) gl_response_send_error(c, status, reason);
   close_gently(c, true);
@@ -322,7 +323,7 @@ static void begin(gl_conn *c, bool in_driver) {
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
   if (!c->task) {
-    gl_conn_refuse(c, 503, NO_MEMORY);
+    conn_refuse(c, 503, NO_MEMORY);
     return;
   }
   c->task->graced = true;
@@ -404,7 +405,7 @@ static void refuse_head(gl_conn *c) {
   c->minor = 1;
   c->responded = c->head_only = false;
   c->body_done = true;
-  gl_conn_refuse(c, c->head->status, c->head->reason);
+  conn_refuse(c, c->head->status, c->head->reason);
 }
 
 static bool begin_head(gl_conn *c) {
@@ -629,7 +630,7 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!lost && (is_taking(c) || (now < c->deadline && !(is_idle(c) && c->server->crowded)))) return c->blocked;
   if (lost) lose(c, UV_ETIMEDOUT);
   else if (c->state == GL_CONN_RUN) run_overdue(c);
-  else if (c->state == GL_CONN_HEAD && c->head) gl_conn_refuse(c, 408, "the request head took too long");
+  else if (c->state == GL_CONN_HEAD && c->head) conn_refuse(c, 408, "the request head took too long");
   else gl_stream_close(c->stream);
   return true;
 }

@@ -104,9 +104,6 @@ void gl_conn_streams(gl_conn *c, bool live);
 /* Whoever took the stream over says: the client has left. Cancels the request's task, if that is wanted. */
 void gl_conn_peer_gone(gl_conn *c);
 
-/* Answer with a plain error and close: for requests that never reached a handler, and for failed ones. */
-void gl_conn_refuse(gl_conn *c, int status, const char *reason);
-
 /* Hand the stream to another protocol. The bytes already received are moved to *rest. The connection
  * lives on, without a stream, until its task has ended (`over`) and the protocol has called gl_conn_stream_closed. */
 gl_stream *gl_conn_take(gl_conn *c, gl_buf *rest, const gl_takeover *takeover, void *proto);

@@ -63,7 +63,8 @@ static bool is_escape(const char *p, const char *end, gl_quoting quoting) {
   return quoting == GL_QUOTING_RFC || p[1] == '"' || p[1] == '\\';
 }
 
-bool gl_take_quoted(gl_text *s, gl_quoting quoting, gl_text *inside) {
+/* A quoted string; `inside` is what is between the quotes, still with its backslashes. */
+static bool take_quoted(gl_text *s, gl_quoting quoting, gl_text *inside) {
   if (!next_is(s, '"')) return false;
   for (const char *p = s->at + 1; p < s->end && !is_control(*p); p++) {
     if (*p == '"') {
@@ -122,7 +123,7 @@ int gl_take_parameter(gl_text *s, gl_quoting quoting, gl_parameter *p) {
     p->quoted = false;
     if (gl_take_token(s, &p->name) && take_char(s, '=')) {
       if (take_bare(s, &p->value)) return 1;
-      p->quoted = gl_take_quoted(s, quoting, &p->value);
+      p->quoted = take_quoted(s, quoting, &p->value);
       if (p->quoted) return 1;
     }
     more = -1;

@@ -36,9 +36,6 @@ typedef enum gl_quoting {
   GL_QUOTING_NONE,   /* HTML: as any other character */
 } gl_quoting;
 
-/* A quoted string; `inside` is what is between the quotes, still with its backslashes. */
-bool gl_take_quoted(gl_text *s, gl_quoting quoting, gl_text *inside);
-
 /* The same without its backslashes, into `out` (as large as it). Returns how many bytes that are. */
 size_t gl_unquote(gl_text inside, gl_quoting quoting, char *out);
 

@@ -102,7 +102,8 @@ static void set_over(gl_ws *ws, uint16_t code) {
   wake_reader(ws);
 }
 
-void gl_ws_drop(gl_ws *ws, uint16_t code) {
+/* Close the connection now. */
+static void ws_drop(gl_ws *ws, uint16_t code) {
   set_over(ws, code);
   if (ws->stream) gl_stream_close(ws->stream);
 }
@@ -199,7 +200,7 @@ static void on_timer(gl_timer *timer) {
   bool leaving = ws->closing || ws->over, moving = is_moving(ws);
   bool silent = (double)quiet(ws) >= ws->limits.idle_timeout * 1000;
   if (leaving ? !moving : silent && ws->suspect) {
-    gl_ws_drop(ws, GL_CLOSE_ABNORMAL);
+    ws_drop(ws, GL_CLOSE_ABNORMAL);
     return;
   }
   ws->suspect = silent;
@@ -263,7 +264,7 @@ static void on_data(gl_stream *s, const char *bytes, size_t n) {
 static void on_end(gl_stream *s, int status) {
   gl_ws *ws = s->owner;
   if (status != UV_EOF) {
-    gl_ws_drop(ws, GL_CLOSE_ABNORMAL);
+    ws_drop(ws, GL_CLOSE_ABNORMAL);
   } else if (!ws->over) {
     ws->silent = true;
     begin_parting(ws, GL_CLOSE_ABNORMAL, 0);
@@ -310,7 +311,7 @@ static void on_over(void *proto, bool failed) {
   gl_ws_unref(ws);
 }
 
-static void on_abort(void *proto) { gl_ws_drop(proto, GL_CLOSE_GOING_AWAY); }
+static void on_abort(void *proto) { ws_drop(proto, GL_CLOSE_GOING_AWAY); }
 
 /* The peer went, or the server said goodbye. */
 static bool on_excuses(void *proto) {

@@ -106,9 +106,6 @@ bool gl_ws_is_handler(const gl_ws *ws);
  * answer now. Idempotent. */
 void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n);
 
-/* Close the connection now. */
-void gl_ws_drop(gl_ws *ws, uint16_t code);
-
 /* ---- http/websocket_lua.c ---- */
 
 /* The socket at a stack index as the hub knows it; NULL: it is closed, or no socket. */

@@ -60,7 +60,7 @@ gl_file *gl_file_new(gl_files *fs, int fd, FILE *stream, const char *mode, bool 
   return f;
 }
 
-void gl_file_ref(gl_file *f) { f->refs++; }
+static void file_ref(gl_file *f) { f->refs++; }
 
 void gl_file_unref(gl_file *f) {
   if (--f->refs > 0) return;
@@ -108,7 +108,7 @@ static void fail_jobs(gl_file *f, gl_lane *lane) {
 }
 
 int gl_file_close(gl_file *f) {
-  gl_file_ref(f);
+  file_ref(f);
   f->over = true;
   if (!f->d.seekable) fail_jobs(f, &f->lane[GL_READER]);
   bool busy = f->lane[GL_READER].busy || f->lane[GL_WRITER].busy;
@@ -134,7 +134,7 @@ static void on_grace(gl_timer *timer) {
 void gl_file_retire(gl_file *f) {
   gl_lane *writer = lane_of(f, GL_WRITER);
   f->over = true;
-  gl_file_ref(f);
+  file_ref(f);
   if (f->files && f->d.polled && !f->standard) gl_timer_arm(&f->host->clock, &f->grace, GRACE);
   fail_jobs(f, &f->lane[GL_READER]);
   advance(f, writer);
@@ -297,7 +297,7 @@ static int start_pool(gl_file *f, gl_lane *lane, gl_way way, size_t want) {
   lane->busy = lane->pooled = true;
   lane->req.data = f;
   atomic_store(&lane->ran, false);
-  gl_file_ref(f);
+  file_ref(f);
   uv_queue_work(&f->host->loop, &lane->req, on_thread, on_pool);
   return GL_AGAIN;
 }
@@ -325,7 +325,7 @@ static void wake(gl_file *f, gl_way way) {
 
 static void on_ready(gl_ready_entry *w, bool in, bool out) {
   gl_file *f = GL_CONTAINER(w, gl_file, watch);
-  gl_file_ref(f);
+  file_ref(f);
   if (in) wake(f, GL_READER);
   if (out) wake(f, GL_WRITER);
   if ((w->in || w->out) && f->d.fd >= 0) gl_ready_wait(f->files->ready, w, f->d.io); /* once means both ways */
@@ -358,7 +358,7 @@ static void go_on_writing(gl_file *f, gl_lane *lane) {
 }
 
 static void advance(gl_file *f, gl_lane *lane) {
-  gl_file_ref(f);
+  file_ref(f);
   while (!lane->busy && lane->jobs.head) {
     gl_filejob *j = (gl_filejob *)lane->jobs.head;
     int status = j->step(j);
@@ -373,7 +373,7 @@ static void advance(gl_file *f, gl_lane *lane) {
 
 void gl_file_start(gl_filejob *j, gl_file *f, gl_way way, int (*step)(gl_filejob *j)) {
   gl_lane *lane = lane_of(f, way);
-  gl_file_ref(f);
+  file_ref(f);
   j->file = f;
   j->way = way;
   j->step = step;

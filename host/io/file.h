@@ -89,7 +89,6 @@ struct gl_files {
  * memory. One reference is the caller's. `own`: the description is not shared with anybody. */
 gl_file *gl_file_new(gl_files *fs, int fd, FILE *stream, const char *mode, bool own);
 
-void gl_file_ref(gl_file *f);
 void gl_file_unref(gl_file *f);
 
 /* No more jobs come: ends those that wait, writes what is left without anybody waiting, then closes the descriptor. */

@@ -16,6 +16,9 @@ const char gl_stdio_mark;
 
 /* ---- the value ---- */
 
+/* The usual close: writes what is left, closes, returns true or nil, message, errno. Awaits. */
+static int stdio_close(lua_State *L);
+
 gl_stdio *gl_stdio_new(lua_State *L) {
   gl_stdio *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (gl_stdio){.mark = &gl_stdio_mark};
@@ -25,7 +28,7 @@ gl_stdio *gl_stdio_new(lua_State *L) {
 
 void gl_stdio_open(gl_stdio *s, gl_file *file, lua_CFunction closef) {
   s->s.f = file->stream;
-  s->s.closef = closef ? closef : gl_stdio_close;
+  s->s.closef = closef ? closef : stdio_close;
   s->file = file;
   file->held = true;
 }
@@ -105,7 +108,7 @@ static int push_close(lua_State *L, gl_op *op) {
 
 static const gl_optype close_type = {"file:close", push_close, cancel_close, gl_writejob_free};
 
-int gl_stdio_close(lua_State *L) {
+static int stdio_close(lua_State *L) {
   gl_file *f = ((gl_stdio *)lua_touserdata(L, 1))->file;
   bool idle = gl_file_idle(f, GL_WRITER);
   ssize_t status = idle ? gl_file_drain(f) : GL_WAIT_POOL;

@@ -31,9 +31,6 @@ void gl_stdio_open(gl_stdio *s, gl_file *file, lua_CFunction closef);
 /* Is the value one of ours? NULL: no. */
 gl_stdio *gl_stdio_test(lua_State *L, int idx);
 
-/* The usual close: writes what is left, closes, returns true or nil, message, errno. Awaits. */
-int gl_stdio_close(lua_State *L);
-
 /* May the running code wait at all? Not in finalizers, nor outside of tasks. */
 bool gl_may_wait(lua_State *L);
 

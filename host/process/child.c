@@ -233,11 +233,6 @@ void gl_child_own(gl_child *c, gl_task *t) {
   if (!c->exited) gl_own(&c->owned, t, on_task_end);
 }
 
-void gl_children_wait(gl_host *h) {
-  for (gl_child *c = h->children; c; c = c->next)
-    if (c->piped) reap(c, 0);
-}
-
 /* ---- waiting from Lua ---- */
 
 void gl_child_unwait(gl_op *op) { gl_opqueue_cancel(&((gl_child_op *)op)->child->waiting, op); }

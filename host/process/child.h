@@ -35,7 +35,6 @@ struct gl_child {
   uint32_t refs;
   bool group;                    /* it leads a process group of its own: signals are for all of that */
   bool shell;                    /* it is one: signals are for all that it has started, too */
-  bool piped;                    /* io.popen's: who closes the state waits for it */
   bool exited;
 };
 
@@ -65,9 +64,6 @@ void gl_child_end(gl_child *c, double grace);
 
 /* Let it end with the task, as gl_child_end does, if it has not by then. A shell does so only if the task fails or is cancelled. */
 void gl_child_own(gl_child *c, gl_task *t);
-
-/* Blocking: until all children of io.popen have ended. When the state was closed and nothing runs any more. */
-void gl_children_wait(gl_host *h);
 
 void gl_child_unref(gl_child *c);
 

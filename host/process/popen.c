@@ -89,7 +89,6 @@ static int io_popen(lua_State *L) {
     return luaL_error(L, "not enough memory");
   }
   gl_stdio_open(s, f, close_popen);
-  c->piped = true;
   if (fs->host->task) gl_child_own(c, fs->host->task);
   s->owner = c;
   s->drop = drop_child;

@@ -1,0 +1,133 @@
+-- SPDX-License-Identifier: MIT
+-- host/ has no function that nobody calls, none that could be static, and a reason for each long function and file; the
+-- reasons stand in a table here. (layers_spec.lua checks the layers.)
+local fs = require "green.fs"
+
+local root = fs.absolute(arg[0]:match "^(.*)/tests/[^/]*$" or ".") .. "/"
+
+local FUNCTION_LINES, FILE_LINES = 40, 400
+
+-- "file:function" or "file" -> why it may be longer.
+local LONG = {
+  ["core/preempt.c"] = "handler, hook and thread share one state; the fair scheduler, which comes next, divides them",
+  ["http/conn.c"] = "to be split",
+  ["http/fields.c"] = "to be split",
+  ["http/handshake.c:ws_accept"] = "to be split",
+  ["http/request.c"] = "to be split",
+  ["http/response.c"] = "to be split",
+  ["http/server.c:http_listen"] = "to be split",
+  ["http/status.c:gl_status_reason"] = "a table of the standard's phrases, one a line",
+  ["io/file.c"] = "to be split",
+  ["json/decode.c"] = "to be split",
+  ["net/lookup.c"] = "to be split",
+  ["net/stream.c"] = "to be split",
+  ["sys/task_lua.c"] = "to be split",
+}
+
+-- Functions that are called by other means than their name in host/: by the C library, by Lua's own library, by assembly.
+local CALLED_ELSEWHERE = { main = true, __longjmp_chk = true, gl_stack_switch = true, gl_library_missing = true }
+
+-- The sources with comments and strings blanked, by path below host/.
+local function sources()
+  local all = {}
+  for path in fs.walk(root .. "host") do
+    if path:match "%.[ch]$" then
+      local text = fs.read(path)
+      text = text:gsub("/%*.-%*/", function(comment) return (comment:gsub("[^\n]", " ")) end)
+      text = text:gsub('\\"', "  "):gsub('"[^"\n]*"', '""')
+      all[path:sub(#root + 6)] = text
+    end
+  end
+  return all
+end
+
+-- Which words stand in the test programs that are built of host/'s own sources.
+local function words_of_tests()
+  local words = {}
+  for path in fs.walk(root .. "tests") do
+    if path:match "%.c$" then
+      for word in fs.read(path):gmatch "[%a_][%w_]*" do words[word] = true end
+    end
+  end
+  return words
+end
+
+-- A definition begins at the first column, with its body's brace at the end of that line (or of the next one), and ends
+-- with a brace at the first column; or it is one line.
+local function each_function(text, visit)
+  local name, first, static
+  local number = 0
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    local head = line:match "^[%a_][%w_%s%*]-([%a_][%w_]*)%("
+    if head and line:match "^[^;]*$" or head and line:match "{.*}%s*$" then
+      name, first, static = head, number, line:match "%f[%w_]static%f[^%w_]" ~= nil
+      if line:match "{.*}%s*$" then
+        visit(name, 1, static)
+        name = nil
+      end
+    elseif name and line:match "^}" then
+      visit(name, number - first + 1, static)
+      name = nil
+    end
+  end
+end
+
+local function none(wrong)
+  table.sort(wrong)
+  assert.equal("", table.concat(wrong, "\n"))
+end
+
+describe("host/", function()
+  local all = sources()
+
+  it("has no function that nobody calls, and none that could be static", function()
+    local uses = {} -- identifier -> file -> how often it stands in a source
+    for path, text in pairs(all) do
+      if path:match "%.c$" then
+        for word in text:gmatch "[%a_][%w_]*" do
+          uses[word] = uses[word] or {}
+          uses[word][path] = (uses[word][path] or 0) + 1
+        end
+      end
+    end
+    local headers = {} -- each function is declared there once, and perhaps called by an inline one
+    for path, text in pairs(all) do
+      if path:match "%.h$" then headers[#headers + 1] = text end
+    end
+    headers = table.concat(headers)
+    local tested = words_of_tests()
+    local wrong, seen = {}, 0
+    for path, text in pairs(all) do
+      if path:match "%.c$" then
+        each_function(text, function(name, _, static)
+          if static or CALLED_ELSEWHERE[name] or tested[name] or name:match "^luaopen_" then return end
+          seen = seen + 1
+          local files = 0
+          for _ in pairs(uses[name]) do files = files + 1 end
+          if files > 1 or select(2, headers:gsub("%f[%w_]" .. name .. "%f[^%w_]", "")) > 1 then return end
+          wrong[#wrong + 1] = ("%s: %s is %s"):format(path, name, uses[name][path] > 1 and "used in this file only: static" or "used by nobody")
+        end)
+      end
+    end
+    assert.is_true(seen > 100)
+    none(wrong)
+  end)
+
+  it("has long functions and files only where that is said here, with the reason", function()
+    local wrong, used = {}, {}
+    local function look(what, lines, most)
+      if LONG[what] then used[what] = true end
+      if lines > most and not LONG[what] then wrong[#wrong + 1] = ("%s: %d lines"):format(what, lines) end
+      if lines <= most and LONG[what] then wrong[#wrong + 1] = what .. " is short: out of the list" end
+    end
+    for path, text in pairs(all) do
+      look(path, select(2, text:gsub("\n", "")), FILE_LINES)
+      each_function(text, function(name, lines) look(path .. ":" .. name, lines, FUNCTION_LINES) end)
+    end
+    for what in pairs(LONG) do
+      if not used[what] then wrong[#wrong + 1] = what .. " is no more: out of the list" end
+    end
+    none(wrong)
+  end)
+end)
