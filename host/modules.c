@@ -29,6 +29,7 @@
 #include "io/io.h"
 #include "io/osfile.h"
 #include "json/json.h"
+#include "net/domain.h"
 #include "net/module.h"
 #include "process/execute.h"
 #include "process/exit.h"
@@ -50,6 +51,7 @@ static const luaL_Reg c_modules[] = {
   {"green.channel.native", luaopen_green_channel},
   {"green.db.sqlite", luaopen_green_db_sqlite},
   {"green.debug", luaopen_green_debug},
+  {"green.domain.native", luaopen_green_domain},
   {"green.fs.native", luaopen_green_fs},
   {"green.http.client.native", luaopen_green_http_client},
   {"green.http.fields.native", luaopen_green_http_fields},

@@ -111,18 +111,32 @@ local function is_ipv6(text)
   return front ~= nil and back ~= nil and front + back < 8
 end
 
--- A name that all read alike: no escapes, nothing that could be mapped to something else (names in other letters are written
--- in ASCII, xn--...), and no number but an address of four.
+-- A name in other letters than those of ASCII as it is looked up (xn--...). A label that becomes plain ASCII (full-width letters, an
+-- ideographic full stop) is refused: other programs would not read the same name in it.
+local function to_ascii(host)
+  local ascii, why = require "green.domain.native".to_ascii(host)
+  if not ascii then bad("host '%s': %s", host, why) end
+  local next_label = ascii:gmatch "[^.]+"
+  for label in host:gmatch "[^.]+" do
+    local mapped = next_label()
+    if label:find "[\128-\255]" and not (mapped and mapped:find "^xn%-%-") then bad("host '%s': '%s' is not written in ASCII, but means '%s'", host, label, ascii) end
+  end
+  if next_label() then bad("host '%s': it is read as '%s'", host, ascii) end
+  return ascii
+end
+
+-- A name that all read alike: no escapes, nothing that could be mapped to something else, and no number but an address of four.
 local function check_name(host)
   if host == "" then bad "the URL has no host" end
-  if host:find "[\128-\255]" then bad("host '%s': other letters than those of ASCII are written as xn--...", host) end
   if host:find "[^%w._-]" or host:find "^%." or host:find("..", 1, true) or #host > 253 then bad("host '%s': a name or an address expected", host) end
   local last = host:gsub("%.$", "")
   last = last:match "^.*%.(.*)$" or last
   if (last:find "^%d+$" or last:find "^0[xX]%x*$") and not is_ipv4(host) then bad("host '%s': an IPv4 address is four numbers up to 255", host) end
 end
 
+-- The host as it is looked up.
 local function check_host(host, strict)
+  if strict and host:find "[\128-\255]" then host = to_ascii(host) end
   local address = host:match "^%[(.*)%]$"
   if address then
     if not is_ipv6(address) then bad("host '%s': no IPv6 address", host) end
@@ -131,6 +145,7 @@ local function check_host(host, strict)
   elseif host:find "[/?#@%[%]:\\]" then
     bad("host '%s': a name or an address expected", host)
   end
+  return host:lower()
 end
 
 -- ---- whole URLs ----
@@ -154,8 +169,7 @@ local function parse_authority(url, authority, strict)
   local host, port = hostport:match "^(%[[^%]]*%])(.*)$"
   if not host then host, port = hostport:match "^([^:]*)(.*)$" end
   if not port:find "^:?%d*$" or #port > 6 or #port > 1 and tonumber(port:sub(2)) > 65535 then bad("host '%s': bad port '%s'", host, port:sub(2)) end
-  check_host(host, strict)
-  url.host, url.port = host:lower(), math.tointeger(tonumber(port:sub(2)))
+  url.host, url.port = check_host(host, strict), math.tointeger(tonumber(port:sub(2)))
 end
 
 function M.parse(text)
@@ -177,14 +191,14 @@ function M.parse(text)
 end
 
 local function build_authority(url)
-  check_host(url.host, STRICT[(url.scheme or "http"):lower()])
+  local host = check_host(url.host, STRICT[(url.scheme or "http"):lower()])
   local port = url.port
   if port and not (math.type(port) == "integer" and port >= 0 and port <= 65535) then bad("bad port '%s'", tostring(port)) end
   local out = "//"
   if url.user then
     out = out .. M.encode(url.user) .. (url.password and ":" .. M.encode(url.password) or "") .. "@"
   end
-  return out .. url.host .. (port and ":" .. port or "")
+  return out .. host .. (port and ":" .. port or "")
 end
 
 -- What would end the part it is in, or be refused by `parse`.

@@ -39,6 +39,12 @@ describe("green.url", function()
     assert.are.equal("http://h/p?a=1", url.build { scheme = "http", host = "h", path = "p", query = { a = 1 } })
   end)
 
+  it("writes hosts as they are looked up", function()
+    assert.are.equal("http://xn--bcher-kva.example/x", url.build { scheme = "http", host = "Bücher.example", path = "/x" })
+    assert.are.equal("http://xn--bcher-kva.example/x", url.build(url.parse "http://bücher.EXAMPLE/x"))
+    assert.are.equal("bücher", url.parse("postgres://bücher/db").host)
+  end)
+
   it("encodes all but unreserved characters, and back", function()
     assert.are.equal("a-b_c.d~e%20%2F%3F%26%C3%BC%00", url.encode "a-b_c.d~e /?&ü\0")
     local all = {}

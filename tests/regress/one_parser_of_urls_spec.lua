@@ -12,7 +12,9 @@ local REFUSED = {
   "http://@/", "http://:80/", "http://a.localhost\\@b.localhost/", "http:\\\\a.localhost/", "http://a.localhost\\b", "/\\a.localhost", "\\\\a.localhost/", "///a.localhost/",
   "http://a.localhost@b.localhost@c.localhost/", "http://a.localhost:80:81/", "http://a.localhost:x/", "http://a.localhost:+80/", "http://a.localhost:0x50/",
   "http://a.localhost:99999999999999999999/", "http://a.localhost:65536/", "http://a.localhost: 80/", "http://a .localhost/", "http://a\t.localhost/", "ht\ntp://a.localhost/",
-  "http://a.localhost\0.b/", " http://a.localhost/", "http://\u{ff41}.localhost/", "http://\u{e9}.localhost/", "http://a\u{3002}localhost/", "http://a\u{ad}.localhost/",
+  "http://a.localhost\0.b/", " http://a.localhost/", "http://\u{ff41}.localhost/", "http://a\u{3002}localhost/", "http://a\u{ad}.localhost/", "http://\u{e9}\u{3002}localhost/", "http://\u{212a}.localhost/", "http://\u{e9}\xff.localhost/",
+  "http://\u{e9}\u{2044}.localhost/", "http://\u{e9}\u{ff0f}.localhost/", "http://\u{e9}\u{ff20}b/", "http://%C3%A9.localhost/", "http://\u{ff11}27.0.0.1/", "http://\u{2460}/", "http://\u{ad}/", "http://\u{e9}_\0.localhost/",
+  "http://" .. ("\u{e9}"):rep(60) .. ".localhost/", "http://" .. ("\u{e9}."):rep(300) .. "localhost/",
   "http://a..localhost/", "http://.localhost/", "http://./", "http://a,localhost/", "http://a;localhost/", "http://<a>/", "http://a|b/", "http://a^b/", "http://*/",
   "http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://0177.0.0.1/", "http://127.0.0.01/", "http://127.0.0.256/", "http://127.0.0.1./", "http://127.0.0.0x1/",
   "http://a.1/", "http://1/", "http://1.2.3.4.5/", "http://[::1/", "http://::1/", "http://[::1]a/", "http://a[::1]/", "http://[]/", "http://[:::1]/", "http://[1:2:3:4:5:6:7]/",
@@ -36,7 +38,9 @@ describe("a URL that can be read in two ways", function()
     for text, host in pairs {
       ["http://A.LocalHost:80/x"] = "a.localhost", ["http://localhost./"] = "localhost.", ["http://127.0.0.1/"] = "127.0.0.1", ["http://[::1]:1"] = "[::1]",
       ["http://[2001:DB8::a:1.2.3.4]/"] = "[2001:db8::a:1.2.3.4]", ["http://[1:2:3:4:5:6:7:8]/"] = "[1:2:3:4:5:6:7:8]", ["http://[::]/"] = "[::]", ["http://[1::]/"] = "[1::]",
-      ["http://xn--bcher-kva.example/"] = "xn--bcher-kva.example", ["http://a_b-c.example/"] = "a_b-c.example", ["http://u%40v:p@h/"] = "h", ["http://0.0.0.0/"] = "0.0.0.0",
+      ["http://xn--bcher-kva.example/"] = "xn--bcher-kva.example", ["http://a_b-c.example/"] = "a_b-c.example", ["http://B\u{dc}cher.example/"] = "xn--bcher-kva.example",
+      ["http://\u{e9}_x.localhost/"] = "xn--_x-9ia.localhost",
+      ["http://bu\u{308}cher.example/"] = "xn--bcher-kva.example", ["http://stra\u{df}e.example/"] = "xn--strae-oqa.example", ["http://\u{65e5}\u{672c}.example:80/"] = "xn--wgv71a.example", ["http://u%40v:p@h/"] = "h", ["http://0.0.0.0/"] = "0.0.0.0",
       ["http://1a.example/?q=\\&x=%zz@y#\\"] = "1a.example", ["http://a.localhost?@b.localhost/"] = "a.localhost", ["http://a.localhost#@b.localhost/"] = "a.localhost",
       ["postgres://u@/db"] = "", ["file:///etc/passwd"] = "", ["redis://%2Ftmp%2Fsock/1"] = "%2ftmp%2fsock", ["//h/p"] = "h",
     } do assert.equal(host, url.parse(text).host, text) end

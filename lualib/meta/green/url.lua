@@ -16,7 +16,7 @@ local url = {}
 ---@field scheme? string lower case
 ---@field user? string decoded
 ---@field password? string decoded
----@field host? string lower case; IPv6 addresses with their brackets
+---@field host? string lower case, in ASCII (`xn--...`); IPv6 addresses with their brackets
 ---@field port? integer
 ---@field path string as it stands, may be empty
 ---@field query? string as it stands, without "?"
@@ -24,9 +24,13 @@ local url = {}
 
 ---Takes a URL, or a reference without scheme or host, apart. What is read in different ways by different programs is refused, so
 ---that a decision made by `host` holds for whoever connects: a backslash, two "@", and with http, https, ws and wss no host, an escape in
----it, other letters than those of ASCII (xn--... is theirs), an IPv4 address that is not four numbers. `green.http` asks for what
----this function understood.
----Raises: EINVAL when it is none.
+---it, an IPv4 address that is not four numbers. `green.http` asks for what this function understood. A host in other letters than
+---those of ASCII is given as it is looked up (IDNA 2008, as browsers map it); full-width letters and other marks that only mean
+---ASCII are refused.
+---Raises: EINVAL when it is none; ENOLIBRARY for a host in other letters without libidn2.
+---```lua
+---print(url.parse("http://Bücher.example/").host) --> xn--bcher-kva.example
+---```
 ---@param text string
 ---@return green.url.parts
 function url.parse(text) end
