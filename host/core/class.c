@@ -5,15 +5,16 @@
 
 #include "core/error.h"
 
-void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc, lua_CFunction close) {
+void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
   luaL_newmetatable(L, name);
   lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, close);
-  lua_setfield(L, -2, "__close");
+  luaL_setfuncs(L, methods ? methods : none, 0);
+  if (methods) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__index");
+  }
+  luaL_setfuncs(L, meta ? meta : none, 1); /* pops the methods */
   lua_pop(L, 1);
 }
 

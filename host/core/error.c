@@ -7,6 +7,8 @@
 #include <lauxlib.h>
 #include <uv.h>
 
+#include "core/class.h"
+
 #define META "green.error"
 
 static int error_tostring(lua_State *L) {
@@ -17,10 +19,8 @@ static int error_tostring(lua_State *L) {
 }
 
 void gl_error_init(lua_State *L) {
-  luaL_newmetatable(L, META);
-  lua_pushcfunction(L, error_tostring);
-  lua_setfield(L, -2, "__tostring");
-  lua_pop(L, 1);
+  static const luaL_Reg meta[] = {{"__tostring", error_tostring}, {NULL, NULL}};
+  gl_class_new(L, META, NULL, meta);
 }
 
 static void push_object(lua_State *L, const char *op, const char *code, const char *fmt, va_list args) {

@@ -315,12 +315,7 @@ void gl_fs_open_handles(lua_State *L) {
     {"sync", file_sync}, {"close", file_close},     {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-    {"__gc", file_gc}, {"__close", file_close}, {"__tostring", file_tostring}, {NULL, NULL},
+    {"__gc", file_gc}, {"__close", file_close}, {"__index", file_index}, {"__tostring", file_tostring}, {NULL, NULL},
   };
-  luaL_newmetatable(L, FILE_HANDLE);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, file_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  gl_class_new(L, FILE_HANDLE, methods, meta);
 }

@@ -183,17 +183,12 @@ static int folder_tostring(lua_State *L) {
 
 void gl_fs_add_open(lua_State *L) {
   static const luaL_Reg meta[] = {
-    {"__close", folder_close}, {"__gc", folder_gc}, {"__tostring", folder_tostring}, {NULL, NULL},
+    {"__close", folder_close}, {"__gc", folder_gc}, {"__index", folder_index}, {"__tostring", folder_tostring}, {NULL, NULL},
   };
   static const luaL_Reg methods[] = {{"close", folder_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
     {"open", fs_open}, {"open_below", fs_open_below}, {"temp_file", fs_temp_file}, {"temp_dir", fs_temp_dir}, {NULL, NULL},
   };
-  luaL_newmetatable(L, FOLDER);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, folder_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  gl_class_new(L, FOLDER, methods, meta);
   luaL_setfuncs(L, functions, 0);
 }

@@ -169,7 +169,8 @@ static int fs_watch_open(lua_State *L) {
 
 void gl_fs_add_watch(lua_State *L) {
   static const luaL_Reg methods[] = {{"next", watch_next}, {"close", watch_close}, {NULL, NULL}};
-  gl_class_new(L, WATCH, methods, watch_close, watch_close);
+  static const luaL_Reg meta[] = {{"__gc", watch_close}, {"__close", watch_close}, {NULL, NULL}};
+  gl_class_new(L, WATCH, methods, meta);
   lua_pushcfunction(L, fs_watch_open);
   lua_setfield(L, -2, "watch");
 }

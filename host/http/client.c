@@ -325,8 +325,9 @@ static int stream_close(lua_State *L) {
 
 int luaopen_green_http_client(lua_State *L) {
   static const luaL_Reg methods[] = {{"read", stream_read}, {"close", stream_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", stream_close}, {"__close", stream_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"request", http_request}, {NULL, NULL}};
-  gl_class_new(L, STREAM, methods, stream_close, stream_close);
+  gl_class_new(L, STREAM, methods, meta);
   luaL_newlib(L, functions);
   return 1;
 }

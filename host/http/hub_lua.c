@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/hub_lua.h"
 
+#include "core/class.h"
 #include "core/error.h"
 #include "http/frames.h"
 #include "http/subscription.h"
@@ -139,14 +140,13 @@ int luaopen_green_hub(lua_State *L) {
     {"leave", hub_leave},   {"publish", hub_publish}, {"send", hub_send}, {"subscribe", hub_subscribe},
     {NULL, NULL},
   };
+  static const luaL_Reg meta[] = {{"__gc", hub_gc}, {NULL, NULL}};
+  gl_class_new(L, META, NULL, meta);
   gl_subscription_metatable(L);
   luaL_newlibtable(L, functions);
   gl_hub **hub = lua_newuserdatauv(L, sizeof *hub, 0);
   *hub = NULL;
-  luaL_newmetatable(L, META);
-  lua_pushcfunction(L, hub_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  luaL_setmetatable(L, META);
   if (!(*hub = gl_hub_new(gl_host_of(L)))) return luaL_error(L, "not enough memory");
   luaL_setfuncs(L, functions, 1);
   return 1;

@@ -684,12 +684,8 @@ static int writer_write(lua_State *L) {
 void gl_response_metatable(lua_State *L) { luaL_newmetatable(L, RESPONSE); }
 
 void gl_response_class(lua_State *L) {
-  luaL_newmetatable(L, WRITER);
-  lua_pushcfunction(L, writer_write);
-  lua_setfield(L, -2, "write");
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  static const luaL_Reg methods[] = {{"write", writer_write}, {NULL, NULL}};
+  gl_class_new(L, WRITER, methods, NULL);
   lua_pushcfunction(L, answer_settle);
   lua_setfield(L, -2, "settle");
   lua_pushcfunction(L, answer_failure);

@@ -370,10 +370,7 @@ int luaopen_green_http(lua_State *L) {
     {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__tostring", server_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"check_options", http_check_options}, {"listen", http_listen}, {NULL, NULL}};
-  luaL_newmetatable(L, HANDLE);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  gl_class_new(L, HANDLE, methods, meta);
   luaL_newlib(L, functions);
   gl_response_class(L);
   gl_request_class(L);

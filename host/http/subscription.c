@@ -253,11 +253,6 @@ void gl_subscription_push(lua_State *L, gl_hub *hub, const char *topic, size_t n
 void gl_subscription_metatable(lua_State *L) {
   static const luaL_Reg methods[] = {{"receive", subscription_receive}, {"close", subscription_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {
-    {"__gc", subscription_gc}, {"__close", subscription_close}, {"__call", subscription_call}, {NULL, NULL}};
-  luaL_newmetatable(L, META);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, subscription_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+    {"__gc", subscription_gc}, {"__close", subscription_close}, {"__call", subscription_call}, {"__index", subscription_index}, {NULL, NULL}};
+  gl_class_new(L, META, methods, meta);
 }

@@ -198,5 +198,6 @@ void gl_listener_class(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"accept", listener_accept}, {"address", listener_address}, {"close", listener_close}, {"set_tls", listener_set_tls}, {NULL, NULL},
   };
-  gl_class_new(L, LISTENER, methods, listener_gc, listener_close);
+  static const luaL_Reg meta[] = {{"__gc", listener_gc}, {"__close", listener_close}, {NULL, NULL}};
+  gl_class_new(L, LISTENER, methods, meta);
 }

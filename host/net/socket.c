@@ -266,5 +266,6 @@ void gl_socket_class(lua_State *L) {
     {"read", sock_read},   {"write", sock_write}, {"shutdown", sock_shutdown},        {"close", sock_close},
     {"peer", sock_peer},   {"user", sock_user},   {"tls", gl_socket_tls}, {"start_tls", gl_socket_start_tls}, {NULL, NULL},
   };
-  gl_class_new(L, SOCKET, methods, sock_gc, sock_close);
+  static const luaL_Reg meta[] = {{"__gc", sock_gc}, {"__close", sock_close}, {NULL, NULL}};
+  gl_class_new(L, SOCKET, methods, meta);
 }

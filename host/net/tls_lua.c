@@ -32,10 +32,8 @@ static int config_gc(lua_State *L) {
 }
 
 void gl_tls_class(lua_State *L) {
-  luaL_newmetatable(L, CONFIG);
-  lua_pushcfunction(L, config_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  static const luaL_Reg meta[] = {{"__gc", config_gc}, {NULL, NULL}};
+  gl_class_new(L, CONFIG, NULL, meta);
 }
 
 /* Pushes the protocols as TLS wants them, or nil. */

@@ -276,5 +276,6 @@ void gl_udp_class(lua_State *L) {
     {"peer", udp_peer},       {"receive", udp_receive}, {"receive_from", udp_receive_from}, {"send", udp_send}, {"send_to", udp_send_to},
     {NULL, NULL},
   };
-  gl_class_new(L, UDP, methods, udp_gc, udp_close);
+  static const luaL_Reg meta[] = {{"__gc", udp_gc}, {"__close", udp_close}, {NULL, NULL}};
+  gl_class_new(L, UDP, methods, meta);
 }

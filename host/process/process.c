@@ -225,9 +225,11 @@ int luaopen_green_process(lua_State *L) {
   static const luaL_Reg child[] = {
     {"pid", child_pid}, {"wait", child_wait}, {"kill", child_kill}, {"close", child_close}, {NULL, NULL},
   };
+  static const luaL_Reg pipe_meta[] = {{"__gc", pipe_gc}, {"__close", pipe_close}, {NULL, NULL}};
+  static const luaL_Reg child_meta[] = {{"__gc", child_gc}, {"__close", child_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"spawn", process_spawn}, {"run", gl_process_run}, {"environ", process_environ}, {NULL, NULL}};
-  gl_class_new(L, PIPE, pipe, pipe_gc, pipe_close);
-  gl_class_new(L, CHILD, child, child_gc, child_close);
+  gl_class_new(L, PIPE, pipe, pipe_meta);
+  gl_class_new(L, CHILD, child, child_meta);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -293,14 +293,9 @@ int luaopen_green_channel(lua_State *L) {
     {"send", channel_send},       {"try_send", channel_try_send}, {"receive", channel_receive}, {"try_receive", channel_try_receive},
     {"close", channel_close},     {NULL, NULL},
   };
-  static const luaL_Reg meta[] = {{"__len", channel_len}, {"__close", channel_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__len", channel_len}, {"__close", channel_close}, {"__call", channel_receive}, {NULL, NULL}}; /* for value in channel do */
   static const luaL_Reg functions[] = {{"new", channel_new}, {NULL, NULL}};
-  luaL_newmetatable(L, CHANNEL);
-  luaL_setfuncs(L, meta, 0);
-  lua_pushcfunction(L, channel_receive); /* for value in channel do */
-  lua_setfield(L, -2, "__call");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  gl_class_new(L, CHANNEL, methods, meta);
   luaL_newlib(L, functions);
   return 1;
 }

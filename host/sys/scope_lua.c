@@ -63,8 +63,9 @@ static int scope_cancel(lua_State *L) {
 
 int luaopen_green_scope(lua_State *L) {
   static const luaL_Reg methods[] = {{"cancel", scope_cancel}, {"leave", scope_leave}, {"shield", scope_shield}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", scope_leave}, {"__close", scope_leave}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"atomic", scope_atomic}, {"enter", scope_enter}, {NULL, NULL}};
-  gl_class_new(L, SCOPE, methods, scope_leave, scope_leave);
+  gl_class_new(L, SCOPE, methods, meta);
   luaL_newlib(L, functions);
   return 1;
 }

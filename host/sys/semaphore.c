@@ -120,12 +120,9 @@ int luaopen_green_semaphore(lua_State *L) {
     {"acquire", semaphore_acquire},     {"try", semaphore_try},     {"release", semaphore_release},
     {"available", semaphore_available}, {"close", semaphore_close}, {NULL, NULL},
   };
+  static const luaL_Reg meta[] = {{"__close", semaphore_release}, {NULL, NULL}}; /* local permit <close> = s:acquire() */
   static const luaL_Reg functions[] = {{"new", semaphore_new}, {NULL, NULL}};
-  luaL_newmetatable(L, SEMAPHORE);
-  lua_pushcfunction(L, semaphore_release); /* local permit <close> = s:acquire() */
-  lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  gl_class_new(L, SEMAPHORE, methods, meta);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -312,10 +312,11 @@ int luaopen_green_repl(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"close", terminal_close}, {"hide", terminal_hide}, {"raw", terminal_raw}, {"read", terminal_read}, {"show", terminal_show},
     {"size", terminal_size}, {"suspend", terminal_suspend}, {"write", terminal_write}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", terminal_close}, {"__close", terminal_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
     {"begin_line", begin_line}, {"interrupt_line", interrupt_line}, {"open", terminal_open}, {"pid", process_id},
     {"user", process_user}, {NULL, NULL}};
-  gl_class_new(L, TERMINAL, methods, terminal_close, terminal_close);
+  gl_class_new(L, TERMINAL, methods, meta);
   luaL_newlib(L, functions);
   return 1;
 }

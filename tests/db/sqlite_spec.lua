@@ -142,9 +142,9 @@ describe("green.db.sqlite", function()
     end)
 
     it("of opening name the file", function()
-      local err = failure(sqlite.open, "/nowhere/at/all.db")
+      local err = failure(sqlite.open, "/proc/nowhere/at/all.db")
       assert.equal("SQLITE_CANTOPEN", err.code)
-      assert.equal("db.connect: /nowhere/at/all.db: unable to open database file", err.message)
+      assert.equal("db.connect: /proc/nowhere/at/all.db: unable to open database file", err.message)
     end)
   end)
 

@@ -415,7 +415,7 @@ describe("green.db", function()
     assert.equal("EINVAL", failure(connect, "sqlite:").code)
     assert.matches("a database URL expected", failure(connect))
     assert.matches("unknown option 'poolsize'", failure(connect, "sqlite::memory:", { poolsize = 3 }))
-    local db <close> = connect "sqlite:/nowhere/at/all.db"
+    local db <close> = connect "sqlite:/proc/nowhere/at/all.db"
     assert.equal("SQLITE_CANTOPEN", failure(db.query, db, "SELECT 1").code)
     assert.equal("SQLITE_CANTOPEN", failure(db.query, db, "SELECT 1").code) -- and no connection is lost
     assert.equal(4, db.readers.permits:available())

@@ -146,12 +146,8 @@ int gl_sqlite_cursor_push(lua_State *L, gl_sqlite_conn *conn) {
   return 1;
 }
 
-void gl_sqlite_cursor_open(lua_State *L) {
+void gl_sqlite_cursor_class(lua_State *L) {
   static const luaL_Reg methods[] = {{"fetch", cursor_fetch}, {"close", cursor_close}, {NULL, NULL}};
-  luaL_newmetatable(L, CURSOR);
-  lua_pushcfunction(L, cursor_gc);
-  lua_setfield(L, -2, "__gc");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  static const luaL_Reg meta[] = {{"__gc", cursor_gc}, {NULL, NULL}};
+  gl_class_new(L, CURSOR, methods, meta);
 }

@@ -13,6 +13,6 @@
 int gl_sqlite_cursor_push(lua_State *L, gl_sqlite_conn *c);
 
 /* The metatable. Once per host; pushes nothing. */
-void gl_sqlite_cursor_open(lua_State *L);
+void gl_sqlite_cursor_class(lua_State *L);
 
 #endif

@@ -339,16 +339,13 @@ int luaopen_green_db_sqlite(lua_State *L) {
     {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {"rollback_to", conn_rollback_to},
     {"first", conn_first},       {"in_transaction", conn_in_transaction}, {NULL, NULL},
   };
+  static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
   const char *error = gl_library_need("libsqlite3.so.0");
   if (error) gl_error_raise(L, "db.sqlite", "ENOLIBRARY", "SQLite needs libsqlite3: %s", error);
-  luaL_newmetatable(L, CONNECTION);
-  lua_pushcfunction(L, conn_gc);
-  lua_setfield(L, -2, "__gc");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  gl_sqlite_blob_open(L);
-  gl_sqlite_cursor_open(L);
+  gl_class_new(L, CONNECTION, methods, meta);
+  gl_sqlite_blob_class(L);
+  gl_sqlite_cursor_class(L);
   luaL_newlib(L, functions);
   return 1;
 }

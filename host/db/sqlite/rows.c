@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 
+#include "core/class.h"
 #include "core/error.h"
 
 #define BLOB "green.db.blob"
@@ -22,9 +23,8 @@ int gl_sqlite_blob(lua_State *L) {
   return 1;
 }
 
-void gl_sqlite_blob_open(lua_State *L) {
-  luaL_newmetatable(L, BLOB);
-  lua_pop(L, 1);
+void gl_sqlite_blob_class(lua_State *L) {
+  gl_class_new(L, BLOB, NULL, NULL);
 }
 
 /* The string of the blob at idx; it is kept alive by the blob. */

@@ -10,7 +10,7 @@
 #include "db/sqlite/engine.h"
 
 /* The metatable of blobs: strings bound as BLOB, not as TEXT. Once per host; pushes nothing. */
-void gl_sqlite_blob_open(lua_State *L);
+void gl_sqlite_blob_class(lua_State *L);
 
 /* sqlite.blob(string) */
 int gl_sqlite_blob(lua_State *L);
