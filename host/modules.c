@@ -20,7 +20,7 @@
 #include "db/sqlite/module.h"
 #include "embedded.h"
 #include "fs/module.h"
-#include "http/client.h"
+#include "curl/client.h"
 #include "http/fields_lua.h"
 #include "http/hub_lua.h"
 #include "http/server.h"

@@ -11,7 +11,10 @@ local may_include = {
   fs = { "core" },
   process = { "io", "core" },
   net = { "core" },
-  http = { "json", "net", "core" },
+  h1 = { "core" },
+  ws = { "h1", "core" },
+  http = { "h1", "ws", "json", "net", "core" },
+  curl = { "net", "core" },
   db = { "net", "core" },
 }
 
@@ -27,6 +30,11 @@ end
 local function read(path)
   local file <close> = assert(io.open(root .. path))
   return file:read "a"
+end
+
+local function exists(path)
+  local file <close> = io.open(root .. path)
+  return file ~= nil
 end
 
 local function code_of(path)
@@ -58,6 +66,22 @@ describe("host/", function()
         if not header or not layer then return end
         if not allowed[target] then wrong[#wrong + 1] = where end
       end)
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("parses HTTP and WebSocket without Lua and the loop", function()
+    local wrong = {}
+    local function look(path, chain)
+      each_line(path, function(line)
+        local header = line:match '^%s*#%s*include%s+[<"](.-)[>"]'
+        if not header then return end
+        if header == "lua.h" or header == "lauxlib.h" or header == "uv.h" then wrong[#wrong + 1] = chain .. " -> " .. header end
+        if header:find "/" and exists("host/" .. header) then look("host/" .. header, chain .. " -> " .. header) end
+      end)
+    end
+    for _, path in ipairs(sources) do
+      if path:match "^host/h1/" or path:match "^host/ws/" then look(path, path) end
     end
     assert.equal("", table.concat(wrong, "\n"))
   end)

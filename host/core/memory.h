@@ -25,6 +25,7 @@
 #ifndef GL_CORE_MEMORY_H
 #define GL_CORE_MEMORY_H
 
+#include "core/block.h"
 #include "core/host.h"
 
 /* Limits the host to so many bytes from now on; 0 = no limit. */
@@ -40,10 +41,6 @@ bool gl_memory_is_scarce(const gl_host *h);
 
 /* The task is about to be freed. */
 void gl_memory_forget(gl_host *h, const gl_task *t);
-
-/* Memory for bytes that C holds: `want` of them, 0 = free it; `old` are there now. As realloc, but counted as the host's this
- * thread works for. NULL (unless `want` is 0): out of memory, or not admitted; the block is as it was then. */
-void *gl_memory_resize(void *block, size_t old, size_t want);
 
 /* May so many bytes more be had, by whoever runs now? Collects garbage if that may help. On the loop's thread. */
 bool gl_memory_admits(gl_host *h, size_t more);

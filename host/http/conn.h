@@ -13,7 +13,7 @@
 #define GL_HTTP_CONN_H
 
 #include "core/op.h"
-#include "http/head.h"
+#include "h1/head.h"
 #include "net/stream.h"
 
 typedef struct gl_server gl_server;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/response.h"
+#include "h1/status.h"
 #include "json/text.h"
 
 #define LONGEST 6 /* bytes that one byte may become: &quot; */

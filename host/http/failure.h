@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "http/fields.h"
+#include "h1/fields.h"
 
 #define GL_FAILURE_BODY 4096 /* bytes of a body, at most */
 

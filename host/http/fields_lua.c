@@ -5,7 +5,7 @@
 
 #include <lauxlib.h>
 
-#include "http/fields.h"
+#include "h1/fields.h"
 
 #define MAX_RANGES 64
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * green.http.fields.native: what host/http/fields.h does, for the Lua half of the server (lualib/green). Not for scripts. No function
+ * green.http.fields.native: what host/h1/fields.h does, for the Lua half of the server (lualib/green). Not for scripts. No function
  * raises over what a client wrote: it returns nil.
  */
 #ifndef GL_HTTP_FIELDS_LUA_H

@@ -4,17 +4,14 @@
  * another site may not, unless it is named: browsers send cookies along with WebSocket requests.
  */
 #include <string.h>
-#include <strings.h>
-
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 
 #include "core/error.h"
 #include "core/library.h"
-#include "http/fields.h"
+#include "h1/fields.h"
 #include "http/request.h"
 #include "http/server.h"
 #include "http/websocket.h"
+#include "ws/handshake.h"
 
 /* The message goes to the client as it is. */
 static int refuse(lua_State *L, int status, const char *why) {
@@ -49,16 +46,12 @@ static int lines_of(const gl_request *r, const char *name, gl_text *value) {
   return n;
 }
 
-static bool equals(gl_text a, gl_text b) {
-  return gl_text_len(a) == gl_text_len(b) && strncasecmp(a.at, b.at, gl_text_len(a)) == 0;
-}
-
 /* Is the word an element of a field that is a list, in one line or several? */
 static bool lists(const gl_request *r, const char *name, gl_text word, bool exactly) {
   gl_text line, element;
   for (uint32_t i = 0; next_line(r, name, &i, &line);)
     while (gl_take_element(&line, &element))
-      if (equals(element, word) && (!exactly || memcmp(element.at, word.at, gl_text_len(word)) == 0)) return true;
+      if (gl_text_equals(element, word) && (!exactly || memcmp(element.at, word.at, gl_text_len(word)) == 0)) return true;
   return false;
 }
 
@@ -66,84 +59,23 @@ static bool has_token(const gl_request *r, const char *name, const char *token) 
   return lists(r, name, gl_text_of(token, strlen(token)), false);
 }
 
-/* A key is 16 bytes in base64. */
-static bool is_key(const char *key, size_t n) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (n != 24 || key[22] != '=' || key[23] != '=') return false;
-  for (int i = 0; i < 22; i++)
-    if (!memchr(digits, key[i], sizeof digits - 1)) return false;
-  return true;
-}
-
-/* Sec-WebSocket-Accept of a key: 28 characters and a 0. */
-static void accept_key(const char *key, size_t n, char out[29]) {
-  static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  unsigned char digest[SHA_DIGEST_LENGTH];
-  char text[24 + sizeof guid];
-  memcpy(text, key, n);
-  memcpy(text + n, guid, sizeof guid - 1);
-  SHA1((const unsigned char *)text, n + sizeof guid - 1, digest);
-  EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
-}
-
 /* ---- whose page may connect ---- */
 
-typedef struct origin {
-  gl_text scheme, host;
-  long port; /* 0: no known one */
-} origin;
-
-/* The host, and its port if one is said. False: that is no number. */
-static bool split_port(gl_text text, gl_text *host, long *port) {
-  const char *colon = NULL;
-  for (const char *p = text.at; p < text.end; p++) {
-    if (*p == ':') colon = p;
-    if (*p == ']') colon = NULL; /* those before it were of an IPv6 address */
-  }
-  *host = gl_text_of(text.at, (size_t)((colon ? colon : text.end) - text.at));
-  if (!colon || colon + 1 == text.end) return true;
-  long n = 0;
-  for (const char *p = colon + 1; p < text.end; p++) {
-    if (*p < '0' || *p > '9' || n > 65535) return false;
-    n = 10 * n + (*p - '0');
-  }
-  *port = n;
-  return true;
+static bool is_same_host(const gl_request *r, const gl_origin *o) {
+  gl_text line;
+  return lines_of(r, "host", &line) == 1 && gl_origin_is_host(o, line);
 }
 
-static long default_port(gl_text scheme) {
-  if (gl_text_is(scheme, "http") || gl_text_is(scheme, "ws")) return 80;
-  return gl_text_is(scheme, "https") || gl_text_is(scheme, "wss") ? 443 : 0;
-}
-
-static bool read_origin(gl_text text, origin *o) {
-  const char *at = memmem(text.at, gl_text_len(text), "://", 3);
-  if (!at) return false;
-  gl_text rest = gl_text_of(at + 3, (size_t)(text.end - at) - 3);
-  for (const char *p = rest.at; p < rest.end; p++)
-    if (strchr("/@?#\\", *p) || (unsigned char)*p <= ' ') return false;
-  o->scheme = gl_text_of(text.at, (size_t)(at - text.at));
-  o->port = default_port(o->scheme);
-  return split_port(rest, &o->host, &o->port) && gl_text_len(o->host) > 0;
-}
-
-/* The page is of this host, whatever of it is said about the port: the one its scheme implies may be left out. */
-static bool same_host(const gl_request *r, const origin *o) {
-  gl_text line, host;
-  long port = default_port(o->scheme);
-  return lines_of(r, "host", &line) == 1 && split_port(line, &host, &port) && equals(host, o->host) && port == o->port;
-}
-
-static bool is_same(lua_State *L, int idx, gl_text text, const origin *o) {
+static bool is_same(lua_State *L, int idx, gl_text text, const gl_origin *o) {
   size_t n;
-  origin listed;
+  gl_origin listed;
   const char *one = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
   if (!one) return false;
-  if (equals(gl_text_of(one, n), text)) return true;
-  return o && read_origin(gl_text_of(one, n), &listed) && equals(listed.scheme, o->scheme) && equals(listed.host, o->host) && listed.port == o->port;
+  if (gl_text_equals(gl_text_of(one, n), text)) return true;
+  return o && gl_origin_read(gl_text_of(one, n), &listed) && gl_origin_is_same(&listed, o);
 }
 
-static bool is_listed(lua_State *L, int options, gl_text text, const origin *o) {
+static bool is_listed(lua_State *L, int options, gl_text text, const gl_origin *o) {
   int type = lua_getfield(L, options, "origins");
   bool found = type == LUA_TSTRING && (strcmp(lua_tostring(L, -1), "*") == 0 || is_same(L, -1, text, o));
   if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TTABLE) gl_error_misuse(L, "option 'origins' must be \"*\", an origin or a list of them");
@@ -157,12 +89,12 @@ static bool is_listed(lua_State *L, int options, gl_text text, const origin *o) 
 
 static void check_origin(lua_State *L, const gl_request *r, int options) {
   gl_text text;
-  origin o;
+  gl_origin o;
   int n = lines_of(r, "origin", &text);
   if (n == 0) return;
   if (n > 1) refuse(L, 400, "there is more than one Origin");
-  bool known = read_origin(text, &o);
-  if (known && same_host(r, &o)) return;
+  bool known = gl_origin_read(text, &o);
+  if (known && is_same_host(r, &o)) return;
   if (!is_listed(L, options, text, known ? &o : NULL)) refuse(L, 403, "a page of another site may not connect");
 }
 
@@ -199,7 +131,7 @@ static gl_text check_request(lua_State *L, const gl_request *r) {
   int versions = lines_of(r, "sec-websocket-version", &version);
   if (versions > 1) refuse(L, 400, "there is more than one WebSocket version");
   if (versions < 1 || !gl_text_is(version, "13")) refuse(L, 426, "WebSocket version 13 is needed");
-  if (lines_of(r, "sec-websocket-key", &key) != 1 || !is_key(key.at, gl_text_len(key))) refuse(L, 400, "the WebSocket key is missing or malformed");
+  if (lines_of(r, "sec-websocket-key", &key) != 1 || !gl_ws_is_key(key)) refuse(L, 400, "the WebSocket key is missing or malformed");
   if (r->has_body) refuse(L, 400, "a WebSocket request has no body");
   return key;
 }
@@ -207,7 +139,7 @@ static gl_text check_request(lua_State *L, const gl_request *r) {
 static void write_answer(gl_stream *s, const char *accept, const char *protocol, size_t n) {
   static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
   gl_stream_write(s, head, sizeof head - 1);
-  gl_stream_write(s, accept, 28);
+  gl_stream_write(s, accept, GL_WS_ACCEPT);
   if (protocol) {
     gl_stream_write(s, "\r\nSec-WebSocket-Protocol: ", 26);
     gl_stream_write(s, protocol, n);
@@ -219,7 +151,7 @@ static void write_answer(gl_stream *s, const char *accept, const char *protocol,
  * (seconds), origins ("*", one, or a list), protocols (a list), cancel_on_disconnect. */
 static int ws_accept(lua_State *L) {
   gl_request *r = gl_check_request(L, 1);
-  char accept[29];
+  char accept[GL_WS_ACCEPT + 1];
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
     lua_newtable(L);
@@ -239,7 +171,7 @@ static int ws_accept(lua_State *L) {
   check_origin(L, r, 2);
   const char *error = gl_library_need("libcrypto.so.3");
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
-  accept_key(key.at, gl_text_len(key), accept);
+  gl_ws_accept_key(key, accept);
   choose_protocol(L, r, 2);
   size_t protocol_len = 0;
   const char *protocol = lua_tolstring(L, -1, &protocol_len);

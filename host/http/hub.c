@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
-#include "http/frames.h"
+#include "ws/frames.h"
 
 typedef struct channel {
   gl_mapnode node;

@@ -13,7 +13,7 @@ typedef struct gl_hub gl_hub;
 typedef struct gl_member gl_member;
 typedef struct gl_subscriber gl_subscriber;
 
-#define GL_HUB_HEAD ((size_t)10) /* bytes of a message before its text: where a frame's head goes (http/frames.h) */
+#define GL_HUB_HEAD ((size_t)10) /* bytes of a message before its text: where a frame's head goes (ws/frames.h) */
 
 /* A message: the head of a text frame, right before GL_HUB_HEAD, and the text. */
 typedef struct gl_hub_message {

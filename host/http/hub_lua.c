@@ -3,7 +3,7 @@
 
 #include "core/class.h"
 #include "core/error.h"
-#include "http/frames.h"
+#include "ws/frames.h"
 #include "http/subscription.h"
 #include "http/websocket.h"
 

@@ -36,9 +36,6 @@ void gl_response_drop_head(gl_conn *c);
 /* Sends a short error answer: a page to browsers, else JSON. Calls no Lua. */
 void gl_response_send_error(gl_conn *c, int status, const char *reason);
 
-/* "Not Found" for 404; "" for an unknown status. */
-const char *gl_status_reason(int status);
-
 /* The response metatable, created by the first call, on top of L. */
 void gl_response_metatable(lua_State *L);
 

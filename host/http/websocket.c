@@ -6,7 +6,7 @@
 
 #include "core/check.h"
 #include "core/opqueue.h"
-#include "http/frames.h"
+#include "ws/frames.h"
 #include "http/server.h"
 
 #define SECOND_LOOK 0.01  /* seconds after which a silent peer is looked at once more */
@@ -109,7 +109,9 @@ static void ws_drop(gl_ws *ws, uint16_t code) {
 }
 
 void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
-  gl_frames_write(ws->stream, opcode, bytes, n);
+  uint8_t head[GL_FRAME_HEAD];
+  gl_stream_write(ws->stream, head, gl_frames_head(head, opcode, n));
+  if (n) gl_stream_write(ws->stream, bytes, n);
 }
 
 /* Our close frame, after which nothing more is sent. Code 0: a frame without one. */

@@ -14,7 +14,7 @@
 #define GL_HTTP_WEBSOCKET_H
 
 #include "http/conn.h"
-#include "http/frames.h"
+#include "ws/frames.h"
 #include "http/hub.h"
 
 #define GL_WS_META "green.ws" /* name of the metatable of sockets */

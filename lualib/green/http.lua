@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The HTTP client. Checks and completes what the caller asked for; the C half (host/http/client.c) does it.
+-- The HTTP client. Checks and completes what the caller asked for; the C half (host/curl/client.c) does it.
 local native = require "green.http.client.native"
 local err = require "green.error"
 local json = require "green.json"

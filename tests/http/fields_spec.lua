@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What the server reads out of header fields, by the grammar (host/http/fields.h); and that no bytes make it raise, or
+-- What the server reads out of header fields, by the grammar (host/h1/fields.h); and that no bytes make it raise, or
 -- take longer than their number.
 local fields = require "green.http.fields.native"
 local growth = require "growth"

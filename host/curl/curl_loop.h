@@ -6,8 +6,8 @@
  * The poll handle of a connection that goes back to curl's cache stays armed, so a request on a kept connection costs no
  * epoll_ctl.
  */
-#ifndef GL_HTTP_CURL_LOOP_H
-#define GL_HTTP_CURL_LOOP_H
+#ifndef GL_CURL_CURL_LOOP_H
+#define GL_CURL_CURL_LOOP_H
 
 #include <curl/curl.h>
 

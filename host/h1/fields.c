@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/fields.h"
+#include "h1/fields.h"
 
 #include <string.h>
 #include <strings.h>
@@ -41,6 +41,10 @@ static bool is_same(gl_text a, gl_text b) { return gl_text_len(a) == gl_text_len
 bool gl_text_is(gl_text t, const char *word) {
   size_t n = strlen(word);
   return gl_text_len(t) == n && strncasecmp(t.at, word, n) == 0;
+}
+
+bool gl_text_equals(gl_text a, gl_text b) {
+  return gl_text_len(a) == gl_text_len(b) && strncasecmp(a.at, b.at, gl_text_len(a)) == 0;
 }
 
 gl_text gl_text_trim(gl_text t) {

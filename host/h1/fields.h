@@ -6,8 +6,8 @@
  * and moves `at` behind it, or says no and leaves it where it was. Each looks at no byte more than a few times, whatever the bytes
  * are: they come from outside.
  */
-#ifndef GL_HTTP_FIELDS_H
-#define GL_HTTP_FIELDS_H
+#ifndef GL_H1_FIELDS_H
+#define GL_H1_FIELDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,8 +20,9 @@ typedef struct gl_text {
 static inline gl_text gl_text_of(const char *at, size_t n) { return (gl_text){at, at + n}; }
 static inline size_t gl_text_len(gl_text t) { return (size_t)(t.end - t.at); }
 
-/* Does the text say `word`, without regard to case? */
+/* Tells whether the text is `word`, or the other text, without regard to case. */
 bool gl_text_is(gl_text t, const char *word);
+bool gl_text_equals(gl_text a, gl_text b);
 
 /* The text without blanks and tabs around it. */
 gl_text gl_text_trim(gl_text t);

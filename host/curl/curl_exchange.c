@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/exchange.h"
+#include "curl/curl_exchange.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +13,24 @@
 
 /* ---- news for the waiter ---- */
 
-void gl_exchange_leave(gl_exchange *x) {
+void gl_curl_exchange_leave(gl_curl_exchange *x) {
   if (x->waiter) gl_timer_drop(&x->waiter->host->clock, &x->limit);
   x->waiter = NULL;
 }
 
-static void tell(gl_exchange *x) {
+static void tell(gl_curl_exchange *x) {
   gl_op *op = x->waiter;
-  gl_exchange_leave(x);
+  gl_curl_exchange_leave(x);
   if (op) gl_op_done(op, 0);
 }
 
-static void end(gl_exchange *x, CURLcode code) {
+static void end(gl_curl_exchange *x, CURLcode code) {
   x->over = true;
   x->code = code;
   tell(x);
 }
 
-static void note_url(gl_exchange *x) {
+static void note_url(gl_curl_exchange *x) {
   long hops = 0;
   const char *url = NULL;
   curl_easy_getinfo(x->transfer.easy, CURLINFO_REDIRECT_COUNT, &hops);
@@ -40,7 +40,7 @@ static void note_url(gl_exchange *x) {
 }
 
 static void on_transfer(gl_transfer *t, CURLcode code) {
-  gl_exchange *x = GL_CONTAINER(t, gl_exchange, transfer);
+  gl_curl_exchange *x = GL_CONTAINER(t, gl_curl_exchange, transfer);
   long os_error = 0;
   note_url(x);
   if (code == CURLE_COULDNT_CONNECT) curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
@@ -49,7 +49,7 @@ static void on_transfer(gl_transfer *t, CURLcode code) {
 }
 
 static void on_limit(gl_timer *timer) {
-  gl_exchange *x = GL_CONTAINER(timer, gl_exchange, limit);
+  gl_curl_exchange *x = GL_CONTAINER(timer, gl_curl_exchange, limit);
   gl_curl_stop(&x->transfer);
   x->timed_out = true;
   end(x, CURLE_OPERATION_TIMEDOUT);
@@ -69,14 +69,14 @@ static bool head_has(const gl_buf *head, const char *name) {
   return false;
 }
 
-static bool leads_on(const gl_exchange *x) {
+static bool leads_on(const gl_curl_exchange *x) {
   switch (x->status) {
     case 301: case 302: case 303: case 307: case 308: return x->redirects > 0 && head_has(&x->head, "location");
     default: return x->status < 200 && x->status != 101;
   }
 }
 
-static void begin_head(gl_exchange *x, const char *line, size_t n) {
+static void begin_head(gl_curl_exchange *x, const char *line, size_t n) {
   const char *space = memchr(line, ' ', n);
   x->head.off = x->head.len = 0;
   x->headed = false;
@@ -87,7 +87,7 @@ static void begin_head(gl_exchange *x, const char *line, size_t n) {
   if (x->status == 303 && x->custom) curl_easy_setopt(x->transfer.easy, CURLOPT_CUSTOMREQUEST, NULL);
 }
 
-static void end_head(gl_exchange *x) {
+static void end_head(gl_curl_exchange *x) {
   x->headed = !leads_on(x);
   if (!x->headed || !x->streams) return;
   note_url(x);
@@ -95,7 +95,7 @@ static void end_head(gl_exchange *x) {
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *data) {
-  gl_exchange *x = data;
+  gl_curl_exchange *x = data;
   n *= size;
   if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) {
     begin_head(x, line, n);
@@ -114,7 +114,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *data) {
 }
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *data) {
-  gl_exchange *x = data;
+  gl_curl_exchange *x = data;
   n *= size;
   if (x->streams && x->body.len >= WINDOW) {
     x->paused = true;
@@ -140,7 +140,7 @@ static char *memdup(const char *bytes, size_t n) {
  * work by then, so that a method that is not idempotent (RFC 9110, 9.2.2) must fail instead: its body comes from
  * a callback, and to begin again is refused until a response, a redirect, asked for it. */
 static size_t on_upload(char *to, size_t size, size_t n, void *data) {
-  gl_exchange *x = data;
+  gl_curl_exchange *x = data;
   n *= size;
   if (n > x->upload_len - x->uploaded) n = x->upload_len - x->uploaded;
   memcpy(to, x->upload + x->uploaded, n);
@@ -149,14 +149,14 @@ static size_t on_upload(char *to, size_t size, size_t n, void *data) {
 }
 
 static int on_rewind(void *data, curl_off_t offset, int origin) {
-  gl_exchange *x = data;
+  gl_curl_exchange *x = data;
   if (!x->status || origin != SEEK_SET || offset < 0 || (size_t)offset > x->upload_len) return CURL_SEEKFUNC_FAIL;
   x->status = 0;
   x->uploaded = (size_t)offset;
   return CURL_SEEKFUNC_OK;
 }
 
-static bool set_upload(gl_exchange *x, const gl_exchange_spec *rq) {
+static bool set_upload(gl_curl_exchange *x, const gl_curl_spec *rq) {
   CURL *easy = x->transfer.easy;
   x->upload = rq->body;
   if (rq->stream && !(x->upload = x->upload_copy = memdup(rq->body, rq->body_len))) return false; /* the op goes before the body */
@@ -173,7 +173,7 @@ static bool set_upload(gl_exchange *x, const gl_exchange_spec *rq) {
 static bool idempotent(const char *method) { return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0; }
 
 /* GET, HEAD and POST are known to libcurl and change as HTTP says on redirects; all others go by name. */
-static bool set_method(gl_exchange *x, const gl_exchange_spec *rq) {
+static bool set_method(gl_curl_exchange *x, const gl_curl_spec *rq) {
   CURL *easy = x->transfer.easy;
   bool get = strcmp(rq->method, "GET") == 0, post = strcmp(rq->method, "POST") == 0;
   bool has_body = rq->body || x->mime;
@@ -199,7 +199,7 @@ static bool set_method(gl_exchange *x, const gl_exchange_spec *rq) {
   return true;
 }
 
-static void set_identity(gl_exchange *x, const gl_exchange_spec *rq) {
+static void set_identity(gl_curl_exchange *x, const gl_curl_spec *rq) {
   CURL *easy = x->transfer.easy;
   if (!rq->verify) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -215,7 +215,7 @@ static long milliseconds(double seconds) {
   return ms < 1 ? 1 : ms > 1e9 ? 1000000000L : (long)ms;
 }
 
-static CURLcode set_options(gl_exchange *x, const gl_exchange_spec *rq) {
+static CURLcode set_options(gl_curl_exchange *x, const gl_curl_spec *rq) {
   CURL *easy = x->transfer.easy;
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -231,8 +231,8 @@ static CURLcode set_options(gl_exchange *x, const gl_exchange_spec *rq) {
   return curl_easy_setopt(easy, CURLOPT_URL, rq->url);
 }
 
-gl_exchange *gl_exchange_new(gl_curl *c) {
-  gl_exchange *x = calloc(1, sizeof *x);
+gl_curl_exchange *gl_curl_exchange_new(gl_curl *c) {
+  gl_curl_exchange *x = calloc(1, sizeof *x);
   if (!x) return NULL;
   x->transfer.done = on_transfer;
   x->limit.fire = on_limit;
@@ -242,7 +242,7 @@ gl_exchange *gl_exchange_new(gl_curl *c) {
   return NULL;
 }
 
-void gl_exchange_start(gl_exchange *x, const gl_exchange_spec *rq) {
+void gl_curl_exchange_start(gl_curl_exchange *x, const gl_curl_spec *rq) {
   x->max_body = rq->stream ? SIZE_MAX : rq->max_body;
   x->timeout = rq->timeout;
   x->redirects = rq->redirects;
@@ -255,27 +255,27 @@ void gl_exchange_start(gl_exchange *x, const gl_exchange_spec *rq) {
 
 /* ---- a streamed body ---- */
 
-void gl_exchange_next(gl_exchange *x, gl_op *waiter) {
+void gl_curl_exchange_next(gl_curl_exchange *x, gl_op *waiter) {
   x->waiter = waiter;
   if (x->over || x->body.len) tell(x);
-  else if (!gl_timer_arm(&waiter->host->clock, &x->limit, x->timeout)) gl_exchange_close(x);
+  else if (!gl_timer_arm(&waiter->host->clock, &x->limit, x->timeout)) gl_curl_exchange_close(x);
 }
 
-void gl_exchange_eat(gl_exchange *x) {
+void gl_curl_exchange_eat(gl_curl_exchange *x) {
   gl_buf_eat(&x->body, x->body.len);
   if (!x->paused) return;
   x->paused = false;
   gl_curl_resume(&x->transfer);
 }
 
-void gl_exchange_close(gl_exchange *x) {
+void gl_curl_exchange_close(gl_curl_exchange *x) {
   if (x->over) return;
   gl_curl_stop(&x->transfer);
   x->closed = true;
   end(x, CURLE_ABORTED_BY_CALLBACK);
 }
 
-void gl_exchange_unref(gl_exchange *x) {
+void gl_curl_exchange_unref(gl_curl_exchange *x) {
   if (--x->refs > 0) return;
   gl_curl_stop(&x->transfer);
   curl_slist_free_all(x->headers);
@@ -289,7 +289,7 @@ void gl_exchange_unref(gl_exchange *x) {
 
 /* ---- what went wrong ---- */
 
-static const char *code_of(const gl_exchange *x) {
+static const char *code_of(const gl_curl_exchange *x) {
   if (x->too_big) return "EMSGSIZE";
   if (x->closed) return "ECONNABORTED";
   switch (x->code) {
@@ -309,7 +309,7 @@ static const char *code_of(const gl_exchange *x) {
   }
 }
 
-const char *gl_exchange_error(const gl_exchange *x, const char **why) {
+const char *gl_curl_exchange_error(const gl_curl_exchange *x, const char **why) {
   if (x->code == CURLE_OK) return NULL;
   *why = x->why[0] ? x->why : curl_easy_strerror(x->code);
   if (x->timed_out) *why = x->headed ? "timed out within the body" : "timed out";

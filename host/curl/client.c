@@ -4,35 +4,35 @@
  * response. Two ops: a request, done with the whole answer or with the head of a streamed one; and a read, done
  * with the next piece of that stream.
  */
-#include "http/client.h"
+#include "curl/client.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include "core/class.h"
 #include "core/error.h"
-#include "http/exchange.h"
+#include "curl/curl_exchange.h"
 
 #define STREAM "green.http.stream"
 #define NAME_MAX_LEN 256 /* header names longer than this are left out */
 
 typedef struct exchange_op {
   gl_op op;
-  gl_exchange *x; /* referenced; a request's goes over to the stream, if there is one */
+  gl_curl_exchange *x; /* referenced; a request's goes over to the stream, if there is one */
   const char *method, *url; /* in the pinned spec, as is what the exchange sends */
 } exchange_op;
 
 /* The userdata of a streamed body. Its user value is the spec. */
 typedef struct stream {
-  gl_exchange *x; /* NULL = closed */
+  gl_curl_exchange *x; /* NULL = closed */
   const char *method, *url;
 } stream;
 
 /* ---- errors ---- */
 
 /* "GET http://host/path: connection refused", by http.get. */
-static int raise_exchange(lua_State *L, const gl_exchange *x, const char *method, const char *url) {
-  const char *why, *code = gl_exchange_error(x, &why);
+static int raise_exchange(lua_State *L, const gl_curl_exchange *x, const char *method, const char *url) {
+  const char *why, *code = gl_curl_exchange_error(x, &why);
   const char *hint = strcmp(code, "ETLS") == 0 ? "; trust another authority with { ca = \"its.pem\" }" : "";
   char op[32] = "http.";
   static const char *const named[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", NULL};
@@ -118,7 +118,7 @@ static void push_stream(lua_State *L, exchange_op *e) {
 
 static int push_request(lua_State *L, gl_op *op) { /* response, repeated headers or nil, stream or nil */
   exchange_op *e = (exchange_op *)op;
-  gl_exchange *x = e->x;
+  gl_curl_exchange *x = e->x;
   if (!x) return gl_error_raise(L, op->type->name, "ENOMEM", "not enough memory");
   if (x->code != CURLE_OK && !(x->streams && x->headed)) return raise_exchange(L, x, e->method, e->url);
   luaL_checkstack(L, 12, "http response");
@@ -141,15 +141,15 @@ static int push_request(lua_State *L, gl_op *op) { /* response, repeated headers
 }
 
 static void cancel_request(gl_op *op) {
-  gl_exchange *x = ((exchange_op *)op)->x;
-  gl_exchange_leave(x);
+  gl_curl_exchange *x = ((exchange_op *)op)->x;
+  gl_curl_exchange_leave(x);
   gl_curl_stop(&x->transfer);
   gl_op_done(op, UV_ECANCELED);
 }
 
 static void free_exchange(gl_op *op) {
   exchange_op *e = (exchange_op *)op;
-  if (e->x) gl_exchange_unref(e->x);
+  if (e->x) gl_curl_exchange_unref(e->x);
 }
 
 /* "POST api.example:443" */
@@ -195,8 +195,8 @@ static bool flag_field(lua_State *L, const char *name) {
   return flag;
 }
 
-static gl_exchange_spec check_request(lua_State *L) {
-  gl_exchange_spec rq = {0};
+static gl_curl_spec check_request(lua_State *L) {
+  gl_curl_spec rq = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   rq.method = text_field(L, "method", NULL);
   rq.url = text_field(L, "url", NULL);
@@ -218,7 +218,7 @@ static gl_exchange_spec check_request(lua_State *L) {
 }
 
 /* The strings of the array at `list`. Raises nothing: the slots were checked, the stack has room. */
-static bool add_headers(lua_State *L, int list, gl_exchange *x) {
+static bool add_headers(lua_State *L, int list, gl_curl_exchange *x) {
   bool ok = true;
   for (lua_Integer i = 1; ok && lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
     struct curl_slist *longer = curl_slist_append(x->headers, lua_tostring(L, -1));
@@ -231,7 +231,7 @@ static bool add_headers(lua_State *L, int list, gl_exchange *x) {
 }
 
 /* Four strings (or false) for each part: name, content, file name, type. Likewise. */
-static bool add_parts(lua_State *L, int list, gl_exchange *x) {
+static bool add_parts(lua_State *L, int list, gl_curl_exchange *x) {
   if (lua_type(L, list) != LUA_TTABLE) return true;
   x->mime = curl_mime_init(x->transfer.easy);
   bool ok = x->mime != NULL;
@@ -250,7 +250,7 @@ static bool add_parts(lua_State *L, int list, gl_exchange *x) {
 }
 
 static int http_request(lua_State *L) {
-  gl_exchange_spec rq = check_request(L);
+  gl_curl_spec rq = check_request(L);
   lua_settop(L, 1);
   if (lua_getfield(L, 1, "headers") != LUA_TTABLE) return luaL_error(L, "headers: a table expected");
   lua_getfield(L, 1, "parts"); /* spec headers parts */
@@ -259,24 +259,24 @@ static int http_request(lua_State *L) {
   exchange_op *e = gl_op_new(L, &request_type, sizeof *e, 1);
   e->method = rq.method;
   e->url = rq.url;
-  e->x = gl_exchange_new(c);
+  e->x = gl_curl_exchange_new(c);
   if (!e->x || !add_headers(L, 2, e->x) || !add_parts(L, 3, e->x)) {
     free_exchange(&e->op);
     e->x = NULL;
     gl_op_done(&e->op, UV_ENOMEM);
   } else {
     e->x->waiter = &e->op;
-    gl_exchange_start(e->x, &rq);
+    gl_curl_exchange_start(e->x, &rq);
   }
   return gl_await(L, &e->op, GL_FOREVER);
 }
 
 /* ---- the stream of a body ---- */
 
-static int push_piece(lua_State *L, gl_exchange *x, const char *method, const char *url) {
+static int push_piece(lua_State *L, gl_curl_exchange *x, const char *method, const char *url) {
   if (x->body.len) {
     lua_pushlstring(L, gl_buf_at(&x->body), x->body.len);
-    gl_exchange_eat(x);
+    gl_curl_exchange_eat(x);
     return 1;
   }
   if (x->code != CURLE_OK) return raise_exchange(L, x, method, url);
@@ -290,7 +290,7 @@ static int push_read(lua_State *L, gl_op *op) {
 }
 
 static void cancel_read(gl_op *op) {
-  gl_exchange_leave(((exchange_op *)op)->x);
+  gl_curl_exchange_leave(((exchange_op *)op)->x);
   gl_op_done(op, UV_ECANCELED);
 }
 
@@ -299,7 +299,7 @@ static const gl_optype read_type = {"http.read", push_read, cancel_read, free_ex
 /* stream:read() -> the next bytes, nil at the end. Waits. */
 static int stream_read(lua_State *L) {
   stream *s = luaL_checkudata(L, 1, STREAM);
-  gl_exchange *x = s->x;
+  gl_curl_exchange *x = s->x;
   if (!x) return gl_error_raise(L, "http.read", "ECONNABORTED", "the response was closed");
   if (x->waiter) return gl_error_raise(L, "http.read", "EBUSY", "another task reads this response");
   exchange_op *e = gl_op_new(L, &read_type, sizeof *e, 1);
@@ -307,18 +307,18 @@ static int stream_read(lua_State *L) {
   x->refs++;
   e->method = s->method;
   e->url = s->url;
-  gl_exchange_next(x, &e->op);
+  gl_curl_exchange_next(x, &e->op);
   return gl_await(L, &e->op, GL_FOREVER);
 }
 
 /* Stops the transfer: its connection is closed unless the body was complete. A task that reads is told. */
 static int stream_close(lua_State *L) {
   stream *s = luaL_checkudata(L, 1, STREAM);
-  gl_exchange *x = s->x;
+  gl_curl_exchange *x = s->x;
   if (!x) return 0;
   s->x = NULL;
-  gl_exchange_close(x);
-  gl_exchange_unref(x);
+  gl_curl_exchange_close(x);
+  gl_curl_exchange_unref(x);
   gl_host_of(L)->census.handles--;
   return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef GL_HTTP_CLIENT_H
-#define GL_HTTP_CLIENT_H
+#ifndef GL_CURL_CLIENT_H
+#define GL_CURL_CLIENT_H
 
 #include <lua.h>
 

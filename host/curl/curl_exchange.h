@@ -3,15 +3,15 @@
  * One HTTP request and its response, over libcurl, in C memory: no Lua here. The response is collected in two
  * buffers, head and body; a streamed body is a bounded window that stops the transfer while it is full.
  */
-#ifndef GL_HTTP_EXCHANGE_H
-#define GL_HTTP_EXCHANGE_H
+#ifndef GL_CURL_CURL_EXCHANGE_H
+#define GL_CURL_CURL_EXCHANGE_H
 
 #include "core/buf.h"
 #include "core/op.h"
-#include "http/curl_loop.h"
+#include "curl/curl_loop.h"
 
 /* What to ask. Strings are the caller's; `body` must stay until the exchange is over, unless it streams. */
-typedef struct gl_exchange_spec {
+typedef struct gl_curl_spec {
   const char *method, *url, *body, *ca, *user, *password;
   size_t body_len;
   size_t max_body;        /* bytes, after decompression */
@@ -20,9 +20,9 @@ typedef struct gl_exchange_spec {
   long redirects;         /* most to follow; 0 = none */
   bool verify;            /* the server's certificate */
   bool stream;            /* done with the head; the body follows in pieces */
-} gl_exchange_spec;
+} gl_curl_spec;
 
-typedef struct gl_exchange {
+typedef struct gl_curl_exchange {
   gl_transfer transfer;
   gl_op *waiter;              /* done when there is something for it: the answer, the head, a piece, the end */
   gl_timer limit;
@@ -46,31 +46,31 @@ typedef struct gl_exchange {
   CURLcode code;              /* once over */
   int os_error;               /* errno of the connection, when that failed */
   char why[CURL_ERROR_SIZE];
-} gl_exchange;
+} gl_curl_exchange;
 
 /* A new exchange, ready for headers and parts. NULL: out of memory. */
-gl_exchange *gl_exchange_new(gl_curl *c);
+gl_curl_exchange *gl_curl_exchange_new(gl_curl *c);
 
 /* Send it; x->waiter hears of it, at once if that fails. */
-void gl_exchange_start(gl_exchange *x, const gl_exchange_spec *rq);
+void gl_curl_exchange_start(gl_curl_exchange *x, const gl_curl_spec *rq);
 
 /* The waiter wants a piece of a streamed body: say done to it now or when there is one, it ends or nothing
  * came for x->timeout. */
-void gl_exchange_next(gl_exchange *x, gl_op *waiter);
+void gl_curl_exchange_next(gl_curl_exchange *x, gl_op *waiter);
 
 /* Forget the bytes of the body, which are used; the transfer goes on if it was paused. */
-void gl_exchange_eat(gl_exchange *x);
+void gl_curl_exchange_eat(gl_curl_exchange *x);
 
 /* The waiter stops waiting, without being told. */
-void gl_exchange_leave(gl_exchange *x);
+void gl_curl_exchange_leave(gl_curl_exchange *x);
 
 /* Stop it; a waiter is told. Harmless when over. */
-void gl_exchange_close(gl_exchange *x);
+void gl_curl_exchange_close(gl_curl_exchange *x);
 
 /* Drop a reference; the last one stops and frees it. */
-void gl_exchange_unref(gl_exchange *x);
+void gl_curl_exchange_unref(gl_curl_exchange *x);
 
 /* Did it fail, and why? NULL: it did not. Else the code of the error object, and `*why` for people. */
-const char *gl_exchange_error(const gl_exchange *x, const char **why);
+const char *gl_curl_exchange_error(const gl_curl_exchange *x, const char **why);
 
 #endif

@@ -4,14 +4,12 @@
  * knows which frame may follow which. What is wrong is told at the first byte that makes it so: a length beyond the limit at
  * the frame's head, bad UTF-8 in the middle of a message. No Lua and no waiting here.
  */
-#ifndef GL_HTTP_FRAMES_H
-#define GL_HTTP_FRAMES_H
+#ifndef GL_WS_FRAMES_H
+#define GL_WS_FRAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "net/stream.h"
 
 #define GL_CONTROL_MAX 125 /* bytes a control frame carries */
 #define GL_REASON_MAX 123  /* of those, bytes of a close reason */
@@ -64,9 +62,6 @@ uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n);
 
 /* The head of a whole frame with n bytes of payload. Returns how many bytes it is. */
 size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], gl_opcode opcode, size_t n);
-
-/* One whole frame to the peer. */
-void gl_frames_write(gl_stream *s, gl_opcode opcode, const void *bytes, size_t n);
 
 /* May this code stand in a close frame (RFC 6455, 7.4, and those registered since)? */
 bool gl_close_code_ok(int64_t code);

@@ -1,8 +1,5 @@
-/* SPDX-License-Identifier: MIT
- *
- * Reason phrases, as registered by IANA (RFC 9110, 15).
- */
-#include "http/response.h"
+/* SPDX-License-Identifier: MIT */
+#include "h1/status.h"
 
 const char *gl_status_reason(int status) {
   switch (status) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/head.h"
+#include "h1/head.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "core/memory.h"
-#include "http/fields.h"
+#include "core/block.h"
+#include "h1/fields.h"
 
 static int refuse(gl_head *h, uint16_t status, const char *reason) {
   if (!h->status) {

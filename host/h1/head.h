@@ -4,8 +4,8 @@
  * line is read here, since a method may be any token; llhttp in strict mode does the grammar of the header lines; the checks
  * that need more than one of them are here again.
  */
-#ifndef GL_HTTP_HEAD_H
-#define GL_HTTP_HEAD_H
+#ifndef GL_H1_HEAD_H
+#define GL_H1_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

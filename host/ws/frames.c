@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/frames.h"
+#include "ws/frames.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/check.h"
-#include "core/memory.h"
+#include "core/block.h"
 
 /* ---- text ---- */
 
@@ -243,11 +243,4 @@ size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], gl_opcode opcode, size_t n) {
   head[1] = (uint8_t)(more == 0 ? n : more == 2 ? 126 : 127);
   for (int i = 0; i < more; i++) head[2 + i] = (uint8_t)(n >> 8 * (more - 1 - i));
   return 2 + (size_t)more;
-}
-
-void gl_frames_write(gl_stream *s, gl_opcode opcode, const void *bytes, size_t n) {
-  uint8_t head[GL_FRAME_HEAD];
-  size_t head_len = gl_frames_head(head, opcode, n);
-  gl_stream_write(s, head, head_len);
-  if (n) gl_stream_write(s, bytes, n);
 }

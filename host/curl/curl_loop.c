@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/curl_loop.h"
+#include "curl/curl_loop.h"
 
 #include <stdlib.h>
 #include <string.h>
