@@ -34,6 +34,23 @@ static int reference_near(lua_State *L) {
   return 1;
 }
 
+/* hint(word or nil, list of names): how a refusal of `word` goes on */
+static int reference_hint(lua_State *L) {
+  const char *word = luaL_optstring(L, 1, NULL);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_Unsigned n = lua_rawlen(L, 2);
+  const char **names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0);
+  for (lua_Unsigned i = 0; i < n; i++, lua_pop(L, 1)) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "a list of names expected");
+    names[i] = lua_tostring(L, -1); /* held by the list */
+  }
+  names[n] = NULL;
+  gl_near_push_hint(L, word, names);
+  return 1;
+}
+
 static int reference_columns(lua_State *L) {
   struct winsize size;
   if (!isatty(STDOUT_FILENO)) lua_pushnil(L);
@@ -43,7 +60,8 @@ static int reference_columns(lua_State *L) {
 
 int luaopen_green_reference(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"columns", reference_columns}, {"modules", reference_modules}, {"near", reference_near}, {"stubs", reference_stubs}, {NULL, NULL}};
+    {"columns", reference_columns}, {"hint", reference_hint}, {"modules", reference_modules}, {"near", reference_near},
+    {"stubs", reference_stubs}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

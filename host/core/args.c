@@ -24,15 +24,20 @@ static int refuse(lua_State *L, int idx, const char *why) {
   return idx > MOST_ARGUMENTS ? gl_error_misuse(L, "option 'tls': %s", why) : luaL_argerror(L, idx, why);
 }
 
+/* The option whose name and value are on top. */
+static int refuse_name(lua_State *L, int idx, const char *const names[]) {
+  const char *word = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+  const char *shown = luaL_tolstring(L, -2, NULL);
+  return refuse(L, idx, lua_pushfstring(L, "unknown option '%s'%s", shown, gl_near_push_hint(L, word, names)));
+}
+
 void gl_args_check_names(lua_State *L, int idx, const char *const names[]) {
   if (lua_isnoneornil(L, idx)) return;
   if (!lua_istable(L, idx)) refuse(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
     if (name && listed(name, names)) continue;
-    const char *near = name ? gl_near_of(name, names) : NULL;
-    lua_pushfstring(L, near ? "unknown option '%s'; did you mean '%s'?" : "unknown option '%s'", luaL_tolstring(L, -2, NULL), near);
-    refuse(L, idx, lua_tostring(L, -1));
+    refuse_name(L, idx, names);
   }
 }
 
@@ -86,21 +91,32 @@ lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer
   return def;
 }
 
-/* -1: they are none. */
-static lua_Integer permissions(lua_State *L, int idx) {
-  if (lua_type(L, idx) == LUA_TNUMBER && lua_isinteger(L, idx)) return lua_tointeger(L, idx);
+int gl_args_word(lua_State *L, int idx, const char *name, const char *const words[]) {
+  int i = 0;
+  if (field(L, idx, name) != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TSTRING) wrong(L, idx, name, "string");
+    const char *word = lua_tostring(L, -1);
+    while (words[i] && strcmp(words[i], word) != 0) i++;
+    if (!words[i]) refuse(L, idx, lua_pushfstring(L, "%s: unknown '%s'%s", name, word, gl_near_push_hint(L, word, words)));
+  }
+  lua_pop(L, 1);
+  return i;
+}
+
+lua_Integer gl_args_permissions(lua_State *L, int idx) {
+  if (lua_type(L, idx) == LUA_TNUMBER) return lua_isinteger(L, idx) ? lua_tointeger(L, idx) : -1;
   const char *digits = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : "";
   return *digits && strlen(digits) < 8 && !digits[strspn(digits, "01234567")] ? strtol(digits, NULL, 8) : -1;
 }
 
-unsigned gl_cli_mode(lua_State *L, int idx) {
-  lua_Integer mode = 0;
+lua_Integer gl_args_mode(lua_State *L, int idx, lua_Integer min, lua_Integer max) {
+  lua_Integer mode = -1;
   if (field(L, idx, "mode") != LUA_TNIL) {
-    mode = permissions(L, -1);
-    if (mode <= 0 || mode > 0777) refuse(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
+    mode = gl_args_permissions(L, -1);
+    if (mode < min || mode > max) refuse(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
   }
   lua_pop(L, 1);
-  return (unsigned)mode;
+  return mode;
 }
 
 const char *gl_args_string(lua_State *L, int idx, const char *name) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What scripts say to green.net: tables of options, and where to.
+ * Readers of tables of options: a name that is unknown and a value of the wrong type are refused by the option's name, as an error in
+ * argument `idx`. Lua's half of the rule is green.options.
  */
 #ifndef GL_CORE_ARGS_H
 #define GL_CORE_ARGS_H
@@ -16,7 +17,14 @@ int gl_args_family(lua_State *L, int idx);                       /* 4 or 6 -> AF
 int gl_args_bool(lua_State *L, int idx, const char *name, int def);
 lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max);
 
-unsigned gl_cli_mode(lua_State *L, int idx);     /* `mode`: permission bits, an integer or octal digits; 0 = absent */
+/* The value at `idx` as permission bits: an integer, or octal digits; -1: neither. */
+lua_Integer gl_args_permissions(lua_State *L, int idx);
+
+/* The field `mode`: permission bits from `min` to `max`; -1: absent. */
+lua_Integer gl_args_mode(lua_State *L, int idx, lua_Integer min, lua_Integer max);
+
+/* The place in `words` (NULL at the end) of the field's; 0 if it is absent. */
+int gl_args_word(lua_State *L, int idx, const char *name, const char *const words[]);
 
 /* The same; the string (NULL: absent) is left on the stack, or nil in its place. */
 const char *gl_args_string(lua_State *L, int idx, const char *name);

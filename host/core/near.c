@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <lauxlib.h>
+
 #define LONGEST 63 /* of longer words only so much is looked at */
 
 static size_t min(size_t a, size_t b) { return a < b ? a : b; }
@@ -33,7 +35,7 @@ bool gl_near(const char *word, const char *name, size_t *mistakes) {
   return *mistakes <= min(nword, nname) / 3 + (min(nword, nname) > 1);
 }
 
-const char *gl_near_of(const char *word, const char *const names[]) {
+static const char *nearest(const char *word, const char *const names[]) {
   const char *best = NULL;
   size_t mistakes, fewest = 0;
   for (; *names; names++) {
@@ -42,4 +44,19 @@ const char *gl_near_of(const char *word, const char *const names[]) {
     fewest = mistakes;
   }
   return best;
+}
+
+const char *gl_near_push_hint(lua_State *L, const char *word, const char *const names[]) {
+  const char *near = word ? nearest(word, names) : NULL;
+  if (near) return lua_pushfstring(L, "; did you mean '%s'?", near);
+  if (!names[0]) return lua_pushliteral(L, "; there are none");
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, names[1] ? "; there are " : "; there is ");
+  for (int i = 0; names[i]; i++) {
+    if (i > 0) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, names[i]);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
 }

@@ -8,11 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <lua.h>
+
 /* May `word` be a mistyped `name`? Then *mistakes is how many it takes: a letter too many, missing, wrong, or two
  * that changed places. Case counts. */
 bool gl_near(const char *word, const char *name, size_t *mistakes);
 
-/* The one of `names` (NULL at the end) that was probably meant, or NULL. */
-const char *gl_near_of(const char *word, const char *const names[]);
+/* Pushes how a refusal of `word` (NULL: no string) goes on, and returns it: "; did you mean 'timeout'?" when one of `names` (NULL
+ * at the end) is near, else what there is: "; there are mode, sync". May raise for want of memory. */
+const char *gl_near_push_hint(lua_State *L, const char *word, const char *const names[]);
 
 #endif

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/args.h"
 #include "core/memory.h"
-#include "core/near.h"
 #include "fs/cleanup.h"
 
 gl_fs_job *gl_fs_job_new(lua_State *L, const gl_optype *type, const char *path, const char *to, int pin_idx,
@@ -64,15 +64,8 @@ const char *gl_fs_check_path(lua_State *L, int idx) {
 }
 
 mode_t gl_fs_check_mode(lua_State *L, int idx) {
-  const char *message = "permission bits expected: an integer or octal digits (\"644\")";
-  lua_Integer mode = -1;
-  if (lua_type(L, idx) == LUA_TSTRING) {
-    const char *digits = lua_tostring(L, idx);
-    if (*digits && strspn(digits, "01234567") == strlen(digits)) mode = (lua_Integer)strtoul(digits, NULL, 8);
-  } else if (lua_isinteger(L, idx)) {
-    mode = lua_tointeger(L, idx);
-  }
-  luaL_argcheck(L, mode >= 0 && mode <= 07777, idx, message);
+  lua_Integer mode = gl_args_permissions(L, idx);
+  luaL_argcheck(L, mode >= 0 && mode <= 07777, idx, "permission bits expected: an integer or octal digits (\"644\")");
   return (mode_t)mode;
 }
 
@@ -84,32 +77,23 @@ static const struct {
 };
 #define OPTIONS (sizeof options / sizeof *options)
 
-static int unknown_option(lua_State *L, int idx, int allowed, const char *name) {
+int gl_fs_check_options(lua_State *L, int idx, int allowed, mode_t *mode) {
   const char *names[OPTIONS + 1] = {NULL};
-  int n = 0;
+  int n = 0, set = 0;
   for (size_t i = 0; i < OPTIONS; i++)
     if (options[i].flag & allowed) names[n++] = options[i].name;
-  const char *near = gl_near_of(name, names);
-  lua_pushfstring(L, near ? "unknown option '%s'; did you mean '%s'?" : "unknown option '%s'", name, near);
-  return luaL_argerror(L, idx, lua_tostring(L, -1));
-}
-
-/* The option whose name and value are on top. */
-static int check_option(lua_State *L, int idx, int allowed, mode_t *mode) {
-  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+  gl_args_check_names(L, idx, names);
   for (size_t i = 0; i < OPTIONS; i++) {
-    if (!(options[i].flag & allowed) || strcmp(options[i].name, name) != 0) continue;
-    if (options[i].flag == GL_FS_MODE) *mode = gl_fs_check_mode(L, lua_gettop(L));
-    return lua_toboolean(L, -1) ? options[i].flag : 0;
+    int flag = options[i].flag & allowed;
+    if (flag == GL_FS_MODE) {
+      lua_Integer bits = gl_args_mode(L, idx, 0, 07777);
+      if (bits < 0) continue;
+      *mode = (mode_t)bits;
+      set |= flag;
+    } else if (flag && gl_args_bool(L, idx, options[i].name, false)) {
+      set |= flag;
+    }
   }
-  return unknown_option(L, idx, allowed, name);
-}
-
-int gl_fs_check_options(lua_State *L, int idx, int allowed, mode_t *mode) {
-  int set = 0;
-  if (lua_isnoneornil(L, idx)) return 0;
-  luaL_checktype(L, idx, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) set |= check_option(L, idx, allowed, mode);
   return set;
 }
 

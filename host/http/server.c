@@ -155,9 +155,7 @@ static void check_names(lua_State *L, int idx) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
     int i = 0;
     while (names[i] && strcmp(names[i], name) != 0) i++;
-    const char *near = names[i] ? NULL : gl_near_of(name, names);
-    if (near) gl_error_misuse(L, "unknown server option '%s'; did you mean '%s'?", name, near);
-    if (!names[i]) gl_error_misuse(L, "unknown server option '%s'", name);
+    if (!names[i]) gl_error_misuse(L, "unknown server option '%s'%s", name, gl_near_push_hint(L, name, names));
     lua_pop(L, 1);
   }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/args.h"
 #include "core/check.h"
 #include "core/class.h"
 #include "core/error.h"
@@ -13,6 +14,7 @@
 #define META "green.hub.subscription"
 #define MAX_MESSAGES 1024
 #define MAX_BYTES ((lua_Integer)1 << 20)
+#define MOST ((lua_Integer)1 << 40) /* of messages, of bytes */
 #define LEAST 8 /* places of the smallest ring */
 
 typedef struct subscription {
@@ -211,28 +213,13 @@ static int subscription_index(lua_State *L) {
 
 /* ---- making one ---- */
 
-static void check_names(lua_State *L, int idx) {
-  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (strcmp(name, "max_messages") != 0 && strcmp(name, "max_bytes") != 0) luaL_error(L, "hub.subscribe: unknown option '%s'", name);
-  }
-}
-
-static size_t number_option(lua_State *L, int idx, const char *name, lua_Integer def) {
-  int ok = 1;
-  lua_getfield(L, idx, name);
-  lua_Integer value = lua_isnil(L, -1) ? def : lua_tointegerx(L, -1, &ok);
-  if (!ok || value < 1) luaL_error(L, "hub.subscribe: option '%s' must be an integer > 0", name);
-  lua_pop(L, 1);
-  return (size_t)value;
-}
-
 void gl_subscription_push(lua_State *L, gl_hub *hub, const char *topic, size_t n, int options) {
+  static const char *const names[] = {"max_bytes", "max_messages", NULL};
   size_t max_messages = MAX_MESSAGES, max_bytes = MAX_BYTES;
   if (options) {
-    check_names(L, options);
-    max_messages = number_option(L, options, "max_messages", MAX_MESSAGES);
-    max_bytes = number_option(L, options, "max_bytes", MAX_BYTES);
+    gl_args_check_names(L, options, names);
+    max_messages = (size_t)gl_args_integer(L, options, "max_messages", MAX_MESSAGES, 1, MOST);
+    max_bytes = (size_t)gl_args_integer(L, options, "max_bytes", MAX_BYTES, 1, MOST);
   }
   subscription **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;

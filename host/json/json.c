@@ -4,6 +4,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "core/args.h"
+
 #define ARRAY "green.json.array"
 
 void gl_json_push_array(lua_State *L) {
@@ -20,19 +22,11 @@ bool gl_json_says_array(lua_State *L, int idx) {
   return says;
 }
 
-/* The only option there is. */
 static bool check_replace(lua_State *L, int idx) {
+  static const char *const names[] = {"invalid_utf8", NULL}, *const words[] = {"error", "replace", NULL};
   if (lua_isnoneornil(L, idx)) return false;
-  luaL_argexpected(L, lua_istable(L, idx), idx, "table of options");
-  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (strcmp(name, "invalid_utf8") != 0) luaL_error(L, "json.encode: unknown option '%s'", name);
-  }
-  lua_getfield(L, idx, "invalid_utf8");
-  const char *value = luaL_optstring(L, -1, "error");
-  bool replace = strcmp(value, "replace") == 0;
-  if (!replace && strcmp(value, "error") != 0) luaL_error(L, "json.encode: invalid_utf8 is \"error\" or \"replace\", not \"%s\"", value);
-  return replace;
+  gl_args_check_names(L, idx, names);
+  return gl_args_word(L, idx, "invalid_utf8", words) == 1;
 }
 
 static int json_encode(lua_State *L) {

@@ -175,8 +175,9 @@ int gl_net_listen(lua_State *L) {
   gl_address address;
   const char *wrong = gl_address_parse(text, len, &address);
   if (wrong) return gl_error_raise(L, "net.listen", "EINVAL", "%s: %s", text, wrong);
-  address.mode = gl_cli_mode(L, 2);
-  luaL_argcheck(L, !address.mode || address.family == AF_UNIX, 2, "mode: only a unix socket has one");
+  lua_Integer mode = gl_args_mode(L, 2, 1, 0777);
+  luaL_argcheck(L, mode < 0 || address.family == AF_UNIX, 2, "mode: only a unix socket has one");
+  address.mode = mode < 0 ? 0 : (unsigned)mode;
   acceptor **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, LISTENER);

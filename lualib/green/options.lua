@@ -56,23 +56,15 @@ local function sorted_names(known)
   return names
 end
 
---- "; did you mean 'timeout'?", or what there is.
-function M.suggestion(word, names)
-  local near = require "green.reference.native".near
-  local best, fewest
-  for _, name in ipairs(type(word) == "string" and names or {}) do
-    local mistakes = near(word, name)
-    if mistakes and (not fewest or mistakes < fewest) then best, fewest = name, mistakes end
-  end
-  if best then return ("; did you mean '%s'?"):format(best) end
-  if #names == 0 then return "; there are none" end
-  return "; there " .. (#names == 1 and "is " or "are ") .. table.concat(names, ", ")
+-- "; did you mean 'timeout'?", or what there is.
+local function hint(word, names)
+  return require "green.reference.native".hint(type(word) == "string" and word or nil, names)
 end
 
 local function check_one(where, name, value, known, noun)
   local kind = known[name]
   if kind == nil then
-    fault.misuse("%s: unknown %s '%s'%s", where, noun, tostring(name), M.suggestion(name, sorted_names(known)))
+    fault.misuse("%s: unknown %s '%s'%s", where, noun, tostring(name), hint(name, sorted_names(known)))
   end
   local expected = mismatch(value, kind)
   if expected then fault.misuse("%s: %s '%s': %s expected, not %s", where, noun, name, expected, shown(value)) end

@@ -132,7 +132,7 @@ end
 function M.file(path, opts)
   check(type(path) == "string", "file: a path expected, got " .. type(path))
   local static = require "green.static"
-  opts = static.check_options("response.file", opts)
+  opts = static.check_options(opts)
   local res = new(opts.status or 200, opts.headers)
   if opts.download then
     local name = opts.download == true and (path:match("^.*/(.*)$") or path) or opts.download

@@ -15,9 +15,10 @@ local response = require "green.response"
 
 local CHUNK = 64 * 1024
 local MAX_UNSIZED = 16 * 1024 * 1024
-local OPTIONS = {
-  index = "string|boolean", dotfiles = "boolean", gzip = "boolean", max_age = "seconds", -- static
-  root = "string", type = "string", download = "string|boolean", status = "integer", headers = "table", -- response.file
+local DIRECTORY_OPTIONS = { dotfiles = "boolean", gzip = "boolean", index = "string|boolean", max_age = "seconds" }
+local FILE_OPTIONS = {
+  dotfiles = "boolean", download = "string|boolean", gzip = "boolean", headers = "table", max_age = "seconds", root = "string",
+  status = "integer", type = "string",
 }
 
 local function not_found() return response.json({ error = "not found" }, 404) end
@@ -212,9 +213,10 @@ local function answer(req, path, file, stat, opts, own_type)
   return content(res, req, file, stat, etag, kind)
 end
 
-local function check_options(where, opts) return options.check(where, opts, OPTIONS, "file option") end
+local M = {}
 
-local M = { check_options = check_options }
+--- Of response.file.
+function M.check_options(opts) return options.check("response.file", opts, FILE_OPTIONS, "file option") end
 
 -- A name below `root` may be a client's; any other the app's own, which somebody will want to know of.
 local function missing(path, opts, why)
@@ -272,7 +274,7 @@ end
 -- The handler of app:static: `path` is the route's parameter.
 function M.handler(dir, opts)
   local own = { root = dir, index = "index.html" }
-  for name, value in pairs(check_options("app:static", opts)) do own[name] = value end
+  for name, value in pairs(options.check("app:static", opts, DIRECTORY_OPTIONS, "file option")) do own[name] = value end
   local stat = fs.stat(dir)
   if not stat or stat.type ~= "directory" then fault.raise("app.static", "ENOTDIR", "%s: not a directory", dir) end
   return function(req) return serve(req, dir, req.params.path, own) end

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/args.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "core/library.h"
@@ -48,41 +49,21 @@ static void free_open(gl_op *op) { gl_sqlite_job_free((gl_sqlite_job *)op); }
 
 static const gl_optype open_type = {"db.connect", push_open, gl_sqlite_job_cancel, free_open};
 
-/* The option `name` at the top of the stack. */
-static const char *push_text(lua_State *L, const char *name) {
-  size_t len;
-  lua_getfield(L, 2, name);
-  const char *text = luaL_optlstring(L, -1, NULL, &len);
-  if (text && strlen(text) != len) luaL_error(L, "option '%s': it has a NUL in it", name);
-  return text;
-}
-
-static bool flag_of(lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  bool on = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return on;
-}
-
 /* Of the path at 1 and the options at 2; `path` and `init_sql` are still Lua's, which holds them on the stack. */
 static gl_sqlite_place check_place(lua_State *L) {
   static const char *const modes[] = {"rwc", "rw", "ro", NULL};
+  static const char *const names[] = {"immutable", "init_sql", "mode", "reads", "uri", NULL};
   static const int flags[] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, SQLITE_OPEN_READWRITE, SQLITE_OPEN_READONLY};
   gl_sqlite_place place = {0};
   size_t len;
   place.path = (char *)(uintptr_t)luaL_checklstring(L, 1, &len);
   luaL_argcheck(L, len > 0 && strlen(place.path) == len, 1, "a file name or :memory: expected");
   lua_settop(L, 3);
-  if (lua_isnil(L, 2)) {
-    lua_newtable(L);
-    lua_replace(L, 2);
-  }
-  luaL_checktype(L, 2, LUA_TTABLE);
-  place.init_sql = (char *)(uintptr_t)push_text(L, "init_sql");
-  lua_getfield(L, 2, "mode");
-  place.flags = flags[luaL_checkoption(L, -1, "rwc", modes)] | SQLITE_OPEN_NOMUTEX | (flag_of(L, "uri") ? SQLITE_OPEN_URI : 0);
-  place.reads = flag_of(L, "reads");
-  place.immutable = flag_of(L, "immutable");
+  gl_args_check_names(L, 2, names);
+  place.init_sql = (char *)(uintptr_t)gl_args_string(L, 2, "init_sql");
+  place.flags = flags[gl_args_word(L, 2, "mode", modes)] | SQLITE_OPEN_NOMUTEX | (gl_args_bool(L, 2, "uri", false) ? SQLITE_OPEN_URI : 0);
+  place.reads = gl_args_bool(L, 2, "reads", false);
+  place.immutable = gl_args_bool(L, 2, "immutable", false);
   return place;
 }
 
