@@ -39,7 +39,7 @@ uint64_t gl_clock_after(uint64_t now, double seconds) {
 
 bool gl_timer_arm_at(gl_clock *c, gl_timer *t, uint64_t due) {
   t->due = due;
-  if (t->slot) {
+  if (gl_timer_is_armed(c, t)) {
     uint32_t i = t->slot - 1;
     if (i > 0 && c->heap[(i - 1) / 2]->due > due) sift_up(c, t, i);
     else sift_down(c, t, i);
@@ -61,7 +61,7 @@ bool gl_timer_arm(gl_clock *c, gl_timer *t, double seconds) {
 }
 
 void gl_timer_drop(gl_clock *c, gl_timer *t) {
-  if (!t->slot) return;
+  if (!gl_timer_is_armed(c, t)) return;
   uint32_t i = t->slot - 1;
   t->slot = 0;
   gl_timer *last = c->heap[--c->len];

@@ -12,7 +12,7 @@
 
 typedef struct gl_timer {
   uint64_t due;                    /* ns, monotonic (uv_hrtime) */
-  uint32_t slot;                   /* place in the heap + 1; 0 = not armed */
+  uint32_t slot;                   /* place in the heap + 1, if it is found there: else it is not armed */
   void (*fire)(struct gl_timer *); /* from the driver, outside uv_run; must not call Lua */
 } gl_timer;
 
@@ -23,6 +23,11 @@ typedef struct gl_clock {
 
 /* Longest wait the clock knows: some 100 years. Anything above counts as that. */
 #define GL_FOREVER 3.2e9
+
+/* A fork empties the heap of the child (core/fork.h), and leaves the slots of the parent's timers as they are. */
+static inline bool gl_timer_is_armed(const gl_clock *c, const gl_timer *t) {
+  return t->slot && t->slot <= c->len && c->heap[t->slot - 1] == t;
+}
 
 /* Arms (or moves) a timer to fire `seconds` from now. False: out of memory, the timer is not armed. */
 bool gl_timer_arm(gl_clock *c, gl_timer *t, double seconds);

@@ -84,28 +84,20 @@ static bool renew_loop(gl_host *h) {
 
 /* ---- the host ---- */
 
-static void drop_turns(gl_turn_hook *turn) {
-  for (; turn; turn = turn->next) turn->queued = false;
-}
-
 static void drop_queues(gl_host *h) {
+  h->process++;
   h->ready = h->preempted = h->batch = (gl_tasklist){0};
-  drop_turns(h->turn_hooks);
-  drop_turns(h->late);
   h->turn_hooks = h->late = NULL;
   h->late_end = &h->late;
   h->reap = NULL;
-  for (uint32_t i = 0; i < h->clock.len; i++) h->clock.heap[i]->slot = 0;
   h->clock.len = 0;
-  for (gl_owned *b = h->owned; b; b = b->next) b->task = NULL;
-  h->owned = NULL;
 }
 
-/* The others have ended, as far as one can see; their coroutines and C stacks are left as they are for good. */
+/* The others, their coroutines and C stacks are left as they are for good. */
 static void drop_tasks(gl_host *h) {
   gl_task *own = h->task;
-  for (gl_task *t = h->live; t; t = t->next_live)
-    if (t != own) gl_task_abandon(t);
+  h->foreign_ids = h->task_ids;
+  h->forker = own ? own->id : 0;
   h->live = own;
   h->census.tasks = own ? 1 : 0;
   h->census.parked = 0;
@@ -114,6 +106,7 @@ static void drop_tasks(gl_host *h) {
   own->next_live = NULL;
   own->at_live = &h->live;
   own->joiners = (gl_opqueue){0};
+  gl_owned_release_all(own);
 }
 
 /* A signal that is sent to the child before it has its defaults would be told to the parent, or to nobody. */

@@ -11,6 +11,9 @@
  * It ends when its task ends, or by os.exit; never with lua_close, which would say goodbye to the parent's peers. Text that
  * was buffered before the fork is written by both, as with stdio; text that the parent was writing, by the parent. What is
  * started with clone, as children of ours are (process/spawn.h), is none of this.
+ *
+ * The child writes to nothing that the parent has many of, since each write copies a page: a task is known to be the parent's
+ * by its id, a timer not to be armed by its place in the heap, a turn hook not to be queued by the number of the process.
  */
 #ifndef GL_CORE_FORK_H
 #define GL_CORE_FORK_H

@@ -44,6 +44,7 @@ gl_host *gl_host_new(void) {
   gl_fork_begin(h);
   gl_alloc_init(&h->alloc);
   gl_memory_set_edge(h);
+  h->process = 1;
   h->max_parked = MAX_PARKED;
   h->late_end = &h->late;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
@@ -82,8 +83,8 @@ void gl_host_ready_last(gl_host *h, gl_task *t) { append(&h->preempted, t); }
 void gl_host_ready_now(gl_host *h, gl_task *t) { append(&h->batch, t); }
 
 void gl_at_turn_end(gl_host *h, gl_turn_hook *turn) {
-  if (turn->queued) return;
-  turn->queued = true;
+  if (gl_turn_is_queued(h, turn)) return;
+  turn->queued = h->process;
   turn->next = h->turn_hooks;
   h->turn_hooks = turn;
 }
@@ -91,7 +92,7 @@ void gl_at_turn_end(gl_host *h, gl_turn_hook *turn) {
 static void run_turn(gl_turn_hook **list) {
   gl_turn_hook *turn = *list;
   *list = turn->next;
-  turn->queued = false;
+  turn->queued = 0;
   turn->run(turn);
 }
 

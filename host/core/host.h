@@ -35,7 +35,7 @@ typedef struct gl_owned gl_owned;
 typedef struct gl_turn_hook {
   struct gl_turn_hook *next;         /* list of those queued */
   void (*run)(struct gl_turn_hook *turn); /* called once per queueing */
-  bool queued;                       /* on the list now */
+  uint32_t queued;                   /* number of the process (gl_host.process) in which it is on the list; 0 = on none */
 } gl_turn_hook;
 
 typedef struct gl_tasklist {
@@ -114,6 +114,9 @@ struct gl_host {
   bool awaiting;        /* an await is on its way down through lua_yieldk */
   bool stop;            /* gl_host_run returns after this turn: a forked child could not make its loop anew */
   bool forked;          /* this process is a child of the one that made the host (core/fork.h) */
+  uint32_t process;     /* 1 in the process that made the host, one more after each fork */
+  uint64_t foreign_ids; /* tasks up to this id are the parent's, but for ... */
+  uint64_t forker;      /* ... the one that forked */
   bool watchdog_due;    /* ... whose watchdog is yet to be started */
   int exit;             /* ... and the code it ends with */
   bool closing;         /* the Lua state is being closed: no task will run any more */
@@ -124,7 +127,6 @@ struct gl_host {
   gl_turn_hook *late, **late_end; /* left over from earlier ones, which took too long */
   gl_op *reap;          /* done after being detached: to be freed by the driver */
   gl_aside aside;       /* scopes of suspended coroutines */
-  gl_owned *owned;          /* those of all tasks (core/owned.h) */
   struct gl_fork_hook *fork_hooks; /* (core/fork.h) */
   struct gl_child *children; /* started and not ended (process/child.h) */
   gl_task *live;        /* every task not ended, newest first */
@@ -167,6 +169,9 @@ void gl_host_close(gl_host *h);
 
 /* Run `turn` at the end of this turn (once, however often it is asked for). */
 void gl_at_turn_end(gl_host *h, gl_turn_hook *turn);
+
+/* Will `turn` run at the end of this turn? */
+static inline bool gl_turn_is_queued(const gl_host *h, const gl_turn_hook *turn) { return turn->queued == h->process; }
 
 /* Make a task ready to run in the next batch. */
 void gl_host_ready(gl_host *h, gl_task *t);

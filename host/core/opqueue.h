@@ -7,6 +7,7 @@
 #define GL_CORE_OPQUEUE_H
 
 #include "core/op.h"
+#include "core/task.h"
 
 /* To the end of the queue. */
 static inline void gl_opqueue_push(gl_opqueue *q, gl_op *op) {
@@ -25,11 +26,14 @@ static inline void gl_opqueue_remove(gl_opqueue *q, gl_op *op) {
   else q->tail = op->prev;
 }
 
-/* The first one, out of the queue; NULL when it is empty. */
+/* The first one, out of the queue; NULL when it is empty. In a forked child nothing is done for a task of its parent's: what
+ * one of those waited for goes to the next. */
 static inline gl_op *gl_opqueue_take(gl_opqueue *q) {
-  gl_op *op = q->head;
-  if (op) gl_opqueue_remove(q, op);
-  return op;
+  for (gl_op *op; (op = q->head) != NULL;) {
+    gl_opqueue_remove(q, op);
+    if (!op->task || !gl_task_is_foreign(op->task)) return op;
+  }
+  return NULL;
 }
 
 /* All of them are done. */

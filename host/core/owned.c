@@ -2,13 +2,12 @@
 #include "core/owned.h"
 
 void gl_own(gl_owned *b, gl_task *t, void (*end)(gl_owned *b, const gl_task *t)) {
-  gl_host *h = t->host;
   b->task = t;
   b->end = end;
-  b->next = h->owned;
-  b->at = &h->owned;
+  b->next = t->owned;
+  b->at = &t->owned;
   if (b->next) b->next->at = &b->next;
-  h->owned = b;
+  t->owned = b;
 }
 
 void gl_disown(gl_owned *b) {
@@ -18,12 +17,13 @@ void gl_disown(gl_owned *b) {
   b->task = NULL;
 }
 
-/* They are few, in all of the host. */
 void gl_owned_end_all(gl_task *t) {
-  for (gl_owned *b = t->host->owned, *next; b; b = next) {
-    next = b->next;
-    if (b->task != t) continue;
+  for (gl_owned *b; (b = t->owned) != NULL;) {
     gl_disown(b);
     b->end(b, t);
   }
+}
+
+void gl_owned_release_all(gl_task *t) {
+  while (t->owned) gl_disown(t->owned);
 }

@@ -12,7 +12,7 @@
 struct gl_owned {
   gl_task *task;                  /* NULL = nobody's */
   void (*end)(gl_owned *b, const gl_task *t);     /* the task has ended, and it belongs to nobody now. Calls no Lua */
-  gl_owned *next, **at;           /* in host->belongings */
+  gl_owned *next, **at;           /* in task->owned */
 };
 
 /* It belongs to `t` from now on. */
@@ -21,7 +21,10 @@ void gl_own(gl_owned *b, gl_task *t, void (*end)(gl_owned *b, const gl_task *t))
 /* It belongs to nobody any more. Harmless when it did not. */
 void gl_disown(gl_owned *b);
 
-/* `t` has ended. Core only. */
+/* Ends all that `t` owns, as `t` has ended. Core only. */
 void gl_owned_end_all(gl_task *t);
+
+/* Leaves all that `t` owns to nobody: in a forked child, to the parent. Core only. */
+void gl_owned_release_all(gl_task *t);
 
 #endif

@@ -57,7 +57,7 @@ static void on_rest(gl_timer *timer) {
 }
 
 void gl_idle_begin(gl_host *h) {
-  if (h->rest.timer.slot || !is_due(h)) return;
+  if (gl_timer_is_armed(&h->clock, &h->rest.timer) || !is_due(h)) return;
   h->rest.timer.fire = on_rest;
   beats_since(h);
   gl_timer_arm(&h->clock, &h->rest.timer, PAUSE);

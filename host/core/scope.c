@@ -132,7 +132,7 @@ void gl_scope_abandon(gl_host *h, lua_State *co) {
 
 void gl_scope_cancel(gl_scope *s) {
   gl_task *t = s->task;
-  if (!s->co || s->shield) return;
+  if (!s->co || s->shield || (t && gl_task_is_foreign(t))) return;
   s->cancelled = true;
   if (t && t->state == GL_TASK_WAITING && t->op && !t->op->done && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
 }

@@ -242,7 +242,7 @@ static void finish(gl_task *t, int status, int nresults) {
   if (t->context_ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->context_ref);
   unlink_live(t);
   if (status != LUA_OK) keep_error(t);
-  if (t->host->owned) gl_owned_end_all(t);
+  if (t->owned) gl_owned_end_all(t);
   if (t->joiners.head) t->joined = true;
   if (t->on_end) t->on_end(t, status, nresults);
   if (status == LUA_OK) release_coroutine(t); /* whoever wants the results has them */
@@ -307,25 +307,16 @@ void gl_task_step(gl_host *h, gl_task *t) {
 }
 
 void gl_task_wake(gl_task *t, gl_outcome outcome) {
+  if (gl_task_is_foreign(t)) return;
   t->outcome = (uint8_t)outcome;
   if (t->state != GL_TASK_WAITING) return; /* it is still on its way into the await, or ready already */
   gl_host_ready(t->host, t);
 }
 
 void gl_task_cancel(gl_task *t) {
-  if (t->state == GL_TASK_ENDED) return;
+  if (t->state == GL_TASK_ENDED || gl_task_is_foreign(t)) return;
   t->cancelled = true;
   if (t->op && !t->op->done && t->state == GL_TASK_WAITING && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
-}
-
-/* The coroutine stays in the registry, suspended for good: nothing of it may be closed here. */
-void gl_task_abandon(gl_task *t) {
-  t->elsewhere = true;
-  t->state = GL_TASK_ENDED;
-  t->status = LUA_ERRRUN;
-  t->joined = true; /* no failure to be told of */
-  t->co = NULL;
-  t->co_ref = LUA_NOREF;
 }
 
 void gl_task_cancel_all(gl_host *h) {

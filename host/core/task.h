@@ -38,6 +38,7 @@ struct gl_task {
   gl_task_end on_end;
   void *owner;            /* for on_end */
   gl_opqueue joiners;     /* ops of tasks that join this one */
+  gl_owned *owned;        /* what ends with it (core/owned.h) */
   gl_scope *scope;        /* innermost scope it is in (core/scope.h) */
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint32_t slices;        /* how often it was made to make way: slices of CPU it used up */
@@ -71,7 +72,6 @@ struct gl_task {
   bool start_deferred : 1; /* its beginning was, once, for want of memory */
   bool has_kept : 1;      /* a value: gl_task_keep */
   bool overlong : 1;      /* its atomic section has used up its time: it is preempted again (core/preempt.h) */
-  bool elsewhere : 1;     /* gl_task_abandon */
   bool forked : 1;        /* this process is the child, which it forked (core/fork.h): what it serves, the parent answers */
   bool system : 1;        /* gl_task_spawn_system */
   bool graced : 1;        /* a program that is told to stop waits for it: it comes from a request, or was told itself */
@@ -93,8 +93,10 @@ gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end 
 /* Cancel: the pending await raises "cancelled", and so does each later one. Calls no Lua. */
 void gl_task_cancel(gl_task *t);
 
-/* It goes on in another process, the parent of this one: it has ended here, without a trace or a result. Calls no Lua. */
-void gl_task_abandon(gl_task *t);
+/* Does it run in another process, the parent of this forked child? It never does in this one, then, and is not written to. */
+static inline bool gl_task_is_foreign(const gl_task *t) {
+  return t->id <= t->host->foreign_ids && t->id != t->host->forker && t->state != GL_TASK_ENDED;
+}
 
 /* The program ends: cancel every task but the system's. Calls no Lua. */
 void gl_task_cancel_all(gl_host *h);

@@ -141,7 +141,7 @@ static int push_open(lua_State *L, gl_op *op) {
 static void cancel_open(gl_op *op) {
   open_op *o = (open_op *)op;
   o->cancelled = true;
-  if (!o->retry.slot) {
+  if (!gl_timer_is_armed(&op->host->clock, &o->retry)) {
     gl_work_cancel(op);
     return;
   }

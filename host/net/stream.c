@@ -113,7 +113,7 @@ static void on_closed(uv_handle_t *handle) {
   s->host->census.handles--;
   GL_CHECK(!s->write);  /* libuv ends every write before it closes the handle */
   s->gone = true;
-  if (!s->turn.queued) stream_free(s); /* else when its turn comes */
+  if (!gl_turn_is_queued(s->host, &s->turn)) stream_free(s); /* else when its turn comes */
 }
 
 void gl_stream_close(gl_stream *s) {

@@ -40,7 +40,7 @@ static void unlist(gl_child *c) {
 /* ---- its end ---- */
 
 static void stop_grace(gl_child *c) {
-  if (!c->grace.slot) return;
+  if (!gl_timer_is_armed(&c->host->clock, &c->grace)) return;
   gl_timer_drop(&c->host->clock, &c->grace);
   c->host->holds--;
 }
@@ -212,7 +212,7 @@ int gl_child_kill(gl_child *c, int signal) {
 }
 
 void gl_child_end(gl_child *c, double grace) {
-  if (c->exited || c->grace.slot || is_foreign(c)) return;
+  if (c->exited || gl_timer_is_armed(&c->host->clock, &c->grace) || is_foreign(c)) return;
   c->killed_at = gl_clock_after(uv_hrtime(), grace);
   if (c->shell) gl_tree_signal(c->pid, SIGTERM, &c->rest);
   else gl_child_kill(c, SIGTERM);

@@ -89,7 +89,7 @@ static int keep_trace(lua_State *L) {
 
 /* If this finds no memory, the state's end looks after it. */
 static void look_later(spawned *s) {
-  if (!s->grace.slot) gl_timer_arm(&s->task->host->clock, &s->grace, s->system ? 0 : UNJOINED_GRACE);
+  if (!gl_timer_is_armed(&s->task->host->clock, &s->grace)) gl_timer_arm(&s->task->host->clock, &s->grace, s->system ? 0 : UNJOINED_GRACE);
 }
 
 /* Nobody will have to be told of this failure any more. Without memory for the traceback, it stays as it is. */
@@ -263,12 +263,8 @@ static handle *check_handle(lua_State *L) { return gl_class_self(L, HANDLE); }
 /* Has it ended? */
 static bool is_over(const handle *at) { return !at->s || at->s->task->state == GL_TASK_ENDED; }
 
-/* The handle of one that can be joined here: a forked child cannot wait for a task of its parent's. */
-static handle *check_joinable(lua_State *L, const gl_optype *type) {
-  handle *at = check_handle(L);
-  if (at->s && at->s->task->elsewhere) gl_error_raise(L, type->name, "ESRCH", "the task is one of the parent process");
-  return at;
-}
+/* Does it run in the parent of this process, a forked child, where nobody can wait for it? */
+static bool is_elsewhere(const handle *at) { return at->s && gl_task_is_foreign(at->s->task); }
 
 /* The handle stays at index 1. */
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
@@ -283,14 +279,21 @@ static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
 
 /* handle:join([timeout]) -> its results, or raises its error */
 static int task_join(lua_State *L) {
-  handle *at = check_joinable(L, &join_type);
+  handle *at = check_handle(L);
+  if (is_elsewhere(at)) return gl_error_raise(L, join_type.name, "ESRCH", "the task is one of the parent process");
   return is_over(at) ? push_results(L) : await_end(L, at->s->task, &join_type);
+}
+
+static int push_elsewhere(lua_State *L) {
+  lua_pushliteral(L, "elsewhere");
+  return 1;
 }
 
 /* handle:wait([timeout]) -> how it ended; whoever waits so takes the blame for a failure, but does not raise it: what
  * this raises is the waiting task's own */
 static int task_wait(lua_State *L) {
-  handle *at = check_joinable(L, &wait_type);
+  handle *at = check_handle(L);
+  if (is_elsewhere(at)) return push_elsewhere(L);
   if (!is_over(at)) return await_end(L, at->s->task, &wait_type);
   if (at->s) settle(at->s);
   lua_pushstring(L, how_it_ended(at));
@@ -308,6 +311,7 @@ static int task_cancel(lua_State *L) {
 static int task_status(lua_State *L) {
   const handle *at = check_handle(L);
   const char *status = "ready";
+  if (is_elsewhere(at)) return push_elsewhere(L);
   if (is_over(at)) status = how_it_ended(at);
   else if (at->s->task->state == GL_TASK_RUNNING) status = "running";
   else if (at->s->task->state == GL_TASK_WAITING) status = "waiting";

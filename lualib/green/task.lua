@@ -172,7 +172,7 @@ local function forget_ended(group)
     local child = children[i]
     children[i] = nil
     local status = child:status()
-    if status == "done" or status == "failed" or status == "cancelled" then
+    if status == "done" or status == "failed" or status == "cancelled" or status == "elsewhere" then
       forget(group, child)
     else
       kept = kept + 1

@@ -169,7 +169,7 @@ void gl_sqlite_job_cancel(gl_op *op) {
     gl_opqueue_remove(&c->waiting, op);
     if (job->ended) job->ended(job);
     gl_op_done(op, UV_ECANCELED);
-  } else if (job->retry.slot) {
+  } else if (gl_timer_is_armed(&op->host->clock, &job->retry)) {
     gl_timer_drop(&op->host->clock, &job->retry);
     finish(job, UV_ECANCELED);
   } else {

@@ -36,7 +36,8 @@ function Task:join(timeout) end
 ---Waits until it has ended, without `timeout` as long as it takes.
 ---Raises: ETIMEDOUT, and the task goes on.
 ---@param timeout? number seconds
----@return "done"|"failed"|"cancelled"
+---In a child that a C module forked, a task of the parent's is "elsewhere": it never runs there, and nobody can wait for it.
+---@return "done"|"failed"|"cancelled"|"elsewhere"
 function Task:wait(timeout) end
 
 ---Cancels: the wait the task is in raises ECANCELED, and so does each later one (but within task.shield).
@@ -45,7 +46,7 @@ function Task:cancel() end
 
 ---What the task is doing.
 ---Does not wait.
----@return "ready"|"running"|"waiting"|"done"|"failed"|"cancelled"
+---@return "ready"|"running"|"waiting"|"done"|"failed"|"cancelled"|"elsewhere"
 function Task:status() end
 
 ---Runs fn(...) as a task of its own, beginning with the next turn. An error that nobody joins is logged, with where the
