@@ -12,6 +12,7 @@
 #include <lua-cjson.h>
 #include <lualib.h>
 
+#include "coding/decoder_lua.h"
 #include "core/coro.h"
 #include "core/error.h"
 #include "core/hook.h"
@@ -49,6 +50,7 @@
  * scripts as they are. */
 static const luaL_Reg c_modules[] = {
   {"green.channel.native", luaopen_green_channel},
+  {"green.coding.native", luaopen_green_coding},
   {"green.db.sqlite", luaopen_green_db_sqlite},
   {"green.debug", luaopen_green_debug},
   {"green.domain.native", luaopen_green_domain},

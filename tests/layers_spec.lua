@@ -6,6 +6,7 @@ local root = (arg[0]:match "^(.*)/tests/[^/]*$" or ".") .. "/"
 local may_include = {
   core = {},
   sys = { "core" },
+  coding = { "core" },
   json = { "core" },
   io = { "core" },
   fs = { "core" },

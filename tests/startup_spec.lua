@@ -18,7 +18,7 @@ describe("a script that starts", function()
   it("has none of the large libraries loaded", function()
     local out = loaded ""
     assert.matches("libc%.so", out)
-    for _, name in ipairs { "libcurl", "libsqlite3", "libcrypto", "libssl", "libpq", "libidn2" } do
+    for _, name in ipairs { "libcurl", "libsqlite3", "libcrypto", "libssl", "libpq", "libidn2", "libz", "libbrotli" } do
       assert.is_nil(out:find(name, 1, true), name)
     end
   end)
@@ -26,6 +26,7 @@ describe("a script that starts", function()
   it("has them from their first use on", function()
     assert.matches("libsqlite3%.so", loaded "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'")
     assert.matches("libcurl%.so", loaded "pcall(require('green.http').get, 'http://127.0.0.1:1/')")
+    assert.matches("libbrotlidec%.so", loaded "require('green.coding.native').decoder 'br'")
     assert.matches("libidn2%.so", loaded "require('green.url').parse 'http://bücher.example/'")
   end)
 end)
@@ -43,6 +44,8 @@ describe("a library that is not there", function()
       broken("libcurl.so.4", "require('green.http').get 'http://127.0.0.1:1/'"))
     assert.matches("^false\tENOLIBRARY\t.*SQLite needs libsqlite3: .*libsqlite3%.so%.0",
       broken("libsqlite3.so.0", "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'"))
+    assert.matches("^false\tENOLIBRARY\t.*a body in the coding zstd needs libzstd%.so%.1: .*libzstd%.so%.1",
+      broken("libzstd.so.1", "require('green.coding.native').decoder 'zstd'"))
     assert.matches("^false\tENOLIBRARY\t.*other letters than those of ASCII need libidn2: .*libidn2%.so%.0",
       broken("libidn2.so.0", "require('green.url').parse 'http://bücher.example/'"))
   end)

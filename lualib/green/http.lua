@@ -1,19 +1,21 @@
 -- SPDX-License-Identifier: MIT
 -- The HTTP client. Checks and completes what the caller asked for; the C half (host/curl/client.c) does it.
 local native = require "green.http.client.native"
+local coding = require "green.http.coding"
 local err = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
 local url = require "green.url"
 
 local METHODS = { "get", "post", "put", "patch", "delete", "head" }
-local DEFAULTS = { timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true }
+local DEFAULTS = { timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true, decode = true }
 local NO_HEADERS = {}
+local ACCEPT_ENCODING = "Accept-Encoding: " .. coding.ACCEPT
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
 local SETTINGS = { -- of a client
   headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string",
-  redirects = "bytes|boolean", max_body = "bytes", auth = "table", base_url = "string",
+  redirects = "bytes|boolean", max_body = "bytes", auth = "table", base_url = "string", decode = "boolean",
 }
 local OPTIONS = { -- of a request
   query = "table", json = "any", form = "table", body = "string", multipart = "table", stream = "boolean",
@@ -142,11 +144,17 @@ local function add_headers(lines, said, op, headers)
   for name in pairs(here) do said[name] = true end
 end
 
+local function choose(opts, settings, name)
+  local value = opts[name]
+  if value == nil then return settings[name] end
+  return value
+end
+
 local function header_lines(settings, op, opts, content_type, has_body)
-  if not (opts.headers or settings.headers or has_body) then return NO_HEADERS end
   local lines, said = {}, {}
   if opts.headers then add_headers(lines, said, op, opts.headers) end
   if settings.headers then add_headers(lines, said, op, settings.headers) end
+  if choose(opts, settings, "decode") and not said["accept-encoding"] then lines[#lines + 1] = ACCEPT_ENCODING end
   if has_body then
     if content_type and not said["content-type"] then lines[#lines + 1] = content_type end
     if not said.expect then lines[#lines + 1] = "Expect:" end -- no 100-continue: it costs a second with servers that ignore it
@@ -222,10 +230,21 @@ local function check_url(op, target)
   return (url.build(parts):gsub("[\128-\255]", url.encode)), credentials
 end
 
-local function choose(opts, settings, name)
-  local value = opts[name]
-  if value == nil then return settings[name] end
-  return value
+-- The body without its codings, and headers that say what it is then.
+local function decode(op, method, response, stream, max)
+  local headers = response.headers
+  local encoding = rawget(headers, "content-encoding")
+  if not encoding or method == "HEAD" or response.status == 304 then return stream end
+  local function fail(code, format, ...) err.raise(op, code, "%s %s: " .. format, method, response.url, ...) end
+  local decoders, rest = coding.decoders(encoding, fail)
+  if not decoders then return stream end
+  headers["content-encoding"] = rest
+  if stream then
+    headers["content-length"] = nil
+    return coding.reader(stream, decoders, fail)
+  end
+  response.body = coding.decode(response.body, decoders, max, fail)
+  if rawget(headers, "content-length") then headers["content-length"] = tostring(#response.body) end
 end
 
 local function request(settings, method, target, opts)
@@ -255,6 +274,7 @@ local function request(settings, method, target, opts)
     stream = opts.stream,
   }
   finish_headers(response.headers, repeated)
+  if choose(opts, settings, "decode") then stream = decode(op, method, response, stream, choose(opts, settings, "max_body")) end
   if stream then streams[response] = stream end
   return setmetatable(response, Response)
 end

@@ -3,12 +3,12 @@
 
 ---The HTTP client. Every request waits for its answer, and only its own task does.
 ---An HTTP status is an answer, not an error: what raises is that there is no answer. Messages name method, URL without
----credentials, and reason. Connections are kept and reused; bodies are decompressed; HTTP/2 is spoken where TLS servers offer
+---credentials, and reason. Connections are kept and reused; bodies in gzip, deflate, br and zstd are decoded; HTTP/2 is spoken where TLS servers offer
 ---it; the variables `http_proxy`, `https_proxy` and `no_proxy` are heeded. Credentials do not follow redirects to another
 ---origin.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
 ---certificate; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
----not HTTP.
+---not HTTP, or a coded body is cut off or damaged.
 ---```lua
 ---local http = require "green.http"
 ---local resp = http.post(site .. "/orders", { json = { item = "soup", n = 2 } })
@@ -31,7 +31,9 @@ local http = {}
 ---@field verify? boolean check the server's certificate, default true
 ---@field ca? string file of certificates (PEM) to trust instead of the system's
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
----@field max_body? integer bytes after decompression, default 64 MiB; does not count for `stream`
+---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`
+---@field decode? boolean undo the body's Content-Encoding, default true. After that, `content-encoding` names what is unknown and left,
+---and `content-length` is that of `body`. false: the body as it came, and no Accept-Encoding is sent
 ---@field auth? { [1]: string, [2]: string } user and password, basic authentication
 
 ---@class green.http.options : green.http.settings

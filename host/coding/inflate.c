@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gzip, of any number of members (RFC 1952), and deflate, which is the zlib format by the RFC and plain deflate by many servers:
+ * the first byte tells them apart. Both by zlib.
+ */
+#include <limits.h>
+#include <zlib.h>
+
+#include "coding/decoder.h"
+
+#define WINDOW 15 /* bits: 32 KiB */
+
+static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) { return gl_decoder_alloc(opaque, (size_t)items * size); }
+static void zlib_free(voidpf opaque, voidpf block) { gl_decoder_free(opaque, block); }
+
+static bool start(gl_decoder *d, int window) {
+  z_stream *z = gl_decoder_alloc(NULL, sizeof *z);
+  if (!z) return false;
+  *z = (z_stream){.zalloc = zlib_alloc, .zfree = zlib_free};
+  if (inflateInit2(z, window) == Z_OK) {
+    d->state = z;
+    return true;
+  }
+  gl_decoder_free(NULL, z);
+  return false;
+}
+
+static bool gzip_start(gl_decoder *d) { return start(d, WINDOW + 16); }
+static bool deflate_start(gl_decoder *d) { return start(d, WINDOW); }
+
+static void stop(gl_decoder *d) {
+  inflateEnd(d->state);
+  gl_decoder_free(NULL, d->state);
+}
+
+static gl_decoded broken(gl_decoder *d, const char *why) {
+  d->why = why;
+  return GL_DECODED_BROKEN;
+}
+
+static uInt clamp(size_t n) { return n < UINT_MAX ? (uInt)n : UINT_MAX; }
+
+/* One step of inflate, with the io moved on. */
+static int step(z_stream *z, gl_decoder_io *io) {
+  uInt in = clamp(io->in_left), out = clamp(io->out_left);
+  z->next_in = (Bytef *)io->in;
+  z->avail_in = in;
+  z->next_out = io->out;
+  z->avail_out = out;
+  int code = inflate(z, Z_NO_FLUSH);
+  io->in += in - z->avail_in;
+  io->in_left -= in - z->avail_in;
+  io->out += out - z->avail_out;
+  io->out_left -= out - z->avail_out;
+  return code;
+}
+
+/* Until the input is taken, the room is full, or one stream of zlib is over (d->complete). */
+static gl_decoded inflate_some(gl_decoder *d, gl_decoder_io *io) {
+  while (!d->complete) {
+    if (!io->out_left) return GL_DECODED_FULL;
+    switch (step(d->state, io)) {
+      case Z_OK: break;
+      case Z_BUF_ERROR: return GL_DECODED_MORE; /* there is room, so that it is input that lacks */
+      case Z_STREAM_END: d->complete = true; break;
+      case Z_MEM_ERROR: return GL_DECODED_NO_MEMORY;
+      default: return broken(d, "damaged");
+    }
+  }
+  return GL_DECODED_MORE;
+}
+
+static gl_decoded gzip_run(gl_decoder *d, gl_decoder_io *io) {
+  for (;;) {
+    if (d->complete) { /* another member, or the end */
+      if (!io->in_left) return GL_DECODED_MORE;
+      if (*io->in != 0x1f) return broken(d, "followed by other bytes");
+      inflateReset(d->state);
+      d->complete = false;
+    }
+    gl_decoded news = inflate_some(d, io);
+    if (news != GL_DECODED_MORE || !d->complete) return news;
+  }
+}
+
+/* The first byte of the zlib format has the method, 8, in its low bits; a block of plain deflate that begins so would have to be a stored
+ * one with bits set in its padding. */
+static bool is_zlib(unsigned char first) { return (first & 0x0f) == 8; }
+
+static gl_decoded deflate_run(gl_decoder *d, gl_decoder_io *io) {
+  if (!d->begun && io->in_left && !is_zlib(*io->in) && inflateReset2(d->state, -WINDOW) != Z_OK) return GL_DECODED_NO_MEMORY;
+  gl_decoded news = inflate_some(d, io);
+  return news == GL_DECODED_MORE && io->in_left ? broken(d, "followed by other bytes") : news;
+}
+
+const gl_codec gl_codec_gzip = {"gzip", "x-gzip", "libz.so.1", gzip_start, gzip_run, stop};
+const gl_codec gl_codec_deflate = {"deflate", NULL, "libz.so.1", deflate_start, deflate_run, stop};

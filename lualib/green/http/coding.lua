@@ -1,0 +1,108 @@
+-- SPDX-License-Identifier: MIT
+-- Internal.
+-- Content codings of an answer's body, undone on the task that reads it: a slice at a time, so that a bomb holds nobody else and
+-- stops where the body grows too large.
+local fault = require "green.error"
+local native = require "green.coding.native"
+
+local MANY = 5 -- more codings around one body are an attack
+
+local M = { ACCEPT = "gzip, deflate, br, zstd" }
+
+--- What to undo of a Content-Encoding: a decoder for each, outermost first, or nil for none; and what stays coded, or nil. A coding that
+--- is unknown stays, and all inside it. fail(code, format, ...) raises.
+function M.decoders(encoding, fail)
+  local names, decoders = {}, {}
+  for name in encoding:gmatch "[^,%s]+" do
+    if name:lower() ~= "identity" then names[#names + 1] = name end
+  end
+  if #names > MANY then fail("EPROTO", "its body is coded %d times", #names) end
+  while #names > 0 do
+    local decoder = native.decoder(names[#names])
+    if not decoder then break end
+    decoders[#decoders + 1] = { native = decoder, name = table.remove(names):lower() }
+  end
+  return decoders[1] and decoders, names[1] and table.concat(names, ", ")
+end
+
+-- One coding undone: next() gives bytes, or nil at the end. `max`: the most bytes.
+local function undone(decoder, next, max, fail)
+  local size = 0
+  return function()
+    while true do
+      local bytes, why = decoder.native:pull()
+      if bytes == false then fail("EPROTO", "its %s body is %s", decoder.name, why) end
+      if bytes and bytes ~= "" then
+        size = size + #bytes
+        if size > max then fail("EMSGSIZE", "the body is larger than max_body") end
+        return bytes
+      end
+      if not bytes then
+        local coded = next()
+        if not coded then
+          if not decoder.native:ended() then fail("EPROTO", "its %s body is cut off", decoder.name) end
+          return nil
+        end
+        decoder.native:feed(coded)
+      end
+    end
+  end
+end
+
+local function undo_all(decoders, next, max, fail)
+  for _, decoder in ipairs(decoders) do next = undone(decoder, next, max, fail) end
+  return next
+end
+
+local function close_all(decoders)
+  for _, decoder in ipairs(decoders) do decoder.native:close() end
+end
+
+--- A whole body of at most `max` bytes.
+function M.decode(body, decoders, max, fail)
+  local function once()
+    local all = body
+    body = nil
+    return all
+  end
+  local pieces = {}
+  for piece in undo_all(decoders, once, max, fail) do pieces[#pieces + 1] = piece end
+  close_all(decoders)
+  return table.concat(pieces)
+end
+
+-- ---- a body that is read in pieces ----
+
+local Reader = {}
+Reader.__index = Reader
+
+--- As the reader it is made of, but decoded.
+function M.reader(reader, decoders, fail)
+  local next = undo_all(decoders, function() return reader:read() end, math.huge, fail)
+  return setmetatable({ reader = reader, decoders = decoders, next = next }, Reader)
+end
+
+function Reader:read()
+  if self.over then return self.reader:read() end -- what the other says after its end
+  if self.busy then fault.raise("http.read", "EBUSY", "another task reads this response") end
+  self.busy = true
+  local ok, bytes = pcall(self.next)
+  self.busy = false
+  if not ok then error(bytes, 0) end
+  if not bytes then self:finish() end
+  return bytes
+end
+
+function Reader:finish()
+  self.over = true
+  close_all(self.decoders)
+end
+
+function Reader:close()
+  self:finish()
+  self.reader:close()
+end
+
+Reader.__close = Reader.close
+
+return M
