@@ -130,4 +130,18 @@ describe("host/", function()
     end
     none(wrong)
   end)
+
+  it("has every file in host/README.md, and links there to none that it has not", function()
+    local text, wrong, linked = fs.read(root .. "host/README.md"), {}, {}
+    for path in text:gmatch "%]%(([%w_./-]+)%)" do
+      if not fs.exists(root .. "host/" .. path) then wrong[#wrong + 1] = path .. " is no more" end
+      linked[path:gsub("%.[ch]$", "")] = true
+    end
+    for path in pairs(all) do
+      if path:match "%.c$" or not all[path:gsub("h$", "c")] then
+        if not linked[path:gsub("%.[ch]$", "")] then wrong[#wrong + 1] = path .. " is in no room of it" end
+      end
+    end
+    none(wrong)
+  end)
 end)
