@@ -47,7 +47,8 @@ struct gl_op {
 
 /* A new op of `size` bytes, zeroed past the header. `pin_idx`: stack index of a value to keep alive until
  * the op is freed (bytes being written), 0 = none. Raises when there is no task to wait, the task was
- * cancelled or is within task.atomic, a finalizer is running, or memory is out. From here until gl_await nothing may raise. */
+ * cancelled or is within task.atomic, a finalizer is running, memory is out, or `size` is 64 KB or more. Runs no Lua, no
+ * finalizer either: what the caller saw before the call is still so. From here until gl_await nothing may raise. */
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx);
 
 /* "fs.stat notes.txt": what it does, and to what. */
