@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <lauxlib.h>
@@ -161,4 +162,43 @@ void *gl_memory_resize(void *block, size_t old, size_t want) {
   void *moved = resize(block, want);
   if (moved || !want) count_here(h, old, want);
   return moved;
+}
+
+/* ---- blocks of libraries ---- */
+
+/* In front of each block. */
+typedef struct prefix {
+  _Alignas(GL_GRAIN) gl_host *host; /* that counts the block; NULL: none does */
+  size_t size;                      /* of both */
+} prefix;
+
+size_t gl_memory_size_for_library(const void *block) { return ((const prefix *)block - 1)->size - sizeof(prefix); }
+
+static void *resize_uncounted(void *block, size_t want, gl_host *h) {
+  prefix *moved = resize(block, want);
+  if (moved) *moved = (prefix){h, want};
+  return moved ? moved + 1 : NULL;
+}
+
+/* The same as gl_memory_resize, but that nobody is asked. */
+static void *resize_anyway(prefix *block, size_t old, size_t want) {
+  gl_host *h = served.host;
+  void *moved = resize_uncounted(block, want, h);
+  if (!moved && want) return NULL;
+  if (served.pooled) gl_alloc_count_elsewhere(&h->alloc, old, want);
+  else count_here(h, old, want);
+  return moved;
+}
+
+void *gl_memory_resize_for_library(void *block, size_t want, bool refusable) {
+  prefix *before = block ? (prefix *)block - 1 : NULL;
+  gl_host *h = served.host;
+  size_t old = before ? before->size : 0;
+  if (want > SIZE_MAX - sizeof(prefix)) return NULL;
+  if (want) want += sizeof(prefix);
+  if (!h || (before && before->host != h)) return resize_uncounted(before, want, NULL);
+  if (!refusable) return resize_anyway(before, old, want);
+  prefix *moved = gl_memory_resize(before, old, want);
+  if (moved) *moved = (prefix){h, want};
+  return moved ? moved + 1 : NULL;
 }

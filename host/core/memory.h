@@ -2,8 +2,10 @@
  *
  * How much memory a host may use (--max-memory), and who is told no when it runs out. Counted is what core/alloc hands
  * out: everything Lua allocates, tasks and ops; and the bytes that C holds for scripts and peers (gl_memory_resize, and so
- * every gl_buf): bodies, what is to be written, what was read ahead, messages, rows. Not counted are the stacks of parked
- * tasks, connections themselves, and what foreign libraries allocate, which have limits of their own.
+ * every gl_buf): bodies, what is to be written, what was read ahead, messages, rows; and what SQLite and OpenSSL allocate
+ * (gl_memory_resize_for_library). Not counted are the stacks of parked tasks, connections themselves, the lists of addresses
+ * that the C library's resolver returns (some hundred bytes each, until a task takes them), libcurl, and whatever a script's own
+ * C modules allocate.
  *
  * Lua, told no, collects all garbage, asks again, and then raises "not enough memory" in the task that asked. Were
  * there only one mark, a task that fills the memory bit by bit would be told no, and so would whoever happened to ask

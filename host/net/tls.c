@@ -9,9 +9,11 @@
 #include <openssl/x509v3.h>
 
 #include "core/check.h"
+#include "core/memory.h"
 
 #define PIECE ((size_t)64 * 1024) /* plain bytes turned into records at a time */
 #define RECORD 16384              /* most of them in one record */
+#define WEIGHT ((size_t)64 * 1024) /* bytes that OpenSSL takes for a handshake, about */
 
 typedef struct tls {
   SSL *ssl;
@@ -226,7 +228,7 @@ static tls *tls_new(gl_stream *s, const gl_tls_start *start) {
 
 bool gl_tls_begin(gl_stream *s, const gl_tls_start *start) {
   GL_CHECK(!s->filter);
-  tls *t = tls_new(s, start);
+  tls *t = gl_memory_admits(s->host, WEIGHT) ? tls_new(s, start) : NULL;
   if (!t) return false;
   t->config->refs++;
   s->filter = &tls_filter;

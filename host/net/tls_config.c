@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/tls_config.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <openssl/pem.h>
 
 #include "core/library.h"
+#include "core/memory.h"
 
 struct gl_tls_name {
   gl_tls_name *next;
@@ -191,13 +193,35 @@ static bool copy_alpn(gl_tls_config *c, const gl_tls_settings *set) {
   return true;
 }
 
+/* ---- memory: OpenSSL's counts, but is never refused, since not all of OpenSSL copes with that. Who begins TLS asks (tls.c). */
+
+static void *memory_new(size_t n, const char *file, int line) {
+  (void)file, (void)line;
+  return n ? gl_memory_resize_for_library(NULL, n, false) : NULL;
+}
+
+static void *memory_resize(void *block, size_t n, const char *file, int line) {
+  (void)file, (void)line;
+  return gl_memory_resize_for_library(block, n, false);
+}
+
+static void memory_free(void *block, const char *file, int line) {
+  (void)file, (void)line;
+  if (block) gl_memory_resize_for_library(block, 0, false);
+}
+
+/* Does nothing when OpenSSL has allocated already, for a C module or for libcurl. */
+static void set_allocator(void) { CRYPTO_set_mem_functions(memory_new, memory_resize, memory_free); }
+
 gl_tls_config *gl_tls_config_new(const gl_tls_settings *set, char why[GL_TLS_WHY]) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   const char *lacks = gl_library_need("libcrypto.so.3");
   if (!lacks) lacks = gl_library_need("libssl.so.3");
   if (lacks) {
     snprintf(why, GL_TLS_WHY, "TLS needs OpenSSL: %s", lacks);
     return NULL;
   }
+  pthread_once(&once, set_allocator);
   gl_tls_config *c = calloc(1, sizeof *c);
   snprintf(why, GL_TLS_WHY, "not enough memory");
   if (!c) return NULL;

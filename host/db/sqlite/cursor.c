@@ -32,7 +32,7 @@ static void cursor_unref(cursor *c) {
   if (--c->refs > 0) return;
   if (c->stmt) gl_sqlite_conn_drop(c->conn, c->stmt);
   gl_sqlite_conn_unref(c->conn);
-  free(c->call);
+  gl_sqlite_call_free(c->call);
   free(c);
 }
 

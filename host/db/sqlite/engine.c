@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "db/sqlite/parameters.h"
 #include "db/sqlite/session.h"
 
@@ -30,7 +31,27 @@ static int fault_of(int code, gl_sqlite_fault *fault, const char *fmt, ...) {
   return code;
 }
 
+const char *gl_sqlite_fault_text(const gl_sqlite_fault *fault) {
+  if ((fault->code & 0xff) == SQLITE_NOMEM) return "not enough memory"; /* as everybody says who is refused some */
+  return fault->message ? fault->message : sqlite3_errstr(fault->code);
+}
+
 static int fault_closed(gl_sqlite_fault *fault) { return fault_of(GL_SQLITE_CLOSED, fault, "the connection is closed"); }
+
+/* ---- memory ---- */
+
+void gl_sqlite_call_free(gl_sqlite_call *call) {
+  if (call) gl_memory_resize(call, call->size, 0);
+}
+
+static size_t stmt_size(int len) { return sizeof(gl_sqlite_stmt) + (size_t)len + 1; }
+
+static void stmt_free(gl_sqlite_stmt *s) {
+  sqlite3_finalize(s->stmt);
+  gl_sqlite_call_free(s->bound);
+  free(s->slots);
+  gl_memory_resize(s, stmt_size(s->len), 0);
+}
 
 /* ---- lists ---- */
 
@@ -57,13 +78,6 @@ int gl_sqlite_is_stopped(void *arg) { return atomic_load_explicit(&((gl_sqlite *
 int gl_sqlite_run(gl_sqlite *e, const char *sql, gl_sqlite_fault *fault) {
   int rc = sqlite3_exec(e->db, sql, NULL, NULL, NULL);
   return rc == SQLITE_OK ? SQLITE_OK : gl_sqlite_fault_of_db(e->db, rc, fault);
-}
-
-static void stmt_free(gl_sqlite_stmt *s) {
-  sqlite3_finalize(s->stmt);
-  free(s->bound);
-  free(s->slots);
-  free(s);
 }
 
 /* Those who took them learn of it when they come back. */
@@ -191,14 +205,13 @@ static int prepare(gl_sqlite *e, gl_sqlite_stmt *s, gl_sqlite_parameters *p, gl_
 }
 
 static gl_sqlite_stmt *stmt_new(gl_sqlite *e, const gl_sqlite_call *call, uint32_t hash, gl_sqlite_fault *fault) {
-  gl_sqlite_stmt *s = calloc(1, sizeof *s + (size_t)call->len + 1);
+  gl_sqlite_stmt *s = gl_memory_resize(NULL, 0, stmt_size(call->len));
   if (!s) {
     fault_of(SQLITE_NOMEM, fault, "not enough memory");
     return NULL;
   }
+  *s = (gl_sqlite_stmt){.len = call->len, .hash = hash};
   memcpy(s->sql, call->sql, (size_t)call->len + 1);
-  s->len = call->len;
-  s->hash = hash;
   gl_sqlite_parameters p;
   int rc = gl_sqlite_parameters_scan(&p, s->sql, s->len, fault);
   if (rc == SQLITE_OK) rc = prepare(e, s, &p, fault);
@@ -218,7 +231,7 @@ static int bind_value(sqlite3_stmt *stmt, int slot, const gl_sqlite_value *v) {
   }
 }
 
-static int bind(gl_sqlite *e, gl_sqlite_stmt *s, const gl_sqlite_call *call, gl_sqlite_fault *fault) {
+static int bind_parameters(gl_sqlite *e, gl_sqlite_stmt *s, const gl_sqlite_call *call, gl_sqlite_fault *fault) {
   if (call->n != s->nparams)
     return fault_of(SQLITE_RANGE, fault, "the statement has %d parameter%s, %d given", s->nparams, s->nparams == 1 ? "" : "s", call->n);
   for (int i = 0; i < s->nslots; i++) {
@@ -237,7 +250,7 @@ int gl_sqlite_take(gl_sqlite *e, const gl_sqlite_call *call, gl_sqlite_stmt **st
   push_front(&e->out, s);
   rc = gl_sqlite_session_check(e, &s->seen, true, fault);
   if (rc == SQLITE_OK && e->place.reads && !sqlite3_stmt_readonly(s->stmt)) rc = fault->code = GL_SQLITE_WRITES;
-  if (rc == SQLITE_OK) rc = bind(e, s, call, fault);
+  if (rc == SQLITE_OK) rc = bind_parameters(e, s, call, fault);
   if (rc == SQLITE_OK) *stmt = s;
   else gl_sqlite_put(e, s);
   return rc;
@@ -251,7 +264,7 @@ void gl_sqlite_put(gl_sqlite *e, gl_sqlite_stmt *s) {
   unlink_stmt(&e->out, s);
   sqlite3_reset(s->stmt);
   sqlite3_clear_bindings(s->stmt);
-  free(s->bound);
+  gl_sqlite_call_free(s->bound);
   s->bound = NULL;
   push_front(&e->cache, s);
   if (++e->cached <= CACHED) return;

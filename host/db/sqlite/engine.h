@@ -30,13 +30,17 @@ typedef struct gl_sqlite_value {
   } as;
 } gl_sqlite_value;
 
-/* A statement's text and parameters, in one block of memory. */
+/* A statement's text and parameters, in one block of memory (gl_memory_resize). */
 typedef struct gl_sqlite_call {
+  size_t size;     /* bytes of the block */
   const char *sql; /* ends with a NUL */
   int len;
   int n;
   gl_sqlite_value values[];
 } gl_sqlite_call;
+
+/* Frees a call, on any thread; NULL is harmless. */
+void gl_sqlite_call_free(gl_sqlite_call *call);
 
 typedef struct gl_sqlite_rows {
   int ncols;
@@ -59,6 +63,9 @@ typedef struct gl_sqlite_fault {
   int code;      /* extended result code, or one of the above */
   char *message; /* sqlite3_free; NULL = the code's own text */
 } gl_sqlite_fault;
+
+/* The fault in words; valid as long as the fault is. */
+const char *gl_sqlite_fault_text(const gl_sqlite_fault *fault);
 
 /* "SQLITE_CONSTRAINT_UNIQUE" */
 const char *gl_sqlite_code_name(int code);

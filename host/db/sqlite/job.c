@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/opqueue.h"
 
 #define LOCKED_FOR 5.0   /* seconds a locked database is tried again before that is an error */
@@ -48,7 +49,12 @@ static void conn_free(gl_sqlite_conn *c) {
   free(c);
 }
 
-static void run_closing(uv_work_t *req) { gl_sqlite_close(&((gl_sqlite_conn *)req->data)->engine); }
+static void run_closing(uv_work_t *req) {
+  gl_sqlite_conn *c = req->data;
+  gl_memory_serve(c->host, true);
+  gl_sqlite_close(&c->engine);
+  gl_memory_serve(NULL, false);
+}
 
 static void on_closed(uv_work_t *req, int status) {
   (void)status;
@@ -210,7 +216,7 @@ static void push_shown(lua_State *L, const char *sql) {
 
 int gl_sqlite_job_raise(lua_State *L, gl_sqlite_job *job, const char *sql) {
   const gl_sqlite_fault *f = &job->fault;
-  const char *reason = f->message ? f->message : sqlite3_errstr(f->code);
+  const char *reason = gl_sqlite_fault_text(f);
   const char *name = job->work.op.type->name;
   if (!sql) return gl_error_raise(L, name, gl_sqlite_code_name(f->code), "%s", reason);
   push_shown(L, sql);

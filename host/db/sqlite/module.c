@@ -13,6 +13,7 @@
 #include "core/library.h"
 #include "db/sqlite/cursor.h"
 #include "db/sqlite/job.h"
+#include "db/sqlite/memory.h"
 #include "db/sqlite/rows.h"
 
 #define SQL_SHOWN 100 /* bytes of a statement that errors and the inspector show */
@@ -37,7 +38,7 @@ static int push_open(lua_State *L, gl_op *op) {
   const char *path = job->conn ? job->conn->engine.place.path : NULL;
   if (op->status < 0) return gl_error_status(L, op->type->name, op->status, path);
   if (f->code)
-    return gl_error_raise(L, op->type->name, gl_sqlite_code_name(f->code), "%s: %s", path, f->message ? f->message : sqlite3_errstr(f->code));
+    return gl_error_raise(L, op->type->name, gl_sqlite_code_name(f->code), "%s: %s", path, gl_sqlite_fault_text(f));
   gl_sqlite_conn **at = lua_newuserdatauv(L, sizeof *at, 0);
   *at = job->conn;
   (*at)->refs++;
@@ -182,7 +183,7 @@ static int push_exec(lua_State *L, gl_op *op) {
 static void free_query(gl_op *op) {
   query_op *q = (query_op *)op;
   gl_sqlite_rows_free(&q->rows);
-  free(q->call);
+  gl_sqlite_call_free(q->call);
   gl_sqlite_job_free(&q->job);
 }
 
@@ -327,6 +328,7 @@ int luaopen_green_db_sqlite(lua_State *L) {
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
   const char *error = gl_library_need("libsqlite3.so.0");
   if (error) gl_error_raise(L, "db.sqlite", "ENOLIBRARY", "SQLite needs libsqlite3: %s", error);
+  gl_sqlite_memory_init();
   gl_class_new(L, CONNECTION, methods, meta);
   gl_sqlite_blob_class(L);
   gl_sqlite_cursor_class(L);

@@ -8,6 +8,7 @@
 
 #include "core/class.h"
 #include "core/error.h"
+#include "core/memory.h"
 
 #define BLOB "green.db.blob"
 #define MAX_TEXT ((size_t)1000000000) /* SQLite's own limit */
@@ -99,8 +100,9 @@ static char *copy_value(lua_State *L, int idx, gl_sqlite_value *v, char *to) {
 
 gl_sqlite_call *gl_sqlite_call_new(lua_State *L, int sql, int first, size_t size) {
   int n = lua_gettop(L) - first + 1;
-  gl_sqlite_call *call = malloc(size);
+  gl_sqlite_call *call = gl_memory_resize(NULL, 0, size);
   if (!call) return NULL;
+  call->size = size;
   char *to = (char *)&call->values[n];
   for (int i = 0; i < n; i++) to = copy_value(L, first + i, &call->values[i], to);
   size_t len;
