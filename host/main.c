@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "core/host.h"
+#include "core/driver.h"
 #include "core/inspect.h"
 #include "core/interrupt.h"
 #include "core/memory.h"

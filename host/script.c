@@ -13,6 +13,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "core/cancel.h"
+#include "core/driver.h"
 #include "core/interrupt.h"
 #include "core/task.h"
 #include "core/trace.h"

@@ -102,6 +102,60 @@ describe("host/", function()
   end)
 end)
 
+-- Within core/ a module is a .c and a .h of one name. A module uses another when it names a function that is defined there;
+-- what is called back through a pointer is not named.
+describe("host/core/", function()
+  local paths = files("host/core", "*.[ch]")
+
+  local function module_of(path) return path:match "([^/]+)%.[ch]$" end
+
+  local function uses()
+    local defined, used = {}, {} -- function -> module; module -> module -> one of its functions
+    for _, path in ipairs(paths) do
+      if path:match "%.c$" then
+        for line in code_of(path):gmatch "[^\n]+" do
+          local name = not line:match "^static" and line:match "^[%a_][%w_%s%*]-(gl_[%w_]+)%([^;]*$"
+          if name then defined[name] = module_of(path) end
+        end
+      end
+    end
+    for _, path in ipairs(paths) do
+      local module, inline = module_of(path), path:match "%.c$" ~= nil
+      used[module] = used[module] or {}
+      for line in code_of(path):gmatch "[^\n]+" do
+        if path:match "%.h$" then -- only what inline functions call
+          inline = line:match "^static inline" and true or inline and not line:match "^}"
+        end
+        for word in line:gmatch "gl_[%w_]+" do
+          local other = inline and defined[word]
+          if other and other ~= module then used[module][other] = word end
+        end
+        if path:match "%.h$" and line:match "^static inline.*}%s*$" then inline = false end
+      end
+    end
+    return used
+  end
+
+  it("is in an order that can be read from the bottom up: no module uses one that uses it", function()
+    local used, state, found, count = uses(), {}, nil, 0
+    local function visit(module, path)
+      state[module] = "open"
+      for other, name in pairs(used[module]) do
+        local step = ("%s -> %s (%s)"):format(path, other, name)
+        if state[other] == "open" then found = found or step end
+        if not state[other] then visit(other, step) end
+        count = count + 1
+      end
+      state[module] = "closed"
+    end
+    for _, path in ipairs(paths) do
+      if not state[module_of(path)] then visit(module_of(path), module_of(path)) end
+    end
+    assert.is_nil(found)
+    assert.is_true(count > 50, count .. " uses")
+  end)
+end)
+
 describe("every source file", function()
   it("says its licence once", function()
     local wrong = {}

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "core/error.h"
+#include "core/misuse.h"
 
 void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
   static const luaL_Reg none[] = {{NULL, NULL}};

@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/host.h"
-#include "core/park.h"
+#include "core/op.h"
 #include "core/preempt.h"
 #include "core/scope.h"
 #include "core/shake.h"
@@ -55,7 +55,7 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     mark_held(co);
     if (before == L && lua_isyieldable(L)) return lua_yieldk(L, 0, (lua_KContext)co, k);
     h->awaiting = false;
-    gl_park(h, h->task);
+    gl_op_park(h, h->task);
     clear_held(co);
     nargs = 0;
   }
@@ -87,7 +87,7 @@ static bool begin(lua_State *L, lua_State *co, int nargs) {
     return false;
   }
   lua_xmove(L, co, nargs);
-  if ((*gl_extra(co) & GL_ASIDE_BIT) && gl_host_of(L)->task) gl_scope_resume(gl_host_of(L), co);
+  if ((*gl_extra(co) & GL_SUSPENDED_BIT) && gl_host_of(L)->task) gl_scope_resume(gl_host_of(L), co);
   return true;
 }
 

@@ -9,6 +9,8 @@
 
 #include <lua.h>
 
+#include "core/misuse.h"
+
 /* Push an error object. `op` and `code` are copied; the message is `op: formatted` (formats of lua_pushfstring). */
 void gl_error_push(lua_State *L, const char *op, const char *code, const char *fmt, ...);
 
@@ -18,10 +20,6 @@ int gl_error_raise(lua_State *L, const char *op, const char *code, const char *f
 /* Raise one for a libuv or negative errno status: "fs.stat: notes.txt: no such file or directory".
  * `subject` (may be NULL) is the path, the address, the URL. Never returns. */
 int gl_error_status(lua_State *L, const char *op, int status, const char *subject);
-
-/* Raise a plain message, for arguments nobody may pass: it points at the line that called into the library, whichever of its
- * modules handed them on. Never returns. */
-int gl_error_misuse(lua_State *L, const char *fmt, ...);
 
 /* The same for a peer that has left, which is nobody's fault: where nobody catches it, it is not logged. */
 int gl_error_departure(lua_State *L, const char *op, int status, const char *subject);

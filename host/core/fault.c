@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/fault.h"
 
-#include "core/memory.h"
 #include "core/op.h"
-#include "core/scope.h"
 #include "core/task.h"
+
+#define LONG_PAST 1 /* ns: a deadline that has passed */
 
 uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome) {
   gl_fault *f = &h->fault;
@@ -16,16 +16,13 @@ uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome) {
   return left;
 }
 
-void gl_fault_in_wait(gl_task *t) {
+bool gl_fault_in_wait(gl_task *t) {
   gl_fault *f = &t->host->fault;
-  if (f->waiter != t || !f->waits || --f->waits > 0) return;
+  if (f->waiter != t || !f->waits || --f->waits > 0) return false;
   f->hit = t->op->type->name;
-  if (f->outcome == GL_CANCELLED) {
-    gl_task_cancel(t);
-  } else {
-    t->deadline = 1; /* long past */
-    if (gl_scope_check(t) == GL_DEADLINE_EXCEEDED) gl_op_detach(t->op, GL_DEADLINE_EXCEEDED);
-  }
+  if (f->outcome == GL_CANCELLED) t->cancelled = true;
+  else t->deadline = LONG_PAST;
+  return true;
 }
 
 uint32_t gl_fault_alloc(gl_host *h, uint32_t n) {
@@ -34,7 +31,6 @@ uint32_t gl_fault_alloc(gl_host *h, uint32_t n) {
   f->taker = n ? h->task : NULL;
   f->takes = n;
   f->refused = 0;
-  gl_memory_set_edge(h);
   return left;
 }
 
@@ -51,9 +47,9 @@ bool gl_fault_refuses(gl_host *h, size_t bytes, bool again) {
   return true;
 }
 
-void gl_fault_forget(gl_host *h, const gl_task *t) {
+bool gl_fault_forget(gl_host *h, const gl_task *t) {
   if (h->fault.waiter == t) h->fault.waiter = NULL;
-  if (h->fault.taker != t) return;
+  if (h->fault.taker != t) return false;
   h->fault.taker = NULL;
-  gl_memory_set_edge(h);
+  return true;
 }

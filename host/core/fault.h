@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
- * Faults to order, for tests (green.debug): the n-th wait from now of the running task is interrupted, or the n-th
- * allocation refused. One task at a time; nothing is paid while there is none.
+ * Faults that a test orders (green.debug): the n-th wait from now of the running task is interrupted, or its n-th
+ * allocation refused. One task at a time may order each kind; without an order a wait costs one comparison.
  */
 #ifndef GL_CORE_FAULT_H
 #define GL_CORE_FAULT_H
 
 #include "core/host.h"
 
-/* Interrupt the running task in its n-th wait (0 = no more), as GL_CANCELLED or GL_DEADLINE_EXCEEDED. How many were still to go. */
+/* Orders that the running task be interrupted in its n-th wait (0 = no more), by GL_CANCELLED or GL_DEADLINE_EXCEEDED. Returns
+ * how many waits of its previous order were still to go. */
 uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome);
 
-/* Refuse the running task its n-th allocation (0 = no more), and once more when Lua asks again after it has collected
- * garbage. How many were still to go. */
+/* Orders that the running task be refused its n-th allocation (0 = no more), and once more when Lua asks again after it has
+ * collected garbage. The caller sets the edge then (gl_memory_set_edge). Returns how many allocations of its previous
+ * order were still to go. */
 uint32_t gl_fault_alloc(gl_host *h, uint32_t n);
 
-/* The task is in its wait, `t->op`: interrupts it when it is time. */
-void gl_fault_in_wait(gl_task *t);
+/* Counts a wait of the task, which has just begun. True: the ordered one; the task is cancelled or past its deadline now, and
+ * its wait must end, unless a shield holds. */
+bool gl_fault_in_wait(gl_task *t);
 
-/* Are allocations to be asked about? */
+/* Must allocations be asked about? */
 bool gl_fault_is_armed(const gl_host *h);
 
-/* Is this allocation one to refuse? `again`: whoever asks will ask once more. */
+/* Counts an allocation. True: it must be refused. `again`: whoever asks will ask once more. */
 bool gl_fault_refuses(gl_host *h, size_t bytes, bool again);
 
-/* The task ended. */
-void gl_fault_forget(gl_host *h, const gl_task *t);
+/* Drops the orders of a task that has ended. True: the edge must be set (gl_memory_set_edge). */
+bool gl_fault_forget(gl_host *h, const gl_task *t);
 
 #endif

@@ -5,8 +5,7 @@
 
 #include <lauxlib.h>
 
-#include "core/preempt.h"
-#include "core/shake.h"
+#include "core/host.h"
 
 #define MAX_STEP 10000 /* instructions between two looks whether it is time to make way: about 0.1 ms */
 
@@ -59,7 +58,8 @@ void gl_hook_event(lua_State *L, lua_Debug *ar) {
   user_hook *u = push_hook(L, L);
   if (u && is_due(L, u, ar->event)) call(L, ar);
   lua_pop(L, 1);
-  if (ar->event == LUA_HOOKCOUNT) gl_preempt_in_user_hook(L);
+  gl_host *h = gl_host_of(L);
+  if (ar->event == LUA_HOOKCOUNT && h->user_hook_ran) h->user_hook_ran(L);
 }
 
 bool gl_hook_is_set(lua_State *L) {
@@ -132,13 +132,14 @@ static int debug_sethook(lua_State *L) {
 
 /* gethook([thread]) -> hook, mask, count */
 static int debug_gethook(lua_State *L) {
+  gl_host *h = gl_host_of(L);
   int arg, n = 0;
   char events[4];
   lua_State *co = target(L, &arg);
   lua_Hook hook = lua_gethook(co);
   if (co != L && !lua_checkstack(co, 1)) return luaL_error(L, "stack overflow");
   user_hook *u = push_hook(L, co);
-  if (hook && hook != gl_hook_event && !gl_preempt_is_hook(hook) && !gl_shake_is_hook(hook)) {
+  if (hook && hook != gl_hook_event && hook != h->preempt_hook && hook != h->shake_hook) {
     lua_pushliteral(L, "external hook");
     lua_pushliteral(L, "");
     lua_pushinteger(L, lua_gethookcount(co));

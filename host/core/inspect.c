@@ -10,9 +10,10 @@
 #include "core/fault.h"
 #include "core/host.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
-#include "core/screen.h"
+#include "core/prompt.h"
 #include "core/shake.h"
 #include "core/task.h"
 
@@ -70,6 +71,7 @@ static int debug_fail_alloc(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
   if (!t) return luaL_error(L, "outside of a task");
   lua_pushinteger(L, gl_fault_alloc(t->host, (uint32_t)n));
+  gl_memory_set_edge(t->host);
   return 1;
 }
 
@@ -221,7 +223,7 @@ static void print_task(const gl_task *t, uint32_t now) {
 }
 
 void gl_inspect_print(const gl_host *h) {
-  gl_screen_leave(h, true);
+  gl_prompt_hide(h, true);
   fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
   for (const gl_task *t = h->live; t; t = t->next_live) print_task(t, (uint32_t)uv_now(&h->loop));
 }

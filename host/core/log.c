@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/screen.h"
+#include "core/prompt.h"
 
 #define PIECE 4096   /* bytes written at once */
 #define ESCAPED 12   /* bytes of the longest escape, with room */
@@ -84,6 +84,6 @@ void gl_log(const gl_host *h, gl_log_level level, const char *subject, const cha
     put_text(&o, detail, strlen(detail), true);
   }
   put(&o, "\n", 1);
-  gl_screen_leave(h, true);
+  gl_prompt_hide(h, true);
   flush(&o);
 }

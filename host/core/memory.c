@@ -21,7 +21,7 @@ static size_t mark_of(const gl_host *h, size_t more, gl_purpose purpose) {
   const gl_task *t = h->task;
   if (purpose != GL_FOR_SCRIPT || !h->running || !t) return limit;
   size_t memory_asked = more < limit ? more : limit;
-  if (h->memory.charged == t) memory_asked += h->alloc.taken - h->memory.mark;
+  if (h->memory.account == t) memory_asked += h->alloc.taken - h->memory.step_began;
   return memory_asked + (size_t)t->memory_asked * GL_GRAIN > MUCH(limit) ? GREEDY(limit) : TASKS(limit);
 }
 
@@ -44,7 +44,7 @@ void gl_memory_set_edge(gl_host *h) {
 }
 
 void gl_memory_limit(gl_host *h, size_t bytes) {
-  h->memory = (gl_memory){.limit = bytes, .mark = h->alloc.taken, .seen = gl_alloc_used(&h->alloc)};
+  h->memory = (gl_memory){.limit = bytes, .step_began = h->alloc.taken, .published = gl_alloc_used(&h->alloc)};
   h->alloc.most = bytes ? bytes : SIZE_MAX;
   gl_memory_set_edge(h);
 }
@@ -56,25 +56,25 @@ static void fade(gl_task *t, uint8_t now) {
   t->memory_epoch = now;
 }
 
-static void publish(gl_host *h) { __atomic_store_n(&h->memory.seen, h->alloc.taken - h->alloc.given, __ATOMIC_RELAXED); }
+static void publish(gl_host *h) { __atomic_store_n(&h->memory.published, h->alloc.taken - h->alloc.given, __ATOMIC_RELAXED); }
 
 void gl_memory_charge(gl_host *h, gl_task *t) {
   gl_memory *m = &h->memory;
   uint8_t now = (uint8_t)(h->alloc.taken / m->limit);
-  size_t grains = (h->alloc.taken - m->mark) / GL_GRAIN;
-  if (m->charged) {
-    fade(m->charged, now);
-    uint32_t room = UINT32_MAX - m->charged->memory_asked;
-    m->charged->memory_asked += grains < room ? (uint32_t)grains : room;
+  size_t grains = (h->alloc.taken - m->step_began) / GL_GRAIN;
+  if (m->account) {
+    fade(m->account, now);
+    uint32_t room = UINT32_MAX - m->account->memory_asked;
+    m->account->memory_asked += grains < room ? (uint32_t)grains : room;
   }
-  m->charged = t;
-  m->mark = h->alloc.taken;
+  m->account = t;
+  m->step_began = h->alloc.taken;
   publish(h);
   fade(t, now);
 }
 
 void gl_memory_forget(gl_host *h, const gl_task *t) {
-  if (h->memory.charged == t) h->memory.charged = NULL;
+  if (h->memory.account == t) h->memory.account = NULL;
 }
 
 /* ---- bytes that C holds ---- */
@@ -132,13 +132,13 @@ int gl_memory_raise(lua_State *L) {
 
 static void count_here(gl_host *h, size_t old, size_t want) {
   gl_alloc_count(&h->alloc, old, want);
-  if (!h->running) h->memory.mark += want; /* nobody's, and not of who ran last */
+  if (!h->running) h->memory.step_began += want; /* nobody's, and not of who ran last */
 }
 
 static bool admits_elsewhere(gl_host *h, size_t more) {
   size_t limit = h->memory.limit; /* does not change while jobs run */
   if (!limit) return true;
-  size_t used = __atomic_load_n(&h->memory.seen, __ATOMIC_RELAXED) + __atomic_load_n(&h->alloc.pooled, __ATOMIC_RELAXED);
+  size_t used = __atomic_load_n(&h->memory.published, __ATOMIC_RELAXED) + __atomic_load_n(&h->alloc.pooled, __ATOMIC_RELAXED);
   return used + more <= GREEDY(limit);
 }
 

@@ -9,11 +9,10 @@
 #include "core/error.h"
 #include "core/fault.h"
 #include "core/park.h"
-#include "core/preempt.h"
 #include "core/scope.h"
 #include "core/task.h"
 
-#define OBJECT 256 /* bytes of what an op is about, at most */
+#define OBJECT 256 /* bytes of the longest object of an op: a path, an address */
 
 #ifdef GREENLUA_GC_STRESS
 #define GC_STRESS(L) ((void)lua_gc((L), LUA_GCCOLLECT, 0))
@@ -21,13 +20,13 @@
 #define GC_STRESS(L) ((void)0)
 #endif
 
-/* A finalizer that waits would stop the collector for every task. The count is negative in there only. */
+/* A finalizer that waits would stop the collector for every task. Lua reports a negative count within a finalizer only. */
 void gl_op_refuse_finalizer(lua_State *L, const gl_optype *type) {
   if (lua_gc(L, LUA_GCCOUNT, 0) < 0)
     gl_error_raise(L, type->name, "EFINALIZER", "cannot wait in a finalizer (__gc); close the value with <close> or by name instead");
 }
 
-/* The op's own time, or the task's: whichever is over. */
+/* The op's own timeout has passed, or the task's deadline, which one timer stands for. */
 static void on_timeout(gl_timer *timer) {
   gl_op *op = GL_CONTAINER(timer, gl_op, timeout);
   gl_op_detach(op, gl_scope_check(op->task) == GL_DEADLINE_EXCEEDED ? GL_DEADLINE_EXCEEDED : GL_TIMED_OUT);
@@ -42,8 +41,9 @@ void gl_op_check(lua_State *L, const gl_optype *type) {
 }
 
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
+  GL_CHECK(size <= UINT16_MAX);
+  GC_STRESS(L);
   gl_op_check(L, type);
-  if (size > UINT16_MAX) gl_error_raise(L, type->name, "E2BIG", "the arguments are too many or too long");
   gl_host *h = gl_host_of(L);
   gl_task *t = h->task;
   if (t->spent) {
@@ -111,7 +111,7 @@ void gl_op_describe(const gl_op *op, char *out, size_t size) {
   if (n && out[n - 1] == ' ') out[n - 1] = '\0';
 }
 
-/* What it waited for in vain: the op may be gone by the time the error is made. */
+/* The object of an op whose task stops waiting, for the error that comes when the op may be gone; NULL: none, or no memory. */
 static char *name_object(const gl_op *op) {
   char object[OBJECT] = "";
   if (op->type->object) op->type->object(op, object, sizeof object);
@@ -127,26 +127,26 @@ void gl_op_detach(gl_op *op, int outcome) {
   op->detached = true;
   t->op = NULL;
   t->detached_from = op->type->name;
-  if (outcome == GL_TIMED_OUT || outcome == GL_DEADLINE_EXCEEDED) t->trace = name_object(op);
+  if (outcome == GL_TIMED_OUT || outcome == GL_DEADLINE_EXCEEDED) t->late_object = name_object(op);
   gl_task_wake(t, (gl_outcome)outcome);
-  if (op->type->cancel) op->type->cancel(op); /* may say done at once: the op is then gone with the next reap */
+  if (op->type->cancel) op->type->cancel(op); /* may call gl_op_done at once: the op is freed with the next reap */
 }
 
-/* `why` with the object that gl_op_detach has named. */
+/* Raises `why`, with the object that gl_op_detach has named. */
 static int raise_late(lua_State *L, gl_task *t, const char *code, const char *why) {
-  if (!t->trace) return gl_error_raise(L, t->detached_from, code, "%s", why);
+  if (!t->late_object) return gl_error_raise(L, t->detached_from, code, "%s", why);
   char object[OBJECT];
-  snprintf(object, sizeof object, "%s", t->trace);
-  free(t->trace);
-  t->trace = NULL;
+  snprintf(object, sizeof object, "%s", t->late_object);
+  free(t->late_object);
+  t->late_object = NULL;
   return gl_error_raise(L, t->detached_from, code, "%s: %s", object, why);
 }
 
-/* The wait is over: results or an error, on the coroutine that waited. */
-static int conclude(lua_State *L, gl_task *t) {
+/* Ends a wait, on the coroutine that waited: pushes the results or raises why there are none. */
+static int conclude_wait(lua_State *L, gl_task *t) {
   GC_STRESS(L);
   if (t->outcome == GL_TIMED_OUT) return raise_late(L, t, "ETIMEDOUT", "timed out");
-  if (t->outcome == GL_CANCELLED || t->outcome == GL_DEADLINE_EXCEEDED) gl_preempt_request_end(t);
+  if (t->outcome == GL_CANCELLED || t->outcome == GL_DEADLINE_EXCEEDED) gl_scope_request_end(t);
   if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->detached_from, "ECANCELED", "the task was cancelled");
   if (t->outcome == GL_INTERRUPTED) return gl_scope_interrupt(L, t);
   if (t->outcome == GL_DEADLINE_EXCEEDED) return raise_late(L, t, "EDEADLINE", "the deadline passed");
@@ -164,34 +164,40 @@ static int conclude(lua_State *L, gl_task *t) {
 
 static int await_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return conclude(L, (gl_task *)ctx);
+  return conclude_wait(L, (gl_task *)ctx);
+}
+
+void gl_op_park(gl_host *h, gl_task *t) {
+  if (gl_park(h, t)) return;
+  t->state = GL_TASK_RUNNING; /* so that detaching does not make it ready */
+  if (t->op) gl_op_detach(t->op, GL_NO_STACK);
 }
 
 int gl_await(lua_State *L, gl_op *op, double timeout) {
   gl_host *h = op->host;
   gl_task *t = h->task;
-  GL_CHECK(!t->op); /* one op per task */
+  GL_CHECK(!t->op && t->state == GL_TASK_RUNNING); /* one op per task */
   t->op = op;
   t->outcome = GL_DONE;
-  GC_STRESS(L); /* first: a finalizer may do what ends the op */
-  if (op->done) return conclude(L, t);
+  if (op->done) return conclude_wait(L, t);
+  GC_STRESS(L);
   uint64_t due = timeout < GL_FOREVER ? gl_clock_after(uv_hrtime(), timeout) : 0, deadline = gl_scope_deadline(t);
   if (deadline && (!due || deadline < due)) due = deadline;
   if (due && !gl_timer_arm_at(&h->clock, &op->timeout, due)) {
     const char *name = op->type->name;
-    op->task = t; /* running, so detaching does not queue it */
+    op->task = t; /* RUNNING, so that detaching does not make it ready */
     gl_op_detach(op, GL_CANCELLED);
     return gl_error_raise(L, name, "ENOMEM", "not enough memory");
   }
   op->task = t;
   t->state = GL_TASK_WAITING;
-  if (h->fault.waiter) gl_fault_in_wait(t);
+  if (h->fault.waiter && gl_fault_in_wait(t) && (int)gl_scope_check(t) == h->fault.outcome) gl_op_detach(op, h->fault.outcome);
   if (L == h->running && lua_isyieldable(L)) {
     h->awaiting = true;
     return lua_yieldk(L, 0, (lua_KContext)t, await_k);
   }
-  gl_park(h, t);
-  return conclude(L, t);
+  gl_op_park(h, t);
+  return conclude_wait(L, t);
 }
 
 double gl_check_timeout(lua_State *L, int idx, double def) {

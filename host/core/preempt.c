@@ -31,7 +31,6 @@
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
 #define MAX_KILL_DELAY 5000   /* instructions between two errors in a task that catches them all */
 #define MAX_KILLS 2000  /* so many of them; then no instruction more */
-#define CLEANUP_SLICES (100 / GL_SLICE_MS) /* slices for the <close> variables of a task that was told to end */
 #define MAX_CAUGHT 3          /* errors a doomed task may catch and go on, counted with the turns between */
 
 #define STRING(n) #n
@@ -134,27 +133,9 @@ static void on_signal(int signo) {
 
 /* ---- on the loop's thread, in the hook ---- */
 
-/* Is it cancelled, past its deadline, or over its CPU limit? */
-static bool must_end(const gl_task *t) {
-  return gl_scope_check(t) != GL_DONE || (t->max_slices && t->slices > t->max_slices);
-}
-
-void gl_preempt_request_end(gl_task *t) {
-  if (t->end_requested) return;
-  t->end_requested = true;
-  t->cleanup_slices = CLEANUP_SLICES;
-}
-
-void gl_preempt_retract_end(gl_task *t) {
-  if ((!t->end_requested && !t->kill_count) || must_end(t) || gl_scope_shields(t)) return;
-  t->end_requested = false;
-  t->cleanup_slices = 0;
-  t->kill_count = 0;
-}
-
 static void raise_end(lua_State *L, gl_task *t) {
   gl_scope_raise(L, t, "preempt");
-  gl_preempt_request_end(t);
+  gl_scope_request_end(t);
   char limit[16]; /* lua_pushfstring would write 14 digits of it */
   snprintf(limit, sizeof limit, "%g", (double)t->cpu_limit);
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
@@ -173,7 +154,7 @@ static void leave_cpu(lua_State *L, gl_host *h, bool hooked) {
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
     gl_pause(h, t);
-    if (must_end(t) && !t->cleanup_slices) raise_end(L, t);
+    if (gl_scope_must_end(t) && !t->cleanup_slices) raise_end(L, t);
   }
 }
 
@@ -184,11 +165,11 @@ static void end_slice(lua_State *L, gl_host *h, bool hooked) {
     t->overlong = true;
     if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L);
   }
-  if (must_end(t)) {
+  if (gl_scope_must_end(t)) {
     if (t->cleanup_slices) t->cleanup_slices--;
     else if (t->kill_count++ % 2 == 0) raise_end(L, t);
   } else {
-    gl_preempt_retract_end(t);
+    gl_scope_retract_end(t);
   }
   leave_cpu(L, h, hooked);
 }
@@ -208,7 +189,7 @@ static int next_kill(struct gl_watchdog *w, gl_task *t) {
  * of that pcall. True: this is not (or no longer) so. */
 static bool is_spared(lua_State *L, gl_host *h, bool hogs) {
   gl_task *t = h->task;
-  bool kill_count = must_end(t);
+  bool kill_count = gl_scope_must_end(t);
   if (!kill_count && !gl_scope_shields(t)) return true;
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
   if (hogs) leave_cpu(L, h, true);
@@ -227,7 +208,7 @@ static void put_back(lua_State *L, struct gl_watchdog *w) {
  * its next event for it. With no hook set when it goes on, that would be the first event of the user's next one. */
 static bool stays(lua_State *L, gl_host *h) {
   foreign_hook *f = &h->watchdog->foreign;
-  if (!is_plain(h, L) || must_end(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
+  if (!is_plain(h, L) || gl_scope_must_end(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
   if (f->L == L) f->L = NULL;
   return true;
 }
@@ -255,7 +236,8 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
   if (hogs) end_slice(L, h, lua_gethook(L) && lua_gethook(L) != preempt_hook);
 }
 
-void gl_preempt_in_user_hook(lua_State *L) {
+/* A count hook of the user's was called, in which preempt_hook could not be set. */
+static void on_user_hook(lua_State *L) {
   struct gl_watchdog *w = gl_host_of(L)->watchdog;
   if (!w || !w->asked) return;
   w->asked = false;
@@ -272,22 +254,20 @@ bool gl_preempt_check(lua_State *L) {
   return true;
 }
 
-void gl_preempt_resume(gl_task *t) {
+/* The task has left its outermost atomic section: a slice that ended in there ends now. */
+static void on_atomic_section_left(gl_task *t) {
   gl_host *h = t->host;
   struct gl_watchdog *w = h->watchdog;
-  t->overlong = false;
   if (!w) return;
   bool due = w->deferred_beat == gl_pulse_beats(&h->pulse) && h->task == t && h->running;
   w->section = w->deferred_beat = 0;
   if (due) set_hook(h);
 }
 
-bool gl_preempt_is_hook(lua_Hook hook) { return hook == preempt_hook; }
-
 void gl_preempt_follow(lua_State *L) {
   gl_host *h = gl_host_of(L);
   gl_task *t = h->task;
-  if (!h->watchdog || !t || t->kill_count <= MAX_CAUGHT || !must_end(t)) return;
+  if (!h->watchdog || !t || t->kill_count <= MAX_CAUGHT || !gl_scope_must_end(t)) return;
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
 }
 
@@ -443,6 +423,9 @@ static bool begin(gl_host *h, struct gl_watchdog *w) {
   if (pthread_getcpuclockid(w->watched, &w->cpu) != 0) w->cpu = CLOCK_MONOTONIC;
   watched_host = h;
   h->watchdog = w;
+  h->preempt_hook = preempt_hook;
+  h->user_hook_ran = on_user_hook;
+  h->atomic_section_left = on_atomic_section_left;
   install_handler();
   sigset_t all, before;
   sigfillset(&all);

@@ -19,7 +19,6 @@
 
 #include "core/host.h"
 
-#define GL_SLICE_MS 10  /* a task that holds the loop longer makes way */
 #define GL_STALL_MS 100 /* a C function that holds it longer is reported */
 #define GL_ATOMIC_MS 100 /* CPU time after which an atomic section (core/scope.h) is reported, and preempted like anything else */
 
@@ -32,29 +31,13 @@ void gl_preempt_restart(gl_host *h);
 /* Ends the watchdog. */
 void gl_preempt_stop(gl_host *h);
 
-/* In a count hook of the user's on L: make way, if that is due. May raise, like any hook. */
-void gl_preempt_in_user_hook(lua_State *L);
-
 /* For loops in C: make way, if the slice is used up; else it costs a comparison. Call it every few thousand bytes or steps,
  * on the coroutine that runs. True: others may have run, and whatever can be changed by Lua may have changed (tables that
  * are walked through, peers, scopes), but for what is on this coroutine's stack. May raise, like any hook. */
 bool gl_preempt_check(lua_State *L);
 
-/* Is it the hook that preempts? */
-bool gl_preempt_is_hook(lua_Hook hook);
-
 /* A coroutine that L resumed failed: when that was to make an end, L is next. */
 void gl_preempt_follow(lua_State *L);
-
-/* An error tells `t` that it is to end. Once it may use up some slices then without being raised at: what its <close>
- * variables do must not be cut short, though it be slow. */
-void gl_preempt_request_end(gl_task *t);
-
-/* A scope was left: if nothing else asks `t` to end, forget that it was told, and how often. */
-void gl_preempt_retract_end(gl_task *t);
-
-/* The task has left its outermost atomic section: if its slice ended in there, it ends now. Raises nothing. */
-void gl_preempt_resume(gl_task *t);
 
 /* Report C functions that stall the loop on stderr, or not. On by default. */
 void gl_preempt_set_reports(gl_host *h, bool on);

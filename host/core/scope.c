@@ -3,9 +3,12 @@
 
 #include <stdlib.h>
 
+#include "core/check.h"
 #include "core/error.h"
-#include "core/op.h"
-#include "core/preempt.h"
+#include "core/task.h"
+
+#define CLEANUP_SLICES (100 / GL_SLICE_MS) /* what a task that was asked to end may use up for its clean-up */
+#define FIRST_BUCKETS 16
 
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
   gl_task *t = gl_host_of(L)->task;
@@ -31,25 +34,27 @@ bool gl_scope_holds(const gl_task *t, const lua_State *co) {
   return false;
 }
 
-/* The task is not in this scope any more, for now or for good. */
-static void detach(gl_scope *s) {
+/* Makes a scope, which is off its task's list already, bind the task no more. */
+static void unbind(gl_scope *s) {
   gl_task *t = s->task;
   s->task = NULL;
-  if (s->atomic && --t->atomic == 0) gl_preempt_resume(t);
+  if (!s->atomic || --t->atomic > 0) return;
+  t->overlong = false;
+  if (t->host->atomic_section_left) t->host->atomic_section_left(t);
 }
 
-/* ---- those of suspended coroutines ---- */
+/* ---- scopes of suspended coroutines ---- */
 
-static gl_scope **bucket_of(gl_aside *a, const lua_State *co) {
+static gl_scope **bucket_of(gl_suspended_scopes *a, const lua_State *co) {
   if (!a->bucket) return &a->first;
   uint64_t hash = (uint64_t)(uintptr_t)co * 0x9e3779b97f4a7c15u;
   return &a->bucket[(hash >> 32) & a->mask];
 }
 
-/* Twice as many buckets. Without memory for them, the lists grow. */
-static void spread(gl_aside *a) {
-  gl_aside old = *a;
-  size_t buckets = a->bucket ? (a->mask + 1) * 2 : 16;
+/* Doubles the buckets. When there is no memory for them, the lists grow instead. */
+static void double_buckets(gl_suspended_scopes *a) {
+  gl_suspended_scopes old = *a;
+  size_t buckets = a->bucket ? (a->mask + 1) * 2 : FIRST_BUCKETS;
   gl_scope **to = calloc(buckets, sizeof *to);
   if (!to) return;
   a->bucket = to;
@@ -66,59 +71,61 @@ static void spread(gl_aside *a) {
   free(old.bucket);
 }
 
-static void put_aside(gl_aside *a, gl_scope *s) {
-  if (a->n > a->mask) spread(a);
+static void add_suspended(gl_suspended_scopes *a, gl_scope *s) {
+  if (a->n > a->mask) double_buckets(a);
   a->n++;
   gl_scope **at = bucket_of(a, s->co);
   s->outer = *at;
   *at = s;
-  *gl_extra(s->co) |= GL_ASIDE_BIT;
+  *gl_extra(s->co) |= GL_SUSPENDED_BIT;
 }
 
-static void take_back(gl_aside *a, gl_scope **at) {
+/* Removes the scope that `at` points to. */
+static void remove_suspended(gl_suspended_scopes *a, gl_scope **at) {
   *at = (*at)->outer;
   if (--a->n > 0) return;
   free(a->bucket);
-  *a = (gl_aside){0};
+  *a = (gl_suspended_scopes){0};
 }
 
-/* ---- leaving, for good or for a while ---- */
+/* ---- leaving, suspending, resuming ---- */
 
 void gl_scope_leave(gl_host *h, gl_scope *s) {
   if (!s->co) return;
-  gl_scope **at = s->task ? &s->task->scope : bucket_of(&h->aside, s->co); /* usually the innermost */
+  gl_scope **at = s->task ? &s->task->scope : bucket_of(&h->suspended_scopes, s->co); /* usually it is the first */
   while (*at && *at != s) at = &(*at)->outer;
-  if (*at && s->task) *at = s->outer;
-  else if (*at) take_back(&h->aside, at);
-  if (s->task) gl_preempt_retract_end(s->task);
-  if (s->task) detach(s);
+  GL_CHECK(*at);
+  if (s->task) *at = s->outer;
+  else remove_suspended(&h->suspended_scopes, at);
+  if (s->task) gl_scope_retract_end(s->task);
+  if (s->task) unbind(s);
   s->co = NULL;
 }
 
-/* The scopes a coroutine entered since it was resumed are the innermost ones. */
+/* The innermost scope of the running task, if `co` has entered it; NULL: `co`, which has just run, is in no scope. */
 static gl_scope *innermost_of(gl_host *h, lua_State *co) {
   gl_scope *s = h->task->scope;
   return s && s->co == co ? s : NULL;
 }
 
 void gl_scope_suspend(gl_host *h, lua_State *co) {
-  for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) { /* ends with its outermost first in the list */
+  for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) { /* the outermost one is put last, and so comes first in its bucket */
     h->task->scope = s->outer;
-    detach(s);
-    put_aside(&h->aside, s);
+    unbind(s);
+    add_suspended(&h->suspended_scopes, s);
   }
 }
 
 void gl_scope_resume(gl_host *h, lua_State *co) {
-  *gl_extra(co) &= ~GL_ASIDE_BIT;
+  *gl_extra(co) &= ~GL_SUSPENDED_BIT;
   gl_scope *next;
-  for (gl_scope **at = bucket_of(&h->aside, co), *s = *at; s; s = next) {
+  for (gl_scope **at = bucket_of(&h->suspended_scopes, co), *s = *at; s; s = next) {
     next = s->outer;
     if (s->co != co) {
       at = &s->outer;
       continue;
     }
-    take_back(&h->aside, at); /* of the last one, the bucket itself */
+    remove_suspended(&h->suspended_scopes, at); /* after the last one this frees the buckets, `at` among them */
     s->task = h->task;
     if (s->atomic) h->task->atomic++;
     s->outer = h->task->scope;
@@ -130,24 +137,19 @@ void gl_scope_abandon(gl_host *h, lua_State *co) {
   for (gl_scope *s; (s = innermost_of(h, co)) != NULL;) gl_scope_leave(h, s);
 }
 
-void gl_scope_cancel(gl_scope *s) {
-  gl_task *t = s->task;
-  if (!s->co || s->shield || (t && gl_task_is_foreign(t))) return;
-  s->cancelled = true;
-  if (t && t->state == GL_TASK_WAITING && t->op && !t->op->done && gl_scope_check(t) == GL_CANCELLED) gl_op_detach(t->op, GL_CANCELLED);
-}
+/* ---- asking ---- */
 
-static bool passed(uint64_t deadline) { return deadline && uv_hrtime() >= deadline; }
+static bool has_passed(uint64_t deadline) { return deadline && uv_hrtime() >= deadline; }
 
 gl_outcome gl_scope_check(const gl_task *t) {
   for (const gl_scope *s = t->scope; s; s = s->outer) {
     if (s->cancelled) return GL_CANCELLED;
-    if (passed(s->deadline)) return GL_DEADLINE_EXCEEDED;
+    if (has_passed(s->deadline)) return GL_DEADLINE_EXCEEDED;
     if (s->shield) return GL_DONE;
   }
   if (t->cancelled) return GL_CANCELLED;
   if (t->interrupted) return GL_INTERRUPTED;
-  return passed(t->deadline) ? GL_DEADLINE_EXCEEDED : GL_DONE;
+  return has_passed(t->deadline) ? GL_DEADLINE_EXCEEDED : GL_DONE;
 }
 
 bool gl_scope_shields(const gl_task *t) {
@@ -166,6 +168,8 @@ uint64_t gl_scope_deadline(const gl_task *t) {
   return nearest;
 }
 
+/* ---- raising ---- */
+
 int gl_scope_interrupt(lua_State *L, gl_task *t) {
   t->interrupted = false;
   t->interrupting = L != t->co;
@@ -174,11 +178,30 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
 
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   gl_outcome why = gl_scope_check(t);
-  if (why == GL_CANCELLED || why == GL_DEADLINE_EXCEEDED) gl_preempt_request_end(t);
+  if (why == GL_CANCELLED || why == GL_DEADLINE_EXCEEDED) gl_scope_request_end(t);
   switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
     case GL_DEADLINE_EXCEEDED: gl_error_raise(L, op, "EDEADLINE", "the deadline passed"); break;
     default: break;
   }
+}
+
+/* ---- the end of a task that was told to end ---- */
+
+bool gl_scope_must_end(const gl_task *t) {
+  return gl_scope_check(t) != GL_DONE || (t->max_slices && t->slices > t->max_slices);
+}
+
+void gl_scope_request_end(gl_task *t) {
+  if (t->end_requested) return;
+  t->end_requested = true;
+  t->cleanup_slices = CLEANUP_SLICES;
+}
+
+void gl_scope_retract_end(gl_task *t) {
+  if ((!t->end_requested && !t->kill_count) || gl_scope_must_end(t) || gl_scope_shields(t)) return;
+  t->end_requested = false;
+  t->cleanup_slices = 0;
+  t->kill_count = 0;
 }

@@ -58,8 +58,7 @@ void gl_shake_arm(lua_State *co) {
 
 void gl_shake(lua_State *L, uint64_t seed) {
   gl_host *h = gl_host_of(L);
+  h->shake_hook = shake_hook;
   h->shake = seed ? seed * 0x9E3779B97F4A7C15u | 1 : 0; /* neighbouring seeds begin far apart */
   if (seed) gl_shake_arm(L);
 }
-
-bool gl_shake_is_hook(lua_Hook hook) { return hook == shake_hook; }

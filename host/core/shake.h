@@ -21,7 +21,4 @@ void gl_shake(lua_State *L, uint64_t seed);
 /* `co` is about to run while h->shake is on: puts the hook there, unless the user has one. */
 void gl_shake_arm(lua_State *co);
 
-/* Is it the hook that shakes? */
-bool gl_shake_is_hook(lua_Hook hook);
-
 #endif

@@ -4,8 +4,8 @@
  * enough: recursive gsub reaches Lua's own limit of 200 C calls only past 400 KiB. Two mappings a
  * stack; the kernel's default vm.max_map_count ends that near 32,000, so max_parked stays below.
  *
- * The switch is a dozen instructions where we know the machine; elsewhere ucontext does the same
- * and costs a signal-mask system call each way.
+ * The switch is a dozen instructions on x86-64 and aarch64; elsewhere ucontext does the same
+ * and costs a system call for the signal mask each way.
  */
 #include "core/stack.h"
 
@@ -47,6 +47,8 @@
 #define STACK_SIZE ((size_t)1 << 20)
 #endif
 #define MAX_IDLE 64 /* idle stacks kept for the next park */
+#define ARM_FRAME 160 /* bytes of a switch frame on aarch64: x19-x30, then d8-d15 */
+#define ARM_LINK 11   /* which of its words is x30, where the switch returns to */
 
 struct gl_stack {
   gl_stack *next;  /* list of idle stacks */
@@ -55,15 +57,15 @@ struct gl_stack {
 #ifdef GREENLUA_UCONTEXT
   ucontext_t ctx;
 #else
-  void *sp;        /* saved stack pointer while we are elsewhere */
+  void *sp;        /* stack pointer, saved while another stack is current */
 #endif
 #ifdef GL_ASAN
   void *fake;           /* ASan's fake stack of this one */
-  const void *bottom;   /* its bounds, as ASan wants them on each switch */
+  const void *bottom;   /* bounds of this stack, which ASan wants on each switch */
   size_t size;
 #endif
 #ifdef GL_TSAN
-  void *fiber;          /* what TSan knows of this one */
+  void *fiber;          /* TSan's record of this stack */
 #endif
 #ifdef GL_VALGRIND
   unsigned vg_id;
@@ -100,8 +102,8 @@ __asm__(
 #endif
 #endif
 
-/* ASan must know which stack it is on before the switch, and which one it came from after it; TSan just before it. */
-static void swap(gl_stack *from, gl_stack *to) {
+/* Switches stacks, and tells the sanitizers: ASan before and after the switch, TSan before it. */
+static void switch_stacks(gl_stack *from, gl_stack *to) {
 #ifdef GL_ASAN
   __sanitizer_start_switch_fiber(&from->fake, to->bottom, to->size);
 #endif
@@ -119,36 +121,38 @@ static void swap(gl_stack *from, gl_stack *to) {
 #endif
 }
 
-/* First frame of a new stack. The stack is found through the thread: only one is being entered. */
+/* The two ends of the hop that this thread makes now: a new stack gets no arguments, and finds itself here. */
 static _Thread_local gl_stack *entering;
 static _Thread_local gl_stack *left_behind;
 
-static void enter(void) {
+/* The first frame of a new stack. */
+static void enter_stack(void) {
   gl_stack *s = entering;
 #ifdef GL_ASAN
-  gl_stack *prev = left_behind; /* home's bounds become known when it is left for the first time */
+  gl_stack *prev = left_behind; /* the bounds of home become known when it is left for the first time */
   if (prev->bottom) __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
   else __sanitizer_finish_switch_fiber(NULL, &prev->bottom, &prev->size);
 #else
   (void)left_behind;
 #endif
-  gl_host_drive(s->host);
+  s->host->drive(s->host);
   GL_CHECK(!"a driver returned on a stack of its own");
 }
 
-static void prepare(gl_stack *s) {
+/* Lays out a new stack so that the first switch to it enters enter_stack. */
+static void prepare_stack(gl_stack *s) {
   char *base = s->map + (size_t)getpagesize();
 #ifdef GREENLUA_UCONTEXT
   getcontext(&s->ctx);
   s->ctx.uc_stack.ss_sp = base;
   s->ctx.uc_stack.ss_size = STACK_SIZE;
   s->ctx.uc_link = NULL;
-  makecontext(&s->ctx, enter, 0);
+  makecontext(&s->ctx, enter_stack, 0);
 #elif defined(__x86_64__)
   void **top = (void **)(void *)(base + STACK_SIZE);
   *--top = NULL;                   /* alignment, and the end of every backtrace */
-  *--top = (void *)(uintptr_t)enter; /* where the switch returns to */
-  top -= 6;                        /* callee-saved registers: whatever they hold */
+  *--top = (void *)(uintptr_t)enter_stack; /* where the switch returns to */
+  top -= 6;                        /* callee-saved registers, with any values */
   *--top = NULL;
   uint32_t *fp = (uint32_t *)top;
   uint16_t cw;
@@ -157,10 +161,10 @@ static void prepare(gl_stack *s) {
   fp[1] = cw;
   s->sp = top;
 #else
-  char *top = base + STACK_SIZE - 160;
+  char *top = base + STACK_SIZE - ARM_FRAME;
   void **reg = (void **)(void *)top;
-  for (int i = 0; i < 20; i++) reg[i] = NULL;
-  reg[11] = (void *)(uintptr_t)enter; /* x30: where the switch returns to */
+  for (size_t i = 0; i < ARM_FRAME / sizeof *reg; i++) reg[i] = NULL;
+  reg[ARM_LINK] = (void *)(uintptr_t)enter_stack;
   s->sp = top;
 #endif
 }
@@ -188,7 +192,7 @@ static gl_stack *stack_new(gl_host *h) {
 #ifdef GL_VALGRIND
   s->vg_id = VALGRIND_STACK_REGISTER(s->map + page, s->map + page + STACK_SIZE);
 #endif
-  prepare(s);
+  prepare_stack(s);
   return s;
 }
 
@@ -223,12 +227,12 @@ void gl_stack_hop(gl_host *h, gl_stack *to) {
   GL_CHECK(from != to);
   h->stack = entering = to;
   left_behind = from;
-  swap(from, to);
+  switch_stacks(from, to);
 }
 
 void gl_stack_hop_idle(gl_host *h, gl_stack *to) {
   gl_stack *from = h->stack;
-  while (h->idle_stacks >= MAX_IDLE && h->idle != h->home) { /* never the one we stand on */
+  while (h->idle_stacks >= MAX_IDLE && h->idle != h->home) { /* the current stack is not on the list */
     gl_stack *extra = h->idle;
     h->idle = extra->next;
     h->idle_stacks--;

@@ -5,7 +5,8 @@
 #ifndef GL_HTTP_SERVER_H
 #define GL_HTTP_SERVER_H
 
-#include "h1/writer.h"
+#include <time.h>
+
 #include "http/conn.h"
 #include "net/listener.h"
 
@@ -39,7 +40,8 @@ struct gl_server {
   gl_op *closing_op;      /* waits for the last connection */
   uint64_t requests;      /* so far */
   uint64_t id_seed;       /* of their ids */
-  gl_h1_date date;
+  time_t date_second;     /* `date` is the header of this second */
+  char date[40];
   char address[GL_ADDRESS_MAX];
   int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_ON_ERROR] = function(req, status, reason, err) or nil,
                              [GL_EXACT + method] = { path = function(req) } } */

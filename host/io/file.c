@@ -10,7 +10,7 @@
 
 #include "core/check.h"
 #include "core/opqueue.h"
-#include "core/screen.h"
+#include "core/prompt.h"
 
 #define LIMIT 65536           /* of `out` */
 #define FIRST 4096            /* the first read: most files are small */
@@ -132,7 +132,6 @@ static void on_grace(gl_timer *timer) {
 }
 
 void gl_file_retire(gl_file *f) {
-  if (f->d.fd < 0) return;
   gl_lane *writer = lane_of(f, GL_WRITER);
   f->over = true;
   file_ref(f);
@@ -197,7 +196,7 @@ void gl_file_rewind(gl_file *f) {
 ssize_t gl_file_drain(gl_file *f) {
   gl_descriptor_look(&f->d);
   gl_file_rewind(f);
-  if (f->d.terminal && f->out.len) gl_screen_leave(f->host, gl_buf_at(&f->out)[f->out.len - 1] == '\n');
+  if (f->d.terminal && f->out.len) gl_prompt_hide(f->host, gl_buf_at(&f->out)[f->out.len - 1] == '\n');
   while (f->out.len) {
     ssize_t n = gl_descriptor_write(&f->d, gl_buf_at(&f->out), f->out.len);
     if (n == GL_WAIT_READY || n == GL_WAIT_POOL) return n;
@@ -425,7 +424,7 @@ int gl_file_flush_now(gl_file *f) {
   gl_file_rewind(f);
   int err = f->error;
   f->error = 0;
-  if (f->d.terminal && f->out.len) gl_screen_leave(f->host, gl_buf_at(&f->out)[f->out.len - 1] == '\n');
+  if (f->d.terminal && f->out.len) gl_prompt_hide(f->host, gl_buf_at(&f->out)[f->out.len - 1] == '\n');
   while (f->out.len) {
     ssize_t n = gl_descriptor_write_now(&f->d, gl_buf_at(&f->out), f->out.len);
     wrote(f, &f->out, n > 0 ? (size_t)n : f->out.len);

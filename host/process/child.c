@@ -30,13 +30,6 @@ static void on_closed(uv_handle_t *handle) {
   gl_child_unref(c);
 }
 
-static void unlist(gl_child *c) {
-  if (!c->at) return;
-  *c->at = c->next;
-  if (c->next) c->next->at = c->at;
-  c->at = NULL;
-}
-
 /* ---- its end ---- */
 
 static void stop_grace(gl_child *c) {
@@ -59,7 +52,6 @@ static void linger(gl_child *c) {
 
 static void exited(gl_child *c) {
   c->exited = true;
-  unlist(c);
   gl_disown(&c->owned);
   stop_grace(c);
   linger(c);
@@ -149,14 +141,6 @@ static int watch(gl_child *c) {
   return err;
 }
 
-static void list(gl_child *c) {
-  gl_host *h = c->host;
-  c->next = h->children;
-  c->at = &h->children;
-  if (c->next) c->next->at = &c->next;
-  h->children = c;
-}
-
 static int spawn(gl_host *h, const gl_command *cmd, const int theirs[3], gl_child **out) {
   gl_child *c = child_new(h, cmd);
   if (!c) return UV_ENOMEM;
@@ -172,7 +156,6 @@ static int spawn(gl_host *h, const gl_command *cmd, const int theirs[3], gl_chil
     if (c->fd >= 0) close(c->fd);
   }
   if (!err) {
-    list(c);
     *out = c;
     return 0;
   }

@@ -22,7 +22,6 @@ struct gl_child {
   pid_t pid;
   pid_t starter;                 /* whose child it is: one that was forked since neither signals it nor waits for it */
   int fd;                        /* -1: none */
-  gl_child *next, **at;          /* in host->children, until it has ended */
   gl_opqueue waiting;            /* ops of those who wait for its end */
   void (*on_exit)(gl_child *c);  /* on the loop, after the waiters; may be NULL */
   void *owner;                   /* for on_exit */

@@ -13,6 +13,7 @@
 
 #include "core/fork.h"
 #include "core/host.h"
+#include "core/loop.h"
 #include "core/preempt.h"
 #include "core/task.h"
 #include "io/io.h"
@@ -31,7 +32,7 @@ static void close_state(gl_host *h) {
 static _Noreturn void leave(gl_host *h, int code) {
   if (h->forked) gl_fork_leave(h, code);
   gl_preempt_set_reports(h, false); /* nobody is held up any more */
-  if (h->loop.active_reqs.count == 0) exit(code);
+  if (!gl_loop_has_requests(&h->loop)) exit(code);
   fflush(NULL);
   _exit(code);
 }

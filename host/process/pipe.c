@@ -143,9 +143,7 @@ static int push_some(lua_State *L, gl_buf *in, size_t some) {
 static int push_formats(lua_State *L, gl_buf *in, const gl_formats *formats) {
   const char *bytes = in->len ? gl_buf_at(in) : "";
   gl_buf_eat(in, formats->pos); /* also when the next argument turns out to be wrong */
-  int n = gl_formats_push(L, formats, bytes);
-  gl_formats_refuse(L, formats);
-  return n;
+  return gl_formats_push(L, formats, bytes);
 }
 
 /* The slot is taken until here: what was found must still be at the front of the buffer. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/scope_lua.h"
 
+#include "core/cancel.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"

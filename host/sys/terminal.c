@@ -18,11 +18,12 @@
 
 #include <lauxlib.h>
 
+#include "core/cancel.h"
 #include "core/check.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
-#include "core/screen.h"
+#include "core/prompt.h"
 #include "core/task.h"
 
 #define TERMINAL "green.terminal"
@@ -33,7 +34,7 @@ typedef struct read_op read_op;
 
 typedef struct terminal {
   uv_poll_t poll;
-  gl_screen screen;
+  gl_prompt prompt;
   gl_turn_hook turn;
   gl_host *host;
   read_op *reader;
@@ -95,8 +96,8 @@ static void put_buf(const terminal *t, const gl_buf *b) {
   if (b->len) put(t, gl_buf_at(b), b->len);
 }
 
-static void leave(gl_screen *s, bool ends_line) {
-  terminal *t = GL_CONTAINER(s, terminal, screen);
+static void hide_prompt(gl_prompt *p, bool ends_line) {
+  terminal *t = GL_CONTAINER(p, terminal, prompt);
   t->mid_line = !ends_line;
   if (!t->shown) return;
   put_buf(t, &t->eraser);
@@ -127,10 +128,9 @@ static terminal *check_terminal(lua_State *L) {
  * its shape. Begins and ends in the first column of a line. */
 static int terminal_show(lua_State *L) {
   size_t npicture, neraser, nnow;
-  check_terminal(L);
+  terminal *t = check_terminal(L);
   const char *picture = luaL_checklstring(L, 2, &npicture), *eraser = luaL_checklstring(L, 3, &neraser);
   const char *now = luaL_optlstring(L, 4, NULL, &nnow);
-  terminal *t = check_terminal(L); /* again: to make a string of a number may run finalizers */
   if (t->shown && now) put(t, now, nnow);
   else if (t->shown) put_buf(t, &t->eraser);
   else if (t->mid_line) put(t, "\r\n", 2);
@@ -154,9 +154,8 @@ static int terminal_hide(lua_State *L) {
 /* terminal:write(text): past everything, while nothing is shown */
 static int terminal_write(lua_State *L) {
   size_t n;
-  check_terminal(L);
-  const char *text = luaL_checklstring(L, 2, &n);
   terminal *t = check_terminal(L);
+  const char *text = luaL_checklstring(L, 2, &n);
   put(t, text, n);
   return 0;
 }
@@ -241,7 +240,7 @@ static int terminal_close(lua_State *L) {
   if (!t) return 0;
   *at = NULL;
   set_raw(t, false);
-  if (t->host->screen == &t->screen) t->host->screen = NULL;
+  if (t->host->prompt == &t->prompt) t->host->prompt = NULL;
   gl_buf_eat(&t->picture, t->picture.len); /* a turn that is queued has nothing to show */
   if (t->reader) cancel_read(&t->reader->op);
   t->host->census.handles--;
@@ -261,10 +260,10 @@ static terminal *terminal_new(gl_host *h) {
   }
   t->poll.data = t;
   t->host = h;
-  t->screen.leave = leave;
+  t->prompt.hide = hide_prompt;
   t->turn.run = come_back;
   h->census.handles++;
-  h->screen = &t->screen;
+  h->prompt = &t->prompt;
   return t;
 }
 
@@ -272,7 +271,7 @@ static terminal *terminal_new(gl_host *h) {
 static int terminal_open(lua_State *L) {
   static bool registered;
   gl_host *h = gl_host_of(L);
-  if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || h->screen) return 0;
+  if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || h->prompt) return 0;
   terminal **at = lua_newuserdatauv(L, sizeof *at, 0);
   *at = NULL;
   luaL_setmetatable(L, TERMINAL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/rest.h"
+#include "core/idle.h"
 
 #include <malloc.h>
 
@@ -15,13 +15,13 @@
 /* Was so much allocated since the last rest, or does so much lie idle that did not then? */
 static bool is_due(const gl_host *h) {
   const gl_alloc *a = &h->alloc;
-  size_t churn = a->taken - h->rest.mark;
+  size_t churn = a->taken - h->idle_work.mark;
   return (churn >= MUCH && churn >= gl_alloc_used(a) / 2) || gl_alloc_idle(a) >= a->stuck + MUCH;
 }
 
 static uint64_t beats_since(gl_host *h) {
-  uint64_t beats = gl_pulse_beats(&h->pulse), before = h->rest.beats;
-  h->rest.beats = beats;
+  uint64_t beats = gl_pulse_beats(&h->pulse), before = h->idle_work.beats;
+  h->idle_work.beats = beats;
   return beats - before;
 }
 
@@ -29,9 +29,9 @@ static uint64_t beats_since(gl_host *h) {
 static bool collect_some(gl_host *h) {
   uint64_t until = uv_hrtime() + SLICE_NS;
   if (!lua_gc(h->L, LUA_GCISRUNNING, 0)) return false;
-  while (h->rest.cycles < CYCLES && uv_hrtime() < until)
-    if (lua_gc(h->L, LUA_GCSTEP, 0)) h->rest.cycles++;
-  return h->rest.cycles < CYCLES;
+  while (h->idle_work.cycles < CYCLES && uv_hrtime() < until)
+    if (lua_gc(h->L, LUA_GCSTEP, 0)) h->idle_work.cycles++;
+  return h->idle_work.cycles < CYCLES;
 }
 
 static bool trim_some(gl_host *h) {
@@ -41,24 +41,24 @@ static bool trim_some(gl_host *h) {
   return false;
 }
 
-static void on_rest(gl_timer *timer) {
-  gl_host *h = GL_CONTAINER(timer, gl_host, rest.timer);
-  bool calm = beats_since(h) <= (h->rest.begun ? NOBODY : CALM);
-  h->rest.begun = true;
+static void on_idle(gl_timer *timer) {
+  gl_host *h = GL_CONTAINER(timer, gl_host, idle_work.timer);
+  bool calm = beats_since(h) <= (h->idle_work.begun ? NOBODY : CALM);
+  h->idle_work.begun = true;
   if (calm && (collect_some(h) || trim_some(h))) {
     gl_timer_arm(&h->clock, timer, 0);
     return;
   }
-  h->rest.begun = false;
-  h->rest.cycles = 0;
+  h->idle_work.begun = false;
+  h->idle_work.cycles = 0;
   if (!calm) return; /* the next time the loop waits */
   malloc_trim(0);
-  h->rest.mark = h->alloc.taken;
+  h->idle_work.mark = h->alloc.taken;
 }
 
 void gl_idle_begin(gl_host *h) {
-  if (gl_timer_is_armed(&h->clock, &h->rest.timer) || !is_due(h)) return;
-  h->rest.timer.fire = on_rest;
+  if (gl_timer_is_armed(&h->clock, &h->idle_work.timer) || !is_due(h)) return;
+  h->idle_work.timer.fire = on_idle;
   beats_since(h);
-  gl_timer_arm(&h->clock, &h->rest.timer, PAUSE);
+  gl_timer_arm(&h->clock, &h->idle_work.timer, PAUSE);
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/driver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/cancel.h"
+#include "core/check.h"
+#include "core/fork.h"
+#include "core/idle.h"
+#include "core/inspect.h"
+#include "core/loop.h"
+#include "core/memory.h"
+#include "core/op.h"
+#include "core/preempt.h"
+#include "core/stack.h"
+#include "core/step.h"
+#include "core/task.h"
+
+#define NEVER UINT64_MAX
+#define POLL_BATCHES 16  /* batches that may share one look at the kernel, */
+#define POLL_NS 100000   /* and the time that may pass between two looks */
+#define MAX_PARKED 16000 /* a stack is two mappings, and vm.max_map_count is 65530 by default */
+#define MAX_DEADLOCKS 3  /* tasks that shield themselves from being cancelled for longer end with the process */
+
+/* UV_RUN_ONCE runs timers first and polls then. When the alarm goes off in the first phase, nothing may be left to end the
+ * poll: uv_stop makes uv_run skip it. */
+static void on_alarm(uv_timer_t *alarm) {
+  ((gl_host *)alarm->data)->alarm_due = 0;
+  uv_stop(alarm->loop);
+}
+
+/* Reports an error outside any protected call, as lua.c does. Only a fault of the host itself comes here. */
+static int on_panic(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  fprintf(stderr, "greenlua: unprotected error: %s\n", message ? message : "(not a string)");
+  return 0; /* Lua aborts */
+}
+
+/* ---- the turn ---- */
+
+static bool is_finished(const gl_host *h) { return h->stop || (h->census.tasks == 0 && (h->holds == 0 || h->ending)); }
+
+/* One uv_timer stands for the whole heap; it is touched only when the earliest entry changed. With an empty heap it is set to
+ * never, not stopped: uv_run does not block on a loop without an active handle, and a task may wait for what is no handle
+ * (another task, a job of the pool that was cancelled). */
+static void set_alarm(gl_host *h) {
+  uint64_t due = gl_clock_next(&h->clock);
+  if (!due) due = NEVER;
+  if (due == h->alarm_due) return;
+  h->alarm_due = due;
+  uint64_t now = uv_hrtime();
+  uv_update_time(&h->loop);
+  uv_timer_start(&h->alarm, on_alarm, due > now ? (due - now + 999999) / 1000000 : 0, 0);
+}
+
+static bool is_deadlocked(const gl_host *h) {
+  unsigned int alarm = uv_is_active((const uv_handle_t *)&h->alarm) ? 1 : 0;
+  return h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->preempted.head && !h->turn_hooks && !h->late &&
+         !gl_clock_next(&h->clock) && gl_loop_is_idle(&h->loop, alarm);
+}
+
+/* When all tasks wait, and no timer, handle or request is left that could wake one, reports where each of them waits, and
+ * cancels them all, so that each gives back what it holds. */
+static void break_deadlock(gl_host *h) {
+  if (!is_deadlocked(h)) return;
+  fputs("greenlua: deadlock: all tasks wait for each other\n", stderr);
+  gl_inspect_print(h);
+  if (++h->deadlocks > MAX_DEADLOCKS) exit(EXIT_FAILURE);
+  for (gl_task *t = h->live; t; t = t->next_live) gl_task_cancel(t);
+}
+
+/* Runs the loop once and fires the timers that are due; blocks while no task is ready. Batches that follow each other closely
+ * (tasks that talk to each other) share one look at the kernel, which costs more than the batches do. */
+static void poll_loop(gl_host *h) {
+  if (h->watchdog_due) gl_preempt_restart(h);
+  bool ready = h->ready.head != NULL, preempted = h->preempted.head != NULL;
+  if (ready && !preempted && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
+  if (!ready && !preempted) gl_idle_begin(h);
+  set_alarm(h);
+  uv_run(&h->loop, ready || preempted || h->turn_hooks || h->late ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  h->unpolled = 0;
+  h->polled = uv_hrtime();
+  gl_clock_fire(&h->clock, h->polled);
+}
+
+/* Returns on the home stack when the host is finished; on any other stack it never returns. */
+static void drive(gl_host *h) {
+  for (;;) {
+    if (h->batch.head) gl_pulse_wake(&h->pulse);
+    for (gl_task *t; (t = gl_host_next(h)) != NULL;) gl_task_step(h, t);
+    if (h->forked && is_finished(h)) gl_fork_leave(h, h->deadlocks ? EXIT_FAILURE : h->exit); /* pending output is the parent's to write */
+    gl_host_end_turn(h, is_finished(h));
+    if (is_finished(h)) {
+      if (h->stack == h->home) return;
+      gl_stack_take_home(h); /* it is idle, since no task is parked on it */
+      gl_stack_hop_idle(h, h->home);
+      continue;
+    }
+    break_deadlock(h);
+    poll_loop(h);
+    gl_op_reap(h);
+    gl_host_take_batch(h);
+  }
+}
+
+/* ---- life ---- */
+
+gl_host *gl_host_new(void) {
+  gl_host *h = calloc(1, sizeof *h);
+  if (!h) return NULL;
+  if (uv_loop_init(&h->loop) != 0) {
+    free(h);
+    return NULL;
+  }
+  gl_fork_begin(h);
+  gl_alloc_init(&h->alloc);
+  gl_memory_set_edge(h);
+  h->process = 1;
+  h->max_parked = MAX_PARKED;
+  h->late_end = &h->late;
+  h->drive = drive;
+  h->spare = malloc(GL_SPARES * sizeof *h->spare);
+  h->scratch = malloc(GL_SCRATCH);
+  h->L = lua_newstate(gl_alloc_lua, &h->alloc);
+  uv_timer_init(&h->loop, &h->alarm);
+  h->alarm.data = h;
+  if (!h->L || !h->spare || !h->scratch || !gl_stack_init(h)) {
+    gl_host_close(h);
+    return NULL;
+  }
+  *gl_extra(h->L) = (uintptr_t)h; /* every coroutine of this state inherits it */
+  lua_atpanic(h->L, on_panic);
+  gl_memory_serve(h, false);
+  return h;
+}
+
+void gl_host_run(gl_host *h) {
+  h->stop = false;
+  gl_memory_serve(h, false);
+  drive(h);
+}
+
+/* Closes what the finalizers began to close, and frees what the last ops let go of. */
+static void close_loop(gl_host *h) {
+  uv_close((uv_handle_t *)&h->alarm, NULL);
+  do {
+    uv_run(&h->loop, UV_RUN_NOWAIT);
+    gl_op_reap(h);
+  } while (uv_loop_close(&h->loop) == UV_EBUSY && uv_loop_alive(&h->loop) && uv_run(&h->loop, UV_RUN_ONCE) >= 0);
+}
+
+void gl_host_close(gl_host *h) {
+  GL_CHECK(h->census.parked == 0);
+  gl_fork_end(h);
+  while (h->jobs > 0) uv_run(&h->loop, UV_RUN_ONCE); /* a job may be writing out the bytes of a Lua string */
+  h->closing = true;
+  if (h->L) lua_close(h->L);
+  h->L = NULL; /* ops that are done from here on have nothing left to unpin */
+  gl_host_end_turn(h, true);  /* finalizers may have queued hooks, whose memory goes with the host */
+  close_loop(h);
+  gl_stack_free_idle(h);
+  free(h->suspended_scopes.bucket);
+  gl_clock_free(&h->clock);
+  gl_alloc_free(&h->alloc);
+  free(h->home);
+  free(h->spare);
+  gl_buf_free(&h->trace);
+  free(h->scratch);
+  gl_memory_serve(NULL, false);
+  free(h);
+}
