@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "reference.h"
 
+#include <stdbool.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -18,11 +20,24 @@ static int reference_stubs(lua_State *L) {
   return 1;
 }
 
+/* A Lua module says in its second line that no script requires it by itself. */
+static bool is_internal(const char *name) {
+  static const char mark[] = "\n-- Internal.\n";
+  for (const gl_lualib *lib = gl_lualibs; lib->name; lib++) {
+    if (strcmp(lib->name, name) != 0) continue;
+    const char *line = memchr(lib->start, '\n', (size_t)(lib->end - lib->start));
+    return line && (size_t)(lib->end - line) > sizeof mark - 1 && memcmp(line, mark, sizeof mark - 1) == 0;
+  }
+  return false;
+}
+
 static int reference_modules(lua_State *L) {
   lua_newtable(L);
+  lua_Integer n = 0;
   for (const gl_lualib *stub = gl_stubs; stub->name; stub++) {
+    if (is_internal(stub->name)) continue; /* its stub is for classes */
     lua_pushstring(L, stub->name);
-    lua_rawseti(L, -2, (lua_Integer)(stub - gl_stubs) + 1);
+    lua_rawseti(L, -2, ++n);
   }
   return 1;
 }

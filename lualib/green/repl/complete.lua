@@ -90,10 +90,10 @@ end
 
 local function modules(prefix)
   local set = {}
-  for name in pairs(names.modules) do set[name == "green" and name or "green." .. name] = true end
+  for name in pairs(names.public) do set[name] = true end
   for _, loaded in ipairs { package.loaded, package.preload } do
-    for name in next, loaded do
-      if type(name) == "string" and not name:find "%.native$" then set[name] = true end
+    for name in next, loaded do -- ours that are not public are internal
+      if type(name) == "string" and not starts_with(name, "green.") then set[name] = true end
     end
   end
   for name in pairs(set) do

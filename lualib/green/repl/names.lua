@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The green.* modules that a prompt has at hand as globals: those with a stub. Each is loaded when it is named first.
+-- The modules that scripts may require (`public`, by full name), and those of them that a prompt has at hand as globals
+-- (`modules`, by short name). Each is loaded when it is named first.
 local native = require "green.reference.native"
 
-local M = { modules = {} }
+local M = { modules = {}, public = {} }
 
 for _, name in ipairs(native.modules()) do
+  M.public[name] = true
   local short = name:match "^green%.([%w_]+)$" or name:match "^green$"
   if short then M.modules[short] = true end
 end
