@@ -51,7 +51,8 @@ void gl_descriptor_look(gl_descriptor *d) {
   d->polled = exists && !S_ISREG(mode) && !S_ISDIR(mode) && !S_ISBLK(mode);
   d->terminal = S_ISCHR(mode) && isatty(d->fd);
   d->device = S_ISCHR(mode) && !d->terminal;
-  d->seekable = exists && !d->polled && lseek(d->fd, 0, SEEK_CUR) >= 0;
+  d->size = S_ISREG(mode) ? st.st_size : 0;
+  d->seekable = d->size > 0 || (exists && !d->polled && lseek(d->fd, 0, SEEK_CUR) >= 0); /* what the kernel makes up has no size, and may not seek */
   if (d->terminal) open_terminal(d);
   if (!d->polled) d->nonblock = false;
 }

@@ -23,6 +23,7 @@ typedef struct gl_descriptor {
   int fd;         /* whose number everybody knows; -1 = closed */
   int io;         /* the one to use: fd, or a terminal of our own */
   bool known;     /* the rest is filled in */
+  off_t size;     /* of a regular file when it was looked at; else 0 */
   bool seekable;  /* one position for reading and writing */
   bool polled;    /* pipe, socket, terminal, device */
   bool terminal;

@@ -51,6 +51,7 @@ gl_file *gl_file_new(gl_files *fs, int fd, FILE *stream, const char *mode, bool 
   f->append = *mode == 'a';
   f->readable = *mode == 'r' || strchr(mode, '+');
   f->writable = *mode != 'r' || strchr(mode, '+');
+  f->position = own ? 0 : -1;
   f->refs = 2; /* the caller's, and that of being open */
   f->next = fs->all;
   f->at = &fs->all;
@@ -118,6 +119,7 @@ int gl_file_close(gl_file *f) {
 }
 
 static void wrote(gl_file *f, gl_buf *from, size_t n) {
+  gl_file_moved(f);
   f->written += n;
   gl_buf_eat(from, n);
 }
@@ -144,16 +146,27 @@ void gl_file_retire(gl_file *f) {
 /* ---- bytes in ---- */
 
 /* How much is left of a regular file; at least one byte, so that the end is noticed. */
-static size_t remaining(const gl_file *f) {
+static size_t remaining(gl_file *f) {
   struct stat st;
-  if (!f->d.seekable || fstat(f->d.fd, &st) != 0) return STEP;
-  off_t at = lseek(f->d.fd, 0, SEEK_CUR);
-  return st.st_size > at ? (size_t)(st.st_size - at) + 1 : FIRST;
+  if (!f->d.seekable) return STEP;
+  if (f->position < 0 || f->position >= f->d.size) {
+    if (fstat(f->d.fd, &st) != 0) return STEP;
+    f->d.size = st.st_size;
+    f->position = lseek(f->d.fd, 0, SEEK_CUR);
+  }
+  return f->d.size > f->position ? (size_t)(f->d.size - f->position) + 1 : FIRST;
+}
+
+static void came(gl_file *f, ssize_t n) {
+  if (n <= 0) return;
+  gl_buf_grew(&f->in, (size_t)n);
+  if (f->position >= 0) f->position += n;
 }
 
 static size_t chunk(gl_file *f, size_t want) {
   if (want == SIZE_MAX) want = remaining(f);
-  size_t least = f->fills++ || f->d.polled ? STEP : FIRST;
+  bool small = !f->fills++ || (f->d.size && f->position >= f->d.size); /* at the end of a file little more is to be expected */
+  size_t least = small && !f->d.polled ? FIRST : STEP;
   if (f->standard && f->d.polled) least = FIRST; /* no more than stock: who comes after us may read what we leave */
   return want > least ? want : least;
 }
@@ -175,7 +188,8 @@ ssize_t gl_file_fill(gl_file *f, size_t want) {
   char *room = gl_buf_room(&f->in, n);
   if (!room) return -ENOMEM;
   ssize_t got = gl_descriptor_read(&f->d, room, n);
-  if (got > 0) gl_buf_grew(&f->in, (size_t)got);
+  came(f, got);
+  f->at_end = f->fills == 1 && f->d.size > 0 && f->position == f->d.size && (size_t)got < n; /* its size is known since a moment ago */
   return got;
 }
 
@@ -190,6 +204,7 @@ bool gl_file_put(gl_file *f, const void *bytes, size_t n) {
 void gl_file_rewind(gl_file *f) {
   if (!f->in.len || !f->d.seekable) return;
   lseek(f->d.fd, -(off_t)f->in.len, SEEK_CUR);
+  gl_file_moved(f);
   gl_buf_eat(&f->in, f->in.len);
 }
 
@@ -265,7 +280,7 @@ static void settle_write(gl_file *f, gl_lane *lane) {
 
 /* The end of a regular file is news for who asked only: it may grow. */
 static void settle_read(gl_file *f, gl_lane *lane) {
-  if (lane->result > 0) gl_buf_grew(&f->in, (size_t)lane->result);
+  came(f, lane->result);
   f->ended = lane->result <= 0 && (lane->jobs.head || f->d.polled);
   f->met = (int)lane->result;
 }

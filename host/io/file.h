@@ -73,6 +73,8 @@ struct gl_file {
   gl_timer grace;     /* then what is left is given up */
   bool pushing;       /* its bytes become Lua values right now: a finalizer must not touch them */
   uint32_t fills;     /* reads since the last seek: the first one is small */
+  off_t position;     /* of a regular file: where the descriptor stands; -1 = ask the kernel */
+  bool at_end;        /* the first use of a file that was just opened has read all of it */
 };
 
 struct gl_files {
@@ -110,6 +112,9 @@ ssize_t gl_file_drain(gl_file *f);
 
 /* May somebody read or write it right now, or are others before? */
 bool gl_file_idle(const gl_file *f, gl_way way);
+
+/* The descriptor was moved otherwise. */
+static inline void gl_file_moved(gl_file *f) { f->position = -1; }
 
 /* Forget what was read ahead: the position is where the reader thinks it is. */
 void gl_file_rewind(gl_file *f);

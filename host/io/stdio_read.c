@@ -21,17 +21,17 @@ typedef struct read_op {
   gl_formats formats;
 } read_op;
 
+static bool scan(const gl_file *f, gl_formats *r, bool eof) {
+  return gl_formats_scan(r, f->in.len ? gl_buf_at(&f->in) : "", f->in.len, eof);
+}
+
 /* Until the formats have all they want, or it would take long: 0, a negative errno, or GL_WAIT_*. */
 static ssize_t read_on(gl_file *f, gl_formats *r) {
   for (int i = 0; i < BUDGET; i++) {
-    const char *bytes = f->in.len ? gl_buf_at(&f->in) : "";
-    if (gl_formats_scan(r, bytes, f->in.len, false)) return 0;
+    if (scan(f, r, false)) return 0;
     ssize_t n = gl_file_fill(f, gl_formats_want(r, f->in.len));
     if (n < 0) return n;
-    if (n == 0) {
-      gl_formats_scan(r, f->in.len ? gl_buf_at(&f->in) : "", f->in.len, true);
-      return 0;
-    }
+    if ((n == 0 || f->at_end) && scan(f, r, true)) return 0;
   }
   return f->d.polled ? GL_WAIT_READY : GL_WAIT_POOL;
 }
@@ -106,7 +106,8 @@ static ssize_t read_blocking(gl_file *f, gl_formats *r) {
     ssize_t n = gl_descriptor_read_now(&f->d, room, GL_SCRATCH);
     if (n < 0) return n;
     gl_buf_grew(&f->in, (size_t)n);
-    if (n == 0 && gl_formats_scan(r, f->in.len ? gl_buf_at(&f->in) : "", f->in.len, true)) return 0;
+    gl_file_moved(f);
+    if (n == 0 && scan(f, r, true)) return 0;
   }
 }
 

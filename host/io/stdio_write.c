@@ -229,6 +229,7 @@ static int move(gl_file *f, int whence, lua_Integer offset, lua_Integer *at) {
   if (tell) return 0;
   gl_buf_eat(&f->in, f->in.len);
   f->fills = 0;
+  gl_file_moved(f);
   return 0;
 }
 
