@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The head of one HTTP/1 request as it is read (RFC 9112), piece by piece, and what is wrong with it. Plain C: the request
- * line is read here, since a method may be any token; llhttp in strict mode does the grammar of the header lines; the checks
- * that need more than one of them are here again.
+ * The head of one message as it arrives, piece by piece: a request's or a response's, and what is wrong with it. Plain C.
+ * Its first line is read by start_line.h, the grammar of the header lines is llhttp's in strict mode, and rules.h checks
+ * what takes more than one line to see; reader.h puts them together.
  */
 #ifndef GL_H1_HEAD_H
 #define GL_H1_HEAD_H
@@ -21,6 +21,7 @@ typedef struct gl_head_limits {
   bool drop_underscores; /* header lines with a _ in the name are left out */
 } gl_head_limits;
 
+#define GL_LINE_DONE 15    /* gl_head.line: the first line is complete */
 #define GL_METHOD_MAX 32   /* bytes of a method's name */
 #define GL_METHOD_OTHER 47 /* beside llhttp's: a method it does not know */
 
@@ -37,16 +38,18 @@ typedef struct gl_head {
   uint32_t target_len;
   uint32_t nfields, fields_cap;
   uint32_t raw;         /* bytes of the head seen so far */
-  uint16_t status;      /* what to answer when it is refused; 0 = fine so far */
-  const char *reason;   /* and why */
-  uint8_t method;       /* llhttp_method_t, or GL_METHOD_OTHER */
+  const char *refuse_reason; /* why the head is refused */
+  uint16_t refuse_status; /* what a server answers then; 0 = nothing is wrong so far */
+  uint16_t status;      /* a response's */
+  uint8_t method;       /* a request's: llhttp_method_t, or GL_METHOD_OTHER */
   uint8_t minor;        /* HTTP/1.minor, 0 or 1 */
-  uint8_t line;         /* how far the request line is read (head.c) */
+  uint8_t line;         /* how far the first line is read, up to GL_LINE_DONE */
   uint8_t method_len;
   char method_name[GL_METHOD_MAX];
   char last;            /* byte of the header lines seen so far */
   bool in_value;        /* the last span was a value */
   bool keep_alive, chunked, upgrade, expect_continue, has_body;
+  bool until_close;     /* a response's body of unknown length ends with the connection */
   uint64_t content_length; /* when has_body and not chunked */
 } gl_head;
 
@@ -54,11 +57,8 @@ typedef struct gl_head {
 void gl_head_clear(gl_head *h);
 void gl_head_free(gl_head *h);
 
-/* Reads on in the request line; returns how many of the bytes belong to it. */
-size_t gl_head_line(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
-bool gl_head_has_line(const gl_head *h);
-
-/* Appending, from llhttp's spans. 0, or -1 with status and reason set. */
+/* Appends bytes to the text, or a span of a name or a value as llhttp finds it. 0, or -1 with the head refused. */
+int gl_head_add(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
 int gl_head_name(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
 int gl_head_value(gl_head *h, const gl_head_limits *max, const char *at, size_t n);
 
@@ -68,10 +68,7 @@ int gl_head_raw(gl_head *h, const gl_head_limits *max, const char *at, size_t n)
 /* What is wrong with the ends of lines in these bytes, of which the one before was `before`; NULL = nothing. */
 const char *gl_head_bad_line(char before, const char *at, size_t n);
 
-/* All lines are there: take the parser's view of it, and check the whole. 0, or -1 with status and reason. */
-int gl_head_complete(gl_head *h, const gl_head_limits *max, llhttp_t *parser);
-
-/* What to answer to an error of the parser while it read the header lines. */
-void gl_head_refuse(gl_head *h, const llhttp_t *parser);
+/* Refuses the head, unless it is refused already: what a server answers, and why. Returns -1. */
+int gl_head_refuse(gl_head *h, uint16_t status, const char *reason);
 
 #endif

@@ -48,7 +48,7 @@ static int bad(lua_State *L, const gl_conn *c) { return broken(L, c->body_refuse
 
 static int take_whole(lua_State *L, gl_conn *c, size_t max) {
   if (c->body.len > max) return too_large(L, max);
-  if (c->body_bad) return bad(L, c);
+  if (c->reader.state == GL_H1_BAD) return bad(L, c);
   take(L, c);
   gl_request_fields(L, 1);
   lua_pushvalue(L, -2);
@@ -59,7 +59,7 @@ static int take_whole(lua_State *L, gl_conn *c, size_t max) {
 
 static int take_piece(lua_State *L, gl_conn *c) {
   if (c->body.len) return take(L, c);
-  if (c->body_bad) return bad(L, c);
+  if (c->reader.state == GL_H1_BAD) return bad(L, c);
   lua_pushnil(L);
   return 1;
 }
@@ -75,7 +75,7 @@ static int push_body(lua_State *L, gl_op *op) {
 
 static void cancel_body(gl_op *op) {
   body_op *b = (body_op *)op;
-  b->conn->reader = NULL;
+  b->conn->waiter = NULL;
   b->conn->body_busy = false;
   gl_op_done(op, UV_ECANCELED);
 }
@@ -93,7 +93,7 @@ static int read_body(lua_State *L, gl_conn *c, size_t max) {
   body_op *b = gl_op_new(L, &body_type, sizeof *b, 0);
   b->conn = c;
   b->max = max;
-  c->reader = &b->op;
+  c->waiter = &b->op;
   c->body_busy = true;
   c->reader_wants = max;
   gl_conn_want_body(c);
@@ -109,9 +109,9 @@ static int req_body(lua_State *L) {
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_rawgetp(L, -1, &body_key) == LUA_TSTRING) return 1;
   gl_conn *c = check_conn(L);
   size_t max = asked ? (size_t)asked : c->server->limits.max_body;
-  uint64_t announced = c->parser.content_length; /* what is still to come, for a body of known length */
-  if (!c->body_done && !(c->parser.flags & F_CHUNKED) && (announced > max || c->body.len + announced > max)) return too_large(L, max);
-  if (c->body_done || c->body_bad || c->body.len > max || !c->stream) return take_whole(L, c, max);
+  uint64_t left = c->reader.left; /* what is still to come of a body of known length */
+  if (left > max || c->body.len + left > max) return too_large(L, max);
+  if (c->reader.state == GL_H1_DONE || c->reader.state == GL_H1_BAD || c->body.len > max || !c->stream) return take_whole(L, c, max);
   return read_body(L, c, max);
 }
 
@@ -120,7 +120,7 @@ static int next_piece(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
   gl_conn *c = check_conn(L);
-  if (c->body.len || c->body_done || c->body_bad || !c->stream) return take_piece(L, c);
+  if (c->body.len || c->reader.state == GL_H1_DONE || c->reader.state == GL_H1_BAD || !c->stream) return take_piece(L, c);
   return read_body(L, c, 0);
 }
 

@@ -17,10 +17,13 @@
 #define BODY_HIGH ((size_t)256 * 1024) /* body bytes kept while nobody asks for them */
 #define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
 #define LINGER_SECONDS 2.0
-#define FRAMING_RATIO 16               /* a chunk of one byte takes six more */
 #define NO_MEMORY "not enough memory"
 
 static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver);
+
+static bool on_body(gl_h1_reader *r, const char *at, size_t n);
+
+static bool is_body_open(const gl_conn *c) { return c->reader.state == GL_H1_BODY || c->reader.state == GL_H1_TRAILERS; }
 
 static void set_deadline(gl_conn *c, double seconds) {
   c->deadline = uv_now(&c->server->host->loop) + (uint64_t)(seconds * 1000);
@@ -31,7 +34,7 @@ static void set_deadline(gl_conn *c, double seconds) {
 static void set_body_deadline(gl_conn *c) {
   const gl_server_limits *l = &c->server->limits;
   c->waiting_since = uv_now(&c->server->host->loop);
-  double left = l->body_timeout + (double)c->body_read / l->body_min_rate - (double)c->body_waited / 1000;
+  double left = l->body_timeout + (double)c->reader.body_read / l->body_min_rate - (double)c->body_waited / 1000;
   set_deadline(c, left < 0 ? 0 : left < l->body_timeout ? left : l->body_timeout);
 }
 
@@ -59,6 +62,7 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
   server->refs++;
   stream->owner = c;
   c->fresh = true;
+  gl_h1_reader_init(&c->reader, false, &server->limits.head, on_body);
   set_deadline(c, server->limits.header_timeout);
   if (gl_stream_read(stream) != 0) gl_stream_close(stream);
   return true;
@@ -67,8 +71,8 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
 static void conn_free(gl_conn *c) {
   gl_server *s = c->server;
   if (s->swept == c) s->swept = c->next;
-  GL_CHECK(!c->task && !c->stream && !c->reader && !c->writer);
-  if (c->head) gl_server_drop_head(s, c->head);
+  GL_CHECK(!c->task && !c->stream && !c->waiter && !c->writer);
+  if (c->reader.head) gl_server_drop_head(s, c->reader.head);
   gl_response_drop_head(c);
   gl_buf_free(&c->in);
   gl_buf_free(&c->body);
@@ -106,7 +110,7 @@ static void conn_refuse(gl_conn *c, int status, const char *reason) {
 }
 
 void gl_conn_abort(gl_conn *c) {
-  wake(&c->reader, UV_ECONNABORTED);
+  wake(&c->waiter, UV_ECONNABORTED);
   wake(&c->writer, UV_ECONNABORTED);
   if (c->task) gl_task_cancel(c->task);
   if (c->takeover) c->takeover->abort(c->proto);
@@ -117,7 +121,7 @@ void gl_conn_shutdown(gl_conn *c, bool fresh) {
   c->close_after = true;
   if (c->takeover) c->takeover->retire(c->proto);
   if (!c->stream) return;
-  if (c->state == GL_CONN_HEAD && !c->head && !(c->fresh && fresh)) gl_stream_finish(c->stream, false);
+  if (c->state == GL_CONN_HEAD && !c->reader.head && !(c->fresh && fresh)) gl_stream_finish(c->stream, false);
   else if (c->state == GL_CONN_DRAIN) close_gently(c, true);
 }
 
@@ -155,7 +159,7 @@ static void next_request(gl_conn *c, bool in_driver) {
   }
   if (!c->in.len) gl_buf_free(&c->in);
   if (c->in.len <= IN_HIGH) gl_stream_read(c->stream); /* also while busy: to see the client leave */
-  if (c->eof && !c->body_done) c->body_bad = true; /* the rest of it will never come */
+  if (c->eof && is_body_open(c)) gl_h1_read_end(&c->reader); /* the rest of it will never come */
   if (c->state != GL_CONN_HEAD) return;
   if (c->eof || c->server->closing) close_gently(c, false);
   if (c->stream) gl_stream_flush(c->stream); /* nothing more to gather */
@@ -164,9 +168,9 @@ static void next_request(gl_conn *c, bool in_driver) {
 /* The answer is out: what becomes of the connection. */
 static void conclude(gl_conn *c) {
   gl_buf_free(&c->body);
-  if (c->close_after || c->body_bad || c->server->closing) {
-    close_gently(c, !c->body_done || c->in.len > 0);
-  } else if (c->body_done) {
+  if (c->close_after || c->reader.state == GL_H1_BAD || c->server->closing) {
+    close_gently(c, c->reader.state != GL_H1_DONE || c->in.len > 0);
+  } else if (c->reader.state == GL_H1_DONE) {
     next_request(c, true);
   } else if (c->wants_continue) { /* it will send the body or not: nobody can tell */
     close_gently(c, true);
@@ -294,13 +298,13 @@ static void on_end(gl_task *t, int status, int nresults) {
   drop_failure(c); /* a task that found no memory to begin has not taken it */
   if (status != LUA_OK && fail(c, t)) return;
   if (c->takeover) c->takeover->over(c->proto, status != LUA_OK);
-  wake(&c->reader, UV_ECANCELED); /* other tasks, which the answer did not wait for */
+  wake(&c->waiter, UV_ECANCELED); /* other tasks, which the answer did not wait for */
   wake(&c->writer, UV_ECANCELED);
   if (c->req) c->req->conn = NULL;
   c->req = NULL;
   c->task = NULL;
-  if (c->head) gl_server_drop_head(c->server, c->head);
-  c->head = NULL;
+  if (c->reader.head) gl_server_drop_head(c->server, c->reader.head);
+  c->reader.head = NULL;
   gl_response_drop_head(c);
   if (c->takeover && !c->left) return; /* until its stream is closed */
   if (!c->stream) conn_free(c);
@@ -308,19 +312,18 @@ static void on_end(gl_task *t, int status, int nresults) {
 }
 
 static void begin(gl_conn *c, bool in_driver) {
-  gl_head *h = c->head;
+  gl_head *h = c->reader.head;
   c->state = GL_CONN_RUN;
   c->fresh = false;
   c->minor = h->minor;
   c->head_only = h->method == HTTP_HEAD;
   c->close_after = !h->keep_alive || c->server->closing || c->server->crowded;
-  c->body_done = !h->has_body;
-  c->body_read = c->body_waited = c->framing = 0;
-  c->in_trailers = c->body_busy = false;
+  c->body_waited = 0;
+  c->body_busy = false;
   c->wants_continue = h->expect_continue && h->has_body;
   c->cancel_on_disconnect = c->server->cancel_on_disconnect;
   c->cancel_chosen = c->server->cancel_chosen;
-  c->responded = c->streaming = c->chunked = c->body_bad = c->timed_out = c->failed = c->body_refused = false;
+  c->responded = c->streaming = c->chunked = c->timed_out = c->failed = c->body_refused = false;
   set_deadline(c, c->server->limits.request_timeout);
   c->server->requests++;
   c->task = gl_task_start(c->server->host, gl_request_main, c, on_end, in_driver);
@@ -332,165 +335,67 @@ static void begin(gl_conn *c, bool in_driver) {
   gl_task_limit_cpu(c->task, c->server->limits.cpu_limit);
 }
 
-/* ---- reading: llhttp's callbacks ---- */
+/* ---- reading ---- */
 
-static gl_conn *conn_of(llhttp_t *p) { return p->data; }
-
-static int on_name(llhttp_t *p, const char *at, size_t n) {
-  gl_conn *c = conn_of(p);
-  if (c->state != GL_CONN_HEAD) return 0; /* trailers are read and dropped */
-  return gl_head_name(c->head, &c->server->limits.head, at, n);
-}
-
-static int on_value(llhttp_t *p, const char *at, size_t n) {
-  gl_conn *c = conn_of(p);
-  if (c->state != GL_CONN_HEAD) return 0;
-  return gl_head_value(c->head, &c->server->limits.head, at, n);
-}
-
-static int on_head(llhttp_t *p) {
-  (void)p;
-  return HPE_PAUSED;
-}
-
-static int on_body(llhttp_t *p, const char *at, size_t n) {
-  gl_conn *c = conn_of(p);
-  c->body_read += n;
+static bool on_body(gl_h1_reader *r, const char *at, size_t n) {
+  gl_conn *c = GL_CONTAINER(r, gl_conn, reader);
   c->wants_continue = false;
-  if (c->state == GL_CONN_DRAIN) return c->body_read > DRAIN_MAX ? -1 : 0;
-  if (gl_buf_add(&c->body, at, n)) return 0;
+  if (c->state == GL_CONN_DRAIN) return r->body_read <= DRAIN_MAX;
+  if (gl_buf_add(&c->body, at, n)) return true;
   gl_buf_free(&c->body); /* others may have its memory */
   c->body_refused = true;
-  return -1;
-}
-
-static int on_chunk(llhttp_t *p) {
-  gl_conn *c = conn_of(p);
-  if (p->content_length > 0) return 0;
-  c->in_trailers = true;
-  c->trailers_last = '\n';
-  return HPE_PAUSED;
-}
-
-static int on_message(llhttp_t *p) {
-  conn_of(p)->body_done = true;
-  return HPE_PAUSED;
-}
-
-static const llhttp_settings_t *settings(void) {
-  static llhttp_settings_t s; /* constant after the first call */
-  if (!s.on_body) {
-    llhttp_settings_init(&s);
-    s.on_header_field = on_name;
-    s.on_header_value = on_value;
-    s.on_headers_complete = on_head;
-    s.on_body = on_body;
-    s.on_chunk_header = on_chunk;
-    s.on_message_complete = on_message;
-  }
-  return &s;
-}
-
-/* A parser that has read a request line: what it would learn from the real one, it need not know. */
-static const llhttp_t *after_line(int minor) {
-  static const char *const lines[] = {"POST / HTTP/1.0\r\n", "POST / HTTP/1.1\r\n"};
-  static llhttp_t ready[2]; /* constant after the first call for each version */
-  if (!ready[minor].settings) {
-    llhttp_init(&ready[minor], HTTP_REQUEST, settings());
-    llhttp_execute(&ready[minor], lines[minor], strlen(lines[minor]));
-  }
-  return &ready[minor];
+  return false;
 }
 
 static void refuse_head(gl_conn *c) {
-  gl_head_refuse(c->head, &c->parser);
   c->minor = 1;
   c->responded = c->head_only = false;
-  c->body_done = true;
-  conn_refuse(c, c->head->status, c->head->reason);
+  c->reader.state = GL_H1_DONE;
+  conn_refuse(c, c->reader.head->refuse_status, c->reader.head->refuse_reason);
 }
 
 static bool begin_head(gl_conn *c) {
-  if (!(c->head = gl_server_head(c->server))) return false;
+  gl_head *head = gl_server_head(c->server);
+  if (!head) return false;
+  gl_h1_reader_next(&c->reader, head);
   set_deadline(c, c->server->limits.header_timeout);
   return true;
 }
 
-static size_t feed_line(gl_conn *c, const char *bytes, size_t n) {
-  gl_head *h = c->head;
-  size_t used = gl_head_line(h, &c->server->limits.head, bytes, n);
-  if (!gl_head_has_line(h)) return used;
-  c->parser = *after_line(h->minor);
-  c->parser.data = c;
-  return used;
-}
-
 static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool in_driver) {
-  if (!c->head && !begin_head(c)) {
+  if (!c->reader.head && !begin_head(c)) {
     gl_stream_close(c->stream);
     return n;
   }
-  gl_head *h = c->head;
-  const gl_head_limits *max = &c->server->limits.head;
-  size_t line = gl_head_has_line(h) ? 0 : feed_line(c, bytes, n);
-  if (h->status) {
+  size_t used = gl_h1_read_head(&c->reader, bytes, n);
+  if (c->reader.head->refuse_status) {
     refuse_head(c);
     return n;
   }
-  if (line == n) return n;
-  llhttp_errno_t err = llhttp_execute(&c->parser, bytes + line, n - line);
-  size_t used = err == HPE_OK ? n : (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
-  bool bad = err != HPE_OK && err != HPE_PAUSED;
-  if (!bad) bad = gl_head_raw(h, max, bytes + line, used - line) != 0;
-  if (!bad && err == HPE_PAUSED) bad = gl_head_complete(h, max, &c->parser) != 0;
-  if (bad) {
-    refuse_head(c);
-    return n;
-  }
-  if (err == HPE_PAUSED) {
-    llhttp_resume(&c->parser);
-    begin(c, in_driver);
-  }
+  if (c->reader.state != GL_H1_HEAD) begin(c, in_driver);
   return used;
 }
 
 /* Tell a waiting reader what it wants to know, and hold the client back when nobody reads. */
 static void body_arrived(gl_conn *c) {
-  if (c->body_bad) wake(&c->reader, c->body_refused ? UV_ENOMEM : UV_EPROTO);
-  else if (c->reader) {
-    bool enough = c->body_done || c->body.len > c->reader_wants;
+  if (c->reader.state == GL_H1_BAD) wake(&c->waiter, c->body_refused ? UV_ENOMEM : UV_EPROTO);
+  else if (c->waiter) {
+    bool enough = c->reader.state == GL_H1_DONE || c->body.len > c->reader_wants;
     count_body_wait(c);
     if (enough) set_deadline(c, c->server->limits.request_timeout);
     else set_body_deadline(c);
-    if (enough) wake(&c->reader, 0);
+    if (enough) wake(&c->waiter, 0);
   }
-  if (c->stream && !c->reader && !c->body_done && c->body.len > BODY_HIGH) gl_stream_pause(c->stream);
-}
-
-/* What llhttp lets pass between the bytes of a body: endless extensions and trailers, and loose ends of lines
- * after the last chunk. */
-static bool framing_wrong(gl_conn *c, bool trailers, const char *bytes, size_t n, uint64_t body_before) {
-  c->framing += n - (c->body_read - body_before);
-  if (c->framing > c->server->limits.head.bytes + FRAMING_RATIO * c->body_read) return true;
-  if (!trailers || !n) return false;
-  bool wrong = gl_head_bad_line(c->trailers_last, bytes, n) != NULL;
-  c->trailers_last = bytes[n - 1];
-  return wrong;
+  if (c->stream && !c->waiter && is_body_open(c) && c->body.len > BODY_HIGH) gl_stream_pause(c->stream);
 }
 
 static size_t feed_body(gl_conn *c, const char *bytes, size_t n) {
-  uint64_t before = c->body_read;
-  bool trailers = c->in_trailers;
-  llhttp_errno_t err = llhttp_execute(&c->parser, bytes, n);
-  size_t used = n;
-  if (err == HPE_PAUSED) used = (size_t)(llhttp_get_error_pos(&c->parser) - bytes);
-  if ((err != HPE_OK && err != HPE_PAUSED) || framing_wrong(c, trailers, bytes, used, before)) c->body_bad = true;
-  else if (err == HPE_PAUSED && !c->body_done) llhttp_resume(&c->parser); /* the trailers begin */
+  size_t used = gl_h1_read_body(&c->reader, bytes, n);
   if (c->state == GL_CONN_RUN) {
     body_arrived(c);
-  } else if (c->body_bad) {
+  } else if (c->reader.state == GL_H1_BAD) {
     close_gently(c, true);
-  } else if (c->body_done) {
+  } else if (c->reader.state == GL_H1_DONE) {
     c->state = GL_CONN_HEAD;
     set_deadline(c, c->server->limits.keepalive_timeout);
   }
@@ -503,7 +408,7 @@ static size_t consume(gl_conn *c, const char *bytes, size_t n, bool in_driver) {
   while (used < n) {
     if (c->state == GL_CONN_HEAD) used += feed_head(c, bytes + used, n - used, in_driver);
     else if (c->state == GL_CONN_LINGER) return n;
-    else if (!c->body_done && !c->body_bad) used += feed_body(c, bytes + used, n - used);
+    else if (is_body_open(c)) used += feed_body(c, bytes + used, n - used);
     else break;
   }
   return used;
@@ -522,8 +427,8 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
 /* The client will send nothing more (UV_EOF), or is gone. */
 static void lose(gl_conn *c, int status) {
   c->eof = true;
-  if (c->state == GL_CONN_RUN && !c->body_done) c->body_bad = true;
-  wake(&c->reader, UV_ECONNRESET);
+  if (c->state == GL_CONN_RUN) gl_h1_read_end(&c->reader);
+  wake(&c->waiter, UV_ECONNRESET);
   if (c->task && c->cancel_on_disconnect) gl_task_cancel(c->task);
   if (status == UV_EOF) return; /* half closed: the answer is still wanted */
   wake(&c->writer, UV_EPIPE);
@@ -588,10 +493,10 @@ void gl_conn_peer_gone(gl_conn *c) {
 /* ---- deadlines ---- */
 
 static void run_overdue(gl_conn *c) {
-  if (c->reader) {
-    c->body_bad = true;
+  if (c->waiter) {
+    c->reader.state = GL_H1_BAD;
     c->close_after = true;
-    wake(&c->reader, UV_ETIMEDOUT);
+    wake(&c->waiter, UV_ETIMEDOUT);
   } else if (!c->streaming && !c->timed_out) {
     c->timed_out = true;
     c->task->trace_cancel = true;
@@ -602,7 +507,7 @@ static void run_overdue(gl_conn *c) {
 }
 
 /* Between two requests, with nothing on the way in or out. */
-static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->head && !c->fresh && !c->blocked; }
+static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->reader.head && !c->fresh && !c->blocked; }
 
 /* Does the client take what was written? Looked at in each sweep, so that a slow one, which takes a little each time, is not
  * mistaken for one that takes nothing. */
@@ -618,12 +523,12 @@ static bool takes_output(gl_conn *c, uint64_t now) {
 static void unblock(gl_conn *c) {
   c->blocked = false;
   if (c->state == GL_CONN_LINGER) set_deadline(c, LINGER_SECONDS);
-  else if (c->state == GL_CONN_HEAD && !c->head) set_deadline(c, c->server->limits.keepalive_timeout);
+  else if (c->state == GL_CONN_HEAD && !c->reader.head) set_deadline(c, c->server->limits.keepalive_timeout);
   else if (c->state == GL_CONN_DRAIN) set_deadline(c, c->server->limits.body_timeout);
 }
 
 /* What follows an answer has its time when that is out. */
-static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !c->head; }
+static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !c->reader.head; }
 
 bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!c->stream || c->stream->closing) return false;
@@ -632,7 +537,7 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!lost && (is_taking(c) || (now < c->deadline && !(is_idle(c) && c->server->crowded)))) return c->blocked;
   if (lost) lose(c, UV_ETIMEDOUT);
   else if (c->state == GL_CONN_RUN) run_overdue(c);
-  else if (c->state == GL_CONN_HEAD && c->head) conn_refuse(c, 408, "the request head took too long");
+  else if (c->state == GL_CONN_HEAD && c->reader.head) conn_refuse(c, 408, "the request head took too long");
   else gl_stream_close(c->stream);
   return true;
 }

@@ -13,7 +13,7 @@
 #define GL_HTTP_CONN_H
 
 #include "core/op.h"
-#include "h1/head.h"
+#include "h1/reader.h"
 #include "net/stream.h"
 
 typedef struct gl_server gl_server;
@@ -34,21 +34,18 @@ struct gl_conn {
   gl_server *server;
   gl_conn *next, **at; /* in the server's list */
   gl_stream *stream;   /* NULL once it is gone or was taken over */
-  llhttp_t parser;
-  gl_head *head;       /* being read; then of the request in progress, until the request takes it */
+  gl_h1_reader reader; /* its head: being read; then of the request in progress, until the request takes it */
   gl_buf in;           /* received, not parsed yet */
   bool body_refused;   /* there was no memory for it */
   gl_buf body;         /* received, not read by the handler yet */
   gl_task *task;       /* answers the request in progress */
   gl_request *req;     /* that request in Lua, once it was made */
-  gl_op *reader;       /* waits for the body */
+  gl_op *waiter;       /* waits for the body */
   size_t reader_wants; /* more than so many bytes of it, or its end */
   gl_op *writer;       /* waits for room in the output */
   uint64_t deadline;   /* loop time, ms: what the state waits for must have come by then */
-  uint64_t body_read;  /* bytes of the body that arrived */
   uint64_t body_waited;   /* ms it was waited for so far, */
   uint64_t waiting_since; /* up to this loop time, ms */
-  uint64_t framing;    /* bytes of it that were not body: chunk sizes, extensions, trailers */
   uint64_t owed;       /* bytes a streamed answer of known length still has to write */
   uint64_t delivered;  /* while `blocked`: output that had reached the client when it was last looked at */
   uint64_t write_deadline; /* loop time, ms: more of it must have by then */
@@ -61,11 +58,7 @@ struct gl_conn {
   uint8_t minor;       /* HTTP version of the request in progress */
   bool fresh;          /* no request came yet: when the server stops, the first one is still answered */
   bool head_only;      /* a HEAD request */
-  bool body_done;      /* the whole body arrived */
-  bool in_trailers;    /* its last chunk arrived */
   bool body_busy;      /* a task reads it, or was told to and did not yet */
-  char trailers_last;  /* last byte of the trailers so far */
-  bool body_bad;       /* it was malformed, or the connection ended within it */
   bool responded;      /* the answer's head is out, or held */
   bool streaming;      /* the answer's body is being written piece by piece */
   bool chunked;        /* in chunks */

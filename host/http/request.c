@@ -76,7 +76,7 @@ static void scan_path(gl_request *r, const char *target) {
 }
 
 static gl_request *make(lua_State *L, gl_conn *c) {
-  const gl_head *h = c->head;
+  const gl_head *h = c->reader.head;
   uint8_t method_len = h->method == GL_METHOD_OTHER ? h->method_len : 0;
   gl_request *r = lua_newuserdatauv(L, sizeof *r + h->nfields * sizeof *r->fields + h->len + method_len, 1);
   r->conn = c;
@@ -98,8 +98,8 @@ static gl_request *make(lua_State *L, gl_conn *c) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
   lua_setmetatable(L, -2);
   c->req = r;
-  gl_server_drop_head(c->server, c->head);
-  c->head = NULL;
+  gl_server_drop_head(c->server, c->reader.head);
+  c->reader.head = NULL;
   return r;
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "core/class.h"
 #include "core/error.h"
@@ -15,6 +14,7 @@
 #include "http/failure.h"
 #include "h1/fields.h"
 #include "h1/status.h"
+#include "h1/writer.h"
 #include "http/request.h"
 #include "http/server.h"
 #include "json/json.h"
@@ -25,48 +25,13 @@
 
 /* ---- the head ---- */
 
-static char *put(char *to, const char *text, size_t n) {
-  memcpy(to, text, n);
-  return to + n;
-}
-#define PUT(to, literal) put((to), "" literal, sizeof(literal) - 1)
-
-static char *put_number(char *to, uint64_t n) {
-  char digits[20], *d = digits + sizeof digits;
-  do *--d = (char)('0' + n % 10);
-  while (n /= 10);
-  return put(to, d, (size_t)(digits + sizeof digits - d));
-}
-
-/* The date changes once a second (RFC 9110, 6.6.1). */
-static char *put_date(char *to, gl_server *s) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec != s->date_second) {
-    struct tm tm;
-    gmtime_r(&now.tv_sec, &tm);
-    s->date_second = now.tv_sec;
-    strftime(s->date, sizeof s->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
-  }
-  return put(to, s->date, 37);
-}
-
 /* Status line and the headers that are ours to set; the blank line is still to come. 256 bytes are enough. */
 static char *put_head(char *to, gl_conn *c, int status) {
-  if (status == 200) {
-    to = PUT(to, "HTTP/1.1 200 OK\r\n");
-  } else {
-    const char *reason = gl_status_reason(status);
-    to = PUT(to, "HTTP/1.1 ");
-    to = put_number(to, (uint64_t)status);
-    *to++ = ' ';
-    to = put(to, reason, strlen(reason));
-    to = PUT(to, "\r\n");
-  }
-  to = put_date(to, c->server);
-  if (c->wants_continue || c->body_bad) c->close_after = true; /* where the next request begins, nobody can tell */
-  if (c->close_after) to = PUT(to, "Connection: close\r\n");
-  else if (c->minor == 0) to = PUT(to, "Connection: keep-alive\r\n");
+  to = gl_h1_put_status_line(to, status);
+  to = gl_h1_put_date(to, &c->server->date);
+  if (c->wants_continue || c->reader.state == GL_H1_BAD) c->close_after = true; /* where the next request begins, nobody can tell */
+  if (c->close_after) to = GL_PUT(to, "Connection: close\r\n");
+  else if (c->minor == 0) to = GL_PUT(to, "Connection: keep-alive\r\n");
   return to;
 }
 
@@ -81,16 +46,16 @@ static bool send_whole(gl_conn *c, int status, const char *type, const char *bod
   if (!start) return false;
   c->responded = true;
   to = put_head(to, c, status);
-  if (status == 426) to = PUT(to, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"); /* RFC 6455, 4.2.2 */
+  if (status == 426) to = GL_PUT(to, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"); /* RFC 6455, 4.2.2 */
   if (!bodiless(status)) {
-    to = PUT(to, "Content-Type: ");
-    to = put(to, type, type_len);
-    to = PUT(to, "\r\nContent-Length: ");
-    to = put_number(to, n);
-    to = PUT(to, "\r\n\r\n");
-    if (!c->head_only) to = put(to, body, n);
+    to = GL_PUT(to, "Content-Type: ");
+    to = gl_put(to, type, type_len);
+    to = GL_PUT(to, "\r\n");
+    to = gl_h1_put_length(to, n);
+    to = GL_PUT(to, "\r\n");
+    if (!c->head_only) to = gl_put(to, body, n);
   } else {
-    to = PUT(to, "\r\n");
+    to = GL_PUT(to, "\r\n");
   }
   gl_stream_wrote(s, (size_t)(to - start));
   return true;
@@ -215,10 +180,7 @@ static void add_field(lua_State *L, plan *p, const char *name, size_t n, const c
     return;
   }
   char *to = room(L, p, n + len + 4);
-  to = put(to, name, n);
-  to = PUT(to, ": ");
-  to = put(to, value, len);
-  PUT(to, "\r\n");
+  gl_h1_put_field(to, name, n, value, len);
 }
 
 /* What no field value may contain (RFC 9110, 5.5). */
@@ -298,12 +260,6 @@ static void start_response(gl_conn *c, const plan *p) {
   gl_stream_write(c->stream, p->fields, p->fields_len);
 }
 
-static char *put_length(char *to, uint64_t n) {
-  to = PUT(to, "Content-Length: ");
-  to = put_number(to, n);
-  return PUT(to, "\r\n");
-}
-
 /* ---- a stream ---- */
 
 /* Its head waits for the first piece: what fails before that can still be answered with the error. */
@@ -346,9 +302,9 @@ static int send_stream(lua_State *L, gl_conn *c, const plan *p) {
   c->chunked = !c->counted && !silent && c->minor >= 1;
   if (!c->counted && !c->chunked && !silent) c->close_after = true;
   start_response(c, p);
-  if (c->counted) to = put_length(to, c->owed);
-  if (c->chunked) to = PUT(to, "Transfer-Encoding: chunked\r\n");
-  to = PUT(to, "\r\n");
+  if (c->counted) to = gl_h1_put_length(to, c->owed);
+  if (c->chunked) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
+  to = GL_PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (c->head_only || silent) return 0;
   c->streaming = true;
@@ -363,7 +319,7 @@ static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   if (c->counted && c->owed) return wrong(L, "the stream of a response ended %d bytes short of its Content-Length", (int)c->owed);
   if (c->stream) release_head(c);
-  if (c->stream && c->chunked) gl_stream_write(c->stream, "0\r\n\r\n", 5);
+  if (c->stream && c->chunked) gl_stream_write(c->stream, GL_H1_LAST_CHUNK, sizeof GL_H1_LAST_CHUNK - 1);
   c->streaming = false;
   return 0;
 }
@@ -421,13 +377,13 @@ static void send_body(gl_conn *c, const plan *p, const body *b) {
   char tail[160], *to = tail;
   start_response(c, p);
   if (!bodiless(p->status) && b->type && !p->has_type) {
-    to = PUT(to, "Content-Type: ");
-    to = put(to, b->type, strlen(b->type));
-    to = PUT(to, "\r\n");
+    to = GL_PUT(to, "Content-Type: ");
+    to = gl_put(to, b->type, strlen(b->type));
+    to = GL_PUT(to, "\r\n");
   }
-  if (told) to = put_length(to, (uint64_t)p->length);
-  else if (!bodiless(p->status)) to = put_length(to, b->n);
-  to = PUT(to, "\r\n");
+  if (told) to = gl_h1_put_length(to, (uint64_t)p->length);
+  else if (!bodiless(p->status)) to = gl_h1_put_length(to, b->n);
+  to = GL_PUT(to, "\r\n");
   gl_stream_write(c->stream, tail, (size_t)(to - tail));
   if (b->at && !c->head_only && !bodiless(p->status)) gl_stream_write(c->stream, b->at, b->n);
 }
@@ -652,14 +608,14 @@ static void cancel_write(gl_op *op) {
 static const gl_optype write_type = {"http.write", push_write, cancel_write, NULL};
 
 static void write_piece(lua_State *L, gl_conn *c, const char *bytes, size_t n) {
-  char size[20];
+  char size[GL_H1_CHUNK];
   if (c->counted) {
     if (n > c->owed) luaL_error(L, "the stream of a response is longer than its Content-Length");
     c->owed -= n;
   }
   release_head(c);
   if (!n) return; /* else it would look like the last one */
-  if (c->chunked) gl_stream_write(c->stream, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", n));
+  if (c->chunked) gl_stream_write(c->stream, size, (size_t)(gl_h1_put_chunk_size(size, n) - size));
   gl_stream_write(c->stream, bytes, n);
   if (c->chunked) gl_stream_write(c->stream, "\r\n", 2);
 }

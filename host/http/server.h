@@ -5,8 +5,7 @@
 #ifndef GL_HTTP_SERVER_H
 #define GL_HTTP_SERVER_H
 
-#include <time.h>
-
+#include "h1/writer.h"
 #include "http/conn.h"
 #include "net/listener.h"
 
@@ -40,8 +39,7 @@ struct gl_server {
   gl_op *closing_op;      /* waits for the last connection */
   uint64_t requests;      /* so far */
   uint64_t id_seed;       /* of their ids */
-  time_t date_second;     /* `date` is the header of this second */
-  char date[40];
+  gl_h1_date date;
   char address[GL_ADDRESS_MAX];
   int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_ON_ERROR] = function(req, status, reason, err) or nil,
                              [GL_EXACT + method] = { path = function(req) } } */

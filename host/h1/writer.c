@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "h1/writer.h"
+
+#include "h1/status.h"
+
+static char *put_number(char *to, uint64_t n) {
+  char digits[20], *d = digits + sizeof digits;
+  do *--d = (char)('0' + n % 10);
+  while (n /= 10);
+  return gl_put(to, d, (size_t)(digits + sizeof digits - d));
+}
+
+char *gl_h1_put_status_line(char *to, int status) {
+  if (status == 200) return GL_PUT(to, "HTTP/1.1 200 OK\r\n");
+  const char *reason = gl_status_reason(status);
+  to = GL_PUT(to, "HTTP/1.1 ");
+  to = put_number(to, (uint64_t)status);
+  *to++ = ' ';
+  to = gl_put(to, reason, strlen(reason));
+  return GL_PUT(to, "\r\n");
+}
+
+char *gl_h1_put_field(char *to, const char *name, size_t name_len, const char *value, size_t value_len) {
+  to = gl_put(to, name, name_len);
+  to = GL_PUT(to, ": ");
+  to = gl_put(to, value, value_len);
+  return GL_PUT(to, "\r\n");
+}
+
+char *gl_h1_put_length(char *to, uint64_t n) {
+  to = GL_PUT(to, "Content-Length: ");
+  to = put_number(to, n);
+  return GL_PUT(to, "\r\n");
+}
+
+char *gl_h1_put_chunk_size(char *to, size_t n) {
+  char digits[16], *d = digits + sizeof digits;
+  do *--d = "0123456789abcdef"[n % 16];
+  while (n /= 16);
+  to = gl_put(to, d, (size_t)(digits + sizeof digits - d));
+  return GL_PUT(to, "\r\n");
+}
+
+char *gl_h1_put_date(char *to, gl_h1_date *date) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != date->second) {
+    struct tm tm;
+    gmtime_r(&now.tv_sec, &tm);
+    date->second = now.tv_sec;
+    strftime(date->line, sizeof date->line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+  }
+  return gl_put(to, date->line, GL_H1_DATE);
+}

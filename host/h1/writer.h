@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Writes heads and chunks of HTTP/1 messages into memory that its caller has made large enough. Each function writes at
+ * `to` and returns where the next byte goes. No Lua, no loop.
+ */
+#ifndef GL_H1_WRITER_H
+#define GL_H1_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#define GL_H1_STATUS_LINE 64 /* bytes a status line takes at most */
+#define GL_H1_LENGTH 40      /* bytes a Content-Length line takes at most */
+#define GL_H1_DATE 37        /* bytes of a Date line */
+#define GL_H1_CHUNK 20       /* bytes the line before a chunk takes at most */
+#define GL_H1_LAST_CHUNK "0\r\n\r\n"
+
+static inline char *gl_put(char *to, const char *text, size_t n) {
+  memcpy(to, text, n);
+  return to + n;
+}
+#define GL_PUT(to, literal) gl_put((to), "" literal, sizeof(literal) - 1)
+
+/* "HTTP/1.1 404 Not Found" and the line's end. */
+char *gl_h1_put_status_line(char *to, int status);
+
+/* One header line: the two texts and 4 bytes. */
+char *gl_h1_put_field(char *to, const char *name, size_t name_len, const char *value, size_t value_len);
+
+/* The Content-Length line. */
+char *gl_h1_put_length(char *to, uint64_t n);
+
+/* The line before a chunk of n > 0 bytes; behind the chunk comes a line's end. */
+char *gl_h1_put_chunk_size(char *to, size_t n);
+
+/* The Date line (RFC 9110, 6.6.1), which changes once a second. Zeroed at first. */
+typedef struct gl_h1_date {
+  time_t second; /* `line` is of this one */
+  char line[GL_H1_DATE + 1];
+} gl_h1_date;
+
+char *gl_h1_put_date(char *to, gl_h1_date *date);
+
+#endif
