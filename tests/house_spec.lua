@@ -19,7 +19,6 @@ local LONG = {
   ["http/server.c:http_listen"] = "to be split",
   ["io/file.c"] = "to be split",
   ["json/decode.c"] = "to be split",
-  ["net/lookup.c"] = "to be split",
   ["net/stream.c"] = "to be split",
   ["sys/task_lua.c"] = "to be split",
 }

@@ -70,6 +70,12 @@ gl_mapnode *gl_map_next(const gl_mapnode *node) {
   return next;
 }
 
+gl_mapnode *gl_map_any(const gl_map *m) {
+  for (size_t i = 0; m->count && i < m->base + m->split; i++)
+    if (m->chains[i]) return m->chains[i];
+  return NULL;
+}
+
 bool gl_map_add(gl_map *m, gl_mapnode *node) {
   if (!m->chains && !double_room(m)) return false;
   if (m->count >= m->base + m->split) divide(m);

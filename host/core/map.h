@@ -30,6 +30,9 @@ typedef struct gl_hashkey {
 gl_mapnode *gl_map_find(const gl_map *m, uint64_t hash);
 gl_mapnode *gl_map_next(const gl_mapnode *node);
 
+/* Some node of the map; NULL: it is empty. */
+gl_mapnode *gl_map_any(const gl_map *m);
+
 /* Adds a node whose `hash` is set. False: out of memory, it was not added. */
 bool gl_map_add(gl_map *m, gl_mapnode *node);
 

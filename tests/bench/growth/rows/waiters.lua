@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- One of n that wait for the same thing is cancelled, or out of time.
+local net = require "green.net"
 local task = require "green.task"
 
 local orders = {
@@ -44,6 +45,21 @@ for _, place in ipairs(places) do
     }
   end
 end
+
+rows[#rows + 1] = {
+  name = "lookups of n domains, cancelled in random order",
+  start = 2000,
+  prepare = function(n)
+    local tasks = {}
+    local function resolve(i) net.resolve(("n%d.d%d.invalid"):format(i, i)) end
+    return function()
+      for i = 1, n do tasks[i] = task.spawn(pcall, resolve, i) end
+      task.sleep(0)
+      for i = 1, n do tasks[orders[3][2](n, i)]:cancel() end
+      for i = 1, n do tasks[i]:wait() end
+    end
+  end,
+}
 
 rows[#rows + 1] = {
   name = "channel: receivers out of time, all at once",
