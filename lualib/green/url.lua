@@ -119,7 +119,9 @@ local function to_ascii(host)
   local next_label = ascii:gmatch "[^.]+"
   for label in host:gmatch "[^.]+" do
     local mapped = next_label()
-    if label:find "[\128-\255]" and not (mapped and mapped:find "^xn%-%-") then bad("host '%s': '%s' is not written in ASCII, but means '%s'", host, label, ascii) end
+    if label:find "[\128-\255]" and not (mapped and mapped:find "^xn%-%-") then
+      bad("host '%s': '%s' is not written in ASCII, but means '%s'", host, label, ascii)
+    end
   end
   if next_label() then bad("host '%s': it is read as '%s'", host, ascii) end
   return ascii
@@ -223,6 +225,44 @@ function M.build(url)
     .. (url.host and path or lone_path(url, path))
     .. (query and query ~= "" and "?" .. escaped(query, "[%c #]") or "")
     .. (url.fragment and "#" .. escaped(url.fragment, "[%c ]") or "")
+end
+
+-- ---- references ----
+
+--- A path without "." and ".." (RFC 3986, 5.2.4); above its root there is nothing.
+function M.normalize_path(path)
+  check_text("url.normalize_path", path)
+  if not path:find("/.", 1, true) then return path end
+  local kept, folder = {}, false
+  for segment in path:gmatch "[^/]*" do
+    folder = segment == "." or segment == ".."
+    if not folder then kept[#kept + 1] = segment
+    elseif segment == ".." and #kept > 1 then kept[#kept] = nil end
+  end
+  return table.concat(kept, "/") .. (folder and "/" or "")
+end
+
+local function merged(base, path)
+  if path:sub(1, 1) == "/" then return path end
+  return (base.path:match "^(.*/)" or "/") .. path
+end
+
+function M.resolve(base, reference)
+  check_text("url.resolve", base)
+  check_text("url.resolve", reference)
+  base, reference = M.parse(base), M.parse(reference)
+  if not (base.scheme and base.host) then bad "url.resolve: the base has no scheme and host" end
+  if reference.scheme or reference.host then
+    reference.scheme = reference.scheme or base.scheme
+    if reference.host then reference.path = M.normalize_path(reference.path) end
+    return M.build(reference)
+  end
+  local path, query = base.path, base.query
+  if reference.path ~= "" then path, query = M.normalize_path(merged(base, reference.path)), nil end
+  return M.build {
+    scheme = base.scheme, user = base.user, password = base.password, host = base.host, port = base.port,
+    path = path, query = reference.query or query, fragment = reference.fragment,
+  }
 end
 
 return M

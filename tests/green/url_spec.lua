@@ -39,6 +39,23 @@ describe("green.url", function()
     assert.are.equal("http://h/p?a=1", url.build { scheme = "http", host = "h", path = "p", query = { a = 1 } })
   end)
 
+  it("resolves references (RFC 3986, 5.4)", function()
+    local base = "http://a/b/c/d;p?q"
+    for reference, expected in pairs {
+      ["g:h"] = "g:h", g = "http://a/b/c/g", ["./g"] = "http://a/b/c/g", ["g/"] = "http://a/b/c/g/", ["/g"] = "http://a/g", ["//g"] = "http://g",
+      ["?y"] = "http://a/b/c/d;p?y", ["g?y"] = "http://a/b/c/g?y", ["#s"] = "http://a/b/c/d;p?q#s", ["g#s"] = "http://a/b/c/g#s", ["g?y#s"] = "http://a/b/c/g?y#s",
+      [";x"] = "http://a/b/c/;x", ["g;x"] = "http://a/b/c/g;x", [""] = "http://a/b/c/d;p?q", ["."] = "http://a/b/c/", ["./"] = "http://a/b/c/", [".."] = "http://a/b/",
+      ["../"] = "http://a/b/", ["../g"] = "http://a/b/g", ["../.."] = "http://a/", ["../../"] = "http://a/", ["../../g"] = "http://a/g", ["../../../g"] = "http://a/g",
+      ["../../../../g"] = "http://a/g", ["/./g"] = "http://a/g", ["/../g"] = "http://a/g", ["g."] = "http://a/b/c/g.", [".g"] = "http://a/b/c/.g", ["g.."] = "http://a/b/c/g..",
+      ["..g"] = "http://a/b/c/..g", ["./../g"] = "http://a/b/g", ["./g/."] = "http://a/b/c/g/", ["g/./h"] = "http://a/b/c/g/h", ["g/../h"] = "http://a/b/c/h",
+      ["g;x=1/../y"] = "http://a/b/c/y", ["g?y/../x"] = "http://a/b/c/g?y/../x", ["g#s/../x"] = "http://a/b/c/g#s/../x", ["//g//h/../i"] = "http://g//i",
+    } do assert.are.equal(expected, url.resolve(base, reference), reference) end
+    assert.are.equal("http://u:p@a:1/x", url.resolve("http://u:p@a:1", "x"))
+    assert.are.equal("http://a/?x", url.resolve("http://a/", "?x"))
+    assert.are.equal("EINVAL", code_of(url.resolve, "/a", "b"))
+    assert.are.equal("EINVAL", code_of(url.resolve, "http://a/", "http://a b/"))
+  end)
+
   it("writes hosts as they are looked up", function()
     assert.are.equal("http://xn--bcher-kva.example/x", url.build { scheme = "http", host = "Bücher.example", path = "/x" })
     assert.are.equal("http://xn--bcher-kva.example/x", url.build(url.parse "http://bücher.EXAMPLE/x"))

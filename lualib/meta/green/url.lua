@@ -45,6 +45,24 @@ function url.parse(text) end
 ---@return string
 function url.build(parts) end
 
+---The URL that a reference means on a page with the URL `base`: of a link, or of a Location header (RFC 3986, 5.2).
+---Raises: EINVAL when one of them is none, or `base` has no host.
+---```lua
+---print(url.resolve("http://ann/shop/list?page=2", "../cart")) --> http://ann/cart
+---```
+---@param base string
+---@param reference string
+---@return string
+function url.resolve(base, reference) end
+
+---A path without "." and ".." in it; what would lead above the root is left out.
+---```lua
+---print(url.normalize_path "/a/./b/../c") --> /a/c
+---```
+---@param path string
+---@return string
+function url.normalize_path(path) end
+
 ---Percent-encodes all but letters, digits and "-._~".
 ---```lua
 ---print(url.encode "50% off/today") --> 50%25%20off%2Ftoday
