@@ -18,7 +18,7 @@ describe("a script that starts", function()
   it("has none of the large libraries loaded", function()
     local out = loaded ""
     assert.matches("libc%.so", out)
-    for _, name in ipairs { "libcurl", "libsqlite3", "libcrypto", "libssl", "libpq", "libidn2", "libz", "libbrotli" } do
+    for _, name in ipairs { "libcurl", "libsqlite3", "libcrypto", "libssl", "libpq", "libidn2", "libpsl", "libz", "libbrotli" } do
       assert.is_nil(out:find(name, 1, true), name)
     end
   end)
@@ -27,6 +27,7 @@ describe("a script that starts", function()
     assert.matches("libsqlite3%.so", loaded "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'")
     assert.matches("libcurl%.so", loaded "pcall(require('green.http').get, 'http://127.0.0.1:1/')")
     assert.matches("libbrotlidec%.so", loaded "require('green.coding.native').decoder 'br'")
+    assert.matches("libpsl%.so", loaded "require('green.http').cookies()")
     assert.matches("libidn2%.so", loaded "require('green.url').parse 'http://bücher.example/'")
   end)
 end)

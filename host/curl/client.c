@@ -122,11 +122,9 @@ static int push_request(lua_State *L, gl_op *op) { /* response, repeated headers
   if (!x) return gl_error_raise(L, op->type->name, "ENOMEM", "not enough memory");
   if (x->code != CURLE_OK && !(x->streams && x->headed)) return raise_exchange(L, x, e->method, e->url);
   luaL_checkstack(L, 12, "http response");
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 4);
   lua_pushinteger(L, x->status);
   lua_setfield(L, -2, "status");
-  lua_pushstring(L, x->url ? x->url : e->url);
-  lua_setfield(L, -2, "url");
   push_headers(L, &x->head);
   lua_pushvalue(L, -2);
   lua_setfield(L, -4, "headers");
@@ -159,11 +157,6 @@ static void object_exchange(const gl_op *op, char *out, size_t size) {
   const char *host = strstr(e->url, "://");
   host = host ? host + 3 : e->url;
   size_t n = strcspn(host, "/?#");
-  const char *user = memchr(host, '@', n);
-  if (user) {
-    n -= (size_t)(user + 1 - host);
-    host = user + 1;
-  }
   const char *port = memchr(host, ']', n) ? memchr(host, ']', n) : host;
   const char *suffix = memchr(port, ':', n - (size_t)(port - host)) ? "" : tls ? ":443" : ":80";
   snprintf(out, size, "%s %.*s%s", e->method, (int)n, host, suffix);
@@ -200,20 +193,20 @@ static gl_curl_spec check_request(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   rq.method = text_field(L, "method", NULL);
   rq.url = text_field(L, "url", NULL);
+  rq.address = text_field(L, "address", NULL);
   rq.body = text_field(L, "body", &rq.body_len);
   rq.ca = text_field(L, "ca", NULL);
-  rq.user = text_field(L, "user", NULL);
-  rq.password = text_field(L, "password", NULL);
+  rq.proxy = text_field(L, "proxy", NULL);
+  rq.proxy_authorization = text_field(L, "proxy_authorization", NULL);
   rq.timeout = number_field(L, "timeout");
   rq.connect_timeout = number_field(L, "connect_timeout");
-  rq.redirects = (long)number_field(L, "redirects");
   rq.verify = flag_field(L, "verify");
   rq.stream = flag_field(L, "stream");
   lua_getfield(L, 1, "max_body");
   lua_Integer max = luaL_checkinteger(L, -1);
   rq.max_body = max < 0 ? 0 : (size_t)max;
   lua_pop(L, 1);
-  if (!rq.method || !rq.url) luaL_error(L, "method and url expected");
+  if (!rq.method || !rq.url || !rq.address) luaL_error(L, "method, url and address expected");
   return rq;
 }
 
@@ -230,37 +223,17 @@ static bool add_headers(lua_State *L, int list, gl_curl_exchange *x) {
   return ok;
 }
 
-/* Four strings (or false) for each part: name, content, file name, type. Likewise. */
-static bool add_parts(lua_State *L, int list, gl_curl_exchange *x) {
-  if (lua_type(L, list) != LUA_TTABLE) return true;
-  x->mime = curl_mime_init(x->transfer.easy);
-  bool ok = x->mime != NULL;
-  lua_Integer n = (lua_Integer)lua_rawlen(L, list);
-  for (lua_Integer i = 1; ok && i + 3 <= n; i += 4) {
-    size_t len;
-    curl_mimepart *part = curl_mime_addpart(x->mime);
-    for (int k = 0; k < 4; k++) lua_rawgeti(L, list, i + k);
-    const char *content = lua_tolstring(L, -3, &len);
-    ok = part && curl_mime_name(part, lua_tostring(L, -4)) == CURLE_OK && curl_mime_data(part, content, len) == CURLE_OK;
-    if (ok && lua_isstring(L, -2)) ok = curl_mime_filename(part, lua_tostring(L, -2)) == CURLE_OK;
-    if (ok && lua_isstring(L, -1)) ok = curl_mime_type(part, lua_tostring(L, -1)) == CURLE_OK;
-    lua_pop(L, 4);
-  }
-  return ok;
-}
-
 static int http_request(lua_State *L) {
   gl_curl_spec rq = check_request(L);
   lua_settop(L, 1);
   if (lua_getfield(L, 1, "headers") != LUA_TTABLE) return luaL_error(L, "headers: a table expected");
-  lua_getfield(L, 1, "parts"); /* spec headers parts */
   luaL_checkstack(L, 8, NULL);
   gl_curl *c = gl_curl_of(L);
   exchange_op *e = gl_op_new(L, &request_type, sizeof *e, 1);
   e->method = rq.method;
   e->url = rq.url;
   e->x = gl_curl_exchange_new(c);
-  if (!e->x || !add_headers(L, 2, e->x) || !add_parts(L, 3, e->x)) {
+  if (!e->x || !add_headers(L, 2, e->x)) {
     free_exchange(&e->op);
     e->x = NULL;
     gl_op_done(&e->op, UV_ENOMEM);

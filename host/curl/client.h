@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* green.http.client: request(spec) and the stream of a response body. lualib/green/http.lua is its only user. */
+/* green.http.client: request(spec) and the stream of a response body. lualib/green/http/transport.lua is its only user. */
 int luaopen_green_http_client(lua_State *L);
 
 #endif

@@ -30,19 +30,9 @@ static void end(gl_curl_exchange *x, CURLcode code) {
   tell(x);
 }
 
-static void note_url(gl_curl_exchange *x) {
-  long hops = 0;
-  const char *url = NULL;
-  curl_easy_getinfo(x->transfer.easy, CURLINFO_REDIRECT_COUNT, &hops);
-  if (!hops || x->url) return;
-  curl_easy_getinfo(x->transfer.easy, CURLINFO_EFFECTIVE_URL, &url);
-  if (url) x->url = strdup(url);
-}
-
 static void on_transfer(gl_transfer *t, CURLcode code) {
   gl_curl_exchange *x = GL_CONTAINER(t, gl_curl_exchange, transfer);
   long os_error = 0;
-  note_url(x);
   if (code == CURLE_COULDNT_CONNECT) curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
   x->os_error = (int)os_error;
   end(x, code);
@@ -57,25 +47,6 @@ static void on_limit(gl_timer *timer) {
 
 /* ---- the response, as curl hands it over ---- */
 
-static bool head_has(const gl_buf *head, const char *name) {
-  size_t n = strlen(name);
-  const char *at = gl_buf_at(head), *stop = at + head->len;
-  while (at < stop) {
-    const char *eol = memchr(at, '\n', (size_t)(stop - at));
-    if (!eol) return false;
-    if ((size_t)(eol - at) > n && at[n] == ':' && strncasecmp(at, name, n) == 0) return true;
-    at = eol + 1;
-  }
-  return false;
-}
-
-static bool leads_on(const gl_curl_exchange *x) {
-  switch (x->status) {
-    case 301: case 302: case 303: case 307: case 308: return x->redirects > 0 && head_has(&x->head, "location");
-    default: return x->status < 200 && x->status != 101;
-  }
-}
-
 static void begin_head(gl_curl_exchange *x, const char *line, size_t n) {
   const char *space = memchr(line, ' ', n);
   x->head.off = x->head.len = 0;
@@ -83,14 +54,11 @@ static void begin_head(gl_curl_exchange *x, const char *line, size_t n) {
   x->status = 0;
   for (const char *at = space ? space + 1 : line + n; at < line + n && *at >= '0' && *at <= '9' && x->status < 1000; at++)
     x->status = x->status * 10 + (*at - '0');
-  /* 303 turns every method into GET, but curl would keep one it was given by name. */
-  if (x->status == 303 && x->custom) curl_easy_setopt(x->transfer.easy, CURLOPT_CUSTOMREQUEST, NULL);
 }
 
 static void end_head(gl_curl_exchange *x) {
-  x->headed = !leads_on(x);
+  x->headed = x->status >= 200 || x->status == 101;
   if (!x->headed || !x->streams) return;
-  note_url(x);
   tell(x);
 }
 
@@ -138,7 +106,7 @@ static char *memdup(const char *bytes, size_t n) {
 
 /* libcurl sends a request again when a kept connection dies before the answer begins. The server may have done the
  * work by then, so that a method that is not idempotent (RFC 9110, 9.2.2) must fail instead: its body comes from
- * a callback, and to begin again is refused until a response, a redirect, asked for it. */
+ * a callback, and to begin again is refused. */
 static size_t on_upload(char *to, size_t size, size_t n, void *data) {
   gl_curl_exchange *x = data;
   n *= size;
@@ -176,10 +144,8 @@ static bool idempotent(const char *method) { return strcmp(method, "POST") != 0 
 static bool set_method(gl_curl_exchange *x, const gl_curl_spec *rq) {
   CURL *easy = x->transfer.easy;
   bool get = strcmp(rq->method, "GET") == 0, post = strcmp(rq->method, "POST") == 0;
-  bool has_body = rq->body || x->mime;
-  if (x->mime) {
-    curl_easy_setopt(easy, CURLOPT_MIMEPOST, x->mime);
-  } else if (rq->body_len && !idempotent(rq->method)) {
+  bool has_body = rq->body != NULL;
+  if (rq->body_len && !idempotent(rq->method)) {
     if (!set_upload(x, rq)) return false;
   } else if (has_body || post) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
@@ -193,21 +159,23 @@ static bool set_method(gl_curl_exchange *x, const gl_curl_spec *rq) {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     return true;
   }
-  x->custom = true;
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, rq->method);
-  curl_easy_setopt(easy, CURLOPT_POSTREDIR, CURL_REDIR_POST_301 | CURL_REDIR_POST_302); /* PUT stays PUT, with its body */
   return true;
 }
 
-static void set_identity(gl_curl_exchange *x, const gl_curl_spec *rq) {
+static bool set_identity(gl_curl_exchange *x, const gl_curl_spec *rq) {
   CURL *easy = x->transfer.easy;
   if (!rq->verify) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   }
   if (rq->ca) curl_easy_setopt(easy, CURLOPT_CAINFO, rq->ca);
-  if (rq->user) curl_easy_setopt(easy, CURLOPT_USERNAME, rq->user);
-  if (rq->password) curl_easy_setopt(easy, CURLOPT_PASSWORD, rq->password);
+  curl_easy_setopt(easy, CURLOPT_PROXY, rq->proxy);
+  if (!rq->proxy_authorization) return true;
+  x->proxy_headers = curl_slist_append(NULL, rq->proxy_authorization);
+  curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+  curl_easy_setopt(easy, CURLOPT_PROXYHEADER, x->proxy_headers);
+  return x->proxy_headers != NULL;
 }
 
 static long milliseconds(double seconds) {
@@ -224,11 +192,9 @@ static CURLcode set_options(gl_curl_exchange *x, const gl_curl_spec *rq) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(rq->connect_timeout));
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, rq->redirects > 0 ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, rq->redirects);
   if (!set_method(x, rq)) return CURLE_OUT_OF_MEMORY;
-  set_identity(x, rq);
-  return curl_easy_setopt(easy, CURLOPT_URL, rq->url);
+  if (!set_identity(x, rq)) return CURLE_OUT_OF_MEMORY;
+  return curl_easy_setopt(easy, CURLOPT_URL, rq->address);
 }
 
 gl_curl_exchange *gl_curl_exchange_new(gl_curl *c) {
@@ -245,7 +211,6 @@ gl_curl_exchange *gl_curl_exchange_new(gl_curl *c) {
 void gl_curl_exchange_start(gl_curl_exchange *x, const gl_curl_spec *rq) {
   x->max_body = rq->stream ? SIZE_MAX : rq->max_body;
   x->timeout = rq->timeout;
-  x->redirects = rq->redirects;
   x->streams = rq->stream;
   bool ok = set_options(x, rq) == CURLE_OK && gl_timer_arm(&x->waiter->host->clock, &x->limit, rq->timeout);
   if (ok && gl_curl_start(&x->transfer)) return;
@@ -279,11 +244,10 @@ void gl_curl_exchange_unref(gl_curl_exchange *x) {
   if (--x->refs > 0) return;
   gl_curl_stop(&x->transfer);
   curl_slist_free_all(x->headers);
-  curl_mime_free(x->mime);
+  curl_slist_free_all(x->proxy_headers);
   if (x->upload_copy) gl_memory_resize(x->upload_copy, x->upload_len, 0);
   gl_buf_free(&x->head);
   gl_buf_free(&x->body);
-  free(x->url);
   free(x);
 }
 
@@ -295,12 +259,11 @@ static const char *code_of(const gl_curl_exchange *x) {
   switch (x->code) {
     case CURLE_OPERATION_TIMEDOUT: return "ETIMEDOUT";
     case CURLE_URL_MALFORMAT: return "EINVAL";
-    case CURLE_UNSUPPORTED_PROTOCOL: return x->status ? "EINVAL" : "EPROTO"; /* a redirect to it; or not HTTP at all */
+    case CURLE_UNSUPPORTED_PROTOCOL: return "EPROTO"; /* not HTTP at all */
     case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: return "ENOTFOUND";
     case CURLE_COULDNT_CONNECT: return x->os_error ? uv_err_name(uv_translate_sys_error(x->os_error)) : "ECONNREFUSED";
     case CURLE_GOT_NOTHING: case CURLE_PARTIAL_FILE: case CURLE_RECV_ERROR: case CURLE_SEND_ERROR:
     case CURLE_SEND_FAIL_REWIND: return "ECONNRESET";
-    case CURLE_TOO_MANY_REDIRECTS: return "ELOOP";
     case CURLE_OUT_OF_MEMORY: case CURLE_WRITE_ERROR: return "ENOMEM";
     case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CIPHER: case CURLE_SSL_ISSUER_ERROR: case CURLE_SSL_INVALIDCERTSTATUS:

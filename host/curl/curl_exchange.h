@@ -12,12 +12,14 @@
 
 /* What to ask. Strings are the caller's; `body` must stay until the exchange is over, unless it streams. */
 typedef struct gl_curl_spec {
-  const char *method, *url, *body, *ca, *user, *password;
+  const char *method, *url, *body, *ca;
+  const char *address;    /* the URL that is asked for; `url` is how it was given, for messages */
+  const char *proxy;      /* its URL; empty: none */
+  const char *proxy_authorization; /* a header line for it, or NULL */
   size_t body_len;
   size_t max_body;        /* bytes, after decompression */
   double timeout;         /* seconds: for all of it; when streamed, for the head */
   double connect_timeout; /* seconds */
-  long redirects;         /* most to follow; 0 = none */
   bool verify;            /* the server's certificate */
   bool stream;            /* done with the head; the body follows in pieces */
 } gl_curl_spec;
@@ -28,18 +30,15 @@ typedef struct gl_curl_exchange {
   gl_timer limit;
   double timeout;             /* what limit was armed with */
   struct curl_slist *headers; /* owned; to be filled before the start */
-  curl_mime *mime;            /* owned; likewise */
+  struct curl_slist *proxy_headers; /* owned */
   const char *upload;         /* body of a POST or PATCH, as on_upload hands it out */
   char *upload_copy;          /* owned; the same, when nothing else keeps it */
   size_t upload_len, uploaded;
   gl_buf head;                /* last response's, header lines as they came */
   gl_buf body;
   size_t max_body;
-  char *url;                  /* where redirects led to; NULL = nowhere */
-  long redirects;
   int status;                 /* HTTP */
   bool streams, headed;       /* the head is complete */
-  bool custom;                /* the method is one libcurl knows only by name */
   bool paused, over;
   int refs;                   /* its owner's, and one for each op that reads from it */
   bool timed_out, too_big, closed;
@@ -48,7 +47,7 @@ typedef struct gl_curl_exchange {
   char why[CURL_ERROR_SIZE];
 } gl_curl_exchange;
 
-/* A new exchange, ready for headers and parts. NULL: out of memory. */
+/* A new exchange, ready for headers. NULL: out of memory. */
 gl_curl_exchange *gl_curl_exchange_new(gl_curl *c);
 
 /* Send it; x->waiter hears of it, at once if that fails. */

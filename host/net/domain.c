@@ -5,6 +5,7 @@
 
 #include <idn2.h>
 #include <lauxlib.h>
+#include <libpsl.h>
 
 #include "core/error.h"
 #include "core/library.h"
@@ -36,8 +37,28 @@ static int domain_to_ascii(lua_State *L) {
   return 1;
 }
 
+/* The list, loaded once per process: its text is a file. NULL: there is none. */
+static const psl_ctx_t *suffixes(void) {
+  static psl_ctx_t *list;
+  if (!list) list = psl_latest(NULL);
+  return list;
+}
+
+/* is_public_suffix(name) -> boolean: do strangers register names below it? The name is ASCII in lower case. */
+static int domain_is_public_suffix(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const char *lacks = gl_library_need("libpsl.so.5");
+  if (lacks) return gl_error_raise(L, "http.cookies", "ENOLIBRARY", "a cookie jar needs libpsl: %s", lacks);
+  const psl_ctx_t *list = suffixes();
+  if (!list) return gl_error_raise(L, "http.cookies", "ENOLIBRARY", "libpsl has no list of public suffixes");
+  lua_pushboolean(L, psl_is_public_suffix(list, name));
+  return 1;
+}
+
 int luaopen_green_domain(lua_State *L) {
-  static const luaL_Reg functions[] = {{"to_ascii", domain_to_ascii}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"to_ascii", domain_to_ascii}, {"is_public_suffix", domain_is_public_suffix}, {NULL, NULL},
+  };
   luaL_newlib(L, functions);
   return 1;
 }

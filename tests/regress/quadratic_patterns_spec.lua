@@ -59,6 +59,18 @@ local READERS = {
   ["policy of a page"] = { function(text) live.inject(response.html("x"):header("content-security-policy", text), test.request { path = "/" }, "1") end, { " ", ";", ",", "a" } },
   ["url.parse"] = { url.parse, { "a", ".", "@", ":", "/", "%", "[", "::", "?", "#", "1." }, "http://" },
   ["the client's URL"] = { function(text) return http.client { base_url = text } end, { "a", ".", "@", ":", "/" }, "http://" },
+  ["url.resolve"] = { function(text) return url.resolve("http://a/b/", text) end, { "a", "/", "../", "./", "?", "#", ":", "%" } },
+  ["a cookie of an answer"] = { function(text) return http.cookies():store("http://a.example/", text) end, { "a", " ", ";", "=", "a=;", "\t", "path=/;", "domain=a;" }, "x=1;" },
+  ["a cookie's date"] = { require("green.http.set_cookie").date, { "1", " ", ":", "1:1:1", "Nov ", "a" } },
+  ["a cookie's domain"] = { function(text) return http.cookies():store("http://a.example/", "x=1; domain=" .. text) end, { "a", ".", "a." }, "", ".example" },
+  ["where an answer leads"] = { function(text)
+    local request = { method = "GET", url = "http://a/", parts = url.parse "http://a/", headers = {} }
+    return require("green.http.redirect").follow(request, 302, { text }, function() end)
+  end, { "a", "/", " ", "..", "../", "?", "#", "\u{e9}", ":" }, "", "y" },
+  ["no_proxy"] = { function(text)
+    return require("green.http.proxy").select("http.get", nil, url.parse "http://a/", 80, function(name) return name == "no_proxy" and text or "p:1" end)
+  end, { "a", ".", ",", " ", "1", "1.", ":", "/", "[", "*" } },
+  codings = { function(text) return require("green.http.coding").decoders(text, function() end) end, { "a", ",", " ", "gzip," } },
   redirect = { response.redirect, { "a", "/", "%", "\u{e9}" } },
   download = { function(text) return response.file("x", { download = text }) end, { "a", "/", '"', "\u{e9}" } },
   ["a file's name"] = { function(text) return fs.basename(text), fs.dirname(text), fs.extension(text), fs.join(text, text), fs.absolute(text) end, { "a", "/", ".", "a.", "/." } },

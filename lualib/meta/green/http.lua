@@ -4,8 +4,11 @@
 ---The HTTP client. Every request waits for its answer, and only its own task does.
 ---An HTTP status is an answer, not an error: what raises is that there is no answer. Messages name method, URL without
 ---credentials, and reason. Connections are kept and reused; bodies in gzip, deflate, br and zstd are decoded; HTTP/2 is spoken where TLS servers offer
----it; the variables `http_proxy`, `https_proxy` and `no_proxy` are heeded. Credentials do not follow redirects to another
----origin.
+---it. Redirects are followed as browsers do: POST becomes GET for 301 and 302, every method for 303, and then the body is dropped
+---with what is said of it; credentials, cookies and a Host header do not follow to another origin.
+---
+---The variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` are heeded (in capitals, too, but for `HTTP_PROXY`). `no_proxy`
+---lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that is meant.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
 ---certificate; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
 ---not HTTP, or a coded body is cut off or damaged.
@@ -34,7 +37,19 @@ local http = {}
 ---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`
 ---@field decode? boolean undo the body's Content-Encoding, default true. After that, `content-encoding` names what is unknown and left,
 ---and `content-length` is that of `body`. false: the body as it came, and no Accept-Encoding is sent
----@field auth? { [1]: string, [2]: string } user and password, basic authentication
+---@field auth? { [1]: string, [2]: string }|{ bearer: string } user and password, or a token
+---@field proxy? string|false the URL of a proxy (`http://user:password@host:3128`) instead of the environment's; false: none
+---@field retry? green.http.retry|false when to try again; default: never
+
+---When a request is tried again. An answer is only asked for again with a method that may be sent twice (GET, HEAD, OPTIONS, PUT,
+---DELETE ...); what failed also with others, when nothing had been sent. A `Retry-After` of the server is waited for; when it
+---is longer than `timeout`, its answer is given as it is. `timeout` counts for each try.
+---@class green.http.retry
+---@field max? integer tries after the first, default 2
+---@field on? (integer|string)[]|fun(response: green.http.response?, err: table?, attempt: integer): boolean statuses and codes of errors;
+---default 429, 502, 503, 504, ECONNREFUSED, ECONNRESET, ETIMEDOUT, EAI_AGAIN. A function decides for all methods
+---@field backoff? number|fun(attempt: integer): number seconds before the first further try, doubled each time, of which half is random;
+---default 0.5
 
 ---@class green.http.options : green.http.settings
 ---@field query? table added to the URL's query: name to value or list of values, or a list of {name, value}
@@ -45,7 +60,9 @@ local http = {}
 ---@field stream? boolean answer when the head is there; read the body with `chunks`
 
 ---@class green.http.client_settings : green.http.settings
----@field base_url? string what relative URLs are appended to; absolute ones must be on the same server
+---@field base_url? string what relative URLs are appended to; absolute ones must be on the same server, and a redirect to another
+---one leaves the client's `headers` behind
+---@field cookies? true|green.http.jar keep the cookies that answers set and send them along: in a jar of its own, or in this one
 
 ---The headers of an answer.
 ---@class green.http.headers : { [string]: string }
@@ -183,6 +200,86 @@ function http.delete(url, opts) end
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.request(method, url, opts) end
+
+---A cookie jar (RFC 6265bis), with what another one's `list` gave. What a server may set for which hosts is judged as browsers do,
+---the list of public suffixes included.
+---Does not wait.
+---Raises: ENOLIBRARY without libpsl.
+---```lua
+---local jar = http.cookies()
+---jar:store("https://www.example.com/", "session=7; Domain=example.com; Secure")
+---print(jar:header "https://shop.example.com/", jar:header "http://example.com/") --> session=7  nil
+---```
+---@param list? green.http.cookie[]
+---@return green.http.jar
+function http.cookies(list) end
+
+---A copy of headers for somebody between two ends to pass on: without those about one connection or the framing of one message
+---(Connection and what it names, Transfer-Encoding, Content-Length, Upgrade, Proxy-* ...), and without Host.
+---Does not wait.
+---```lua
+---print(http.forward({ Accept = "text/html", Connection = "close" }).accept) --> text/html
+---```
+---@param headers table<string, string|string[]>
+---@return table<string, string|string[]> copy names in lower case
+function http.forward(headers) end
+
+---@class green.http.cookie
+---@field name string
+---@field value string
+---@field domain string
+---@field host_only? boolean not for hosts below `domain`; default true
+---@field path? string default "/"
+---@field secure? boolean
+---@field http_only? boolean
+---@field same_site? "Strict"|"Lax"|"None"
+---@field expires? number seconds since 1970
+
+---Cookies that answers set. At most 180 of a domain and 3000 in all: the one that was not used for longest goes.
+---```lua
+---local client = http.client { cookies = http.cookies() }
+---client:get(site .. "/orders")
+---```
+---@class green.http.jar
+local jar = {}
+
+---What a request for this URL says in its Cookie header; nil: nothing.
+---Does not wait.
+---```lua
+---print(http.cookies({ { name = "a", value = "1", domain = "ann" } }):header "http://ann/") --> a=1
+---```
+---@param url string
+---@return string?
+function jar:header(url) end
+
+---Takes a Set-Cookie line of an answer from this URL.
+---Does not wait.
+---```lua
+---print(http.cookies():store("http://ann.example/", "a=1; Domain=example")) --> false
+---```
+---@param url string
+---@param line string
+---@return boolean taken kept, or another one deleted
+function jar:store(url, line) end
+
+---The cookies as plain tables, the oldest first: to be saved, and given to http.cookies again.
+---Does not wait.
+---```lua
+---local jar = http.cookies()
+---jar:store("http://ann.example/shop/", "a=1")
+---print(jar:list()[1].path) --> /shop
+---```
+---@return green.http.cookie[]
+function jar:list() end
+
+---Forgets all of them.
+---Does not wait.
+---```lua
+---local jar = http.cookies { { name = "a", value = "1", domain = "ann" } }
+---jar:clear()
+---print(#jar:list()) --> 0
+---```
+function jar:clear() end
 
 ---A client with settings of its own: `get`, `post` ... and `request` as methods, with a URL relative to `base_url`.
 ---Does not wait.

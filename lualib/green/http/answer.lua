@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: MIT
+-- Internal.
+-- What the client answers: the response and its headers.
+local err = require "green.error"
+local json = require "green.json"
+local options = require "green.options"
+
+-- ---- headers: names are stored in lower case, and any case finds them. Names that came more than once are remembered aside ----
+
+local repeated_of = setmetatable({}, { __mode = "k" })
+local Headers = { __name = "green.http.headers" }
+
+local function header_values(headers, name)
+  if getmetatable(headers) ~= Headers then err.misuse "use headers:all(...), not headers.all(...)" end
+  name = options.argument("headers:all", "name", name, "string"):lower()
+  local repeated = repeated_of[headers]
+  if repeated and repeated[name] then return { table.unpack(repeated[name]) } end
+  return { rawget(headers, name) }
+end
+
+local header_methods = { all = header_values }
+
+function Headers.__index(headers, name)
+  return header_methods[name] or type(name) == "string" and rawget(headers, name:lower()) or nil
+end
+
+local NONE = {}
+
+local function finish_headers(headers, repeated)
+  for name, values in pairs(repeated or NONE) do
+    headers[name] = name == "set-cookie" and values[1] or table.concat(values, ", ")
+  end
+  if headers.all then -- a server does not take the method away
+    repeated = repeated or {}
+    repeated.all = repeated.all or { headers.all }
+    headers.all = nil
+  end
+  repeated_of[headers] = repeated
+  return setmetatable(headers, Headers)
+end
+
+-- ---- the response ----
+
+local Response = { __name = "green.http.response" }
+Response.__index = Response
+
+local is_response = err.receiver(Response, "response")
+
+function Response:json()
+  is_response(self, "json")
+  if not self.body then err.misuse("http: a streamed response has no body to decode; read its chunks()") end
+  local ok, value = pcall(json.decode, self.body)
+  if ok then return value end
+  if not err.is(value, "EJSON") then error(value, 0) end -- cancelled, or out of time or memory
+  local failure = err.new("http.json", "EJSON", "%s: status %d: %s", self.url, self.status, value.message)
+  failure.response, failure.position = self, value.position -- no `status`: a server would answer with it
+  error(failure)
+end
+
+function Response:raise_for_status()
+  is_response(self, "raise_for_status")
+  if self.status < 400 then return self end
+  local failure = err.new("http.status", "EHTTP", "%s: status %d", self.url, self.status)
+  failure.response = self
+  error(failure)
+end
+
+local streams = setmetatable({}, { __mode = "k" })
+
+local function read(stream) return stream:read() end
+
+function Response:chunks()
+  is_response(self, "chunks")
+  local stream = streams[self]
+  if not stream then err.misuse("http: chunks() is for responses asked for with { stream = true }") end
+  return read, stream, nil, stream
+end
+
+function Response:close()
+  is_response(self, "close")
+  local stream = streams[self]
+  if stream then stream:close() end
+end
+
+Response.__close = Response.close
+
+-- For a handler that returns it: what the client of ours is sent.
+function Response:__answer()
+  local headers = {}
+  for name in pairs(self.headers) do headers[name] = header_values(self.headers, name) end
+  return require "green.relay".response(self.status, headers, self.body or function(out)
+    for piece in self:chunks() do out:write(piece) end
+  end)
+end
+
+local M = {}
+
+--- fields: status, body (nil with a reader), url ...
+function M.new(fields, headers, repeated, reader)
+  local response = setmetatable(fields, Response)
+  response.headers = finish_headers(headers, repeated)
+  if reader then streams[response] = reader end
+  return response
+end
+
+return M

@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: MIT
+-- Internal.
+-- Which headers may be passed on by somebody between two ends (RFC 9110, 7.6.1). What is about one connection, or about the framing of one
+-- message, is the business of who sends that message.
+local fault = require "green.error"
+
+local HOP = {
+  connection = true, ["keep-alive"] = true, ["proxy-connection"] = true, ["proxy-authenticate"] = true, ["proxy-authorization"] = true,
+  te = true, trailer = true, ["transfer-encoding"] = true, upgrade = true, ["content-length"] = true, ["http2-settings"] = true, expect = true,
+  host = true,
+}
+
+local function each_value(value)
+  if type(value) == "table" then return table.concat(value, ",") end
+  return tostring(value)
+end
+
+--- A copy of headers (name -> value or list), lower-case names, without those that are between two neighbours, and without those that
+--- Connection names.
+return function(headers)
+  local copy, named = {}, {}
+  for name, value in pairs(headers) do
+    if type(name) ~= "string" then fault.misuse("http.forward: names of headers are strings, not %s", type(name)) end
+    local lower = name:lower()
+    if lower == "connection" then
+      for word in each_value(value):gmatch "[^,%s]+" do named[word:lower()] = true end
+    elseif not HOP[lower] then
+      copy[lower] = value
+    end
+  end
+  for name in pairs(named) do copy[name] = nil end
+  return copy
+end

@@ -1,0 +1,258 @@
+-- SPDX-License-Identifier: MIT
+-- Internal.
+-- A request of the client: checked, completed, sent, sent on where an answer leads, tried again, and its answer decoded. What goes over
+-- the wire is the transport's (green.http.transport).
+local answer = require "green.http.answer"
+local base64 = require "green.http.base64"
+local body = require "green.http.body"
+local coding = require "green.http.coding"
+local err = require "green.error"
+local options = require "green.options"
+local proxy = require "green.http.proxy"
+local redirect = require "green.http.redirect"
+local retry = require "green.http.retry"
+local task = require "green.task"
+local transport = require "green.http.transport"
+local url = require "green.url"
+
+local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
+local PORTS = { http = 80, https = 443 }
+local NONE = {}
+
+local M = {}
+
+M.DEFAULTS = { timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true, decode = true }
+
+M.SETTINGS = { -- of a client
+  headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string", redirects = "bytes|boolean",
+  max_body = "bytes", auth = "table", base_url = "string", decode = "boolean", proxy = "string|boolean", retry = "table|boolean",
+  cookies = "table|boolean",
+}
+
+local OPTIONS = { -- of a request
+  query = "table", json = "any", form = "table", body = "string", multipart = "table", stream = "boolean",
+}
+for name, kind in pairs(M.SETTINGS) do OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
+
+local OPS = { GET = "http.get", HEAD = "http.head", POST = "http.post", PUT = "http.put", PATCH = "http.patch", DELETE = "http.delete" }
+
+local function op_of(method) return OPS[method] or "http.request" end
+
+-- ---- options ----
+
+local function check_auth(op, auth)
+  local is_basic = type(auth[1]) == "string" and (auth[2] == nil or type(auth[2]) == "string") and auth.bearer == nil
+  local is_bearer = type(auth.bearer) == "string" and auth[1] == nil
+  if not is_basic and not is_bearer then err.misuse("%s: option 'auth': { user, password } or { bearer = token } expected", op) end
+  if is_basic and auth[1]:find(":", 1, true) then err.misuse("%s: option 'auth': a user's name has no ':'", op) end
+end
+
+--- The options, checked. `redirects = false` reads well, and is 0.
+function M.normal(op, opts, known)
+  opts = options.check(op, opts, known)
+  for name, meaning in pairs { redirects = "how many, or false", proxy = "a URL, or false", retry = "a table, or false" } do
+    if opts[name] == true then err.misuse("%s: option '%s': %s", op, name, meaning) end
+  end
+  if opts.auth then check_auth(op, opts.auth) end
+  if not opts.retry and opts.redirects ~= false then return opts end
+  local copy = {}
+  for name, value in pairs(opts) do copy[name] = value end
+  if copy.redirects == false then copy.redirects = 0 end
+  copy.retry = retry.check(op, copy.retry)
+  return copy
+end
+
+local function choose(opts, settings, name)
+  local value = opts[name]
+  if value == nil then return settings[name] end
+  return value
+end
+
+-- ---- the URL ----
+
+-- A URL's parts, by the one parser there is; refuses what is no HTTP URL.
+local function parts_of(op, target)
+  local ok, parts = pcall(url.parse, target)
+  if not ok and not err.is(parts, "EINVAL") then error(parts, 0) end -- no memory, no library
+  if not ok then err.raise(op, "EINVAL", "%s", (parts.message:gsub("^url%.parse: ", ""))) end
+  if not parts.scheme or not parts.host then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
+  if not PORTS[parts.scheme] then err.raise(op, "EINVAL", "unsupported scheme '%s': only http and https", parts.scheme) end
+  return parts
+end
+
+--- The parts of a URL as it was understood, and the credentials that were in it.
+function M.check_url(op, target)
+  local parts = parts_of(op, target)
+  local credentials = parts.user and { parts.user, parts.password or "" } or nil
+  parts.user, parts.password = nil, nil
+  for _, name in ipairs { "path", "query", "fragment" } do parts[name] = parts[name] and parts[name]:gsub("[\128-\255]", url.encode) end
+  return parts, credentials
+end
+
+-- Absolute URLs stay with the client's own server: its headers may be secrets.
+local function on_base(settings, op, target)
+  local base = settings.base_url
+  if not base then return target end
+  if not target:find "^%a[%w+.-]*://" then
+    if target == "" or target:find "^[?#]" then return base .. target end
+    return (base:gsub("/$", "")) .. "/" .. (target:gsub("^/", ""))
+  end
+  if redirect.origin(parts_of(op, target)) ~= redirect.origin(parts_of(op, base)) then
+    err.raise(op, "EINVAL", "%s is on another server than this client's base_url", target)
+  end
+  return target
+end
+
+local function add_query(parts, query)
+  local text = url.encode_query(query)
+  if text ~= "" then parts.query = parts.query and parts.query .. "&" .. text or text end
+end
+
+-- What goes into the request line: escaped as browsers do.
+local function target_of(parts)
+  local path = url.normalize_path(parts.path == "" and "/" or parts.path):gsub('["<>^`{}]', url.encode)
+  return path .. (parts.query and "?" .. parts.query:gsub("[\"<>']", url.encode) or "")
+end
+
+-- ---- headers: a flat list of names and values ----
+
+local function add_header(list, op, name, value)
+  if type(name) ~= "string" or not name:find(TOKEN) then err.raise(op, "EINVAL", "bad header name '%s'", tostring(name)) end
+  value = tostring(value)
+  if value:find "[\r\n%z]" then err.raise(op, "EINVAL", "header '%s': a value holds no CR, LF or NUL", name) end
+  list[#list + 1], list[#list + 2] = name, value
+end
+
+local function add_headers(list, said, op, headers)
+  local here = {}
+  for name, value in pairs(headers) do
+    local lower = tostring(name):lower()
+    if not said[lower] then
+      here[lower] = true
+      for _, each in ipairs(type(value) == "table" and value or { value }) do add_header(list, op, name, each) end
+    end
+  end
+  for name in pairs(here) do said[name] = true end
+  return here
+end
+
+local function authorization(auth)
+  if not auth then return nil end
+  return auth.bearer and "Bearer " .. auth.bearer or "Basic " .. base64.encode(auth[1] .. ":" .. (auth[2] or ""))
+end
+
+-- The list, and which names in it are the client's own.
+local function header_list(op, settings, opts, added)
+  local list, said, own = {}, {}, nil
+  if opts.headers then add_headers(list, said, op, opts.headers) end
+  if settings.headers then own = add_headers(list, said, op, settings.headers) end
+  for name, value in pairs(added) do
+    if not said[name:lower()] then add_header(list, op, name, value) end
+  end
+  return list, settings.base_url and own
+end
+
+-- ---- sending ----
+
+-- With the jar's cookies beside those that the caller gave.
+local function with_cookies(jar, request)
+  local cookies = jar and jar:header(request.url)
+  if not cookies then return request.headers end
+  local list = { table.unpack(request.headers) }
+  for i = 1, #list, 2 do
+    if list[i]:lower() == "cookie" then
+      list[i + 1] = list[i + 1] .. "; " .. cookies
+      return list
+    end
+  end
+  list[#list + 1], list[#list + 2] = "Cookie", cookies
+  return list
+end
+
+local function store_cookies(jar, request, headers, repeated)
+  local list = jar and (repeated and repeated["set-cookie"] or { headers["set-cookie"] }) or NONE
+  for _, line in ipairs(list) do jar:store(request.url, line) end
+end
+
+local function spec_of(call, request, left)
+  local parts = request.parts
+  local port = parts.port or PORTS[parts.scheme]
+  return {
+    op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
+    target = target_of(parts), headers = with_cookies(call.cookies, request), body = request.body, length = request.length,
+    proxy = proxy.select(call.op, call.proxy, parts, port), tls = { verify = call.verify, ca = call.ca },
+    timeouts = { total = left, connecting = call.connect_timeout }, collect = not call.stream and call.max_body or nil,
+  }
+end
+
+local function failing(call, request)
+  return function(code, format, ...) err.raise(call.op, code, "%s %s: " .. format, request.method, request.url, ...) end
+end
+
+-- The body without its codings, and headers that say what it is then.
+local function decode(call, request, got, reader)
+  local headers = got.headers
+  local encoding = headers["content-encoding"]
+  if not encoding or request.method == "HEAD" or got.status == 304 then return got.body, reader end
+  local fail = failing(call, request)
+  local decoders, rest = coding.decoders(encoding, fail)
+  if not decoders then return got.body, reader end
+  headers["content-encoding"] = rest
+  local length = headers["content-length"]
+  headers["content-length"] = nil
+  if reader then return nil, coding.reader(reader, decoders, fail) end
+  local bytes = coding.decode(got.body, decoders, call.max_body, fail)
+  headers["content-length"] = length and tostring(#bytes)
+  return bytes
+end
+
+-- Content-Encoding may come in several lines, which make one list.
+local function join_codings(headers, repeated)
+  local list = repeated and repeated["content-encoding"]
+  if not list then return end
+  headers["content-encoding"], repeated["content-encoding"] = table.concat(list, ", "), nil
+end
+
+local function finish(call, request, got, repeated, reader)
+  join_codings(got.headers, repeated)
+  local bytes = got.body
+  if call.decode then bytes, reader = decode(call, request, got, reader) end
+  return answer.new({ status = got.status, url = request.url, body = bytes }, got.headers, repeated, reader)
+end
+
+-- One try: a request and those that its answers lead to.
+local function perform(call, request)
+  local ends = task.now() + call.timeout
+  for hop = 0, call.redirects do
+    local left = hop == 0 and call.timeout or math.max(0, ends - task.now())
+    local got, repeated, reader = transport.send(spec_of(call, request, left))
+    store_cookies(call.cookies, request, got.headers, repeated)
+    local locations = redirect.location(got.status, repeated and repeated.location or { got.headers.location })
+    if not locations or call.redirects == 0 then return finish(call, request, got, repeated, reader) end
+    if reader then reader:close() end
+    request = redirect.follow(request, got.status, locations, failing(call, request))
+  end
+  failing(call, request)("ELOOP", "more than %d redirects", call.redirects)
+end
+
+--- Sends a request with a client's settings and waits for its response.
+function M.run(settings, method, target, opts)
+  local op = op_of(method)
+  if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
+  opts = M.normal(op, opts, OPTIONS)
+  local call = { op = op, stream = opts.stream, cookies = settings.cookies }
+  for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
+  for _, name in ipairs { "ca", "proxy", "retry", "auth" } do call[name] = choose(opts, settings, name) end
+  local parts, credentials = M.check_url(op, on_base(settings, op, target))
+  if opts.query then add_query(parts, opts.query) end
+  local bytes, kind = body.encode(op, opts)
+  if method == "HEAD" and bytes then err.misuse("http.head: a HEAD request has no body") end
+  local headers, own = header_list(op, settings, opts, {
+    Accept = "*/*", ["Content-Type"] = kind, ["Accept-Encoding"] = call.decode and coding.ACCEPT or nil,
+    Authorization = authorization(call.auth or credentials),
+  })
+  local request = { method = method, url = url.build(parts), parts = parts, headers = headers, body = bytes, own = own }
+  return retry.run(call.retry, request, call.timeout, function() return perform(call, request) end)
+end
+
+return M
