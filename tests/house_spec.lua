@@ -143,4 +143,23 @@ describe("host/", function()
     end
     none(wrong)
   end)
+
+  it("has the words and the files that host/README.md speaks of", function()
+    local text, wrong, words = fs.read(root .. "host/README.md"), {}, {}
+    for path in text:gmatch "%f[%w_/](%l[%w_/]*/[%w_]+%.[ch])%f[^%w_]" do
+      local there = fs.exists(root .. "host/" .. path) or fs.exists(root .. path)
+      if not there and not path:find "NAME" and not path:find "ROOM" then wrong[#wrong + 1] = path .. " is no more" end
+    end
+    for path in fs.walk(root .. "host") do
+      if path:match "%.[ch]$" then
+        for word in fs.read(path):lower():gmatch "%a+" do words[word] = true end
+      end
+    end
+    for row in text:match "\n## More words of ours\n(.-)\n## ":gmatch "\n| ([%a ]+) | " do
+      for word in row:gmatch "%a+" do
+        if row ~= "word" and not words[word] then wrong[#wrong + 1] = ("'%s' is no word of host/"):format(row) end
+      end
+    end
+    none(wrong)
+  end)
 end)
