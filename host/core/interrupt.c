@@ -2,6 +2,7 @@
 #include "core/cancel.h"
 #include "core/interrupt.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -32,12 +33,13 @@ static void on_sigint(int signo);
 
 /* ---- while a command has the terminal ---- */
 
-static const int lent[] = {SIGINT, SIGQUIT};
-static atomic_int borrowers; /* commands that run; a process has one terminal */
+static const int suspended[] = {SIGINT, SIGQUIT};
+static atomic_int commands; /* that run: of all hosts, since a process has one terminal and one handler of a signal */
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER; /* the count and the handlers change together */
 
 /* A handler, since children inherit an ignored signal. */
-static void on_lent(int signo) {
-  if (!atomic_load(&borrowers)) set_handler_of(signo, SIG_DFL); /* it was left over when somebody else's went */
+static void on_suspended(int signo) {
+  if (!atomic_load(&commands)) set_handler_of(signo, SIG_DFL); /* it was left over when somebody else's went */
 }
 
 static void exchange(void (*from)(int), void (*to)(int), int signo) {
@@ -45,14 +47,20 @@ static void exchange(void (*from)(int), void (*to)(int), int signo) {
   if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == from) set_handler_of(signo, to);
 }
 
+static void exchange_both(void (*from)(int), void (*to)(int)) {
+  for (int i = 0; i < 2; i++) exchange(from, to, suspended[i]);
+}
+
 void gl_interrupt_suspend(void) {
-  if (atomic_fetch_add(&borrowers, 1) > 0) return;
-  for (int i = 0; i < 2; i++) exchange(SIG_DFL, on_lent, lent[i]);
+  pthread_mutex_lock(&changing);
+  if (atomic_fetch_add(&commands, 1) == 0) exchange_both(SIG_DFL, on_suspended);
+  pthread_mutex_unlock(&changing);
 }
 
 void gl_interrupt_resume(void) {
-  if (atomic_fetch_sub(&borrowers, 1) > 1) return;
-  for (int i = 0; i < 2; i++) exchange(on_lent, SIG_DFL, lent[i]);
+  pthread_mutex_lock(&changing);
+  if (atomic_fetch_sub(&commands, 1) == 1) exchange_both(on_suspended, SIG_DFL);
+  pthread_mutex_unlock(&changing);
 }
 
 /* ---- Ctrl-C ---- */
@@ -61,7 +69,7 @@ void gl_interrupt_resume(void) {
 static bool is_ours(void) {
   struct sigaction now;
   sigaction(SIGINT, NULL, &now);
-  return now.sa_handler == on_sigint || now.sa_handler == on_lent || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
+  return now.sa_handler == on_sigint || now.sa_handler == on_suspended || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
 }
 
 /* At a prompt whoever is impatient gets no other answer, unless the loop itself is stuck. */
@@ -75,7 +83,7 @@ static bool is_stuck(struct gl_interrupter *i) {
 /* Lua may be in the middle of anything, or stuck: leave the rest to the loop, and the last word to the person. */
 static void on_sigint(int signo) {
   (void)signo;
-  if (atomic_load(&borrowers)) return;
+  if (atomic_load(&commands)) return;
   struct gl_interrupter *i = atomic_load(&armed);
   if (!i || !atomic_load(&i->line) || is_stuck(i)) set_handler(SIG_DFL);
   if (i) uv_async_send(&i->came);
@@ -114,12 +122,17 @@ void gl_interrupt_arm(gl_host *h, gl_task *t) {
 
 void gl_interrupt_disarm(gl_host *h) {
   if (!h->interrupter || !h->interrupter->task) return;
-  if (is_ours()) set_handler(atomic_load(&borrowers) ? on_lent : SIG_DFL);
-  atomic_store(&armed, NULL);
-  h->interrupter->task = NULL;
+  struct gl_interrupter *ours = h->interrupter;
+  ours->task = NULL;
+  if (!atomic_compare_exchange_strong(&armed, &ours, NULL)) return; /* SIGINT is for another host by now */
+  if (is_ours()) set_handler(atomic_load(&commands) ? on_suspended : SIG_DFL);
 }
 
+/* The commands that run are the parent's, and so are the ops that would say when they end. */
 void gl_interrupt_forked(gl_host *h) {
+  pthread_mutex_init(&changing, NULL); /* another thread of the parent may have held it */
+  atomic_store(&commands, 0);
+  exchange_both(on_suspended, SIG_DFL);
   if (h->interrupter && h->interrupter->task != h->task) gl_interrupt_disarm(h);
 }
 

@@ -17,8 +17,8 @@ void gl_interrupt_arm(gl_host *h, gl_task *t);
 /* SIGINT ends the process again. No-op unless armed. */
 void gl_interrupt_disarm(gl_host *h);
 
-/* A command has the terminal, as with system(): until that is over, SIGINT and SIGQUIT are for the command alone. Nests. Whoever
- * waits for one of them by name still gets it. */
+/* A command has the terminal, as with system(): until gl_interrupt_resume, SIGINT and SIGQUIT are for the command alone. Counts over
+ * all hosts of the process, from any thread. A task that waits for one of the two by name still gets it. */
 void gl_interrupt_suspend(void);
 void gl_interrupt_resume(void);
 

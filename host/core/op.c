@@ -41,9 +41,8 @@ void gl_op_check(lua_State *L, const gl_optype *type) {
 }
 
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
-  GL_CHECK(size <= UINT16_MAX);
-  GC_STRESS(L);
   gl_op_check(L, type);
+  if (size > UINT16_MAX) gl_error_raise(L, type->name, "E2BIG", "the arguments are too many or too long");
   gl_host *h = gl_host_of(L);
   gl_task *t = h->task;
   if (t->spent) {
@@ -179,8 +178,8 @@ int gl_await(lua_State *L, gl_op *op, double timeout) {
   GL_CHECK(!t->op && t->state == GL_TASK_RUNNING); /* one op per task */
   t->op = op;
   t->outcome = GL_DONE;
+  GC_STRESS(L); /* first: a finalizer may do what ends the op */
   if (op->done) return conclude_wait(L, t);
-  GC_STRESS(L);
   uint64_t due = timeout < GL_FOREVER ? gl_clock_after(uv_hrtime(), timeout) : 0, deadline = gl_scope_deadline(t);
   if (deadline && (!due || deadline < due)) due = deadline;
   if (due && !gl_timer_arm_at(&h->clock, &op->timeout, due)) {

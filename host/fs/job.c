@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/job.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,19 @@
 #include "core/memory.h"
 #include "fs/cleanup.h"
 
+#define QUOTED 80 /* bytes of a path that is too long */
+
+/* Raises what the kernel would answer, and quotes the beginning of such a path only. */
+static void refuse_length(lua_State *L, const gl_optype *type, const char *path) {
+  lua_pushlstring(L, path, QUOTED);
+  gl_error_status(L, type->name, UV_ENAMETOOLONG, lua_pushfstring(L, "%s...", lua_tostring(L, -1)));
+}
+
 gl_fs_job *gl_fs_job_new(lua_State *L, const gl_optype *type, const char *path, const char *to, int pin_idx,
                          void (*run)(gl_work *)) {
   size_t n = strlen(path) + 1, m = to ? strlen(to) + 1 : 0;
+  if (n > PATH_MAX) refuse_length(L, type, path);
+  if (m > PATH_MAX) refuse_length(L, type, to);
   gl_fs_job *j = gl_op_new(L, type, sizeof *j + n + m, pin_idx);
   memcpy(j->path, path, n);
   if (to) j->to = memcpy(j->path + n, to, m);

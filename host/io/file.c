@@ -134,6 +134,7 @@ static void on_grace(gl_timer *timer) {
 }
 
 void gl_file_retire(gl_file *f) {
+  if (f->d.fd < 0) return;
   gl_lane *writer = lane_of(f, GL_WRITER);
   f->over = true;
   file_ref(f);

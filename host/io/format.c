@@ -200,11 +200,16 @@ static void push_item(lua_State *L, const gl_format *f, const char *bytes) {
   }
 }
 
+/* A wrong argument ends the scan: what comes after it is never looked at. */
+static bool ends_badly(const gl_formats *r) { return r->done && r->item[r->done - 1].kind == GL_READ_BAD; }
+
 int gl_formats_push(lua_State *L, const gl_formats *r, const char *bytes) {
+  int n = r->done - ends_badly(r);
   luaL_checkstack(L, r->n + LUA_MINSTACK, "too many arguments");
-  for (int i = 0; i < r->done; i++) {
-    if (r->item[i].kind == GL_READ_BAD) return raise_bad(L, r->first + i);
-    push_item(L, &r->item[i], bytes);
-  }
-  return r->done;
+  for (int i = 0; i < n; i++) push_item(L, &r->item[i], bytes);
+  return n;
+}
+
+void gl_formats_refuse(lua_State *L, const gl_formats *r) {
+  if (ends_badly(r)) raise_bad(L, r->first + r->done - 1);
 }

@@ -47,8 +47,11 @@ bool gl_formats_scan(gl_formats *r, const char *bytes, size_t len, bool eof);
 /* How many more bytes would surely be of use now: 1 = any, SIZE_MAX = all there are. */
 size_t gl_formats_want(const gl_formats *r, size_t len);
 
-/* Push the values (nil for the one that failed, then no more) of a complete scan; returns how many. Raises what a
- * wrong argument deserves, or for lack of memory. The owner eats r->pos bytes before, so `bytes` must stay readable. */
+/* Pushes the values of a complete scan (nil for the one that failed, then no more) and returns how many. Raises for lack of
+ * memory only. The owner eats r->pos bytes before, so `bytes` must stay readable. */
 int gl_formats_push(lua_State *L, const gl_formats *r, const char *bytes);
+
+/* Raises the complaint of a wrong argument, once the values before it are pushed, as the stock library does; returns if there is none. */
+void gl_formats_refuse(lua_State *L, const gl_formats *r);
 
 #endif

@@ -2,6 +2,7 @@
 #include "io/osfile.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +71,19 @@ static path_op *new_op(lua_State *L, const gl_optype *type, const char *path, co
   return p;
 }
 
+/* The kernel would refuse it, and an op has no room for it. */
+static bool is_too_long(const char *path) { return strlen(path) >= PATH_MAX; }
+
 static int os_remove(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
+  if (is_too_long(path)) return result(L, UV_ENAMETOOLONG, path);
   if (!gl_may_wait(L)) return result(L, do_remove(path), path);
   return gl_work_await(L, &new_op(L, &remove_type, path, "", run_remove)->work, GL_FOREVER);
 }
 
 static int os_rename(lua_State *L) {
   const char *from = luaL_checkstring(L, 1), *to = luaL_checkstring(L, 2);
+  if (is_too_long(from) || is_too_long(to)) return result(L, UV_ENAMETOOLONG, NULL);
   if (!gl_may_wait(L)) return result(L, do_rename(from, to), NULL);
   return gl_work_await(L, &new_op(L, &rename_type, from, to, run_rename)->work, GL_FOREVER);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,8 +172,9 @@ static int start_open(lua_State *L, const char *path, const char *mode, int flag
   int fd = gl_may_wait(L) ? open_cached(path, flags) : open_path(path, flags);
   if (fd >= 0) return open_stream(L, s, fs, &fd, mode, who);
   lua_pop(L, 1);
-  if (fd != UV_EAGAIN || !gl_may_wait(L)) return no_file(L, fd, path, who);
   size_t n = strlen(path) + 1;
+  if (n > PATH_MAX) fd = UV_ENAMETOOLONG;
+  if (fd != UV_EAGAIN || !gl_may_wait(L)) return no_file(L, fd, path, who);
   open_op *o = gl_op_new(L, &open_type, sizeof *o + n, 0);
   memcpy(o->path, path, n);
   memcpy(o->mode, mode, sizeof o->mode);

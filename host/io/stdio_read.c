@@ -75,6 +75,7 @@ static int push_read(lua_State *L, gl_op *op) {
   read_op *r = (read_op *)op;
   int n = op->status < 0 ? gl_stdio_fail(L, op->status, NULL)
                          : gl_formats_push(L, &r->formats, r->taken.data ? gl_buf_at(&r->taken) : "");
+  if (op->status == 0) gl_formats_refuse(L, &r->formats);
   return r->lines ? finish_lines(L, n) : n;
 }
 
@@ -91,6 +92,7 @@ static int push_now(lua_State *L, gl_file *f, const gl_formats *r) {
   f->pushing = true;
   int n = gl_formats_push(L, r, bytes);
   f->pushing = false;
+  gl_formats_refuse(L, r);
   if (!f->in.len && f->in.cap > GL_SCRATCH * 4) gl_buf_free(&f->in);
   return n;
 }
@@ -136,7 +138,8 @@ static int file_read(lua_State *L, gl_file *f, int first, int n, bool lines, int
   gl_formats *r = (gl_formats *)(void *)few;
   if (size > sizeof few) r = lua_newuserdatauv(L, size, 0);
   gl_formats_parse(L, first, n, r);
-  bool idle = gl_file_idle(f, GL_READER) && !(f->pushing && gl_in_finalizer(L));
+  if (f->pushing) f->pushing = gl_in_finalizer(L); /* else a push found no memory, and left the flag behind */
+  bool idle = gl_file_idle(f, GL_READER) && !f->pushing;
   ssize_t status = idle ? read_on(f, r) : GL_WAIT_POOL;
   if (gl_must_wait(status) && idle && f->d.seekable && !gl_may_wait(L)) status = read_blocking(f, r);
   if (gl_must_wait(status)) return wait_read(L, f, r, size, lines, pin);

@@ -143,7 +143,9 @@ static int push_some(lua_State *L, gl_buf *in, size_t some) {
 static int push_formats(lua_State *L, gl_buf *in, const gl_formats *formats) {
   const char *bytes = in->len ? gl_buf_at(in) : "";
   gl_buf_eat(in, formats->pos); /* also when the next argument turns out to be wrong */
-  return gl_formats_push(L, formats, bytes);
+  int n = gl_formats_push(L, formats, bytes);
+  gl_formats_refuse(L, formats);
+  return n;
 }
 
 /* The slot is taken until here: what was found must still be at the front of the buffer. */

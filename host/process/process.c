@@ -66,10 +66,11 @@ static int push_write(lua_State *L, gl_op *op) {
 static const gl_optype write_type = {"process.write", push_write, NULL, gl_write_free};
 
 static int pipe_write(lua_State *L) {
-  gl_pipe *p = check_pipe(L);
   size_t n;
+  check_pipe(L);
   const char *bytes = luaL_checklstring(L, 2, &n);
   double timeout = gl_check_timeout(L, 3, MAX_WAIT);
+  gl_pipe *p = check_pipe(L);
   int status = gl_pipe_try(p, &bytes, &n);
   if (status == 0) return 0;
   if (status != UV_EAGAIN) return gl_error_status(L, "process.write", status, NULL);
@@ -133,8 +134,9 @@ static int child_wait(lua_State *L) {
 }
 
 static int child_kill(lua_State *L) {
-  gl_child *c = check_child(L);
+  check_child(L);
   int number = gl_signal_check(L, 2, SIGTERM);
+  gl_child *c = check_child(L); /* again: to make a string of a number may run finalizers */
   int err = c->exited ? UV_ESRCH : gl_child_kill(c, number);
   if (err && err != UV_ESRCH) return gl_error_status(L, "process.kill", err, NULL);
   lua_pushboolean(L, err == 0);

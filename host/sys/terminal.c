@@ -128,9 +128,10 @@ static terminal *check_terminal(lua_State *L) {
  * its shape. Begins and ends in the first column of a line. */
 static int terminal_show(lua_State *L) {
   size_t npicture, neraser, nnow;
-  terminal *t = check_terminal(L);
+  check_terminal(L);
   const char *picture = luaL_checklstring(L, 2, &npicture), *eraser = luaL_checklstring(L, 3, &neraser);
   const char *now = luaL_optlstring(L, 4, NULL, &nnow);
+  terminal *t = check_terminal(L); /* again: to make a string of a number may run finalizers */
   if (t->shown && now) put(t, now, nnow);
   else if (t->shown) put_buf(t, &t->eraser);
   else if (t->mid_line) put(t, "\r\n", 2);
@@ -154,8 +155,9 @@ static int terminal_hide(lua_State *L) {
 /* terminal:write(text): past everything, while nothing is shown */
 static int terminal_write(lua_State *L) {
   size_t n;
-  terminal *t = check_terminal(L);
+  check_terminal(L);
   const char *text = luaL_checklstring(L, 2, &n);
+  terminal *t = check_terminal(L);
   put(t, text, n);
   return 0;
 }

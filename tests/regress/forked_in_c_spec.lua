@@ -131,6 +131,24 @@ describe("a child that a C module forks", function()
       print(forking.wait(pid))]])
   end)
 
+  it("ends by Ctrl-C though a command of its parent's has the terminal", function()
+    says("-2\t-3\n", [[
+      local process = require "green.process"
+      local command = task.spawn(os.execute, "sleep 60")
+      task.sleep(0)
+      local function ended_by(signal)
+        return wait(fork(function()
+          local stat <close> = io.open "/proc/self/stat"
+          process.run { "kill", "-" .. signal, stat:read "l":match "%d+" }
+          task.sleep(5)
+          forking._exit(1)
+        end))
+      end
+      local one, two = task.spawn(ended_by, "INT"):join(), task.spawn(ended_by, "QUIT"):join()
+      command:cancel()
+      print(one, two)]])
+  end)
+
   it("ends by exit in C though the thread pool is its parent's", function()
     says("5\t6\n", [[
       local fs = require "green.fs"
