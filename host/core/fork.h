@@ -12,6 +12,9 @@
  * was buffered before the fork is written by both, as with stdio; text that the parent was writing, by the parent. What is
  * started with clone, as children of ours are (process/spawn.h), is none of this.
  *
+ * What the parent has in common with the child is not ended by it: a close in the child says nothing to the other side of a
+ * connection (net/stream.h), removes no file (fs/cleanup.h), rolls no transaction back (db/sqlite/job.h).
+ *
  * The child writes to nothing that the parent has many of, since each write copies a page: a task is known to be the parent's
  * by its id, a timer not to be armed by its place in the heap, a turn hook not to be queued by the number of the process.
  */

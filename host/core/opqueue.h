@@ -9,6 +9,9 @@
 #include "core/op.h"
 #include "core/task.h"
 
+/* Does a task of this forked child's parent wait for it? */
+static inline bool gl_op_is_foreign(const gl_op *op) { return op->task && gl_task_is_foreign(op->task); }
+
 /* To the end of the queue. */
 static inline void gl_opqueue_push(gl_opqueue *q, gl_op *op) {
   op->next = NULL;
@@ -31,7 +34,7 @@ static inline void gl_opqueue_remove(gl_opqueue *q, gl_op *op) {
 static inline gl_op *gl_opqueue_take(gl_opqueue *q) {
   for (gl_op *op; (op = q->head) != NULL;) {
     gl_opqueue_remove(q, op);
-    if (!op->task || !gl_task_is_foreign(op->task)) return op;
+    if (!gl_op_is_foreign(op)) return op;
   }
   return NULL;
 }

@@ -28,6 +28,7 @@ typedef struct curl_socket {
 
 struct gl_curl {
   gl_host *host;
+  uint32_t process;  /* the one that made it (gl_host.process) */
   CURLM *multi;
   gl_timer timer;    /* curl's next time-out */
   gl_turn_hook turn; /* the same, when that is now: all requests of one turn leave together */
@@ -231,12 +232,16 @@ bool gl_curl_start(gl_transfer *t) {
   return true;
 }
 
+/* Does the parent of this forked child use it? Its connections are left as they are here, not even closed. */
+static bool is_foreign(const gl_curl *c) { return c->process != c->host->process; }
+
 void gl_curl_stop(gl_transfer *t) {
-  if (t->easy) forget(t);
+  if (is_foreign(t->curl)) t->easy = NULL;
+  else if (t->easy) forget(t);
 }
 
 void gl_curl_resume(gl_transfer *t) {
-  if (t->easy) curl_easy_pause(t->easy, CURLPAUSE_CONT);
+  if (t->easy && !is_foreign(t->curl)) curl_easy_pause(t->easy, CURLPAUSE_CONT);
 }
 
 /* ---- one per host ---- */
@@ -266,21 +271,31 @@ static void open_multi(lua_State *L, gl_curl *c) {
   curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, PER_HOST_MAX);
 }
 
+static gl_curl *push_new(lua_State *L) {
+  gl_curl *c = lua_newuserdatauv(L, sizeof *c, 0);
+  memset(c, 0, sizeof *c);
+  c->host = gl_host_of(L);
+  c->process = c->host->process;
+  c->timer.fire = on_timer;
+  c->turn.run = on_turn_end;
+  gl_class_finalizer(L, curl_gc);
+  open_multi(L, c);
+  return c;
+}
+
 gl_curl *gl_curl_of(lua_State *L) {
   static const char key;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
-    gl_curl *c = lua_newuserdatauv(L, sizeof *c, 0); /* nil curl */
-    memset(c, 0, sizeof *c);
-    c->host = gl_host_of(L);
-    c->timer.fire = on_timer;
-    c->turn.run = on_turn_end;
-    gl_class_finalizer(L, curl_gc);
-    open_multi(L, c);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-    lua_replace(L, -2); /* curl */
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
   gl_curl *c = lua_touserdata(L, -1);
+  if (!c || is_foreign(c)) {
+    gl_curl *old = c;
+    c = push_new(L);
+    if (old) {
+      lua_pushvalue(L, -2);
+      luaL_ref(L, LUA_REGISTRYINDEX); /* for good: its finalizer would say goodbye to the parent's servers */
+    }
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
   lua_pop(L, 1);
   return c;
 }

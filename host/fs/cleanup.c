@@ -19,6 +19,7 @@ gl_fs_cleanup *gl_fs_cleanup_new(gl_host *h) {
   gl_fs_cleanup *r = calloc(1, sizeof *r);
   if (!r) return NULL;
   r->host = h;
+  r->process = h->process;
   r->fd = -1;
   h->census.handles++;
   return r;
@@ -33,8 +34,9 @@ static void release(gl_fs_cleanup *r) {
 /* Removing first: once the descriptor is closed nobody finds the name any more. */
 static int tidy(gl_fs_cleanup *r) {
   int err = 0;
-  if (r->fate == GL_FS_REMOVE) unlink(r->path);
-  if (r->fate == GL_FS_REMOVE_TREE) gl_fs_remove_tree(r->path);
+  bool ours = r->process == r->host->process;
+  if (ours && r->fate == GL_FS_REMOVE) unlink(r->path);
+  if (ours && r->fate == GL_FS_REMOVE_TREE) gl_fs_remove_tree(r->path);
   if (r->fd >= 0 && close(r->fd) != 0 && errno != EINTR) err = -errno;
   r->fd = -1;
   return err;

@@ -14,6 +14,7 @@ typedef enum gl_fs_disposition { GL_FS_KEEP, GL_FS_REMOVE, GL_FS_REMOVE_TREE } g
 typedef struct gl_fs_cleanup {
   uv_work_t req;
   gl_host *host;
+  uint32_t process; /* the one that made it (gl_host.process): a forked child removes nothing of its parent's */
   int fd;       /* -1 = none */
   char *path;   /* malloc; NULL = none */
   gl_fs_disposition fate;

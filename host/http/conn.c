@@ -459,7 +459,7 @@ static void on_blocked(gl_stream *stream) {
   c->write_deadline = uv_now(&c->server->host->loop) + (uint64_t)(c->server->limits.write_timeout * 1000);
 }
 
-const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_closed, on_blocked};
+const gl_stream_user gl_conn_user = {on_data, on_stream_end, on_drained, on_closed, on_blocked, true};
 
 void gl_conn_want_body(gl_conn *c) {
   if (!c->stream) return;

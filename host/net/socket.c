@@ -9,6 +9,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/opqueue.h"
 #include "net/tls.h"
 #include "net/tls_lua.h"
 
@@ -162,8 +163,9 @@ static int sock_read(lua_State *L) {
   luaL_argcheck(L, max > 0, 2, "a number of bytes > 0 expected");
   double timeout = gl_check_timeout(L, 3, 30);
   gl_op_refuse_finalizer(L, &read_type);
-  if (s->reader) return gl_error_raise(L, "net.read", "EBUSY", "%s: another task is reading from this socket", s->peer);
+  if (s->reader && !gl_op_is_foreign(s->reader)) return gl_error_raise(L, "net.read", "EBUSY", "%s: another task is reading from this socket", s->peer);
   if (s->in.len || s->ended || s->closed) return push_bytes(L, s, (size_t)max);
+  if (s->stream) gl_stream_read(s->stream); /* it reads already, but in a forked child */
   gl_socket_op *op = gl_socket_wait(L, &read_type, s, &s->reader);
   op->max = (size_t)max;
   return gl_await(L, &op->op, timeout);
@@ -186,7 +188,7 @@ static int sock_write(lua_State *L) {
   double timeout = gl_check_timeout(L, 3, 30);
   gl_stream *stream = s->stream;
   if (s->closed || !stream || stream->closing || stream->broken || stream->finish || stream->shut) return gl_socket_raise(L, "net.write", s, UV_EPIPE);
-  if (s->writer) return gl_error_raise(L, "net.write", "EBUSY", "%s: another task is writing to this socket", s->peer);
+  if (s->writer && !gl_op_is_foreign(s->writer)) return gl_error_raise(L, "net.write", "EBUSY", "%s: another task is writing to this socket", s->peer);
   if (!gl_stream_room(stream, n)) return gl_memory_raise(L);
   gl_stream_write(stream, bytes, n);
   if (!gl_stream_full(stream)) return 0;
@@ -208,7 +210,7 @@ static void close_gently(gl_socket *s) {
   s->closed = true;
   if (!s->stream) return;
   s->host->holds++; /* the script may end before its output left */
-  bool drain = gl_tls_secured(s->stream) && !s->ended;
+  bool drain = gl_tls_secured(s->stream) && !s->ended && !gl_stream_is_foreign(s->stream);
   gl_buf_free(&s->in);
   if (gl_timer_arm(&s->host->clock, &s->linger, DRAIN_SECONDS)) gl_stream_finish(s->stream, drain);
   else gl_stream_close(s->stream);

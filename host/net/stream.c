@@ -67,6 +67,15 @@ static void drop_output(gl_stream *s) {
   s->more_len = 0;
 }
 
+/* In a forked child, before anything else: what there is of output is the parent's, and its loop does the reading. */
+static void enter(gl_stream *s) {
+  if (s->used_in == s->host->process) return;
+  s->used_in = s->host->process;
+  s->reading = false;
+  drop_output(s);
+  if (s->write || s->user->served) s->broken = true;
+}
+
 static bool has_output(const gl_stream *s) { return s->out.len > 0 || s->more_len > 0; }
 
 static void stream_free(gl_stream *s) {
@@ -98,6 +107,7 @@ gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, voi
   s->user = user;
   s->owner = owner;
   s->turn.run = on_turn;
+  s->made_in = s->used_in = h->process;
   if (family == AF_UNIX) uv_pipe_init(&h->loop, &s->uv.pipe, 0);
   else uv_tcp_init(&h->loop, &s->uv.tcp);
   s->uv.handle.data = s;
@@ -126,7 +136,7 @@ void gl_stream_close(gl_stream *s) {
 void gl_stream_reset(gl_stream *s) {
   uv_os_fd_t fd;
   struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-  if (!s->closing && uv_fileno(&s->uv.handle, &fd) == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  if (!s->closing && !gl_stream_is_foreign(s) && uv_fileno(&s->uv.handle, &fd) == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   gl_stream_close(s);
 }
 
@@ -158,6 +168,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
 }
 
 int gl_stream_read(gl_stream *s) {
+  enter(s);
   if (s->reading || s->ended || s->closing) return 0;
   int err = uv_read_start(&s->uv.stream, on_alloc, on_read);
   s->reading = err == 0;
@@ -182,10 +193,11 @@ static void break_off(gl_stream *s, int status) {
 
 void gl_stream_break(gl_stream *s, int status) {
   if (s->broken || s->closing) return;
+  enter(s);
   uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
   uv_os_fd_t fd;
   if (s->out.len && !s->write) uv_try_write(&s->uv.stream, &buf, 1);
-  if (uv_fileno(&s->uv.handle, &fd) == 0) shutdown(fd, SHUT_WR); /* the other side need not wait until we are closed */
+  if (!gl_stream_is_foreign(s) && uv_fileno(&s->uv.handle, &fd) == 0) shutdown(fd, SHUT_WR); /* the other side need not wait until we are closed */
   break_off(s, status);
   gl_stream_touch(s); /* it may have to be closed, and who waits for room has to be told */
 }
@@ -315,6 +327,7 @@ static bool fill(gl_stream *s) {
 }
 
 void gl_stream_flush(gl_stream *s) {
+  enter(s);
   if (s->closing || s->write) return;
   while (!s->broken && !s->write && fill(s)) send_out(s);
   bool held = s->held && s->half && !s->broken;
@@ -342,6 +355,7 @@ static void grown(gl_stream *s, size_t n) {
 }
 
 char *gl_stream_room(gl_stream *s, size_t n) {
+  enter(s);
   gl_buf *to = input(s);
   if (!to || n > OUT_MAX - to->len) return NULL;
   return gl_buf_room(to, n);
@@ -359,6 +373,7 @@ void gl_stream_wrote(gl_stream *s, size_t n) {
 }
 
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
+  enter(s);
   if (s->broken || s->closing) return true; /* thrown away: the end was or will be told */
   gl_buf *to = input(s);
   if (!to || n > OUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
@@ -371,6 +386,7 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
 
 bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
   if (s->filter || n < SHARE_MIN || n > OUT_MAX) return gl_stream_write(s, bytes->at + at, n);
+  enter(s);
   if (s->broken || s->closing) return true;
   gl_segment *g = add_segment(s);
   if (!g) {
@@ -414,6 +430,11 @@ bool gl_stream_full(gl_stream *s) {
 
 void gl_stream_finish(gl_stream *s, bool half) {
   if (s->closing) return;
+  enter(s);
+  if (gl_stream_is_foreign(s) && s->write) { /* nobody here will hear that it is over */
+    gl_stream_close(s);
+    return;
+  }
   s->finish = true;
   s->half = half;
   gl_at_turn_end(s->host, &s->turn);

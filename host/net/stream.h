@@ -25,6 +25,7 @@ typedef struct gl_stream_user {
   void (*drained)(gl_stream *s);         /* after gl_stream_full() was true: there is room again */
   void (*closed)(gl_stream *s);          /* the handle is gone; the stream is freed when this returns */
   void (*blocked)(gl_stream *s);         /* the kernel did not take all that was written; NULL: not of interest */
+  bool served;                           /* by a server of ours: what a forked child writes is thrown away */
 } gl_stream_user;
 
 /* What sits between a stream and its user. */
@@ -58,6 +59,8 @@ struct gl_stream {
   uint64_t written;  /* bytes the user wrote so far */
   uint64_t taken;    /* bytes the kernel took, but for those of the flight */
   gl_turn_hook turn;
+  uint32_t made_in;  /* number of the process (gl_host.process) that made it, */
+  uint32_t used_in;  /* and of the one that used it last */
   bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
   bool ended;   /* end was told */
@@ -75,6 +78,10 @@ struct gl_stream {
 /* A stream with an unconnected handle for the given address family (AF_INET, AF_INET6, AF_UNIX). Counted in
  * census.handles until it is closed. NULL: out of memory. */
 gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, void *owner);
+
+/* Is it shared with the parent of this forked child? Whatever was written before the fork is the parent's to send, and so
+ * is the end: a close in the child says nothing to the other side. */
+static inline bool gl_stream_is_foreign(const gl_stream *s) { return s->made_in != s->host->process; }
 
 /* Begin or stop reading. 0 or UV_E*. Idempotent. */
 int gl_stream_read(gl_stream *s);

@@ -179,7 +179,7 @@ static void tls_fill(gl_stream *s) {
     }
     gl_buf_eat(&s->plain, (size_t)n);
     if (!s->plain.len) gl_buf_free(&s->plain);
-  } else if (s->finish && !t->farewell) {
+  } else if (s->finish && !t->farewell && (s->half || !gl_stream_is_foreign(s))) {
     t->farewell = true;
     SSL_shutdown(t->ssl);
   }

@@ -470,6 +470,12 @@ static int task_current(lua_State *L) {
   return 1;
 }
 
+/* process() -> 1 in the process that the program began in, one more in each child that a C module forks */
+static int task_process(lua_State *L) {
+  lua_pushinteger(L, gl_host_of(L)->process);
+  return 1;
+}
+
 /* graced() -> how many tasks a program that was told to stop should wait for */
 static int task_graced(lua_State *L) {
   lua_Integer n = 0;
@@ -481,7 +487,7 @@ static int task_graced(lua_State *L) {
 int luaopen_green_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"log", task_log},
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"log", task_log}, {"process", task_process},
                                        {"set_endless", task_set_endless}, {NULL, NULL}};
   if (luaL_newmetatable(L, HANDLE)) {
     luaL_setfuncs(L, meta, 0);

@@ -415,4 +415,131 @@ describe("a child that a C module forks", function()
       cat.stdin:close()
       io.write(cat.stdout:read "L")]])
   end)
+
+  -- What the parent has in common with its child is not ended by it: a close said goodbye to the parent's peers, removed its
+  -- temporary files and rolled back its transaction.
+
+  it("goes on with a connection that its parent leaves to it", function()
+    says("ping\n0\n", [[
+      local net = require "green.net"
+      local listener = net.listen "127.0.0.1:0"
+      task.spawn(function()
+        local peer <close> = listener:accept()
+        while true do peer:write(peer:read() or error "end") end
+      end)
+      local socket = net.connect(listener:address())
+      socket:write "before" socket:read(6)
+      local pid = fork(function()
+        socket:write "ping"
+        print(socket:read())
+        os.exit(0, true)
+      end)
+      socket:close()
+      print(wait(pid))
+      os.exit(0)]])
+  end)
+
+  it("says nothing to the peers of its parent when it closes its copies", function()
+    says("0\nnot read yet\tafter\n0\nnot read yet\tafter\n", ([[
+      package.path = %q .. ";" .. package.path
+      local net, certificates = require "green.net", require "certificates" ()
+      for _, tls in ipairs { false, true } do
+        local listener = net.listen("127.0.0.1:0", { tls = tls and certificates.site or nil })
+        local peer
+        task.spawn(function() peer = listener:accept() peer:read(1) end)
+        local socket = net.connect(listener:address(), { tls = tls and { ca = certificates.ca } or nil })
+        socket:write "x"
+        while not peer do task.sleep(0.001) end
+        task.sleep(0.01)
+        socket:write "not read yet"
+        print(wait(fork(function()
+          do local _ <close> = socket end
+          peer:close()
+          task.sleep(0.02)
+          os.exit(0, true)
+        end))) io.flush()
+        local got = peer:read(12, 5)
+        socket:write "after"
+        print(got, peer:read(5, 5))
+      end
+      certificates:close()
+      os.exit(0)]]):format((require "green.fs").realpath "tests/net" .. "/?.lua"))
+  end)
+
+  it("leaves its parent's temporary files and folders", function()
+    says("0\nthere\tthere\n", [[
+      local fs = require "green.fs"
+      local folder, file = fs.temp_dir(), fs.temp_file()
+      print(wait(fork(function()
+        folder:close()
+        file:close()
+        local own <close> = fs.temp_dir()
+        fs.write(own.path .. "/x", "x")
+        os.exit(fs.stat(own.path .. "/x") and 0 or 1, true)
+      end)))
+      print(fs.stat(folder.path) and "there", fs.stat(file.path) and "there")
+      folder:close() file:close()]])
+  end)
+
+  it("neither uses nor ends the database connections of its parent", function()
+    says("SQLITE_MISUSE\t1\n0\n2\n", [[
+      local fs, db = require "green.fs", require "green.db"
+      local folder <close> = fs.temp_dir()
+      local bank = db.connect("sqlite:" .. folder.path .. "/bank.db")
+      bank:exec "CREATE TABLE t(x)"
+      bank:exec "INSERT INTO t VALUES (1)"
+      local code
+      bank:transaction(function()
+        bank:exec "INSERT INTO t VALUES (2)"
+        code = wait(fork(function()
+          local _, err = pcall(bank.exec, bank, "INSERT INTO t VALUES (3)")
+          task.spawn(function() print(err.code, bank:value "SELECT count(*) FROM t") end):join()
+          collectgarbage()
+          os.exit(0, true)
+        end))
+      end)
+      print(code)
+      print(bank:value "SELECT count(*) FROM t")]])
+  end)
+
+  it("has HTTP connections of its own", function()
+    says("2 connections\n0\n", [[
+      local app, http = require "green.app".new(), require "green.http"
+      app:get("/", function(req) return req.remote end)
+      local server = app:listen "127.0.0.1:0"
+      local url = "http://" .. server:address()
+      assert(http.get(url).body == http.get(url).body)
+      local ours = http.get(url).body
+      print(wait(fork(function()
+        local its = http.get(url).body
+        print(its ~= ours and http.get(url).body == its and "2 connections" or "shared")
+        os.exit(0, true)
+      end)))
+      server:finish(1)]])
+  end)
+
+  it("sends nothing to who is connected to its parent's server", function()
+    says("parent\n", [[
+      local app, hub, net = require "green.app".new(), require "green.hub", require "green.net"
+      app:ws("/", function(socket)
+        socket:subscribe "all"
+        local pid = forking.fork()
+        if pid == 0 then
+          socket:try_send "child"
+          hub.publish("all", "child")
+          task.sleep(0.02)
+          return
+        end
+        wait(pid)
+        socket:send "parent"
+      end)
+      local server = app:listen "127.0.0.1:0"
+      local socket = net.connect(server:address())
+      socket:write("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" ..
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+      local got = ""
+      repeat got = got .. socket:read(4096, 10) until got:find "parent"
+      print((got:gsub("^.*\r\n\r\n", ""):gsub("[^%w]", "")))
+      os.exit(0)]])
+  end)
 end)

@@ -20,6 +20,7 @@ gl_sqlite_conn *gl_sqlite_conn_new(gl_host *h) {
   gl_sqlite_conn *c = calloc(1, sizeof *c);
   if (!c) return NULL;
   c->host = h;
+  c->process = h->process;
   c->refs = 1;
   c->counted = true;
   h->census.handles++;
@@ -62,7 +63,7 @@ static void on_closed(uv_work_t *req, int status) {
 
 /* Nobody waits for this: closing writes to the disk, and must not do so on the loop. */
 void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
-  if (--c->refs > 0) return;
+  if (--c->refs > 0 || gl_sqlite_conn_is_foreign(c)) return;
   GL_CHECK(!c->running && !c->waiting.head);
   if (!c->engine.db) {
     conn_free(c);
@@ -73,11 +74,11 @@ void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
 }
 
 bool gl_sqlite_conn_clean(const gl_sqlite_conn *c) {
-  return !c->running && !c->waiting.head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
+  return !gl_sqlite_conn_is_foreign(c) && !c->running && !c->waiting.head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
 }
 
 bool gl_sqlite_conn_in_transaction(const gl_sqlite_conn *c) {
-  return !c->running && c->engine.db && !sqlite3_get_autocommit(c->engine.db);
+  return !gl_sqlite_conn_is_foreign(c) && !c->running && c->engine.db && !sqlite3_get_autocommit(c->engine.db);
 }
 
 void gl_sqlite_conn_drop(gl_sqlite_conn *c, gl_sqlite_stmt *stmt) {
@@ -139,6 +140,13 @@ static void on_job(gl_work *w, int status) {
   if (status < 0 || !try_again(job)) finish(job, status);
 }
 
+static void refuse(gl_sqlite_job *job) {
+  job->fault.code = SQLITE_MISUSE;
+  job->fault.message = sqlite3_mprintf("the connection is the parent process's: a forked child opens one of its own");
+  if (job->ended) job->ended(job);
+  gl_op_done(&job->work.op, 0);
+}
+
 int gl_sqlite_job_await(lua_State *L, gl_sqlite_job *job, gl_sqlite_conn *c, double timeout) {
   gl_op *op = &job->work.op;
   job->conn = c;
@@ -146,7 +154,8 @@ int gl_sqlite_job_await(lua_State *L, gl_sqlite_job *job, gl_sqlite_conn *c, dou
   job->work.run = run_job;
   job->work.after = on_job;
   job->retry.fire = on_retry;
-  if (!c->running) start(job);
+  if (gl_sqlite_conn_is_foreign(c)) refuse(job);
+  else if (!c->running) start(job);
   else gl_opqueue_push(&c->waiting, op); /* the task that waited for it gave up; or two tasks share the connection */
   return gl_await(L, op, timeout);
 }

@@ -17,6 +17,7 @@ typedef struct gl_sqlite_job gl_sqlite_job;
 
 typedef struct gl_sqlite_conn {
   gl_host *host;
+  uint32_t process;         /* the one that opened it (gl_host.process) */
   gl_sqlite engine;         /* the running job's, or with none the loop's */
   gl_sqlite_job *running;
   gl_opqueue waiting;       /* jobs, for that one */
@@ -44,6 +45,10 @@ struct gl_sqlite_job {
 /* NULL: out of memory. */
 gl_sqlite_conn *gl_sqlite_conn_new(gl_host *h);
 void gl_sqlite_conn_unref(gl_sqlite_conn *c);
+
+/* Was it opened by the parent of this forked child? What SQLite holds of a file, its locks above all, is the process's: such a
+ * connection is neither used here (each job fails) nor closed, which would roll its parent's transaction back. */
+static inline bool gl_sqlite_conn_is_foreign(const gl_sqlite_conn *c) { return c->process != c->host->process; }
 
 /* It was closed: no longer a handle of the host. */
 void gl_sqlite_conn_closed(gl_sqlite_conn *c);

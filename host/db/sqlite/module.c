@@ -269,7 +269,10 @@ static int conn_begin(lua_State *L) { return plain_await(L, &begin_type, run_beg
 static int conn_commit(lua_State *L) { return plain_await(L, &commit_type, run_commit, NULL); }
 static int conn_rollback(lua_State *L) { return plain_await(L, &rollback_type, run_rollback, NULL); }
 static int conn_reset(lua_State *L) { return plain_await(L, &reset_type, run_reset, NULL); }
-static int conn_close(lua_State *L) { return plain_await(L, &close_type, run_close, ended_close); }
+static int conn_close(lua_State *L) {
+  if (gl_sqlite_conn_is_foreign(check_conn(L))) return 0;
+  return plain_await(L, &close_type, run_close, ended_close);
+}
 
 /* ---- back to a savepoint ---- */
 

@@ -6,28 +6,32 @@
 -- that made it necessary. The permit comes back when the connection does.
 local fault = require "green.error"
 local native = require "green.task.native"
+local scope = require "green.scope.native"
 local semaphore = require "green.semaphore"
 
 local Pool = {}
 Pool.__index = Pool
 
--- { conn =, pool =, task =, permit = }. Give it back by name or with <close>; an abandoned one is given back
+-- { conn =, pool =, task =, permit = the semaphore it is of }. Give it back by name or with <close>; an abandoned one is given back
 -- when it is collected.
 local Lease = {}
 Lease.__index = Lease
 
+-- In a child that a C module forked, nothing that was opened or lent before is the pool's any more.
+local function begin(self)
+  local _ <close> = scope.atomic()
+  self.process = native.process()
+  self.permits = semaphore.new(self.size)
+  self.idle = {}
+  self.lent = {} -- keeps a connection from being collected together with an abandoned lease
+  self.held = setmetatable({}, { __mode = "k" }) -- by task: a list as long as it has leases, since insert and remove are one step each
+end
+
 -- options: name (for messages), size, wait (seconds for a free connection), open (function -> connection).
 function Pool.new(options)
-  return setmetatable({
-    name = options.name,
-    size = options.size,
-    wait = options.wait,
-    open = options.open,
-    permits = semaphore.new(options.size),
-    idle = {},
-    lent = {}, -- keeps a connection from being collected together with an abandoned lease
-    held = setmetatable({}, { __mode = "k" }), -- by task: a list as long as it has leases, since insert and remove are one step each
-  }, Pool)
+  local self = setmetatable({ name = options.name, size = options.size, wait = options.wait, open = options.open }, Pool)
+  begin(self)
+  return self
 end
 
 local function refuse(self, err)
@@ -42,17 +46,19 @@ local function admit(self, lease)
   if self.closed then refuse(self, { code = "ECLOSED" }) end
   local held = self.held[lease.task]
   if held and #held > 0 then
-    lease.permit = self.permits:try()
+    lease.permit = self.permits:try() and self.permits
     return
   end
-  local ok, err = pcall(self.permits.acquire, self.permits, self.wait)
+  local permits = self.permits
+  local ok, err = pcall(permits.acquire, permits, self.wait)
   if not ok then refuse(self, err) end
-  lease.permit = true
+  lease.permit = permits
 end
 
 -- Waits, first come first served. Raises ETIMEDOUT, ECLOSED, and what opening raises.
 function Pool:take()
-  local lease = setmetatable({ task = native.current() }, Lease)
+  if self.process ~= native.process() then begin(self) end
+  local lease = setmetatable({ task = native.current(), permit = false }, Lease)
   admit(self, lease)
   lease.pool = self
   local held = self.held[lease.task] or {} -- nobody else sets it
@@ -99,14 +105,14 @@ end
 local function put(pool, conn, permit)
   pool.lent[conn] = nil
   local kept = not pool.closed and #pool.idle < pool.size and pcall(table.insert, pool.idle, conn)
-  if permit then pool.permits:release() end
+  if permit then permit:release() end
   if not kept then return close(conn) end
   if pool.closed then return close_idle(pool) end -- meanwhile
 end
 
 local function drop(pool, conn, permit)
   pool.lent[conn] = nil
-  if permit then pool.permits:release() end
+  if permit then permit:release() end
 end
 
 -- When even this fails, the connection is closed, and the next who takes one opens another.
@@ -138,7 +144,7 @@ function Lease:give()
   self.pool, self.conn = nil, nil
   if self.held then table.remove(self.held) end
   if conn then return give_back(pool, conn, self.permit) end
-  if self.permit then pool.permits:release() end
+  if self.permit then self.permit:release() end
 end
 
 Lease.__close = Lease.give
