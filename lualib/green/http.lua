@@ -6,6 +6,7 @@ local forward = require "green.http.forward"
 local options = require "green.options"
 local request = require "green.http.request"
 local url = require "green.url"
+local write_file = require "green.http.download"
 
 local METHODS = { "get", "post", "put", "patch", "delete", "head" }
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
@@ -38,6 +39,30 @@ for _, name in ipairs(METHODS) do
     return request.run(self.settings, method, target, opts)
   end
 end
+
+-- ---- downloads ----
+
+local DOWNLOAD = { progress = "function" }
+for name, kind in pairs(request.OPTIONS) do DOWNLOAD[name] = name ~= "stream" and kind or nil end
+
+local function download(op, settings, target, path, opts)
+  options.argument(op, "path", path, "string")
+  local rest = {}
+  for name, value in pairs(options.check(op, opts, DOWNLOAD)) do rest[name] = value end
+  rest.stream, rest.progress = true, nil
+  local response <close> = request.run(settings, "GET", target, rest)
+  response.size = write_file(op, response, path, opts or {})
+  return response
+end
+
+function M.download(target, path, opts) return download("http.download", request.DEFAULTS, target, path, opts) end
+
+function Client:download(target, path, opts)
+  is_client(self, "download")
+  return download("client:download", self.settings, target, path, opts)
+end
+
+-- ---- clients ----
 
 local function jar_of(given)
   if not given then return nil end

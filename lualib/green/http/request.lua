@@ -29,10 +29,10 @@ M.SETTINGS = { -- of a client
   cookies = "table|boolean",
 }
 
-local OPTIONS = { -- of a request
+M.OPTIONS = { -- of a request
   query = "table", json = "any", form = "table", body = "string", multipart = "table", stream = "boolean",
 }
-for name, kind in pairs(M.SETTINGS) do OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
+for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
 
 local OPS = { GET = "http.get", HEAD = "http.head", POST = "http.post", PUT = "http.put", PATCH = "http.patch", DELETE = "http.delete" }
 
@@ -239,7 +239,7 @@ end
 function M.run(settings, method, target, opts)
   local op = op_of(method)
   if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
-  opts = M.normal(op, opts, OPTIONS)
+  opts = M.normal(op, opts, M.OPTIONS)
   local call = { op = op, stream = opts.stream, cookies = settings.cookies }
   for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
   for _, name in ipairs { "ca", "proxy", "retry", "auth" } do call[name] = choose(opts, settings, name) end

@@ -85,6 +85,7 @@ function headers:all(name) end
 ---@field headers green.http.headers
 ---@field body? string nil when streamed
 ---@field url string where redirects led to
+---@field size? integer bytes of a download
 local response = {}
 
 ---The body decoded from JSON.
@@ -200,6 +201,24 @@ function http.delete(url, opts) end
 ---@param opts? green.http.options
 ---@return green.http.response
 function http.request(method, url, opts) end
+
+---@class green.http.download_options : green.http.options
+---@field progress? fun(received: integer, total: integer?) called for each piece; `total` when the server says it
+
+---GET into a file, which appears at `path` when all of it is there, in place of what was there; a download that fails leaves nothing behind.
+---`timeout` is for the head and for each further piece; `max_body` counts when it is given.
+---Waits until the file is complete.
+---Raises: EHTTP with `response` for a status that is not 2xx; what `http.get` raises; what the file system says.
+---```lua
+---local function progress(n) assert(n > 0) end
+---local resp = http.download(site .. "/log", "log.txt", { progress = progress })
+---print(resp.size) --> 21
+---```
+---@param url string
+---@param path string
+---@param opts? green.http.download_options
+---@return green.http.response response without a body; `size` is the number of bytes
+function http.download(url, path, opts) end
 
 ---A cookie jar (RFC 6265bis), with what another one's `list` gave. What a server may set for which hosts is judged as browsers do,
 ---the list of public suffixes included.
@@ -345,6 +364,17 @@ function client:patch(url, opts) end
 ---@param opts? green.http.options
 ---@return green.http.response
 function client:delete(url, opts) end
+
+---As http.download, with the client's settings.
+---Waits until the file is complete.
+---```lua
+---print(http.client({ base_url = site }):download("log", "log.txt").status) --> 200
+---```
+---@param url string
+---@param path string
+---@param opts? green.http.download_options
+---@return green.http.response
+function client:download(url, path, opts) end
 
 ---As http.request, with the client's settings.
 ---Waits for the answer.
