@@ -57,10 +57,10 @@ struct gl_op {
   bool detached;
 };
 
-/* Makes an op of `size` bytes (at most 65535), zeroed past the header. `pin_idx`: stack index of a value that must live until
- * the op is freed (bytes being written), 0 = none. Raises when no task runs, the task was cancelled or is within
- * task.atomic, a finalizer is running, or memory is out. Runs no Lua, no finalizer either: what the caller saw before the call
- * is still so. From here until gl_await nothing may raise. */
+/* Makes an op of `size` bytes, zeroed past the header. `pin_idx`: stack index of a value that must live until the op is freed
+ * (bytes being written), 0 = none. Raises when no task runs, the task was cancelled or is within task.atomic, a finalizer is
+ * running, memory is out, or `size` is 64 KB or more. Runs no Lua, no finalizer either: what the caller saw before the call is
+ * still so. From here until gl_await nothing may raise. */
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx);
 
 /* Writes what the op does, and to what: "fs.stat notes.txt". */
