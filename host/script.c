@@ -18,7 +18,7 @@
 #include "core/interrupt.h"
 #include "core/task.h"
 #include "core/trace.h"
-#include "io/io.h"
+#include "io/module.h"
 
 typedef struct script {
   const gl_cli *options;
@@ -59,7 +59,7 @@ static int message_handler(lua_State *L) {
 
 static void report(lua_State *L, const gl_cli *o) {
   const char *message = lua_tostring(L, -1);
-  gl_io_flush_now(L);
+  gl_io_flush_sync(L);
   fflush(stdout);
   fprintf(stderr, "%s: %s\n", o->program, message ? message : "(error object is not a string)");
   fflush(stderr);

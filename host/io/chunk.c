@@ -16,7 +16,7 @@
 #include "core/trace.h"
 #include "core/work.h"
 #include "io/descriptor.h"
-#include "io/io.h"
+#include "io/module.h"
 #include "io/stdio.h"
 
 #define STEP 65536

@@ -128,14 +128,14 @@ static bool again(const gl_descriptor *d, short events) {
   return errno == EINTR || (errno == EAGAIN && wait_ready(d->io, events));
 }
 
-ssize_t gl_descriptor_read_now(const gl_descriptor *d, void *to, size_t n) {
+ssize_t gl_descriptor_read_sync(const gl_descriptor *d, void *to, size_t n) {
   ssize_t got;
   do got = read(d->io, to, n);
   while (got < 0 && again(d, POLLIN));
   return got < 0 ? -errno : got;
 }
 
-ssize_t gl_descriptor_write_now(const gl_descriptor *d, const void *from, size_t n) {
+ssize_t gl_descriptor_write_sync(const gl_descriptor *d, const void *from, size_t n) {
   ssize_t put;
   do put = write(d->io, from, n);
   while (put < 0 && again(d, POLLOUT));

@@ -47,8 +47,8 @@ ssize_t gl_descriptor_read(gl_descriptor *d, void *to, size_t n);
 ssize_t gl_descriptor_write(gl_descriptor *d, const void *from, size_t n);
 
 /* The same, blocking: on the pool, in finalizers, at exit. A count or a negative errno. */
-ssize_t gl_descriptor_read_now(const gl_descriptor *d, void *to, size_t n);
-ssize_t gl_descriptor_write_now(const gl_descriptor *d, const void *from, size_t n);
+ssize_t gl_descriptor_read_sync(const gl_descriptor *d, void *to, size_t n);
+ssize_t gl_descriptor_write_sync(const gl_descriptor *d, const void *from, size_t n);
 
 /* Drop what gl_descriptor_look opened; `fd` is the caller's to close. */
 void gl_descriptor_drop(gl_descriptor *d);

@@ -10,7 +10,6 @@
 
 #include "core/memory.h"
 #include "core/scope.h"
-#include "io/methods.h"
 
 const char gl_stdio_mark;
 
@@ -30,7 +29,7 @@ void gl_stdio_open(gl_stdio *s, gl_file *file, lua_CFunction closef) {
   s->s.f = file->stream;
   s->s.closef = closef ? closef : stdio_close;
   s->file = file;
-  file->held = true;
+  file->owned = true;
 }
 
 gl_stdio *gl_stdio_test(lua_State *L, int idx) {
@@ -42,9 +41,9 @@ bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) < 0; }
 
 /* Where nobody may wait, regular files are written at once, as stock Lua does; what may take for ever goes on by itself. */
 bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status) {
-  const gl_lane *lane = &f->lane[GL_READER];
-  if (!f->d.seekable || (lane->pooled && lane->room)) return false;
-  *status = gl_file_flush_now(f);
+  const gl_file_queue *q = &f->queue[GL_READER];
+  if (!f->d.seekable || (q->state == GL_QUEUE_POOLED && q->reading)) return false;
+  *status = gl_file_flush_sync(f);
   return true;
 }
 
@@ -96,7 +95,7 @@ static int step_close(gl_filejob *j) {
 
 /* Nobody waits for it any more; it is closed all the same. */
 static void cancel_close(gl_op *op) {
-  ((gl_filejob *)op)->file->over = true;
+  ((gl_filejob *)op)->file->closing = true;
   gl_filejob_cancel(op);
 }
 
@@ -119,7 +118,7 @@ static int stdio_close(lua_State *L) {
       return gl_await(L, &w->job.op, GL_FOREVER);
     }
     if (!gl_stdio_flush_unwaited(f, &status)) {
-      gl_file_retire(f);
+      gl_file_close_async(f);
       lua_pushboolean(L, 1);
       return 1;
     }
@@ -136,18 +135,18 @@ static int close_with(lua_State *L, luaL_Stream *p) {
   return closef(L);
 }
 
-int gl_method_close(lua_State *L) {
+static int method_close(lua_State *L) {
   if (!gl_stdio_check(L)) return gl_stdio_stock(L);
   return close_with(L, lua_touserdata(L, 1));
 }
 
-int gl_io_close(lua_State *L) {
+static int io_close(lua_State *L) {
   if (lua_isnone(L, 1)) lua_getfield(L, LUA_REGISTRYINDEX, GL_OUTPUT);
-  return gl_method_close(L);
+  return method_close(L);
 }
 
 /* __gc and __close, which has a second argument; scripts may call both. */
-int gl_method_gc(lua_State *L) {
+static int method_gc(lua_State *L) {
   luaL_Stream *p = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   gl_stdio *s = gl_stdio_test(L, 1);
   if (!s) return gl_stdio_stock(L);
@@ -157,16 +156,22 @@ int gl_method_gc(lua_State *L) {
   if (s->owner) s->drop(s->owner);
   s->owner = NULL;
   if (!s->file || s->file->standard) return 0;
-  if (!s->file->over) gl_file_retire(s->file); /* its close ran out of memory */
-  s->file->held = false;
+  if (!s->file->closing) gl_file_close_async(s->file); /* its close ran out of memory */
+  s->file->owned = false;
   gl_file_unref(s->file);
   s->file = NULL;
   return 0;
 }
 
-int gl_method_tostring(lua_State *L) {
+static int method_tostring(lua_State *L) {
   luaL_Stream *p = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   if (!p->closef) lua_pushliteral(L, "file (closed)");
   else lua_pushfstring(L, "file (%p)", (void *)p->f);
   return 1;
+}
+
+void gl_stdio_install_close(lua_State *L) {
+  static const luaL_Reg functions[] = {{"close", io_close}, {NULL, NULL}}, methods[] = {{"close", method_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__close", method_gc}, {"__gc", method_gc}, {"__tostring", method_tostring}, {NULL, NULL}};
+  gl_io_replace(L, functions, methods, meta);
 }

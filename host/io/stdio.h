@@ -51,6 +51,22 @@ int gl_stdio_open_lines(lua_State *L, const char *name);
 
 /* ---- shared by the files that implement the methods ---- */
 
+/* The host's files, which are upvalue 1 of each function of io, too. NULL once the state closes. */
+gl_files *gl_io_files(lua_State *L);
+
+/* Puts `functions` of the io library, `methods` of files and `meta`, their metamethods (both may be NULL), in the place of the stock
+ * ones, which become upvalue 2. The three tables lie on top: metatable, methods, io. */
+void gl_io_replace(lua_State *L, const luaL_Reg *functions, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* Each file's part of that. */
+void gl_stdio_install_close(lua_State *L);
+void gl_stdio_install_open(lua_State *L);
+void gl_stdio_install_read(lua_State *L);
+void gl_stdio_install_write(lua_State *L);
+
+/* Reads all that stdin has left. Upvalue 1: the host's files. */
+int gl_io_read_all(lua_State *L);
+
 /* NULL: a stranger's, for the stock function. Raises for what is no open file. */
 gl_file *gl_stdio_check(lua_State *L);
 

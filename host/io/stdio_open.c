@@ -16,7 +16,6 @@
 
 #include "core/check.h"
 #include "core/work.h"
-#include "io/methods.h"
 
 #define RETRY 0.002 /* seconds between two looks for a reader of a named pipe, at first */
 #define RETRY_MAX 0.1
@@ -47,9 +46,9 @@ static bool is_mode(const char *mode) {
 }
 
 static int flags_of(const char *mode) {
-  int way = mode[1] == '+' ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
+  int access = mode[1] == '+' ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
   int create = *mode == 'w' ? O_CREAT | O_TRUNC : *mode == 'a' ? O_CREAT | O_APPEND : 0;
-  return way | create | O_CLOEXEC | O_NONBLOCK;
+  return access | create | O_CLOEXEC | O_NONBLOCK;
 }
 
 static void short_mode(char to[4], const char *mode) {
@@ -197,13 +196,13 @@ static int start_mode(lua_State *L, const char *path, const char *mode, opened_f
 
 int gl_stdio_open_lines(lua_State *L, const char *name) { return start_mode(L, name, "r", FOR_LINES); }
 
-int gl_io_open(lua_State *L) {
+static int io_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
   luaL_argcheck(L, is_mode(mode), 2, "invalid mode");
   return start_mode(L, path, mode, FOR_OPEN);
 }
 
-int gl_io_tmpfile(lua_State *L) { return start_open(L, "", "w+\0", 0, FOR_TMPFILE); }
+static int io_tmpfile(lua_State *L) { return start_open(L, "", "w+\0", 0, FOR_TMPFILE); }
 
 static int set_default(lua_State *L, const char *where, const char *mode, opened_for who) {
   if (!lua_isnoneornil(L, 1)) {
@@ -218,5 +217,12 @@ static int set_default(lua_State *L, const char *where, const char *mode, opened
   return 1;
 }
 
-int gl_io_input(lua_State *L) { return set_default(L, GL_INPUT, "r", FOR_INPUT); }
-int gl_io_output(lua_State *L) { return set_default(L, GL_OUTPUT, "w", FOR_OUTPUT); }
+static int io_input(lua_State *L) { return set_default(L, GL_INPUT, "r", FOR_INPUT); }
+static int io_output(lua_State *L) { return set_default(L, GL_OUTPUT, "w", FOR_OUTPUT); }
+
+void gl_stdio_install_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"input", io_input}, {"open", io_open}, {"output", io_output}, {"tmpfile", io_tmpfile}, {NULL, NULL},
+  };
+  gl_io_replace(L, functions, NULL, NULL);
+}

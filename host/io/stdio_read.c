@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "io/format.h"
-#include "io/methods.h"
 #include "io/stdio.h"
 
 #define BUDGET 8 /* fills of one go; then others have their turn */
@@ -66,7 +65,7 @@ static int finish_lines(lua_State *L, int n) {
   if (lua_toboolean(L, lua_upvalueindex(3))) {
     gl_stdio *s = lua_touserdata(L, lua_upvalueindex(1));
     s->s.closef = NULL;
-    gl_file_retire(s->file);
+    gl_file_close_async(s->file);
   }
   return 0;
 }
@@ -99,13 +98,13 @@ static int push_now(lua_State *L, gl_file *f, const gl_formats *r) {
 
 /* A finalizer reads a regular file as stock Lua does. */
 static ssize_t read_blocking(gl_file *f, gl_formats *r) {
-  gl_file_flush_now(f);
+  gl_file_flush_sync(f);
   for (;;) {
     ssize_t status = read_on(f, r);
     if (!gl_must_wait(status)) return status;
     char *room = gl_buf_room(&f->in, GL_SCRATCH);
     if (!room) return UV_ENOMEM;
-    ssize_t n = gl_descriptor_read_now(&f->d, room, GL_SCRATCH);
+    ssize_t n = gl_descriptor_read_sync(&f->d, room, GL_SCRATCH);
     if (n < 0) return n;
     gl_buf_grew(&f->in, (size_t)n);
     gl_file_moved(f);
@@ -116,7 +115,7 @@ static ssize_t read_blocking(gl_file *f, gl_formats *r) {
 /* A question on a terminal is seen before its answer is waited for. */
 static void show_prompt(gl_file *f) {
   gl_file *out = f->files ? f->files->standard[STDOUT_FILENO] : NULL;
-  if (f->d.terminal && out && out->out.len) gl_file_kick(out);
+  if (f->d.terminal && out && out->out.len) gl_file_flush_async(out);
 }
 
 static int wait_read(lua_State *L, gl_file *f, const gl_formats *r, size_t size, bool lines, int pin) {
@@ -148,12 +147,12 @@ static int file_read(lua_State *L, gl_file *f, int first, int n, bool lines, int
   return lines ? finish_lines(L, results) : results;
 }
 
-int gl_method_read(lua_State *L) {
+static int method_read(lua_State *L) {
   gl_file *f = gl_stdio_check(L);
   return f ? file_read(L, f, 2, lua_gettop(L) - 1, false, 1) : gl_stdio_stock(L);
 }
 
-int gl_io_read(lua_State *L) {
+static int io_read(lua_State *L) {
   int n = lua_gettop(L);
   gl_file *f = gl_stdio_default(L, GL_INPUT);
   return f ? file_read(L, f, 1, n, false, lua_gettop(L)) : gl_stdio_stock(L);
@@ -190,13 +189,13 @@ void gl_stdio_push_lines(lua_State *L, bool toclose) {
   lua_pushcclosure(L, next_line, 3 + n);
 }
 
-int gl_method_lines(lua_State *L) {
+static int method_lines(lua_State *L) {
   if (!gl_stdio_check(L)) return gl_stdio_stock(L);
   gl_stdio_push_lines(L, false);
   return 1;
 }
 
-int gl_io_lines(lua_State *L) {
+static int io_lines(lua_State *L) {
   if (lua_isnone(L, 1)) lua_pushnil(L);
   if (!lua_isnil(L, 1)) return gl_stdio_open_lines(L, luaL_checkstring(L, 1));
   lua_getfield(L, LUA_REGISTRYINDEX, GL_INPUT);
@@ -208,4 +207,10 @@ int gl_io_lines(lua_State *L) {
   gl_stdio_check(L);
   gl_stdio_push_lines(L, false);
   return 1;
+}
+
+void gl_stdio_install_read(lua_State *L) {
+  static const luaL_Reg functions[] = {{"lines", io_lines}, {"read", io_read}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"lines", method_lines}, {"read", method_read}, {NULL, NULL}};
+  gl_io_replace(L, functions, methods, NULL);
 }

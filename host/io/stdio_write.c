@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/methods.h"
 #include "io/stdio.h"
 
 /* ---- what writes: write, flush, seek, close are one kind of job ---- */
@@ -65,9 +64,9 @@ static int wait_write(lua_State *L, const gl_optype *type, gl_file *f) {
 /* May bytes be accepted now? A file with one position has to wait while others read it. */
 static bool may_put(gl_file *f) {
   gl_descriptor_look(&f->d);
-  gl_lane *lane = &f->lane[GL_READER];
+  gl_file_queue *q = &f->queue[GL_READER];
   if (!f->d.seekable || gl_file_idle(f, GL_WRITER)) return true;
-  return lane->pooled && !lane->room && !lane->jobs.head && !f->in.len;
+  return q->state == GL_QUEUE_POOLED && !q->reading && !q->jobs.head && !f->in.len;
 }
 
 static bool put_value(lua_State *L, gl_buf *to, int idx) {
@@ -119,8 +118,8 @@ static int accepted(lua_State *L, gl_file *f, size_t before, const gl_optype *ty
   if (!gl_must_wait(status)) return status < 0 ? gl_stdio_fail(L, (int)status, NULL) : 1;
   bool behind = f->d.seekable && f->buffering == GL_BUFFER_FULL && (idle || f->out.len < f->limit); /* writes on while we go on */
   if (!behind && gl_may_wait(L)) return wait_write(L, type, f);
-  if (f->buffering == GL_BUFFER_NONE) gl_file_flush_now(f);
-  else gl_file_kick(f);
+  if (f->buffering == GL_BUFFER_NONE) gl_file_flush_sync(f);
+  else gl_file_flush_async(f);
   return 1;
 }
 
@@ -144,7 +143,7 @@ static int write_values(lua_State *L, gl_file *f, int arg, int n) {
   return luaL_checkstring(L, arg + good) != NULL;
 }
 
-int gl_method_write(lua_State *L) {
+static int method_write(lua_State *L) {
   gl_file *f = gl_stdio_check(L);
   if (!f) return gl_stdio_stock(L);
   int n = lua_gettop(L) - 1;
@@ -152,14 +151,14 @@ int gl_method_write(lua_State *L) {
   return write_values(L, f, 2, n);
 }
 
-int gl_io_write(lua_State *L) {
+static int io_write(lua_State *L) {
   int n = lua_gettop(L);
   gl_file *f = gl_stdio_default(L, GL_OUTPUT);
   return f ? write_values(L, f, 1, n) : gl_stdio_stock(L);
 }
 
 /* The whole line at once, so that lines of two tasks do not mix. */
-int gl_io_print(lua_State *L) {
+static int io_print(lua_State *L) {
   gl_files *fs = gl_io_files(L);
   gl_file *f = fs->standard[STDOUT_FILENO];
   int n = lua_gettop(L);
@@ -187,7 +186,7 @@ static int file_flush(lua_State *L, gl_file *f) {
   ssize_t status = idle ? gl_file_drain(f) : GL_WAIT_POOL;
   if (gl_must_wait(status) && gl_may_wait(L)) return wait_write(L, &flush_type, f);
   if (gl_must_wait(status) && !gl_stdio_flush_unwaited(f, &status)) {
-    gl_file_kick(f);
+    gl_file_flush_async(f);
     status = 0;
   }
   if (!status) status = gl_stdio_take_error(f);
@@ -196,17 +195,17 @@ static int file_flush(lua_State *L, gl_file *f) {
   return 1;
 }
 
-int gl_method_flush(lua_State *L) {
+static int method_flush(lua_State *L) {
   gl_file *f = gl_stdio_check(L);
   return f ? file_flush(L, f) : gl_stdio_stock(L);
 }
 
-int gl_io_flush(lua_State *L) {
+static int io_flush(lua_State *L) {
   gl_file *f = gl_stdio_default(L, GL_OUTPUT);
   return f ? file_flush(L, f) : gl_stdio_stock(L);
 }
 
-int gl_method_setvbuf(lua_State *L) {
+static int method_setvbuf(lua_State *L) {
   static const char *const names[] = {"no", "full", "line", NULL};
   gl_file *f = gl_stdio_check(L);
   if (!f) return gl_stdio_stock(L);
@@ -247,7 +246,7 @@ static int push_seek(lua_State *L, gl_op *op) {
 
 static const gl_optype seek_type = {"file:seek", push_seek, gl_filejob_cancel, gl_writejob_free};
 
-int gl_method_seek(lua_State *L) {
+static int method_seek(lua_State *L) {
   static const int modes[] = {SEEK_SET, SEEK_CUR, SEEK_END};
   static const char *const names[] = {"set", "cur", "end", NULL};
   gl_file *f = gl_stdio_check(L);
@@ -256,7 +255,7 @@ int gl_method_seek(lua_State *L) {
   lua_Integer offset = luaL_optinteger(L, 3, 0), at = 0;
   bool tell = whence == SEEK_CUR && offset == 0 && !f->append, idle = gl_file_idle(f, GL_WRITER);
   ssize_t status = !idle ? GL_WAIT_POOL : tell || !f->out.len ? 0 : gl_file_drain(f);
-  if (gl_must_wait(status) && idle && !gl_may_wait(L)) status = gl_file_flush_now(f);
+  if (gl_must_wait(status) && idle && !gl_may_wait(L)) status = gl_file_flush_sync(f);
   if (gl_must_wait(status)) {
     gl_writejob *w = gl_op_new(L, &seek_type, sizeof *w, 0);
     w->whence = whence;
@@ -268,4 +267,14 @@ int gl_method_seek(lua_State *L) {
   if (status < 0) return gl_stdio_fail(L, (int)status, NULL);
   lua_pushinteger(L, at);
   return 1;
+}
+
+void gl_stdio_install_write(lua_State *L) {
+  static const luaL_Reg functions[] = {{"flush", io_flush}, {"write", io_write}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+    {"flush", method_flush}, {"seek", method_seek}, {"setvbuf", method_setvbuf}, {"write", method_write}, {NULL, NULL},
+  };
+  gl_io_replace(L, functions, methods, NULL);
+  lua_pushcfunction(L, io_print); /* of no upvalues, as the stock one: Lua's own tests look */
+  lua_setglobal(L, "print");
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "core/interrupt.h"
-#include "io/io.h"
+#include "io/module.h"
 
 #define SHELL "/bin/sh"
 

@@ -16,7 +16,7 @@
 #include "core/loop.h"
 #include "core/preempt.h"
 #include "core/task.h"
-#include "io/io.h"
+#include "io/module.h"
 #include "process/child.h"
 
 /* lua_close closes the pending variables of the main thread; here those are on the base of the task. We
@@ -43,7 +43,7 @@ static int os_exit(lua_State *L) {
   if (lua_isboolean(L, 1)) code = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else code = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
   if (lua_toboolean(L, 2)) close_state(h);
-  else gl_io_flush_now(L);
+  else gl_io_flush_sync(L);
   leave(h, code);
 }
 

@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "core/scope.h"
-#include "io/io.h"
-#include "io/methods.h"
+#include "io/module.h"
 #include "io/stdio.h"
 #include "process/execute.h"
 
@@ -31,7 +30,7 @@ static const gl_optype close_type = {"io.close", push_close, cancel_close, gl_ch
 static int close_popen(lua_State *L) {
   gl_stdio *s = lua_touserdata(L, 1);
   gl_child *c = s->owner;
-  gl_file_retire(s->file);
+  gl_file_close_async(s->file);
   if (s->collected || !gl_host_of(L)->task) return 0;
   if (gl_scope_check(gl_host_of(L)->task) != GL_DONE) gl_child_end(c, GRACE); /* the wait will be refused */
   gl_child_op *w = gl_op_new(L, &close_type, sizeof *w, 0);

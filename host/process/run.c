@@ -5,7 +5,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
-#include "io/io.h"
+#include "io/module.h"
 #include "process/command.h"
 
 #define COMMAND 1 /* stack index of the command table, which the op pins */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef GL_IO_IO_H
-#define GL_IO_IO_H
+#ifndef GL_IO_MODULE_H
+#define GL_IO_MODULE_H
 
 #include <stdbool.h>
 
@@ -13,7 +13,7 @@ void gl_install_io(lua_State *L);
 void gl_io_push_read_all(lua_State *L);
 
 /* Write out all that io.write and print have accepted, blocking: before the process ends. */
-void gl_io_flush_now(lua_State *L);
+void gl_io_flush_sync(lua_State *L);
 
 /* Before a program is started that writes to the same places: write out what was printed and flushed; `all`: what was
  * written, too. Never waits. `reads`: it has our stdin, and finds there what we have read ahead. */

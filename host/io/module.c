@@ -2,12 +2,11 @@
  *
  * Puts our functions where the stock library has its own, in the same tables, so that whoever holds those finds them.
  */
-#include "io/io.h"
+#include "io/module.h"
 
 #include <unistd.h>
 
 #include "core/class.h"
-#include "io/methods.h"
 #include "io/stdio.h"
 
 static const char files_key; /* registry: the host's gl_files */
@@ -37,9 +36,9 @@ gl_files *gl_io_files(lua_State *L) {
   return at ? *at : NULL;
 }
 
-void gl_io_flush_now(lua_State *L) {
+void gl_io_flush_sync(lua_State *L) {
   gl_files *fs = gl_io_files(L);
-  if (fs) gl_files_flush_now(fs);
+  if (fs) gl_files_flush_sync(fs);
 }
 
 void gl_io_before_start(lua_State *L, bool all, bool reads) {
@@ -54,14 +53,21 @@ void gl_io_push_read_all(lua_State *L) {
   lua_pushcclosure(L, gl_io_read_all, 1);
 }
 
-/* Each of `functions` in place of the one of the same name in the table on top. */
-static void replace(lua_State *L, gl_files *fs, const luaL_Reg *functions) {
+/* Puts each of `functions` in the place of the one with its name in the table at idx. */
+static void replace(lua_State *L, int idx, const luaL_Reg *functions) {
   for (; functions->name; functions++) {
-    lua_pushlightuserdata(L, fs);
-    lua_getfield(L, -2, functions->name);
+    lua_pushlightuserdata(L, gl_io_files(L));
+    lua_getfield(L, idx, functions->name);
     lua_pushcclosure(L, functions->func, 2);
-    lua_setfield(L, -2, functions->name);
+    lua_setfield(L, idx, functions->name);
   }
+}
+
+void gl_io_replace(lua_State *L, const luaL_Reg *functions, const luaL_Reg *methods, const luaL_Reg *meta) {
+  int top = lua_gettop(L); /* ... metatable methods io */
+  replace(L, top, functions);
+  if (methods) replace(L, top - 1, methods);
+  if (meta) replace(L, top - 2, meta);
 }
 
 static int keep_open(lua_State *L) {
@@ -83,28 +89,16 @@ static void add_standard(lua_State *L, gl_file *f, const char *name, const char 
 }
 
 void gl_install_io(lua_State *L) {
-  static const luaL_Reg functions[] = {
-    {"close", gl_io_close}, {"flush", gl_io_flush},     {"input", gl_io_input},     {"lines", gl_io_lines}, {"open", gl_io_open},
-    {"output", gl_io_output}, {"read", gl_io_read}, {"tmpfile", gl_io_tmpfile}, {"write", gl_io_write},
-    {NULL, NULL},
-  };
-  static const luaL_Reg methods[] = {
-    {"close", gl_method_close}, {"flush", gl_method_flush},     {"lines", gl_method_lines}, {"read", gl_method_read},
-    {"seek", gl_method_seek},   {"setvbuf", gl_method_setvbuf}, {"write", gl_method_write}, {NULL, NULL},
-  };
-  static const luaL_Reg meta[] = {{"__close", gl_method_gc}, {"__gc", gl_method_gc}, {"__tostring", gl_method_tostring}, {NULL, NULL}};
   gl_files *fs = new_files(L);
   luaL_getmetatable(L, LUA_FILEHANDLE);
-  replace(L, fs, meta);
   lua_getfield(L, -1, "__index");
-  replace(L, fs, methods);
-  lua_pop(L, 2);
-  lua_getglobal(L, "io");
-  replace(L, fs, functions);
+  lua_getglobal(L, "io"); /* metatable methods io */
+  gl_stdio_install_close(L);
+  gl_stdio_install_open(L);
+  gl_stdio_install_read(L);
+  gl_stdio_install_write(L);
   add_standard(L, fs->standard[STDIN_FILENO], "stdin", GL_INPUT);
   add_standard(L, fs->standard[STDOUT_FILENO], "stdout", GL_OUTPUT);
   add_standard(L, fs->standard[STDERR_FILENO], "stderr", NULL);
-  lua_pop(L, 1);
-  lua_pushcfunction(L, gl_io_print); /* of no upvalues, as the stock one: Lua's own tests look */
-  lua_setglobal(L, "print");
+  lua_pop(L, 3);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "process/process.h"
+#include "process/module.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/scope.h"
-#include "io/io.h"
+#include "io/module.h"
 #include "process/command.h"
 #include "process/run.h"
 

@@ -11,8 +11,8 @@
  *     run(command) -> code, signal, stdout, stderr      process/run.h; waits
  *     environ() -> table
  */
-#ifndef GL_PROCESS_PROCESS_H
-#define GL_PROCESS_PROCESS_H
+#ifndef GL_PROCESS_MODULE_H
+#define GL_PROCESS_MODULE_H
 
 #include <lua.h>
 
