@@ -49,6 +49,7 @@ bool gl_fault_refuses(gl_host *h, size_t bytes, bool again) {
 
 bool gl_fault_forget(gl_host *h, const gl_task *t) {
   if (h->fault.waiter == t) h->fault.waiter = NULL;
+  if (h->fault.ender == t) h->fault.ender = NULL;
   if (h->fault.taker != t) return false;
   h->fault.taker = NULL;
   return true;

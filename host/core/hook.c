@@ -59,7 +59,7 @@ void gl_hook_event(lua_State *L, lua_Debug *ar) {
   if (u && is_due(L, u, ar->event)) call(L, ar);
   lua_pop(L, 1);
   gl_host *h = gl_host_of(L);
-  if (ar->event == LUA_HOOKCOUNT && h->user_hook_ran) h->user_hook_ran(L);
+  if (ar->event == LUA_HOOKCOUNT && h->user_hook_ran) h->user_hook_ran(L, ar);
 }
 
 bool gl_hook_is_set(lua_State *L) {

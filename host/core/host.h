@@ -82,6 +82,7 @@ typedef struct gl_idle_work {
 typedef struct gl_fault {
   gl_task *waiter; /* the task whose waits are counted */
   gl_task *taker;  /* the task whose allocations are counted */
+  gl_task *ender;  /* the task that is cancelled at an instruction (core/preempt.h) */
   uint32_t waits;  /* waits until the one that is interrupted; 0 = that was it */
   uint32_t takes;  /* allocations until the one that is refused; 0 = that was it */
   int outcome;     /* how the wait is interrupted: GL_CANCELLED or GL_DEADLINE_EXCEEDED */
@@ -157,7 +158,7 @@ struct gl_host {
   struct gl_watchdog *watchdog; /* NULL = nothing is preempted */
   lua_Hook preempt_hook;        /* the hook that ends a slice; NULL = never set */
   lua_Hook shake_hook;          /* the hook that switches at random; NULL = never set */
-  void (*user_hook_ran)(lua_State *L);    /* a count hook of the user's was called: a moment to preempt; may raise; or NULL */
+  void (*user_hook_ran)(lua_State *L, const lua_Debug *ar); /* a count hook of the user's was called: a moment to preempt; may raise; or NULL */
   void (*atomic_section_left)(gl_task *t); /* the task left its outermost atomic section; or NULL */
   uint64_t shake;               /* state of the random generator; 0 = it does not switch */
 

@@ -63,6 +63,16 @@ static int debug_cancel_at(lua_State *L) {
   return 2;
 }
 
+/* end_at(n): for tests: cancels the running task at the n-th instruction of this coroutine from now, as if it had used up its
+ * time: what it is in need not wait. 0: never. */
+static int debug_end_at(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "a number of instructions >= 0 expected");
+  if (!gl_host_of(L)->task) return luaL_error(L, "outside of a task");
+  gl_preempt_end_at(L, (int)n);
+  return 0;
+}
+
 /* fail_alloc(n): for tests: refuses the running task its n-th allocation from now. 0: none. Returns how many were still
  * to go, of the last call. */
 static int debug_fail_alloc(lua_State *L) {
@@ -230,7 +240,7 @@ void gl_inspect_print(const gl_host *h) {
 
 int luaopen_green_debug(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"cancel_at", debug_cancel_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
+    {"cancel_at", debug_cancel_at}, {"end_at", debug_end_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
     {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {"shake", debug_shake}, {"tasks", debug_tasks}, {NULL, NULL},
   };
   luaL_newlib(L, functions);

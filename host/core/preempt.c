@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/hook.h"
 #include "core/park.h"
+#include "core/safepoint.h"
 #include "core/scope.h"
 #include "core/stall.h"
 #include "core/task.h"
@@ -31,6 +32,7 @@
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
 #define MAX_KILL_DELAY 5000   /* instructions between two errors in a task that catches them all */
 #define MAX_KILLS 2000  /* so many of them; then no instruction more */
+#define MAX_WAIT 10000        /* instructions without a loop after which an error that is due waits for none */
 #define MAX_CAUGHT 3          /* errors a doomed task may catch and go on, counted with the turns between */
 
 #define STRING(n) #n
@@ -141,37 +143,11 @@ static void raise_end(lua_State *L, gl_task *t) {
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
 }
 
-static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
-
-/* Not by yielding when the user has a hook: Lua would tell it a call twice, count anew, or call it with the yield under way. */
-static void leave_cpu(lua_State *L, gl_host *h, bool hooked) {
-  gl_task *t = h->task;
-  h->watchdog->count++;
-  t->slices++;
-  if (!hooked && is_plain(h, L)) {
-    gl_host_ready_last(h, t);
-    h->awaiting = true;
-    lua_yield(L, 0); /* takes effect when the hook returns */
-  } else {
-    gl_pause(h, t);
-    if (gl_scope_must_end(t) && !t->cleanup_slices) raise_end(L, t);
-  }
-}
-
-/* A task that catches the error and goes on is let go on for a turn; and at first for some, for what it has to clean up. */
-static void end_slice(lua_State *L, gl_host *h, bool hooked) {
-  gl_task *t = h->task;
-  if (t->atomic && !t->overlong) {
-    t->overlong = true;
-    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L);
-  }
-  if (gl_scope_must_end(t)) {
-    if (t->cleanup_slices) t->cleanup_slices--;
-    else if (t->kill_count++ % 2 == 0) raise_end(L, t);
-  } else {
-    gl_scope_retract_end(t);
-  }
-  leave_cpu(L, h, hooked);
+static void put_back(lua_State *L, struct gl_watchdog *w) {
+  foreign_hook *f = &w->foreign;
+  if (f->L == L && f->hook) lua_sethook(L, f->hook, f->mask, f->count);
+  else gl_hook_restore(L);
+  if (f->L == L) f->L = NULL;
 }
 
 /* Instructions until the next error: at random; in the end 1, which no nest of loops survives. */
@@ -184,24 +160,73 @@ static int next_kill(struct gl_watchdog *w, gl_task *t) {
   return (int)(w->random % MAX_KILL_DELAY) + 1;
 }
 
+/* Raises the error that is due, if it loses nothing here (core/safepoint.h), or has waited for long. `ar` = NULL: in C. */
+static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool overdue) {
+  gl_task *t = h->task;
+  gl_safepoint at = ar ? gl_safepoint_next(ar) : GL_POINT_REPEATS;
+  if (at == GL_POINT_TAKES) return;
+  if (at == GL_POINT_PLAIN && !overdue && --t->raise_in > 0) return;
+  t->raise_in = 0;
+  if (t->kill_count > MAX_CAUGHT) lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
+  else if (lua_gethook(L) == preempt_hook) put_back(L, h->watchdog);
+  raise_end(L, t);
+}
+
+/* An error is due: raises it here, or at one of the next instructions. False: at none, as the hook is somebody else's. */
+static bool raise_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
+  gl_task *t = h->task;
+  bool hooked = lua_gethook(L) && lua_gethook(L) != preempt_hook;
+  t->raise_in = t->kill_count > MAX_CAUGHT + MAX_KILLS ? 1 : MAX_WAIT;
+  raise_if_safe(L, h, ar, hooked);
+  if (hooked) t->raise_in = 0;
+  else lua_sethook(L, preempt_hook, LUA_MASKCOUNT, 1);
+  return !hooked;
+}
+
+static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
+
+/* Not by yielding when the user has a hook: Lua would tell it a call twice, count anew, or call it with the yield under way. */
+static void leave_cpu(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
+  gl_task *t = h->task;
+  h->watchdog->count++;
+  t->slices++;
+  if (!hooked && is_plain(h, L)) {
+    gl_host_ready_last(h, t);
+    h->awaiting = true;
+    lua_yield(L, 0); /* takes effect when the hook returns */
+  } else {
+    gl_pause(h, t);
+    if (gl_scope_must_end(t) && !t->cleanup_slices) raise_soon(L, h, ar);
+  }
+}
+
+/* A task that catches the error and goes on is let go on for a turn; and at first for some, for what it has to clean up. */
+static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
+  gl_task *t = h->task;
+  if (t->atomic && !t->overlong) {
+    t->overlong = true;
+    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L);
+  }
+  if (gl_scope_must_end(t)) {
+    if (t->cleanup_slices) t->cleanup_slices--;
+    else if (t->kill_count++ % 2 == 0 && raise_soon(L, h, ar)) return;
+  } else {
+    gl_scope_retract_end(t);
+  }
+  leave_cpu(L, h, ar, hooked);
+}
+
 /* It caught whatever was raised: from now on it is raised at again and again, after a random number of instructions.
  * That leaves a <close> variable the time to do its work, and sooner or later finds a loop around a pcall outside
  * of that pcall. True: this is not (or no longer) so. */
-static bool is_spared(lua_State *L, gl_host *h, bool hogs) {
+static bool is_spared(lua_State *L, gl_host *h, const lua_Debug *ar, bool hogs) {
   gl_task *t = h->task;
   bool kill_count = gl_scope_must_end(t);
   if (!kill_count && !gl_scope_shields(t)) return true;
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
-  if (hogs) leave_cpu(L, h, true);
-  else if (kill_count) raise_end(L, t);
+  if (hogs) leave_cpu(L, h, ar, true);
+  else if (kill_count) raise_soon(L, h, ar);
   return false;
-}
-
-static void put_back(lua_State *L, struct gl_watchdog *w) {
-  foreign_hook *f = &w->foreign;
-  if (f->L == L && f->hook) lua_sethook(L, f->hook, f->mask, f->count);
-  else gl_hook_restore(L);
-  if (f->L == L) f->L = NULL;
 }
 
 /* Over a yield ours stays, until the second instruction after it: Lua marks the call that yielded in a hook, and drops
@@ -210,6 +235,17 @@ static bool stays(lua_State *L, gl_host *h) {
   foreign_hook *f = &h->watchdog->foreign;
   if (!is_plain(h, L) || gl_scope_must_end(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
   if (f->L == L) f->L = NULL;
+  return true;
+}
+
+/* An error is due in the task that runs: here? False: not any more, as it was raised in a wait, or its scope was left. */
+static bool is_raised_at(lua_State *L, gl_host *h, const lua_Debug *ar, bool hogs) {
+  gl_task *t = h->task;
+  if (!gl_scope_must_end(t) || t->cleanup_slices) {
+    t->raise_in = 0;
+    return false;
+  }
+  raise_if_safe(L, h, ar, hogs);
   return true;
 }
 
@@ -231,27 +267,43 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     put_back(L, w);
     return;
   }
-  if (t && t->kill_count > MAX_CAUGHT && !is_spared(L, h, hogs)) return;
+  if (t && h->fault.ender == t) {
+    h->fault.ender = NULL;
+    t->cancelled = true;
+    raise_soon(L, h, ar);
+    return;
+  }
+  if (t && t->raise_in && is_raised_at(L, h, ar, hogs)) return;
+  if (t && t->kill_count > MAX_CAUGHT && !is_spared(L, h, ar, hogs)) return;
   if (!hogs || !stays(L, h)) put_back(L, w);
-  if (hogs) end_slice(L, h, lua_gethook(L) && lua_gethook(L) != preempt_hook);
+  if (hogs) end_slice(L, h, ar, lua_gethook(L) && lua_gethook(L) != preempt_hook);
 }
 
-/* A count hook of the user's was called, in which preempt_hook could not be set. */
-static void on_user_hook(lua_State *L) {
-  struct gl_watchdog *w = gl_host_of(L)->watchdog;
-  if (!w || !w->asked) return;
-  w->asked = false;
-  gl_preempt_check(L);
-}
-
-bool gl_preempt_check(lua_State *L) {
+/* Ends the slice if it is used up: in a loop in C, or in a hook of the user's. */
+static bool check(lua_State *L, const lua_Debug *ar) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
   if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
   if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || is_deferred(h)) return false; /* in a finalizer nobody waits */
-  if (t->kill_count <= MAX_CAUGHT || is_spared(L, h, true)) end_slice(L, h, true);
+  if (t->kill_count <= MAX_CAUGHT || is_spared(L, h, ar, true)) end_slice(L, h, ar, true);
   return true;
+}
+
+bool gl_preempt_check(lua_State *L) { return check(L, NULL); }
+
+/* A count hook of the user's was called, in which preempt_hook could not be set. */
+static void on_user_hook(lua_State *L, const lua_Debug *ar) {
+  struct gl_watchdog *w = gl_host_of(L)->watchdog;
+  if (!w || !w->asked) return;
+  w->asked = false;
+  check(L, ar);
+}
+
+void gl_preempt_end_at(lua_State *L, int n) {
+  gl_host *h = gl_host_of(L);
+  h->fault.ender = n ? h->task : NULL;
+  if (n) lua_sethook(L, preempt_hook, LUA_MASKCOUNT, n);
 }
 
 /* The task has left its outermost atomic section: a slice that ended in there ends now. */
@@ -442,6 +494,7 @@ static bool begin(gl_host *h, struct gl_watchdog *w) {
 bool gl_preempt_start(gl_host *h) {
   struct gl_watchdog *w = calloc(1, sizeof *w);
   if (!w) return false;
+  gl_safepoint_init(h->L);
   w->random = 2463534242u;
   return begin(h, w);
 }

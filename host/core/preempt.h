@@ -7,6 +7,9 @@
  * long is reported with the Lua stack that called it (core/stall.h). No signal is sent at a thread that sleeps in a system
  * call, but in one that the kernel begins anew by itself: foreign code may not expect EINTR.
  *
+ * A task whose time is over is not raised at between any two instructions, but where nothing is lost by it
+ * (core/safepoint.h): where a loop repeats, or after so long without one that it cannot be on its way to keep something.
+ *
  * One loop is out of reach: that of a message handler (xpcall) called for an error raised here, since Lua runs handlers of
  * errors in hooks with hooks off. One that returns, as debug.traceback, is fine.
  *
@@ -38,6 +41,9 @@ bool gl_preempt_check(lua_State *L);
 
 /* A coroutine that L resumed failed: when that was to make an end, L is next. */
 void gl_preempt_follow(lua_State *L);
+
+/* For tests: cancels the running task after n instructions of L (0: not), as if it had used up its slice there. */
+void gl_preempt_end_at(lua_State *L, int n);
 
 /* Report C functions that stall the loop on stderr, or not. On by default. */
 void gl_preempt_set_reports(gl_host *h, bool on);

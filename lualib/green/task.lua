@@ -312,12 +312,12 @@ end
 function Mutex:unlock()
   is_mutex(self, "unlock")
   if self.owner ~= native.current() then fault.misuse("mutex: unlocked by a task that has not locked it") end
-  self.owner = nil
+  self.owner = false
   self.permit:release()
 end
 
 Mutex.__close = Mutex.unlock
 
-function M.mutex() return setmetatable({ permit = semaphore.new(1) }, Mutex) end
+function M.mutex() return setmetatable({ permit = semaphore.new(1), owner = false }, Mutex) end
 
 return M

@@ -65,6 +65,18 @@ function debug.report_stalls(on) end
 ---@return integer left how many waits were still to go, of the last call
 function debug.cancel_at(n, how) end
 
+---For tests: cancels the running task at the n-th instruction from now of the coroutine that calls this, as if its time were over
+---there: the error comes without a wait, where a loop repeats.
+---```lua
+---local worker = task.spawn(function()
+---  require "green.debug".end_at(100)
+---  while true do end
+---end)
+---print(worker:wait()) --> cancelled
+---```
+---@param n integer 0: never
+function debug.end_at(n) end
+
 ---For tests: refuses the running task its n-th allocation from now, once; call frames and small stacks do not count.
 ---```lua
 ---local debug = require "green.debug"

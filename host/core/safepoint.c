@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/safepoint.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+/* The head of Lua's CallInfo (lstate.h). */
+typedef struct frame {
+  void *func, *top;
+  struct frame *previous, *next;
+  const uint32_t *next_instruction; /* after the one that the hook comes before */
+} frame;
+
+enum { OP_TBC = 55, OP_JMP = 56, OP_EQ = 57, OP_TESTSET = 67, OP_FORLOOP = 73, OP_TFORPREP = 75, OP_TFORCALL = 76 }; /* lopcodes.h */
+
+static int opcode(uint32_t instruction) { return (int)(instruction & 0x7f); }
+
+static bool jumps_back(uint32_t instruction) { return opcode(instruction) == OP_JMP && instruction >> 7 < (1 << 24) - 1; }
+
+/* Lua runs a comparison and the jump behind it in one. */
+static gl_safepoint read_next(const lua_Debug *ar) {
+  const uint32_t *after = ((const frame *)ar->i_ci)->next_instruction, next = after[-1];
+  int code = opcode(next);
+  if (code == OP_TBC || code == OP_TFORPREP) return GL_POINT_TAKES;
+  if (code == OP_FORLOOP || code == OP_TFORCALL || jumps_back(next)) return GL_POINT_REPEATS;
+  return code >= OP_EQ && code <= OP_TESTSET && jumps_back(*after) ? GL_POINT_REPEATS : GL_POINT_PLAIN;
+}
+
+/* ---- is it so? ---- */
+
+#define PROBE                                                                              \
+  "local variable <close> = nil for _ = 1, 2 do end for _ in next, { 1 } do end "             \
+  "local go = true while go do go = nil end local n = 2 repeat n = n - 1 until n == 0"
+#define EXPECTED "TRR" "TR" "R" "RR"
+
+static _Thread_local char seen[16];
+static _Thread_local size_t nseen;
+static _Thread_local bool known;
+
+static void note(lua_State *L, lua_Debug *ar) {
+  (void)L;
+  gl_safepoint point = read_next(ar);
+  if (point != GL_POINT_PLAIN && nseen < sizeof seen) seen[nseen++] = point == GL_POINT_TAKES ? 'T' : 'R';
+}
+
+static int run_probe(lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  if (luaL_loadstring(co, PROBE) != LUA_OK) return 0;
+  nseen = 0;
+  lua_sethook(co, note, LUA_MASKCOUNT, 1);
+  lua_call(co, 0, 0);
+  known = nseen == strlen(EXPECTED) && memcmp(seen, EXPECTED, nseen) == 0;
+  return 0;
+}
+
+void gl_safepoint_init(lua_State *L) {
+  lua_pushcfunction(L, run_probe);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+gl_safepoint gl_safepoint_next(const lua_Debug *ar) { return known ? read_next(ar) : GL_POINT_PLAIN; }

@@ -1,0 +1,179 @@
+-- SPDX-License-Identifier: MIT
+-- What preemption raises at a task whose time is over came between any two instructions: between the return of
+-- `semaphore:acquire()` and the mark of the `<close>` variable that takes the permit, say, or in Mutex:lock before it had noted
+-- the owner. The permit was gone for good then; so were the lease of a pool and the child of a group, which went on by itself.
+-- Now it comes where a loop repeats. Here it is due at each instruction in turn.
+local debug = require "green.debug"
+local task = require "green.task"
+local Pool = require "green.db.pool"
+
+local WAIT = 10 -- seconds for what takes none
+
+-- Ends the task that does `case.work` at its 1st, 2nd, ... instruction, until it gets to its end, or at `last` of them.
+-- `case.check` says what is lost.
+local function end_everywhere(new_case, last)
+  local ended = 0
+  for n = 1, 100000 do
+    local case = new_case()
+    local before = debug.census().tasks
+    local worker = task.spawn(function()
+      debug.end_at(n)
+      case.work()
+      debug.end_at(0)
+    end)
+    local how = worker:wait(WAIT)
+    task.sleep(0)
+    local lost = case.check()
+    if not lost and debug.census().tasks > before then lost = "a task goes on" end
+    assert.is_nil(lost and ("ended at instruction %d: %s"):format(n, lost))
+    if how == "done" and n >= (last or 0) then break end
+    if how == "cancelled" then ended = ended + 1 end
+  end
+  assert.is_true(ended > 20)
+end
+
+local function permits(semaphore, size)
+  return semaphore:available() ~= size and ("%d permits of %d are left"):format(semaphore:available(), size) or nil
+end
+
+describe("a task that is ended while it computes", function()
+  it("keeps no permit that it was just given", function()
+    end_everywhere(function()
+      local semaphore = task.semaphore(2)
+      return {
+        work = function() for _ = 1, 8 do local _ <close> = semaphore:acquire() end end,
+        check = function() return permits(semaphore, 2) end,
+      }
+    end)
+  end)
+
+  it("keeps no permit that it waited for", function()
+    end_everywhere(function()
+      local semaphore = task.semaphore(1)
+      local other = task.spawn(function() for _ = 1, 8 do local _ <close> = semaphore:acquire() task.sleep(0) end end)
+      task.sleep(0)
+      return {
+        work = function() for _ = 1, 8 do local _ <close> = semaphore:acquire() end end,
+        check = function()
+          other:join()
+          return permits(semaphore, 1)
+        end,
+      }
+    end)
+  end)
+
+  it("keeps nothing that a function of its own took and handed out", function()
+    local Lease = { __close = function(lease) lease.semaphore:release() end }
+    local function lease(semaphore, log)
+      semaphore:acquire()
+      log[#log + 1] = ("taken %d"):format(#log)
+      local made = { semaphore = semaphore, number = #log }
+      if made.number % 2 == 0 then log.even = made.number end
+      return setmetatable(made, Lease)
+    end
+    end_everywhere(function()
+      local semaphore, log = task.semaphore(2), {}
+      return {
+        work = function() for _ = 1, 8 do local _ <close> = lease(semaphore, log) end end,
+        check = function() return permits(semaphore, 2) end,
+      }
+    end)
+  end)
+
+  it("leaves no mutex locked", function()
+    end_everywhere(function()
+      local mutex = task.mutex()
+      return {
+        work = function() for _ = 1, 8 do local _ <close> = mutex:lock() end end,
+        check = function()
+          local ok, err = pcall(mutex.lock, mutex, 0.001)
+          if not ok then return tostring(err) end
+          mutex:unlock()
+        end,
+      }
+    end)
+  end)
+
+  it("takes nothing away from a channel for good", function()
+    end_everywhere(function()
+      local channel = task.channel(2)
+      channel:send "a" channel:send "b"
+      local function take()
+        local token = channel:receive()
+        return setmetatable({ token }, { __close = function(self) channel:send(self[1]) end })
+      end
+      return {
+        work = function() for _ = 1, 8 do local _ <close> = take() end end,
+        check = function() return #channel ~= 2 and ("%d of 2 values are left"):format(#channel) or nil end,
+      }
+    end)
+  end)
+
+  it("keeps no lease of a pool", function()
+    local Connection = { clean = function() return true end, close = function() end, reset = function() end }
+    Connection.__index = Connection
+    end_everywhere(function()
+      local pool = Pool.new { name = "a pool", size = 2, wait = WAIT, open = function() return setmetatable({}, Connection) end }
+      return {
+        work = function() for _ = 1, 8 do local _ <close> = pool:take() end end,
+        check = function() return next(pool.lent) and "a connection is on loan" or permits(pool.permits, 2) end,
+      }
+    end)
+  end)
+
+  it("leaves no child of a group behind", function()
+    end_everywhere(function()
+      return {
+        work = function()
+          task.group(function(group)
+            for _ = 1, 3 do group:spawn(task.sleep, 0) end
+          end)
+        end,
+        check = function() end,
+      }
+    end)
+    end_everywhere(function()
+      return { work = function() task.map({ 1, 2, 3 }, function() task.sleep(0) end, { max = 2 }) end, check = function() end }
+    end)
+  end)
+
+  it("leaves the scopes it was in", function()
+    end_everywhere(function()
+      local wrong
+      return {
+        work = function()
+          local ok, err = pcall(function()
+            for _ = 1, 8 do
+              task.shield(60, function() end)
+              task.deadline(60, function() end)
+              task.atomic(function() end)
+            end
+          end)
+          if ok then return end
+          local waited, again = pcall(task.sleep, 0)
+          if waited or again.code ~= "ECANCELED" then wrong = waited and "a shield holds" or tostring(again) end
+          error(err, 0)
+        end,
+        check = function() return wrong end,
+      }
+    end, 400) -- due in a shield, it does not come at all
+  end)
+
+  -- The error waits for a loop; not for ever.
+  it("ends where it does not repeat anything, too", function()
+    local function fibonacci(n) return n < 2 and n or fibonacci(n - 1) + fibonacci(n - 2) end
+    local ended = task.spawn(function()
+      debug.end_at(1000)
+      fibonacci(60)
+    end)
+    assert.equal("cancelled", ended:wait(WAIT))
+    local straight = task.spawn(load(
+      "require 'green.debug'.end_at(10) local x = 0 " .. ("x = x + 1 "):rep(30000) .. " return x"))
+    assert.equal("cancelled", straight:wait(WAIT))
+    local doomed = task.spawn(function()
+      debug.end_at(100)
+      while true do pcall(function() while true do pcall(function() for _ = 1, 1000000 do end end) end end) end
+    end)
+    assert.equal("cancelled", doomed:wait(60))
+  end)
+end)
