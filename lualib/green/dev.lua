@@ -1,32 +1,25 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
 -- Serving while developing (--dev): before each request the files the app was made of are looked at. If one changed the app is
--- loaded anew: its modules are forgotten, its script runs again, and what that returns answers from then on. Requests in
--- flight go on with the functions they have. If it cannot be loaded, what was there goes on serving, and the error is
--- shown on stderr and in the browser.
---
--- When the last request of the old app has ended the tasks its script had started are cancelled, and what only it held (pools,
--- sockets) goes with the collector. Globals, and what green.* itself keeps, stay.
+-- loaded anew (green.dev.generation), and answers from then on; requests in flight go on with the functions they have. If it cannot
+-- be loaded, what was there goes on serving, and the error is shown on stderr and in the browser. Globals, and what green.* itself
+-- keeps, stay.
 local capture = require "green.dev.capture"
 local failure = require "green.failure"
 local files = require "green.dev.files"
+local generation = require "green.dev.generation"
 local guard = require "green.dev.guard"
+local is_app = require "green.app".is
 local live = require "green.dev.live"
 local native = require "green.http.native"
 local page = require "green.dev.page"
 local script = require "green.script"
-local task = require "green.task"
 local task_native = require "green.task.native"
 local valid = require "green.valid"
 
 local PATIENCE = 10 -- seconds a request waits for a load; an app that asks itself while it is loaded would wait for ever
-local OWNER = "green.dev" -- in a task's context: whose it is
 
 local M = {}
-local path, arguments -- of the script
-local addresses = {}
-local generation -- what serves: { app =, tasks =, busy = requests in flight, retired = }
-local modules = {} -- name -> true: those that came from files
 local pending = {} -- path -> kind: changed, and not taken over yet
 local problem -- why not: text
 local revision = 0 -- how often something changed for browsers
@@ -47,164 +40,8 @@ local function say(text)
   io.stderr:write("greenlua: ", text, "\n")
 end
 
--- ---- what the app is made of ----
-
--- Modules that are Lua files, and none of ours, are noted as they are found, whoever finds them.
-local function note_module(name, loader)
-  if type(loader) ~= "function" or name == "green" or name:find "^green%." then return end
-  local info = debug.getinfo(loader, "S")
-  if info.what ~= "main" or info.source:sub(1, 1) ~= "@" then return end
-  modules[name] = true
-  files.note("code", info.source:sub(2))
-end
-
--- A module that cannot be compiled: where, for who looks at the error.
-local function note_refusal(name)
-  local file = package.searchpath(name, package.path)
-  if not file then return end
-  files.note("code", file)
-  loadfile(file)
-end
-
-local function watch_modules()
-  for i, search in ipairs(package.searchers) do
-    package.searchers[i] = function(name)
-      local ok, loader, extra = pcall(search, name)
-      if not ok then
-        note_refusal(name)
-        error(loader, 0)
-      end
-      note_module(name, loader)
-      return loader, extra
-    end
-  end
-end
-
--- So are the files that the app loads by itself.
-local function watch_files()
-  local stock = loadfile
-  function _G.loadfile(file, ...)
-    local chunk, why = stock(file, ...)
-    if type(file) == "string" and chunk then files.note("code", file) end
-    if type(file) == "string" and not chunk then files.refused(file, why) end
-    return chunk, why
-  end
-  function _G.dofile(file) return assert(loadfile(file))() end
-end
-
-local MANY = 64 -- tasks after which a generation looks which of them have ended, to forget them
-local ENDED = { done = true, failed = true, cancelled = true }
-
-local function add_task(owner, handle)
-  if #owner.tasks >= owner.many then
-    local kept = {}
-    for _, one in ipairs(owner.tasks) do
-      if not ENDED[one:status()] then kept[#kept + 1] = one end
-    end
-    owner.tasks, owner.many = kept, math.max(MANY, 2 * #kept)
-  end
-  owner.tasks[#owner.tasks + 1] = handle
-end
-
--- The tasks that a script starts, and those that they start, are its generation's.
-local function watch_tasks()
-  local spawn = task_native.spawn
-  local function watched(...)
-    local handle = spawn(...)
-    local owner = task_native.context()[OWNER]
-    if owner then add_task(owner, handle) end
-    return handle
-  end
-  task_native.spawn, task.spawn = watched, watched
-end
-
-local function begin()
-  files.on = true
-  capture.start()
-  watch_files()
-  watch_modules()
-  watch_tasks()
-end
-
-local function new_generation() return { tasks = {}, many = MANY, busy = 0 } end
-
-local function dismiss(old)
-  if old.busy > 0 then return end
-  for _, handle in ipairs(old.tasks) do handle:cancel() end
-  old.tasks = {}
-  collectgarbage()
-end
-
--- The requests it is busy with may need its tasks.
-local function retire(old)
-  old.retired = true
-  dismiss(old)
-end
-
--- Closed when the request, or its stream, has ended. A stream begins right after its handler ended: `dismiss` comes later.
-local function busy(owner)
-  owner.busy = owner.busy + 1
-  return setmetatable({}, {
-    __close = function()
-      owner.busy = owner.busy - 1
-      if owner.retired and owner.busy == 0 then task_native.spawn_system(dismiss, owner) end
-    end,
-  })
-end
-
-local function run_script(owner)
-  files.note("code", path)
-  local context = task_native.context()
-  context[OWNER] = owner
-  local main, why = loadfile(path)
-  if not main then error(why, 0) end
-  local results = table.pack(main(table.unpack(arguments, 1, arguments.n)))
-  context[OWNER] = nil
-  return table.unpack(results, 1, results.n)
-end
-
--- For the host: runs the script for the first time, as it would be run without --dev.
-function M.load(file, ...)
-  begin()
-  path, arguments, generation = file, table.pack(...), new_generation()
-  return run_script(generation)
-end
-
--- ---- loading it anew ----
-
-local is_app = require "green.app".is
-
-local function load_app(owner)
-  local app = run_script(owner)
-  if type(app) ~= "function" and not is_app(app) then error(path .. " returns no app (green.app) and no function", 0) end
-  if is_app(app) then
-    app:dispatcher()
-    for _, address in ipairs(addresses) do app:served_on(address) end
-  end
-  return app
-end
-
-local function forget_modules()
-  local before = {}
-  for name in pairs(modules) do before[name], package.loaded[name] = package.loaded[name], nil end
-  return before
-end
-
--- A report of what went wrong; nil: the new app serves.
-local function reload()
-  local undo, before, next_one = files.renew(), forget_modules(), new_generation()
-  local ok, result = xpcall(load_app, capture.handler(run_script), next_one)
-  if ok then
-    local old = generation
-    generation, next_one.app = next_one, result
-    retire(old)
-    return nil
-  end
-  for name in pairs(modules) do package.loaded[name] = before[name] end
-  undo()
-  retire(next_one)
-  return capture.is_report(result) and result or capture.report(result)
-end
+--- For the host: runs the script for the first time.
+M.load = generation.start
 
 -- ---- looking ----
 
@@ -218,7 +55,7 @@ local function take_over()
   end
   for _, kind in pairs(pending) do
     if kind == "code" and not report then
-      report = reload()
+      report = generation.reload()
       break
     end
   end
@@ -249,7 +86,7 @@ end
 
 --- The app's file and its modules anew, changed or not. Raises what is wrong with them; the old code then goes on.
 function M.reload()
-  local report = reload()
+  local report = generation.reload()
   if report then error(page.text(report, "the old code goes on serving"), 0) end
   pending, problem = {}, nil
   revision = revision + 1
@@ -310,7 +147,7 @@ local function guard_stream(res, owner)
   local stream = res.stream
   if not stream then return end
   res.stream = function(out)
-    local _ <close> = busy(owner)
+    local _ <close> = generation.busy(owner)
     return stream(out)
   end
 end
@@ -338,8 +175,8 @@ function M.answer(req)
   local own = guard.refuse_host(req) or live.answer(req, state)
   if own then return own end
   bring_up_to_date()
-  local stamp, owner = state.stamp(), generation
-  local _ <close> = busy(owner)
+  local stamp, owner = state.stamp(), generation.current()
+  local _ <close> = generation.busy(owner)
   local ok, answer = xpcall(run, capture.handler(run), owner.app, req)
   if not ok then answer = failed(answer, req) end
   guard_stream(answer, owner)
@@ -354,17 +191,17 @@ end
 
 -- What the server would answer by itself goes to the app's own function, if it has one.
 local function answer_failure(req, status, reason, err)
-  local app = generation.app
+  local app = generation.current().app
   if is_app(app) then return app:failed(req, status, reason, err) end
   return failure.answer(nil, req, status, reason, err)
 end
 
 -- A server for what the script returned.
 function M.listen(value, address)
-  generation.app = value
+  generation.current().app = value
   local server = native.listen(address, { fallback = M.answer, on_error = answer_failure }, is_app(value) and value.options or nil)
   guard.allow(address)
-  addresses[#addresses + 1] = server:address()
+  generation.served_on(server:address())
   if is_app(value) then value:served_on(server:address()) end
   if not is_loopback(server:address()) then
     say("warning: --dev shows source code and variables to everybody who reaches " .. server:address())
@@ -373,7 +210,7 @@ function M.listen(value, address)
 end
 
 -- The app as it is now.
-function M.app() return generation.app end
+function M.app() return generation.current().app end
 
 -- No browser is to wait for news any more.
 function M.stop()
