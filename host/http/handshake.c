@@ -118,7 +118,7 @@ static void choose_protocol(lua_State *L, const gl_request *r, int options) {
     size_t n;
     const char *one = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
     gl_text word = one ? gl_text_of(one, n) : (gl_text){NULL, NULL}, rest = word, token;
-    if (!one || !gl_take_token(&rest, &token) || gl_text_len(rest)) luaL_error(L, "option 'protocols' must be a list of names without blanks and commas");
+    if (!one || !gl_take_token(&rest, &token) || gl_text_len(rest)) gl_error_misuse(L, "option 'protocols' must be a list of names without blanks and commas");
     if (lists(r, "sec-websocket-protocol", word, true)) break;
   }
   lua_remove(L, -2); /* protocol, or nil after the last */

@@ -33,6 +33,8 @@ local OPTIONS = {
   ping_interval = "time", protocols = "table",
 }
 
+local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
+
 local function check_list(where, name, list)
   for i, value in ipairs(type(list) == "table" and list or {}) do
     options.argument(where, ("option '%s'[%d]"):format(name, i), value, "string")
@@ -50,6 +52,9 @@ function ws.check_options(where, given, more)
   given = options.check(where, given, known)
   check_list(where, "origins", given.origins)
   check_list(where, "protocols", given.protocols)
+  for i, name in ipairs(given.protocols or {}) do
+    if not name:find(TOKEN) then fault.misuse("%s: option 'protocols'[%d]: a name without blanks and commas expected, not '%s'", where, i, name) end
+  end
   return given
 end
 

@@ -27,6 +27,10 @@ describe("options", function()
     assert.matches("bake: option 'timeout': a number of seconds >= 0 expected, not %-1$", failure(check, { timeout = -1 }))
     assert.matches("bake: option 'timeout': a number of seconds >= 0 expected, not '1'$", failure(check, { timeout = "1" }))
     assert.matches("bake: option 'size': an integer >= 1 expected, not 1.5$", failure(check, { size = 1.5 }))
+    for _, bytes in ipairs { -1, 0.5, 1e308, 0 / 0, "1" } do
+      assert.matches("bake: option 'bytes': a whole number >= 0 expected, not ", failure(options.check, "bake", { bytes = bytes }, { bytes = "bytes" }))
+    end
+    assert.same({ bytes = 1e6 }, options.check("bake", { bytes = 1e6 }, { bytes = "bytes" }))
     assert.matches("bake: option 'name': a string expected, not a table$", failure(check, { name = {} }))
     assert.matches("bake: option 'root': a string or a boolean expected, not a function$", failure(check, { root = print }))
     assert.matches("bake: option 'mode': 'ro' or 'rw' expected, not 'rx'$", failure(check, { mode = "rx" }))

@@ -44,7 +44,7 @@ local function fields_of(type)
     end
     return fields
   end
-  for name in type:gmatch "green%.[%w_.]+" do
+  for name in type:gsub("green%.[%w_.]+%[%]", ""):gmatch "green%.[%w_.]+" do -- a list is none
     local class = classes[name]
     local first = class and (class.parents or {})[1]
     if class and #class.members == 0 and (#class.fields > 0 or classes[first]) then return add_fields({}, class) end
