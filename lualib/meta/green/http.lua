@@ -51,12 +51,15 @@ local http = {}
 ---@field backoff? number|fun(attempt: integer): number seconds before the first further try, doubled each time, of which half is random;
 ---default 0.5
 
----@class green.http.options : green.http.settings
+---What a single request has beside the settings.
+---@class green.http.request_options : green.http.settings
 ---@field query? table added to the URL's query: name to value or list of values, or a list of {name, value}
 ---@field json? any the request body: a value, as JSON
 ---@field form? table the request body: like `query`, as a web form
 ---@field body? string the request body: bytes
 ---@field multipart? green.http.part[] the request body: a form with files
+
+---@class green.http.options : green.http.request_options
 ---@field stream? boolean answer when the head is there; read the body with `chunks`
 
 ---@class green.http.client_settings : green.http.settings
@@ -202,7 +205,7 @@ function http.delete(url, opts) end
 ---@return green.http.response
 function http.request(method, url, opts) end
 
----@class green.http.download_options : green.http.options
+---@class green.http.download_options : green.http.request_options
 ---@field progress? fun(received: integer, total: integer?) called for each piece; `total` when the server says it
 
 ---GET into a file, which appears at `path` when all of it is there, in place of what was there; a download that fails leaves nothing behind.
