@@ -162,3 +162,19 @@ describe("host/", function()
     none(wrong)
   end)
 end)
+
+describe("the READMEs", function()
+  it("link to and speak of files that there are", function()
+    local wrong = {}
+    for _, readme in ipairs { "README.md", "host/README.md", "tests/README.md", "tests/bench/README.md" } do
+      local folder, text = root .. (readme:match "^(.*/)[^/]*$" or ""), fs.read(root .. readme)
+      for path in text:gmatch "%]%(([^)#:]+)%)" do
+        if not fs.exists(folder .. path) then wrong[#wrong + 1] = readme .. ": " .. path end
+      end
+      for path in (readme:match "^tests/" and text or ""):gmatch "%f[%w_/]([%w_][%w_/]*%.lua)%f[^%w_]" do
+        if not (fs.exists(folder .. path) or fs.exists(root .. path) or path:find "NAME" or path:find "FILE") then wrong[#wrong + 1] = readme .. ": " .. path end
+      end
+    end
+    none(wrong)
+  end)
+end)

@@ -10,7 +10,7 @@ local task = require "green.task"
 
 -- AddressSanitizer has memory of its own, and makes every collection many times slower.
 local CLIENTS, ROUNDS = 50, build.sanitized and 5 or 20
-local LIMIT = build.sanitized and 16 or 64 -- MiB
+local LIMIT = build.sanitized and 8 or 64 -- MiB
 
 -- What is served.
 local app_file = os.tmpname()
