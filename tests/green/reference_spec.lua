@@ -228,6 +228,53 @@ describe("the stubs", function()
     none(wrong)
   end)
 
+  -- Codes between quotes in host/ and lualib/: { code = true }, and { { op =, code = } } of those raised by an op's name.
+  local function codes_in_sources()
+    local codes, raised = {}, {}
+    for _, folder in ipairs { "/host", "/lualib/green" } do
+      for path in fs.walk(root .. folder) do
+        local text = path:match "%.[ch]$" and fs.read(path) or path:match "%.lua$" and fs.read(path) or ""
+        for code in text:gmatch '"([%u][%u%d_]+)"' do codes[code] = true end
+        for code in text:gmatch "UV_(E[%u%d]+)" do codes[code] = true end
+        for op, code in text:gmatch '"(%l+%.[%l_]+)", "(E%u+)"' do raised[#raised + 1] = { op = op, code = code } end
+      end
+    end
+    return codes, raised
+  end
+
+  it("speak of codes that are raised", function()
+    local codes, wrong = codes_in_sources(), {}
+    local system = "EACCES EADDRINUSE EADDRNOTAVAIL EDESTADDRREQ EEXIST EFBIG EHOSTUNREACH EISCONN EISDIR ELOOP EMFILE ENETUNREACH "
+      .. "ENODEV ENOENT ENOSPC ENOTDIR ENOTEMPTY ENXIO EPERM EROFS ESRCH EXDEV"
+    for name in system:gmatch "%u+" do codes[name] = true end
+    for _, entry in ipairs(index.entries) do
+      for code in (entry.raises or ""):gmatch "%f[%w_](E%u[%u%d]+)%f[^%w_]" do
+        if not codes[code] then wrong[#wrong + 1] = ("%s: nothing raises %s"):format(entry.name, code) end
+      end
+    end
+    none(wrong)
+  end)
+
+  -- Whoever waits or needs memory may raise these; and ops that share their name with a function of another kind.
+  local ANYWHERE = { EATOMIC = true, EFINALIZER = true, ENOLIBRARY = true, ENOMEM = true, ENOTASK = true }
+  local OTHERS = { ["http.close"] = true }
+
+  it("speak of the codes that are raised by the name of a function", function()
+    local _, raised = codes_in_sources()
+    local wrong, said, count = {}, {}, 0
+    for _, one in ipairs(raised) do
+      local entry = not ANYWHERE[one.code] and not OTHERS[one.op] and reference.find(one.op)
+      if entry and (entry.kind == "function" or entry.kind == "method") then
+        count = count + 1
+        local text = ("%s: raises %s"):format(entry.name, one.code)
+        if not (printer.inherited(entry, "raises", index) or ""):find(one.code, 1, true) and not said[text] then wrong[#wrong + 1] = text end
+        said[text] = true
+      end
+    end
+    none(wrong)
+    assert.is_true(count > 20, count)
+  end)
+
   it("take as many arguments as the functions do", function()
     local wrong = {}
     each_callable(function(entry)

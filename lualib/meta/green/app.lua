@@ -187,7 +187,7 @@ function App:static(prefix, dir, opts) end
 ---A request script: the file runs top to bottom for each request, `local req = ...`, and returns the answer. Its globals
 ---end with the request. Compiled again when the file changes.
 ---Waits for the file to be compiled.
----Raises: ENOENT when it is missing; a message when it does not compile; as `get`.
+---Raises: ENOENT when it is missing; EINVAL when it does not compile; as `get`.
 ---```lua
 ---fs.write("now.lua", "local req = ... return req.path")
 ---app:script("/now", "now.lua")

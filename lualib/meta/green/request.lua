@@ -38,7 +38,8 @@ function Request:header(name) end
 
 ---The whole body.
 ---Waits for the client to send it.
----Raises: an error with `status` 413 when it is larger than `max`; ECONNRESET when the client goes away.
+---Raises: errors with a `status`: EMSGSIZE (413) when it is larger than `max`, EPROTO (400) when it is malformed, ETIMEDOUT (408) when
+---it takes too long, ECONNRESET (400) when the client goes away; EBUSY while another task reads it; ECLOSED once the request was answered.
 ---```lua
 ---print(req:body()) --> {"item":"tea"}
 ---```
@@ -59,7 +60,7 @@ function Request:chunks() end
 
 ---The body as JSON, whatever its Content-Type.
 ---Waits for the client to send it.
----Raises: an error with `status` 400 and the position when it is not JSON; as `body`.
+---Raises: EINVAL with `status` 400 and the position when it is not JSON; as `body`.
 ---```lua
 ---print(req:json().item) --> tea
 ---```
@@ -69,7 +70,7 @@ function Request:json(max) end
 
 ---The fields of an urlencoded or multipart form: the first of each name, and all in order. Files are tables.
 ---Waits for the client to send it.
----Raises: an error with `status` 415 for another type; 413 for more than 1000 fields (100 parts) or `max` bytes; 400 for bad
+---Raises: EINVAL with `status` 415 for another type; 413 for more than 1000 fields (100 parts) or `max` bytes; 400 for bad
 ---escapes; as `body`.
 ---```lua
 ---local fields, all = req:form()
@@ -100,7 +101,7 @@ function Part:chunks() end
 
 ---The whole part.
 ---Waits for the client to send it.
----Raises: an error with `status` 413 when it is larger than `max`; as `chunks`.
+---Raises: EMSGSIZE with `status` 413 when it is larger than `max`; as `chunks`.
 ---```lua
 ---for part in req:parts() do print(part.name, part:body()) end --> item  tea
 ---```
@@ -110,7 +111,7 @@ function Part:body(max) end
 
 ---A multipart body part by part, never held as a whole; what is not read of a part is skipped.
 ---Waits in the loop.
----Raises: an error with `status` 415 when it is not multipart; 400 when it is malformed; 413 for more than 100 parts.
+---Raises: EINVAL with `status` 415 when it is not multipart, 400 when it is malformed; EMSGSIZE with 413 for more than 100 parts.
 ---```lua
 ---for part in req:parts() do
 ---  local size = 0

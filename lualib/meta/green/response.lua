@@ -123,7 +123,7 @@ function response.redirect(url, status) end
 ---A file, with what the request asks for: 304 or 412 by its conditions, ranges (of several, up to 64 that do not overlap, each is
 ---a part of multipart/byteranges; else all of it), gzip; 404 if it is not there. Read when the answer is sent. What has no size of
 ---its own (files of /proc and /sys) is sent as it is now, without validators.
----Raises, when it is sent: EFBIG for more than 16 MB of unknown size; the system's others.
+---Raises: when it is sent, EIO for a file that becomes shorter; EFBIG for more than 16 MB of unknown size; the system's others.
 ---```lua
 ---fs.write("menu.txt", "tea")
 ---app:get("/menu", function() return response.file("menu.txt", { max_age = 60 }) end)
