@@ -167,6 +167,10 @@ static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
   if (at == GL_POINT_TAKES) return;
   if (at == GL_POINT_PLAIN && !overdue && --t->raise_in > 0) return;
   t->raise_in = 0;
+  if (!t->end_requested && ar && gl_safepoint_closes(L)) {
+    gl_scope_request_end(t); /* as if it had been raised before */
+    return;
+  }
   if (t->kill_count > MAX_CAUGHT) lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
   else if (lua_gethook(L) == preempt_hook) put_back(L, h->watchdog);
   raise_end(L, t);
@@ -179,8 +183,9 @@ static bool raise_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   t->raise_in = t->kill_count > MAX_CAUGHT + MAX_KILLS ? 1 : MAX_WAIT;
   raise_if_safe(L, h, ar, hooked);
   if (hooked) t->raise_in = 0;
-  else lua_sethook(L, preempt_hook, LUA_MASKCOUNT, 1);
-  return !hooked;
+  if (!t->raise_in) return false;
+  lua_sethook(L, preempt_hook, LUA_MASKCOUNT, 1);
+  return true;
 }
 
 static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
@@ -246,7 +251,7 @@ static bool is_raised_at(lua_State *L, gl_host *h, const lua_Debug *ar, bool hog
     return false;
   }
   raise_if_safe(L, h, ar, hogs);
-  return true;
+  return t->raise_in > 0;
 }
 
 static void preempt_hook(lua_State *L, lua_Debug *ar) {
@@ -270,7 +275,8 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
   if (t && h->fault.ender == t) {
     h->fault.ender = NULL;
     t->cancelled = true;
-    raise_soon(L, h, ar);
+    put_back(L, w);
+    if (gl_scope_must_end(t) && !t->cleanup_slices) raise_soon(L, h, ar);
     return;
   }
   if (t && t->raise_in && is_raised_at(L, h, ar, hogs)) return;

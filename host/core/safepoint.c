@@ -62,3 +62,13 @@ void gl_safepoint_init(lua_State *L) {
 }
 
 gl_safepoint gl_safepoint_next(const lua_Debug *ar) { return known ? read_next(ar) : GL_POINT_PLAIN; }
+
+bool gl_safepoint_closes(lua_State *L) {
+  lua_Debug ar;
+  if (!known || !lua_getstack(L, 0, &ar)) return false;
+  for (; ((const frame *)ar.i_ci)->previous; ar.i_ci = (struct CallInfo *)((const frame *)ar.i_ci)->previous) {
+    lua_getinfo(L, "n", &ar);
+    if (ar.name && strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "close") == 0) return true;
+  }
+  return false;
+}

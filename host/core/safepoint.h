@@ -11,6 +11,8 @@
 #ifndef GL_CORE_SAFEPOINT_H
 #define GL_CORE_SAFEPOINT_H
 
+#include <stdbool.h>
+
 #include <lua.h>
 
 typedef enum gl_safepoint {
@@ -24,5 +26,9 @@ void gl_safepoint_init(lua_State *L);
 
 /* In a count hook: what the instruction does that comes next. */
 gl_safepoint gl_safepoint_next(const lua_Debug *ar);
+
+/* In a hook: is a <close> variable being closed, as its block was left? What that has begun must come to its end. (Those that
+ * an error closes below a pcall do not show.) Looks at every frame of L. */
+bool gl_safepoint_closes(lua_State *L);
 
 #endif

@@ -220,8 +220,8 @@ end
 -- Runs on every way out of the group, and comes back when no child lives. Allocates nothing, since one way out is that
 -- memory ran out.
 local function finish(group, err)
+  group.scope:shield() -- first: the error of a deadline, which comes where a loop repeats, must not cut this short
   if err ~= nil or not group.complete then cancel(group) end -- not complete: a coroutine that was closed
-  group.scope:shield()
   wait_for(group)
   group.closed = true
   group.scope:leave()

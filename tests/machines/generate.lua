@@ -38,6 +38,7 @@ local branches = {
   function(r, size) return { kind = "generator", yields = r:below(4), block(r, size) } end,
   function(r, size) return { kind = "join", block(r, size) } end,
   function(r, size) return { kind = "cancel", early = r:chance(30), r:chance(40) and endless() or block(r, size) } end,
+  function(r, size) return { kind = "ended", at = r:below(600), r:chance(40) and endless() or block(r, size) } end,
   function(r, size) return { kind = "deadline", seconds = r:pick(SHORT), r:chance(50) and endless() or block(r, size) } end,
   function(r, size)
     local node = { kind = "group", body = block(r, size // 3), table.unpack(blocks(r, r:below(4), size)) }

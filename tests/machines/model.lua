@@ -83,6 +83,7 @@ function kinds.join(node, may)
 end
 
 function kinds.cancel(_, may) return waits(may, 3) end
+kinds.ended = kinds.cancel
 
 function kinds.group(node, may)
   local body, children = outcome(node.body, may), together(node, may)

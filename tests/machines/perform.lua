@@ -4,6 +4,7 @@
 --   what is closed is closed once, after all that is in it has ended;
 --   no child outlives its group, and none begins when it is over;
 --   a channel gives each value once, in the order it was sent; a semaphore never has more holders than permits.
+local debug = require "green.debug"
 local task = require "green.task"
 
 local FOREVER = 60
@@ -224,6 +225,23 @@ function kinds.cancel(node, w, may)
   local handle, owner = spawned(child(g, w, function() return run(node[1], w, with(inherited(may), "ECANCELED")) end))
   local _ <close> = owner
   if not node.early then wait(w, may, task.sleep, 0) end
+  handle:cancel()
+  wait(w, may, handle.wait, handle)
+  if g.inside > 0 then w:violation "a task goes on after its end" end
+  return 3
+end
+
+-- The task is cancelled at an instruction, where it does not wait; at the latest when it has been waited for a moment.
+function kinds.ended(node, w, may)
+  local g = guard(w)
+  local _ <close> = g
+  local life = child(g, w, function() return run(node[1], w, with(inherited(may), "ECANCELED")) end)
+  local handle, owner = spawned(function()
+    debug.end_at(node.at)
+    return life()
+  end)
+  local _ <close> = owner
+  for _ = 1, 3 do wait(w, may, task.sleep, 0) end
   handle:cancel()
   wait(w, may, handle.wait, handle)
   if g.inside > 0 then w:violation "a task goes on after its end" end

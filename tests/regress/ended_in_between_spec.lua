@@ -27,7 +27,7 @@ local function end_everywhere(new_case, last)
     if not lost and debug.census().tasks > before then lost = "a task goes on" end
     assert.is_nil(lost and ("ended at instruction %d: %s"):format(n, lost))
     if how == "done" and n >= (last or 0) then break end
-    if how == "cancelled" then ended = ended + 1 end
+    if how ~= "done" then ended = ended + 1 end
   end
   assert.is_true(ended > 20)
 end
@@ -157,6 +157,44 @@ describe("a task that is ended while it computes", function()
         check = function() return wrong end,
       }
     end, 400) -- due in a shield, it does not come at all
+  end)
+
+  it("closes its variables to the end", function()
+    for _, fails in ipairs { false, true } do
+      end_everywhere(function()
+        local opened, closed, rounds = 0, 0, 0
+        local Variable = { __close = function()
+          rounds = 0
+          repeat rounds = rounds + 1 until rounds >= 10
+          for _ = 1, 10 do rounds = rounds + 1 end
+          closed = closed + 1
+        end }
+        local function use(n)
+          local _ <close> = setmetatable({}, Variable)
+          opened = opened + 1
+          for _ = 1, 2 do rounds = rounds + 1 end
+          if n < 4 then use(n + 1) end
+          if n == 4 and fails then error("of its own", 0) end
+        end
+        return {
+          work = function() for _ = 1, 4 do use(1) end end,
+          check = function() return opened ~= closed and ("%d variables of %d are closed"):format(closed, opened) or nil end,
+        }
+      end, 300)
+    end
+  end)
+
+  it("ends its siblings when it fails", function()
+    for n = 1, 120 do
+      local group = task.spawn(task.group, function(group)
+        for _ = 1, 3 do group:spawn(task.sleep, 60) end
+        group:spawn(function()
+          debug.end_at(n)
+          error("of its own", 0)
+        end)
+      end)
+      assert.equal("failed", group:wait(WAIT))
+    end
   end)
 
   -- The error waits for a loop; not for ever.
