@@ -19,7 +19,6 @@ local LONG = {
   ["http/server.c:http_listen"] = "to be split",
   ["json/decode.c"] = "to be split",
   ["net/stream.c"] = "to be split",
-  ["sys/task_lua.c"] = "to be split",
 }
 
 -- Functions that are called by other means than their name in host/: by the C library, by Lua's own library, by assembly.

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Removing. Each step is relative to the descriptor of the folder it is in, and folders are opened without
+ * Removing; the model of bindings over the thread pool. run_remove runs on a pool thread, touches its job alone and stores results
+ * there; core/work.c says done on the loop; gl_fs_push_nothing, gl_fs_cancel and gl_fs_free (fs/job.h) are shared by all such
+ * optypes, so that beside them stand remove_type and fs_remove (check, make the job, `return gl_work_await`).
+ *
+ * Each step is relative to the descriptor of the folder it is in, and folders are opened without
  * following links: nobody who swaps a folder for a link meanwhile leads us out of the tree.
  */
 #include "fs/tree.h"
@@ -37,7 +41,7 @@ static int remove_folder(gl_fs_path *t, int dir, const char *name) {
   return err;
 }
 
-/* What somebody else removed meanwhile is gone all the same. */
+/* An entry that another process has removed meanwhile counts as removed. */
 static int remove_entry(gl_fs_path *t, int dir, const char *name) {
   size_t len = t->len;
   int err = gl_fs_path_push(t, name);
@@ -58,7 +62,7 @@ int gl_fs_remove_tree(const char *path) {
   return remove_top(&t, path);
 }
 
-/* "/", "." and ".." are never what was meant. */
+/* Nobody means to remove "/", "." or "..". */
 static bool is_removable(const char *path) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   return *name && !gl_fs_is_dots(name);

@@ -58,7 +58,7 @@ void gl_ready_remove(gl_ready *r, gl_ready_entry *w, int fd) {
   w->known = w->in = w->out = false;
 }
 
-/* Under the number that libuv knows. */
+/* The new epoll gets the number that libuv knows. */
 void gl_ready_forked(gl_ready *r) {
   int fd = epoll_create1(EPOLL_CLOEXEC);
   if (fd < 0) return; /* what is waited for there is the parent's to hear of */

@@ -38,7 +38,7 @@ static void stop_grace(gl_child *c) {
   c->host->holds--;
 }
 
-/* What it has left behind gets the rest of its time. */
+/* Processes that the child has left behind get the rest of its grace. */
 static void linger(gl_child *c) {
   if (gl_tree_ended(&c->rest)) return;
   uint64_t now = uv_hrtime(), next = now + LOOK;
@@ -126,7 +126,7 @@ static int descriptor(const gl_command *cmd, int i, const int theirs[3]) {
   }
 }
 
-/* From here on it is told when it ends. */
+/* Has the loop call on_readable or on_sigchld when the child ends. */
 static int watch(gl_child *c) {
   gl_host *h = c->host;
   int err = c->fd >= 0 ? uv_poll_init(&h->loop, &c->uv.poll, c->fd) : uv_signal_init(&h->loop, &c->uv.signal);

@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * A child process: started, waited for, killed, and always reaped. It counts as a handle until it is.
+ * A child process: started, waited for, killed, and always reaped. It counts as a handle until it is reaped.
+ *
+ *     (none) --- gl_child_start: spawn, watch ----------------------------> RUNNING
+ *     RUNNING --- gl_child_end, on_task_end (its task has ended): TERM ---> ENDING (grace is armed)
+ *     ENDING ---- on_grace: KILL -----------------------------------------> RUNNING, for a moment more
+ *     RUNNING, ENDING --- on_readable, on_sigchld: reap; exited ----------> EXITED
+ *     EXITED ---- linger: processes that a shell has started are left ----> LINGERING (grace is armed for the rest of the time)
+ *     LINGERING - on_grace, linger: they have ended, or are killed -------> EXITED
+ *
+ * Invariants:
+ *   1. `waiting` is empty once EXITED; its ops are done in the order they came, then on_exit is called, once.
+ *   2. The descriptor and the handle of libuv live until EXITED; `refs` counts the handle, the caller, each op that waits, and
+ *      LINGERING.
+ *   3. h->holds is one more while `grace` is armed: the loop stays for it.
+ *   4. A process that was forked since (`starter` is another one) neither signals the child nor waits for it.
  */
 #ifndef GL_PROCESS_CHILD_H
 #define GL_PROCESS_CHILD_H
@@ -21,15 +35,15 @@ struct gl_child {
   gl_host *host;
   pid_t pid;
   pid_t starter;                 /* whose child it is: one that was forked since neither signals it nor waits for it */
-  int fd;                        /* -1: none */
-  gl_opqueue waiting;            /* ops of those who wait for its end */
+  int fd;                        /* pidfd; -1 where the kernel has none */
+  gl_opqueue waiting;            /* ops (gl_child_op) that wait for its end */
   void (*on_exit)(gl_child *c);  /* on the loop, after the waiters; may be NULL */
   void *owner;                   /* for on_exit */
-  gl_timer grace;                /* until it is killed */
-  uint64_t killed_at;            /* when that is, ns */
+  gl_timer grace;                /* ENDING: until it is killed; LINGERING: until the next look */
+  uint64_t killed_at;            /* when `grace` is over, ns */
   gl_tree rest;                  /* what was beneath it when its end began */
   gl_owned owned;                /* ended with a task */
-  int64_t code;                  /* once exited; 0 when a signal ended it */
+  int64_t code;                  /* EXITED: the exit code; 0 when a signal ended it; -1 when nobody knows */
   int ended_by;                  /* the signal that ended it, or 0 */
   uint32_t refs;
   bool group;                    /* it leads a process group of its own: signals are for all of that */
@@ -55,13 +69,13 @@ typedef struct gl_command {
  * for the caller. 0 or UV_E*: nothing is left then. Blocks for the exec, less than a millisecond. */
 int gl_child_start(gl_host *h, const gl_command *cmd, gl_child **c, gl_pipe *pipes[3]);
 
-/* Send a signal. 0 or UV_E*; UV_ESRCH once it has ended. */
+/* Sends a signal. Returns 0 or UV_E*; UV_ESRCH once the child has ended. */
 int gl_child_kill(gl_child *c, int signal);
 
-/* Make it end: TERM now, KILL after `grace` seconds. Harmless when it has ended. */
+/* Makes the child end: TERM now, KILL after `grace` seconds. No-op when it has ended. */
 void gl_child_end(gl_child *c, double grace);
 
-/* Let it end with the task, as gl_child_end does, if it has not by then. A shell does so only if the task fails or is cancelled. */
+/* Makes the child end with the task, as gl_child_end does, unless it has by then. A shell ends so only if the task fails or is cancelled. */
 void gl_child_own(gl_child *c, gl_task *t);
 
 void gl_child_unref(gl_child *c);
@@ -73,7 +87,7 @@ typedef struct gl_child_op {
   gl_child *child; /* one reference is the op's */
 } gl_child_op;
 
-/* Wait for the end of w->child, set in a new op. The type's cancel, free and object are (or call) those below. */
+/* Waits for the end of w->child, which the caller has set in a new op. Cancel, free and object of its type are (or call) those below. */
 int gl_child_await(lua_State *L, gl_child_op *w, double timeout);
 void gl_child_unwait(gl_op *op);
 void gl_child_free_op(gl_op *op);

@@ -224,15 +224,15 @@ int gl_pipe_write(lua_State *L, gl_pipe *p, gl_write_op *w, const char *bytes, s
 
 /* ---- the last bytes ---- */
 
-typedef struct farewell {
+typedef struct last_write {
   uv_write_t req;
   gl_pipe *pipe;
   gl_buf bytes;
-} farewell;
+} last_write;
 
-static void on_farewell(uv_write_t *req, int status) {
-  (void)status; /* nobody is left to hear it */
-  farewell *f = req->data;
+static void on_last_write(uv_write_t *req, int status) {
+  (void)status; /* nobody waits for it */
+  last_write *f = req->data;
   gl_pipe *p = f->pipe;
   gl_buf_free(&f->bytes);
   free(f);
@@ -240,13 +240,13 @@ static void on_farewell(uv_write_t *req, int status) {
   gl_pipe_unref(p);
 }
 
-static bool say_farewell(gl_pipe *p, gl_buf *rest) {
-  farewell *f = calloc(1, sizeof *f);
+static bool write_last(gl_pipe *p, gl_buf *rest) {
+  last_write *f = calloc(1, sizeof *f);
   if (!f) return false;
   uv_buf_t buf = {.base = gl_buf_at(rest), .len = rest->len};
   f->pipe = p;
   f->req.data = f;
-  if (uv_write(&f->req, &p->uv.stream, &buf, 1, on_farewell) != 0) {
+  if (uv_write(&f->req, &p->uv.stream, &buf, 1, on_last_write) != 0) {
     free(f);
     return false;
   }
@@ -262,7 +262,7 @@ void gl_pipe_finish(gl_pipe *p, gl_buf *rest) {
     size_t n = rest->len;
     int status = gl_pipe_try(p, &bytes, &n);
     gl_buf_eat(rest, rest->len - n);
-    if (status != UV_EAGAIN || !say_farewell(p, rest)) rest->len = 0;
+    if (status != UV_EAGAIN || !write_last(p, rest)) rest->len = 0;
   }
   gl_buf_free(rest);
   p->finish = true;

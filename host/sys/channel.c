@@ -1,8 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * A channel carries values from tasks to tasks, first in, first out. Values lie in a Lua table under a running
- * number; the entries here say whose they are. A sender beyond the capacity waits until its value has moved up
- * within it (capacity 0: until it was received), a receiver waits for a value.
+ * A channel carries values from tasks to tasks, first in, first out. Values lie in a Lua table under a running number (`key`); the
+ * entries of a ring say in which order they come and which of them have a sender that waits.
+ *
+ *     (none) --- channel_send: a receiver waits; offer, gl_opqueue_take ---> handed over: r->key, taken by push_receive
+ *     (none) --- channel_send: within the capacity; offer -----------------> SENT
+ *     (none) --- channel_send: beyond the capacity; append ----------------> WAITS (entry.sender)
+ *     WAITS ---- admit: an earlier value was received; sender done --------> SENT
+ *     WAITS ---- cancel_send ----------------------------------------------> GONE (entry.gone)
+ *     SENT, WAITS --- pop_entry: channel_receive; sender done -------------> received
+ *     GONE ----- pop_entry, sweep: the value is forgotten
+ *
+ * Invariants:
+ *   1. len counts the entries that are SENT or WAITS; ngone counts those that are GONE; together they are end - first.
+ *   2. A receiver waits only while len is 0; a value WAITS only while `capacity` values are before it (0: until it was received).
+ *   3. No entry before `settled` has a sender.
+ *   4. The ring has room for one more from reserve to append: nothing between the two allocates memory of Lua's that would run a
+ *      finalizer, which may send, too.
  */
 #include "sys/channel.h"
 
@@ -17,9 +31,9 @@
 enum { VALUES = 1, RING }; /* user values: number -> value; the memory of the ring */
 
 typedef struct entry {
-  gl_op *sender;   /* waits for room; NULL = within the capacity */
+  gl_op *sender;   /* WAITS: its op; else NULL */
   lua_Integer key; /* of the value */
-  bool gone;       /* its sender gave up: the value is still to be forgotten */
+  bool gone;       /* GONE: the sender gave up, and the value is still to be forgotten */
 } entry;
 
 /* All memory is Lua's, and there is no finalizer: what one reaches, here the values, would outlive a collection. */
@@ -44,7 +58,7 @@ typedef struct channel_op {
 
 static channel *check_channel(lua_State *L) { return gl_class_self(L, CHANNEL); }
 
-/* nil travels as this. */
+/* Stands for nil in the table of values. */
 static void *nil_mark(void) { return (void *)(uintptr_t)&nil_mark; }
 
 /* ---- values ---- */
@@ -81,7 +95,8 @@ static void forget_value(lua_State *L, lua_Integer key) {
 
 static entry *entry_at(const channel *c, size_t number) { return &c->ring[number & (c->size - 1)]; }
 
-/* What loop callbacks could not do, as they call no Lua: forget what was not sent. Not each time, for it looks at all. */
+/* Forgets the values that are GONE, which cancel_send cannot do: it runs on the loop and calls no Lua. The sweep looks at all
+ * entries, so it waits until half of them are GONE. */
 static void sweep(lua_State *L, channel *c) {
   if (c->ngone <= (size_t)c->len) return;
   size_t to = c->first;
@@ -121,7 +136,7 @@ static void append(channel *c, lua_Integer key, gl_op *sender) {
   c->len++;
 }
 
-/* Whoever's value is within the capacity now need not wait: one place came free. */
+/* One place came free: the first sender that waits need not wait any longer. */
 static void admit(channel *c) {
   if (c->settled < c->first) c->settled = c->first;
   while (c->settled != c->end) {
@@ -133,7 +148,7 @@ static void admit(channel *c) {
   }
 }
 
-/* The number of the first value. There is one. */
+/* Takes the first entry out (len > 0), and returns the key of its value. */
 static lua_Integer pop_entry(lua_State *L, channel *c) {
   entry *e = entry_at(c, c->first++);
   for (; e->gone; e = entry_at(c, c->first++)) {

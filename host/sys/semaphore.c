@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Semaphores between tasks. A permit given back goes straight to the task that waited longest, so there is
- * no race to win and no wake-up in vain: whoever wakes owns its permit, whoever gave up is no longer in the
- * queue. The op pins its semaphore, which therefore outlives those who wait for it.
+ * Semaphores between tasks. A permit that is given back goes straight to the task that waited longest, so that nobody races for it
+ * and nobody wakes in vain. A permit is always in one of three places:
+ *
+ *     available ---- semaphore_acquire, semaphore_try -----------------------> held by a task
+ *     held --------- semaphore_release: nobody waits -------------------------> available
+ *     held --------- semaphore_release: give, to the first in `waiting` ------> granted
+ *     granted ------ push_acquire: the task runs ------------------------------> held by that task
+ *     granted ------ free_acquire: the task was ended before it ran; give -----> granted to the next one, or available
+ *
+ * Invariants:
+ *   1. available + granted + held = size, as long as tasks release what they hold, and only that.
+ *   2. available > 0 only while nobody waits.
+ *   3. An op in `waiting` is not granted; cancel_acquire takes it out, semaphore_close ends it with ECLOSED.
+ *   4. The op pins its semaphore, which therefore outlives those who wait for it.
  */
 #include "sys/semaphore.h"
 
@@ -26,7 +37,7 @@ typedef struct semaphore {
 typedef struct acquire_op {
   gl_op op;
   semaphore *s;  /* pinned by the op */
-  bool granted;  /* a permit is on its way to the task */
+  bool granted;  /* it has a permit that its task does not hold yet */
 } acquire_op;
 
 static semaphore *check_semaphore(lua_State *L) { return gl_class_self(L, SEMAPHORE); }

@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * The editor (lualib/green/repl/editor.lua) makes a picture of the prompt, and with it what erases it again. Both are kept
- * here, so that they are at hand when a loop callback or a finalizer prints: erase, print, and at the end of the turn the
- * picture once more.
+ * The editor (lualib/green/repl/editor.lua) makes a picture of the prompt, and with it the bytes that erase it again. Both are kept
+ * here, so that they are at hand when a loop callback or a finalizer prints.
+ *
+ *     HIDDEN --- terminal_show ------------------------------------> SHOWN
+ *     SHOWN ---- terminal_show: the old picture is erased ---------> SHOWN
+ *     SHOWN ---- hide_prompt: somebody prints; the picture is erased ----> AWAY (come_back is queued for the end of the turn)
+ *     AWAY ----- come_back: on a line of its own ------------------> SHOWN
+ *     AWAY ----- terminal_hide: the picture is forgotten ----------> HIDDEN
+ *     SHOWN ---- terminal_hide: erased ----------------------------> HIDDEN
+ *     any ------ terminal_close: the picture is forgotten, not erased
+ *
+ * Invariants: SHOWN is `shown`; AWAY is not `shown` and `picture` is not empty. While a terminal is open, it is the host's only
+ * one, and the person's modes are given back on every way out of the process (restore).
  */
 #include "sys/terminal.h"
 

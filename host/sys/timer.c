@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Sleeping: the smallest binding there is, and the one to copy. One op struct, five statics.
+ * Sleeping: the smallest binding, and the model of those that wait for a callback of the loop. One op struct and, in this order,
+ * push_sleep, cancel_sleep, (free_sleep,) sleep_type, on_sleep, timer_sleep. This op owns nothing but itself, so that it needs no
+ * free; one that owned a buffer would free it there. The model of bindings over the thread pool is fs/tree.c.
  */
 #include "sys/timer.h"
 
@@ -10,7 +12,7 @@
 
 typedef struct sleep_op {
   gl_op op;
-  gl_timer timer; /* fires when the sleep is over */
+  gl_timer timer; /* until the sleep is over */
 } sleep_op;
 
 static int push_sleep(lua_State *L, gl_op *op) {
@@ -31,7 +33,7 @@ static void on_sleep(gl_timer *timer) {
 
 static int timer_sleep(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, seconds >= 0, 1, "a number of seconds >= 0 expected"); /* also not NaN */
+  luaL_argcheck(L, seconds >= 0, 1, "a number of seconds >= 0 expected"); /* NaN fails, too */
   sleep_op *s = gl_op_new(L, &sleep_type, sizeof *s, 0);
   s->timer.fire = on_sleep;
   if (!gl_timer_arm(&s->op.host->clock, &s->timer, seconds)) gl_op_done(&s->op, UV_ENOMEM);
