@@ -162,6 +162,26 @@ describe("host/", function()
   end)
 end)
 
+describe("lualib/", function()
+  it("has no long functions and files", function()
+    local wrong = {}
+    for path in fs.walk(root .. "lualib/green") do
+      local text = path:match "%.lua$" and fs.read(path) or ""
+      if select(2, text:gsub("\n", "")) > FILE_LINES then wrong[#wrong + 1] = path end
+      local first, number = nil, 0
+      for line in text:gmatch "([^\n]*)\n" do -- a function of the file begins in the first column, and so does its end
+        number = number + 1
+        if line:find "^%f[%w]%w.*function" and not line:find "end[%s%)]*$" then first = number end
+        if line:find "^end" and first then
+          if number - first >= FUNCTION_LINES then wrong[#wrong + 1] = ("%s:%d: %d lines"):format(path, first, number - first + 1) end
+          first = nil
+        end
+      end
+    end
+    none(wrong)
+  end)
+end)
+
 describe("the READMEs", function()
   it("link to and speak of files that there are", function()
     local wrong = {}
