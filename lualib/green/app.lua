@@ -30,7 +30,8 @@ local ROUTE_OPTIONS = { cancel_on_disconnect = "boolean", cpu_limit = "time" }
 
 local serve_anew, link -- further down
 
--- Middleware that comes while the app is served is around every route: all is put together again, when the next request comes.
+-- Forgets the dispatcher: middleware that is added while the app is served must be around every route, so that all is put together
+-- again when the next request comes.
 local function changed(app)
   local shared = app.shared
   shared.version, shared.dispatcher = shared.version + 1, nil
@@ -42,8 +43,8 @@ local function changed(app)
   end
 end
 
--- What is wrong is the mistake of who called the library. A route is added and linked in one piece: a request that came between
--- would find it half there.
+-- Adds a route and links it, atomically: a request in between would find half a route. Raises misuse at the line that called the
+-- library.
 local function register(app, method, path, handler, opts)
   if type(handler) ~= "function" then
     fault.misuse("route %s %s: a handler function expected, got %s", method, tostring(path), type(handler))
@@ -88,7 +89,7 @@ function App:any(path, handler, opts)
   return register(self, "ANY", path, handler, opts)
 end
 
--- Any other method: they are tokens, and "get" is not "GET".
+-- Registers a route for any other method. Methods are tokens: "get" is not "GET".
 function App:route(method, path, handler, opts)
   is_app(self, "route")
   if type(method) ~= "string" or not method:find "^[%w!#$%%&'*+%-.^_`|~]+$" or #method > 32 then
@@ -148,7 +149,7 @@ function App:use(middleware)
   return self
 end
 
--- handler(req, status, err) answers where nothing else has: errors that handlers raise, 404 and 405.
+-- Registers handler(req, status, err), which answers where nothing else has: errors that handlers raise, 404 and 405.
 function App:on_error(handler)
   is_app(self, "on_error")
   options.argument("app:on_error", "handler", handler, "function")
@@ -157,7 +158,7 @@ function App:on_error(handler)
   return self
 end
 
--- Routes under a common prefix, with middleware of their own inside the app's.
+-- Returns an app for routes under a common prefix. Its middleware runs inside the app's.
 function App:group(prefix, define)
   is_app(self, "group")
   options.argument("app:group", "prefix", prefix, "string")
@@ -169,7 +170,7 @@ function App:group(prefix, define)
   return self
 end
 
--- Where this app is served: the address of a path, for itself or to hand out. Known once it listens.
+-- Returns the URL of a path of this app. The app has one once it listens.
 function App:url(path)
   is_app(self, "url")
   options.argument("app:url", "path", path or "/", "string")
@@ -180,7 +181,7 @@ function App:url(path)
   return "http://" .. address .. (path or "/")
 end
 
--- Told by whoever listens for the app; the first address that a URL can name stays.
+-- Whoever listens for the app calls this with the address; the first address that a URL can name stays the app's.
 function App:served_on(address)
   local known = self.shared.address
   if not known or known:find "^unix:" then self.shared.address = address end
@@ -218,7 +219,7 @@ local function with_options(handler, opts)
   end
 end
 
--- What no route answers: 404, or 405 and OPTIONS by the methods that would do.
+-- Answers what no route does: with 404, or by the methods that would do, 405 and OPTIONS.
 local function refuse(shared, req)
   local allow = req.allow
   if not allow then return failure.refuse(shared.on_error, req, 404, "ENOENT", "not found") end
@@ -246,7 +247,7 @@ local function fallback_of(app)
   end
 end
 
--- Explicit methods first, then what `any` answers where nothing else does. C answers HEAD by GET.
+-- Puts a route into the table of exact paths, by method. A route of `any` goes where no other route is. C answers HEAD by GET.
 local function put_exact(exact, route)
   local explicit = route.method ~= "ANY"
   for _, method in ipairs(explicit and { route.method } or EXACT_ANY) do
@@ -266,7 +267,7 @@ local function build(app)
   return { exact = exact, fallback = fallback_of(app), on_error = app.shared.on_error and function(...) return app:failed(...) end }
 end
 
--- A route that comes while the app is served goes where the servers look, which costs the same however many there are.
+-- Puts a route that is added while the app is served where the servers look; that costs the same however many routes there are.
 function link(app, route)
   local dispatcher = app.shared.dispatcher
   if not dispatcher then return end
@@ -277,8 +278,8 @@ function link(app, route)
   if not known then serve_anew(app) end
 end
 
--- What native.listen takes. Built at first use, again after a change, and once more for what came while it was built; a server
--- keeps the one it was given.
+-- Returns the dispatcher that native.listen takes. Builds it at first use, again after a change, and once more if the app changed
+-- while it was built. A server keeps the dispatcher it was given.
 function App:dispatcher()
   local shared = self.shared
   if not shared.dispatcher then unserved.remove(shared) end
@@ -295,7 +296,7 @@ function serve_anew(app)
   for _, server in pairs(app.shared.servers) do server:replace(app:dispatcher()) end
 end
 
--- The handler's answer to a request, as the server would ask for it.
+-- Returns the handler's answer to a request, found as the server finds it.
 function App:handle(req)
   is_app(self, "handle")
   local dispatcher = self:dispatcher()

@@ -26,13 +26,14 @@ local DEFAULTS = {
 
 local READS = { SELECT = true, WITH = true, VALUES = true, EXPLAIN = true, PRAGMA = true }
 
--- A guess by the first word. A connection that reads refuses what writes after all (false), and it is done again.
+-- Guesses by its first word whether a statement reads. A reading connection refuses (false) one that writes after all, which then
+-- runs on the writing connection.
 function Database.kind_of(sql)
   if type(sql) ~= "string" then fault.misuse("SQL text expected, got %s", type(sql)) end
   return READS[sql:match("^%s*(%a*)"):upper()] and "readers" or "writer"
 end
 
--- The lease this task's statements go through: of its transaction, or of its rows loop on the only connection.
+-- Returns the lease that this task's statements go through: its transaction's, or that of its rows loop on the only connection.
 function Database:bound_lease()
   local lease = self.bound[native.current()]
   return lease and lease.conn and lease
@@ -44,7 +45,7 @@ function Database:unbind(lease)
   if self.bound[lease.task] == lease then self.bound[lease.task] = nil end
 end
 
--- A connection, and what has to be closed afterwards (nil when it is the task's already).
+-- Returns a connection, and what must be closed afterwards (nil: the connection was the task's before).
 function Database:lease(kind)
   local bound = self:bound_lease()
   if bound then return bound.conn end
@@ -110,7 +111,7 @@ function Database:transaction(fn, ...)
   return transaction(self, fn, ...)
 end
 
--- The columns of a table, in order: { name =, key = its place in the primary key, or 0 }.
+-- Returns the columns of a table, in order: { name =, key = its place in the primary key, or 0 }.
 function Database:columns(name)
   check(self, "columns")
   return self:query("SELECT name, pk AS key FROM pragma_table_info($1)", name)
@@ -138,7 +139,7 @@ local function check_options(given)
   return settings
 end
 
--- What follows the file's name in a URL: { mode = "ro" | "rw" | "rwc", immutable = true }.
+-- Reads what follows the file's name in a URL: { mode = "ro" | "rw" | "rwc", immutable = true }.
 local function check_parameters(text)
   local place = {}
   for pair in text:gmatch "[^&]+" do
@@ -193,7 +194,7 @@ local function connect_sqlite(rest, settings)
   return db
 end
 
--- Waits for nothing: connections are opened when they are needed.
+-- Makes a database. Waits for nothing: connections are opened when they are needed.
 local function connect(url, given)
   if type(url) ~= "string" then fault.misuse("a database URL expected, sqlite:FILE or sqlite::memory:, got %s", type(url)) end
   local settings = check_options(given)

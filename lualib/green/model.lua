@@ -201,7 +201,7 @@ local function key_of(self, spec)
   return key
 end
 
--- True, or false when the row was gone already.
+-- Deletes the row. Returns false when it was gone already.
 function Model:delete()
   local spec = spec_of(self, "delete")
   local affected = spec.db:exec(("DELETE FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key_of(self, spec))

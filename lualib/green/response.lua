@@ -116,7 +116,7 @@ function M.json(value, status, headers)
   return res
 end
 
--- No content, just this status.
+-- Returns a response with this status and no body.
 function M.status(status, headers) return (new(status, headers)) end
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -128,7 +128,7 @@ function M.redirect(location, status)
   return new(status or 303, { location = location })
 end
 
--- A file, with everything its request asks for: conditions, a range, gzip. Settled after the middleware ran.
+-- Returns a response that becomes the file after the middleware ran, by what the request asks for: conditions, a range, gzip.
 function M.file(path, opts)
   check(type(path) == "string", "file: a path expected, got " .. type(path))
   local static = require "green.static"
@@ -145,7 +145,7 @@ function M.file(path, opts)
   return res
 end
 
--- The body is what fn writes: out:write(bytes) waits while the client is slow. opts: status, type, headers.
+-- Returns a response whose body fn writes: out:write(bytes) waits while the client is slow. opts: status, type, headers.
 function M.stream(fn, opts)
   check(type(fn) == "function", "stream: a function(out) expected, got " .. type(fn))
   opts = options.check("response.stream", opts, { status = "integer", type = "string", headers = "table" })
@@ -174,7 +174,7 @@ local function lines(prefix, text)
   return prefix .. text:gsub("\n", "\n" .. prefix) .. "\n"
 end
 
--- A string, or { data = (a table goes as JSON), event =, id =, retry = seconds }.
+-- Sends an event: a string, or { data = (a table goes as JSON), event =, id =, retry = seconds }.
 function Events:send(event)
   is_events(self, "send")
   if type(event) ~= "table" then event = { data = event } end
@@ -188,7 +188,7 @@ function Events:send(event)
   self.out:write(out .. "\n")
 end
 
--- A line clients ignore: keeps proxies from closing a quiet connection, and notices a client that is gone.
+-- Sends a line that clients ignore: it keeps proxies from closing a quiet connection, and notices a client that is gone.
 function Events:comment(text)
   is_events(self, "comment")
   self.out:write(lines(": ", text or "") .. "\n")
@@ -205,7 +205,7 @@ end
 
 -- ---- for middleware ----
 
--- Any answer of a handler as a response, to be changed: response.of(next(req)):header("x-a", "b").
+-- Makes a response of any answer of a handler, to be changed: response.of(next(req)):header("x-a", "b").
 function M.of(answer)
   local kind, meta = type(answer), getmetatable(answer)
   if meta == Response then return answer end

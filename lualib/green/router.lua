@@ -72,7 +72,7 @@ local function place(at, path)
   return at, names
 end
 
--- Adds a route; `method` in capitals, "ANY" for those no other route of this path answers.
+-- Adds a route. `method` is in capitals, or "ANY": all methods that no other route of this path answers.
 function Router:add(method, path, handler, extra)
   is_router(self, "add")
   check_pattern(path)
@@ -87,7 +87,7 @@ function Router:add(method, path, handler, extra)
   return route
 end
 
--- All routes in order of registration: { method =, path = }.
+-- Returns all routes in the order they were added: { method =, path = }.
 function Router:routes()
   is_router(self, "routes")
   local out = {}
@@ -145,7 +145,7 @@ local function allow_list(allowed)
   return table.concat(list, ", ")
 end
 
--- The route for a method and a raw (still escaped) path, with its parameters; or nil and, when other methods
+-- Finds the route for a method and a raw (still escaped) path. Returns the route and its parameters; or nil and, when other methods
 -- would have matched, the value of Allow.
 function Router:find(method, raw_path)
   is_router(self, "find")

@@ -22,7 +22,7 @@ local function compile(path, text)
   return assert(load("return function(_ENV, ...) " .. source .. "\nend", name, "t"))()
 end
 
--- Is the entry what the file says now? Looks at most once per CHECK_EVERY.
+-- Is the entry made of what the file holds now? Looks at most once per CHECK_EVERY.
 local function is_current(entry)
   local now = timer.now()
   if files.on or now < entry.next_look then return true end -- --dev looks by itself, and renews
@@ -49,14 +49,14 @@ local function gone() return response.json({ error = "not found" }, 404) end
 local M = {}
 local caches = setmetatable({}, { __mode = "k" })
 
--- Entries by path, of scripts that stay below a root if there is one.
+-- Makes a cache of entries by path; with a root, of scripts below it only.
 local function new_cache(root)
   local cache = { root = root, entries = {} }
   caches[cache] = true
   return cache
 end
 
--- For --dev: the file changed. Raises what is wrong with it, and then runs go on with what it was.
+-- Compiles a file that --dev saw change. Raises what is wrong with the file; runs then go on with what it was.
 function M.renew(path)
   local with_it = {}
   for cache in pairs(caches) do
@@ -81,7 +81,7 @@ local function answer(cache, path, req)
   return run(entry, req)
 end
 
--- One script; it must be there, and compile, when the app starts.
+-- Returns the handler of one script, which must exist and compile when the app starts.
 function M.handler(path)
   local entry = load_entry(path)
   if not entry then fault.raise("app.script", "ENOENT", "%s: no such script", path) end

@@ -19,7 +19,7 @@ local function say(...)
   io.stderr:write("greenlua: ", string.format(...), "\n")
 end
 
--- "http.listen: 127.0.0.1:80: permission denied" without what the caller says anyway.
+-- Returns "permission denied" of "http.listen: 127.0.0.1:80: permission denied": the caller says the rest itself.
 local function reason(err, address)
   if type(err) ~= "table" or not err.message then return tostring(err) end
   local text = err.message
@@ -78,7 +78,7 @@ local function place(value, name)
   return self
 end
 
--- What people write: a port of this machine alone, or with a colon of every address of it.
+-- Completes an address as people write it: "8080" is a port of this machine alone, ":8080" one of all its addresses.
 local function whole(address)
   if address:find "^%d+$" then return "127.0.0.1:" .. address end
   if address:find "^:%d+$" then return "0.0.0.0" .. address end
@@ -103,7 +103,7 @@ local function url(address)
   return address:match "^unix:" and address or "http://" .. address
 end
 
--- Whoever asks a second time does not want to wait.
+-- Exits at the next signal: who asks a second time does not want to wait.
 local function exit_on_second_signal()
   local name = signal.wait("INT", "TERM")
   os.exit(128 + NUMBER[name])
@@ -151,8 +151,8 @@ function M.start(value, options)
   return served
 end
 
--- What requests have left behind, and whoever waited for the signal, may end by themselves. What else there is has no end of its
--- own, and is cancelled when this one does.
+-- Waits at most so long for the tasks that requests left behind, and for those that waited for the signal. Other tasks have no end
+-- of their own, and are cancelled when this one ends.
 local function wait_for_tasks(seconds)
   local last = timer.now() + seconds
   while native_task.graced() > 0 and timer.now() < last do task.sleep(0.01) end

@@ -23,7 +23,7 @@ local FILE_OPTIONS = {
 
 local function not_found() return response.json({ error = "not found" }, 404) end
 
--- A relative path that stays below its directory by its words alone (links are the business of open).
+-- Does a relative path stay below its directory, by its words alone? Links are the business of below.open.
 local function is_inside(path, dotfiles)
   if path:find("\0", 1, true) or path:find("^/") or path:find("//", 1, true) then return false end
   for segment in path:gmatch("[^/]+") do
@@ -37,13 +37,13 @@ end
 
 local function etag_of(stat, suffix) return ('"%x-%.0f%s"'):format(stat.size, stat.mtime * 1e6, suffix) end
 
--- The date in a header; nil when there is none, or what is there is no date: such a header is ignored.
+-- Returns the date in a header, or nil: a header that holds no date is ignored.
 local function date_in(req, name)
   local value = req:header(name)
   return value and date.parse(value)
 end
 
--- What the conditions of a request say instead of the file: 412, 304, or nothing (RFC 9110, 13.2.2).
+-- Returns what the conditions of a request ask for instead of the file: 412, 304, or nothing (RFC 9110, 13.2.2).
 local function verdict_of(req, etag, mtime)
   local changed = math.floor(mtime)
   local match, none_match = req:header("if-match"), req:header("if-none-match")
@@ -65,7 +65,7 @@ local function range_applies(req, etag, mtime)
   return condition == etag or date.parse(condition) == math.floor(mtime)
 end
 
--- The ranges asked for, as fields.ranges has them: nil = all of it.
+-- Returns the ranges that the request asks for, as fields.ranges does; nil: the whole file.
 local function ranges_of(res, req, stat, etag)
   local range = req:header("range")
   if not range or req.method ~= "GET" or res.status ~= 200 or not range_applies(req, etag, stat.mtime) then return nil end
@@ -83,7 +83,7 @@ end
 
 local function shorter() fault.raise("response.file", "EIO", "the file became shorter while it was read") end
 
--- All of a small file, and of one whose size nobody knows: those of /proc are said to be empty, those of /sys to be a page.
+-- Reads a small file as a whole, and so one whose size nobody knows: files of /proc claim to be empty, those of /sys to be a page.
 local function read_whole(file, size)
   local pieces, at = {}, 0
   repeat
@@ -105,7 +105,7 @@ local function send_range(out, file, first, last)
   end
 end
 
--- The body is what the pieces say: strings, and ranges { first, last } of the file. A small file has been read (`text`) and goes
+-- Makes the body of pieces: strings, and ranges { first, last } of the file. A small file was read before (`text`) and goes
 -- out with its head in one write; a large one is streamed.
 local function put_pieces(res, req, file, text, pieces)
   local size = 0
@@ -141,7 +141,7 @@ local function in_parts(res, ranges, kind, size)
   return pieces
 end
 
--- What is to be sent of the file, as pieces; sets the status and the headers that say so. nil: none of it can be.
+-- Returns the pieces to be sent, and sets the status and the headers that describe them. nil: no range can be satisfied.
 local function pieces_of(res, ranges, kind, size)
   if not ranges then return size > 0 and { { 0, size - 1 } } or {} end
   if #ranges == 0 then return nil end
@@ -172,7 +172,7 @@ local function content(res, req, file, stat, etag, kind)
   return unsized(res:header("content-range", nil):header("content-type", kind), text)
 end
 
--- The .gz beside a file, unless the file is newer.
+-- Opens the .gz beside a file, unless the file is newer.
 local function smaller(req, path, stat, root)
   if files.on or not accepts_gzip(req) then return nil end
   local file, gz = below.open(path .. ".gz", root)
@@ -218,13 +218,13 @@ local M = {}
 --- Of response.file.
 function M.check_options(opts) return options.check("response.file", opts, FILE_OPTIONS, "file option") end
 
--- A name below `root` may be a client's; any other the app's own, which somebody will want to know of.
+-- Answers 404. A name below `root` may be a client's; any other is the app's own, so its absence is logged.
 local function missing(path, opts, why)
   if not opts.root then native.log("response.file", ("%s: %s"):format(path, why)) end
   return not_found()
 end
 
--- The answer that response.file promised, now that the request is at hand.
+-- Returns the answer that response.file promised, now that the request is at hand.
 function M.settle(promise, req)
   local path, opts = promise.file.path, promise.file.opts
   if path:find("\0", 1, true) then return not_found() end
@@ -245,7 +245,7 @@ function M.settle(promise, req)
   return res
 end
 
--- "/docs" -> "/docs/", so that the page's relative links work.
+-- Redirects "/docs" to "/docs/", so that the page's relative links work.
 local function add_slash(req)
   local query = req.query_string
   return response.redirect(req.raw_path .. "/" .. (query ~= "" and "?" .. query or ""), 301)
@@ -271,7 +271,7 @@ local function serve(req, root, path, opts)
   return answer(req, full, file, stat, opts)
 end
 
--- The handler of app:static: `path` is the route's parameter.
+-- Returns the handler of app:static; the route's parameter is called `path`.
 function M.handler(dir, opts)
   local own = { root = dir, index = "index.html" }
   for name, value in pairs(options.check("app:static", opts, DIRECTORY_OPTIONS, "file option")) do own[name] = value end

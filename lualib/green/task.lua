@@ -36,7 +36,7 @@ local function check_table(value, where)
   if type(value) ~= "table" then fault.misuse("%s: a table expected, not %s", where, type(value)) end
 end
 
--- Loaded when there are some.
+-- Loads green.options only when options are given.
 local function check_options(where, opts, known)
   return opts == nil and {} or require "green.options".check(where, opts, known)
 end

@@ -10,7 +10,7 @@ local CLOSE = { ["{{"] = "}}", ["{-"] = "-}", ["{%"] = "%}" }
 
 local M = {}
 
--- As tostring has it. What is wrong with a __tostring is told where the value is inserted.
+-- Returns tostring(value). An error of a __tostring points at the place where the value is inserted.
 local function text_of(value)
   local kind = type(value)
   if kind == "string" then return value end
@@ -19,7 +19,7 @@ local function text_of(value)
   return ok and text or error(text, 3)
 end
 
--- nil is nothing.
+-- Returns the text to insert for a value, escaped; nil becomes nothing.
 function M.escape(value)
   if value == nil then return "" end
   return (text_of(value):gsub("[&<>\"']", ESCAPES))
@@ -78,7 +78,7 @@ local function argument_in(text, line, name)
   end
 end
 
--- Lua says neither where nor what when nil is looped over.
+-- Raises what Lua does not say when nil is looped over: where, and what was nil.
 local function loop(name, text)
   return function(value, ...)
     if value == nil then
@@ -99,7 +99,7 @@ local function environment(values, own)
   })
 end
 
--- A function(values) -> string.
+-- Compiles a template. Returns a function(values) -> string.
 function M.compile(text, name)
   if type(text) ~= "string" then fault.misuse("template.compile: text: a string expected, got %s", type(text)) end
   if name ~= nil and type(name) ~= "string" then fault.misuse("template.compile: name: a string expected, got %s", type(name)) end
