@@ -16,6 +16,7 @@
 #define STEP 16384      /* bytes between two looks at whether a slice is used up */
 #define PENDING 256     /* values on the Lua stack that wait until it is known how large their table must be; */
 #define PENDING_DEEP 16 /* so many from SHALLOW levels on */
+#define PART 512        /* bytes of a string with escapes that are copied at once */
 #define ROOM 32         /* stack slots got at once */
 #define NAMES 32        /* names of members that are remembered: rows have the same, and interning them is a third of the work */
 #define NAMES_FROM 512  /* bytes a text has at least for that */
@@ -233,13 +234,25 @@ static void fail_string(decoder *d, const char *p) {
   fail(d, p, "a control character in a string must be written as an escape");
 }
 
-/* As gl_text_skip_valid, making way. */
+/* As gl_text_skip_valid to the end of the text, but makes way for other tasks. */
 static const char *skip_valid(decoder *d, const char *p) {
   for (;;) {
-    const char *pause = d->look > p ? d->look : d->end;
+    const char *pause = d->look > p && d->look < d->end ? d->look : d->end;
     p = gl_text_skip_valid(p, d->end, pause);
-    if (p < pause || p == d->end || (unsigned char)*p < 0x80) return p;
+    if (p < pause || p == d->end) return p;
     look(d, p);
+  }
+}
+
+/* The same, and copies to the unescaped text. */
+static const char *copy_valid(decoder *d, const char *p) {
+  gl_json_text *t = &d->unescaped;
+  for (;;) {
+    const char *pause = d->end - p > PART ? p + PART : d->end;
+    gl_text_reserve(d->L, t, (size_t)(pause - p) + GL_TEXT_SLACK);
+    p = gl_text_copy_valid(&t->at, p, d->end, pause);
+    if (p >= d->look) look(d, p);
+    if (p < pause || p == d->end) return p;
   }
 }
 
@@ -247,15 +260,11 @@ static const char *skip_valid(decoder *d, const char *p) {
 static const char *read_escaped(decoder *d, const char *p, const char *odd) {
   gl_json_text *t = &d->unescaped;
   t->at = t->start;
-  for (;;) {
-    gl_text_add(d->L, t, p, (size_t)(odd - p));
-    p = odd;
-    if (*p == '"') break;
+  gl_text_add(d->L, t, p, (size_t)(odd - p));
+  for (p = odd; *p != '"'; p = copy_valid(d, p)) {
     if (*p != '\\') fail_string(d, p);
     gl_text_reserve(d->L, t, 4);
     p = read_escape(d, p + 1);
-    if (p >= d->look) look(d, p);
-    odd = skip_valid(d, p);
   }
   lua_pushlstring(d->L, t->start, (size_t)(t->at - t->start));
   return p + 1;

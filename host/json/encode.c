@@ -171,9 +171,8 @@ static void put_odd(encoder *e, unsigned char c) {
 static void put_long_string(encoder *e, const char *p, const char *end) {
   while (p < end) {
     const char *pause = end - p > STEP ? p + STEP : end;
-    const char *odd = gl_text_skip_valid(p, end, pause);
-    gl_text_add(e->L, e->text, p, (size_t)(odd - p));
-    p = odd;
+    gl_text_reserve(e->L, e->text, 2 * (size_t)(pause - p) + GL_TEXT_SLACK);
+    p = gl_text_quote_valid(&e->text->at, p, end, pause);
     if (p < pause) put_odd(e, (unsigned char)*p++);
     if (length(e) - e->looked > STEP) look(e);
   }

@@ -24,17 +24,89 @@ int gl_text_utf8(const char *p, const char *end) {
   return n;
 }
 
-const char *gl_text_skip_valid(const char *p, const char *end, const char *pause) {
+/* ---- skipping and copying, many bytes at once ---- */
+
+#ifdef __SSE2__
+static inline unsigned bits(__m128i b) { return (unsigned)_mm_movemask_epi8(b); }
+
+/* Bytes of `b` from `low` to `high`, both from 0x80 on. */
+static inline unsigned between(__m128i b, unsigned char low, unsigned char high) {
+  __m128i above = _mm_cmpgt_epi8(b, _mm_set1_epi8((char)(low - 1))), below = _mm_cmplt_epi8(b, _mm_set1_epi8((char)(high + 1)));
+  return bits(_mm_and_si128(above, below));
+}
+
+/* How many of 16 bytes, some of which are not ASCII, are whole characters of one to three bytes, up to the first that is not and
+ * up to `stop` (a bit, or 16). The lead bytes 0xe0 and 0xed do not count: what follows them has rules of its own. A lead byte asks
+ * for as many continuation bytes behind it; the characters are well-formed as far as what is asked for and what is there agree. */
+static inline unsigned whole(__m128i b, unsigned stop) {
+  unsigned follow = bits(_mm_cmplt_epi8(b, _mm_set1_epi8((char)0xc0)));
+  unsigned two = between(b, 0xc2, 0xdf), three = between(b, 0xe1, 0xef) & ~bits(_mm_cmpeq_epi8(b, _mm_set1_epi8((char)0xed)));
+  unsigned other = bits(b) & ~(follow | two | three), asked = (two | three) << 1 | three << 2;
+  unsigned wrong = (asked ^ follow) | other | 1u << stop, n = (unsigned)__builtin_ctz(wrong);
+  unsigned leads = (two | three) & ((1u << n) - 1);
+  if (!leads) return n;
+  unsigned last = 31 - (unsigned)__builtin_clz(leads), length = three >> last & 1 ? 3 : 2;
+  return last + length > n ? last : n; /* the last character is not all there */
+}
+#endif
+
+/* What becomes of the bytes; a constant in each of the functions that are made of this. */
+typedef enum mode { SKIP, COPY, QUOTE } mode;
+
+static inline bool is_quotable(char c) { return c == '"' || c == '\\'; }
+
+static inline void quote(char **to, char c) {
+  *(*to)++ = '\\';
+  *(*to)++ = c;
+}
+
+/* As many bytes as can be, 16 at a time. Where this stops, `valid` looks at one character. */
+static inline const char *valid_blocks(char **to, const char *p, const char *end, const char *pause, mode how) {
+#ifdef __SSE2__
+  while (end - p >= 16 && p < pause) {
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    if (how != SKIP) _mm_storeu_si128((__m128i *)(void *)*to, b);
+    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('"')), _mm_cmpeq_epi8(b, _mm_set1_epi8('\\')));
+    unsigned odd = bits(_mm_or_si128(special, _mm_cmpeq_epi8(_mm_min_epu8(b, _mm_set1_epi8(0x1f)), b)));
+    unsigned n = odd ? (unsigned)__builtin_ctz(odd) : 16;
+    if (bits(b) & ((1u << n) - 1)) n = whole(b, n);
+    p += n;
+    if (how != SKIP) *to += n;
+    if (how == QUOTE && n < 16 && is_quotable(*p)) quote(to, *p++);
+    else if (n < 13) return p; /* else at most a character was cut in two */
+  }
+#else
+  (void)end;
+  const char *from = p;
+  p = gl_text_skip_plain(p, pause);
+  if (how != SKIP) memcpy(*to, from, (size_t)(p - from));
+  if (how != SKIP) *to += p - from;
+#endif
+  return p;
+}
+
+static inline const char *valid(char **to, const char *p, const char *end, const char *pause, mode how) {
   for (;;) {
-    p = gl_text_skip_plain(p, end);
-    if (p == end || !((unsigned char)*p & 0x80) || p >= pause) return p;
-    unsigned char c = (unsigned char)*p;
-    bool two = c >= 0xc2 && c < 0xe0 && end - p > 1 && ((unsigned char)p[1] & 0xc0) == 0x80; /* Greek, Cyrillic, umlauts */
-    int n = two ? 2 : gl_text_utf8(p, end);
+    p = valid_blocks(to, p, end, pause, how);
+    for (; p < pause; p++) {
+      bool plain = gl_text_is_plain((unsigned char)*p);
+      if (plain && how != SKIP) *(*to)++ = *p;
+      else if (!plain && how == QUOTE && is_quotable(*p)) quote(to, *p);
+      else if (!plain) break;
+    }
+    int n = p < pause && (unsigned char)*p >= 0x80 ? gl_text_utf8(p, end) : 0;
     if (!n) return p;
+    if (how != SKIP) memcpy(*to, p, (size_t)n);
+    if (how != SKIP) *to += n;
     p += n;
   }
 }
+
+const char *gl_text_skip_valid(const char *p, const char *end, const char *pause) { return valid(NULL, p, end, pause, SKIP); }
+
+const char *gl_text_copy_valid(char **to, const char *p, const char *end, const char *pause) { return valid(to, p, end, pause, COPY); }
+
+const char *gl_text_quote_valid(char **to, const char *p, const char *end, const char *pause) { return valid(to, p, end, pause, QUOTE); }
 
 char *gl_text_put_utf8(char *to, uint32_t code) {
   if (code < 0x80) {

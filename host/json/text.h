@@ -15,14 +15,23 @@
 #include "json/json.h"
 
 #define GL_TEXT_SHORT 64
+#define GL_TEXT_SLACK 16 /* bytes behind a copy that may be written */
 
 /* The first byte from `p` to `end` that a string has to look at: a quote, a backslash, a control character or one that
  * belongs to more than one byte of UTF-8. */
 static inline const char *gl_text_skip_plain(const char *p, const char *end);
 
-/* The same, but UTF-8 is skipped, too: the first of those or what is no UTF-8; or, at or behind `pause`, any character
- * that is more than a byte. */
+/* Skips UTF-8 as well: returns the first quote, backslash or control character from `p` to `end`, or the first byte that is no
+ * UTF-8; or, from `pause` on (which is not behind `end`), where any character begins. */
 const char *gl_text_skip_valid(const char *p, const char *end, const char *pause);
+
+/* The same, and copies what is skipped to *to, which moves behind the copy. There must be room for `pause` - `p` bytes
+ * and GL_TEXT_SLACK more. */
+const char *gl_text_copy_valid(char **to, const char *p, const char *end, const char *pause);
+
+/* The same, but goes on at quotes and backslashes, and writes them with a backslash in front. There must be room for twice as
+ * many bytes. */
+const char *gl_text_quote_valid(char **to, const char *p, const char *end, const char *pause);
 
 /* Copies up to GL_TEXT_SHORT bytes if a string may have all of them as they are. */
 static inline bool gl_text_copy_plain(char *to, const char *from, size_t n);

@@ -426,3 +426,36 @@ describe("json", function()
     assert.equal("json.encode: $.data: the table was changed by another task while it was encoded", e.message)
   end)
 end)
+
+-- Long strings are looked at 16 bytes at a time: whatever is in them must not depend on where it stands.
+describe("a long string, whatever stands where in a block of it,", function()
+  local valid = { "ü", "€", "한", "\u{1F600}", "\u{7ff}\u{800}", "\u{d7ff}\u{e000}", "\u{fffd}ß", '"', "\\", "\n", "\1", '"ü"', "\\€\\", "üüüüüüüü", "€€€€€€", "" }
+  local invalid = { "\xc3", "\x80", "\xc3\xc3\xbc", "\xc0\x80", "\xc1\xbf", "\xe2\x82", "\xe2\x82\xc3\xbc", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+    "\xf5\x80\x80\x80", "\xff", "\xc3\xbc\xbc", "\xe2\x82\xac\xac" }
+
+  local function each(pieces, check)
+    for _, piece in ipairs(pieces) do
+      for before = 0, 34 do
+        for _, after in ipairs { 0, 1, 2, 3, 15, 16, 40 } do check(("x"):rep(64) .. ("y"):rep(before) .. piece .. ("z"):rep(after), piece) end
+      end
+    end
+  end
+
+  it("comes back as it was", function()
+    each(valid, function(text) assert(json.decode(json.encode(text)) == text, text) end)
+    each(valid, function(text) assert(json.decode('"\\n' .. json.encode(text):sub(2)) == "\n" .. text, text) end)
+  end)
+
+  it("is refused when it is no UTF-8", function()
+    each(invalid, function(text, piece)
+      assert(not pcall(json.encode, text), text)
+      local ok, err = pcall(json.decode, '"' .. text .. '"')
+      assert(not ok and err.position > text:find(piece, 1, true) and err.position <= text:find(piece, 1, true) + #piece + 1, text)
+      assert(not pcall(json.decode, '"\\n' .. text .. '"'), text)
+    end)
+  end)
+
+  it("has each wrong byte replaced when that is asked for", function()
+    each(invalid, function(text) assert(utf8.len(json.encode(text, { invalid_utf8 = "replace" }))) end)
+  end)
+end)
