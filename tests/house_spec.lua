@@ -17,7 +17,6 @@ local LONG = {
   ["http/request.c"] = "to be split",
   ["http/response.c"] = "to be split",
   ["http/server.c:http_listen"] = "to be split",
-  ["json/decode.c"] = "to be split",
   ["net/stream.c"] = "to be split",
 }
 
