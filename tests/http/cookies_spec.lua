@@ -136,8 +136,10 @@ describe("a cookie jar", function()
     assert.matches("n200=1", jar:header "http://h.example/")
     assert.is_nil(jar:header("http://h.example/"):find("n1=1;", 1, true))
     for i = 1, 3100 do jar:store(("http://h%d.example/"):format(i), "x=1") end
-    assert.equal(3000, #jar:list())
-    assert.equal("x=1", jar:header "http://h3100.example/")
+    local count = #jar:list()
+    assert.is_true(count <= 3000 and count > 2200, count)
+    for i = 3100 - 2200, 3100 do assert.equal("x=1", jar:header(("http://h%d.example/"):format(i))) end
+    assert.is_nil(jar:header "http://h1.example/")
   end)
 
   it("can be kept and taken again", function()

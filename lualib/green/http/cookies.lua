@@ -72,11 +72,9 @@ local function insert(jar, list, cookie)
   jar.secure[cookie.name][cookie] = true
 end
 
-local function drop_expired(jar, now)
-  for _, list in pairs(jar.domains) do
-    for i = #list, 1, -1 do
-      if is_over(list[i], now) then remove(jar, list, i) end
-    end
+local function drop(jar, list, is_unwanted)
+  for i = #list, 1, -1 do
+    if is_unwanted(list[i]) then remove(jar, list, i) end
   end
 end
 
@@ -89,19 +87,24 @@ local function drop_oldest(jar, list)
   remove(jar, list, oldest)
 end
 
-local function longest_list(jar)
-  local longest
+-- In a full jar a quarter goes at once, so that to look through all of it is paid by many.
+local function drop_quarter(jar)
+  local used = {}
   for _, list in pairs(jar.domains) do
-    if not longest or #list > #longest then longest = list end
+    for _, cookie in ipairs(list) do used[#used + 1] = cookie.used end
   end
-  return longest
+  table.sort(used)
+  local last = used[IN_ALL // 4]
+  for _, list in pairs(jar.domains) do drop(jar, list, function(cookie) return cookie.used <= last end) end
 end
 
 local function make_room(jar, list, now)
-  if #list < PER_DOMAIN and jar.count < IN_ALL then return end
-  drop_expired(jar, now)
+  local function is_expired(cookie) return is_over(cookie, now) end
+  if #list >= PER_DOMAIN then drop(jar, list, is_expired) end
   if #list >= PER_DOMAIN then drop_oldest(jar, list) end
-  if jar.count >= IN_ALL then drop_oldest(jar, longest_list(jar)) end
+  if jar.count < IN_ALL then return end
+  for _, each in pairs(jar.domains) do drop(jar, each, is_expired) end
+  if jar.count >= IN_ALL then drop_quarter(jar) end
 end
 
 local function put(jar, cookie, now)

@@ -257,7 +257,7 @@ function http.forward(headers) end
 ---@field same_site? "Strict"|"Lax"|"None"
 ---@field expires? number seconds since 1970
 
----Cookies that answers set. At most 180 of a domain and 3000 in all: the one that was not used for longest goes.
+---Cookies that answers set. At most 180 of a domain and 3000 in all: those that were not used for longest go.
 ---```lua
 ---local client = http.client { cookies = http.cookies() }
 ---client:get(site .. "/orders")
