@@ -26,7 +26,7 @@ local function end_everywhere(new_case, last)
     local lost = case.check()
     if not lost and debug.census().tasks > before then lost = "a task goes on" end
     assert.is_nil(lost and ("ended at instruction %d: %s"):format(n, lost))
-    if how == "done" and n >= (last or 0) then break end
+    if n == last or (how == "done" and not last) then break end
     if how ~= "done" then ended = ended + 1 end
   end
   assert.is_true(ended > 20)
