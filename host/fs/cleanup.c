@@ -12,7 +12,7 @@
 
 typedef struct close_op {
   gl_work work;
-  gl_fs_cleanup *left;
+  gl_fs_cleanup *cleanup;
 } close_op;
 
 gl_fs_cleanup *gl_fs_cleanup_new(gl_host *h) {
@@ -32,17 +32,17 @@ static void release(gl_fs_cleanup *r) {
 }
 
 /* Removing first: once the descriptor is closed nobody finds the name any more. */
-static int tidy(gl_fs_cleanup *r) {
+static int clean_up(gl_fs_cleanup *r) {
   int err = 0;
   bool ours = r->process == r->host->process;
-  if (ours && r->fate == GL_FS_REMOVE) unlink(r->path);
-  if (ours && r->fate == GL_FS_REMOVE_TREE) gl_fs_remove_tree(r->path);
+  if (ours && r->disposition == GL_FS_REMOVE) unlink(r->path);
+  if (ours && r->disposition == GL_FS_REMOVE_TREE) gl_fs_remove_tree(r->path);
   if (r->fd >= 0 && close(r->fd) != 0 && errno != EINTR) err = -errno;
   r->fd = -1;
   return err;
 }
 
-static void run_sweep(uv_work_t *req) { tidy(req->data); }
+static void run_sweep(uv_work_t *req) { clean_up(req->data); }
 
 static void on_swept(uv_work_t *req, int status) {
   (void)status; /* nobody cancels it */
@@ -51,7 +51,7 @@ static void on_swept(uv_work_t *req, int status) {
 
 void gl_fs_cleanup_sweep(gl_fs_cleanup *r) {
   if (!r->slow) {
-    tidy(r);
+    clean_up(r);
     release(r);
     return;
   }
@@ -59,14 +59,14 @@ void gl_fs_cleanup_sweep(gl_fs_cleanup *r) {
   uv_queue_work(&r->host->loop, &r->req, run_sweep, on_swept); /* fails only without a callback */
 }
 
-static void run_close(gl_work *w) { w->result = tidy(((close_op *)w)->left); }
+static void run_close(gl_work *w) { w->result = clean_up(((close_op *)w)->cleanup); }
 
 static int push_close(lua_State *L, gl_op *op) {
-  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, ((close_op *)op)->left->path);
+  if (op->status < 0) return gl_error_status(L, op->type->name, op->status, ((close_op *)op)->cleanup->path);
   return 0;
 }
 
-static void free_close(gl_op *op) { release(((close_op *)op)->left); }
+static void free_close(gl_op *op) { release(((close_op *)op)->cleanup); }
 
 /* Not to be cancelled: it would be left behind. */
 static const gl_optype close_type = {"file.close", push_close, NULL, free_close};
@@ -85,7 +85,7 @@ int gl_fs_cleanup_close(lua_State *L, gl_fs_cleanup **slot) {
   }
   close_op *c = gl_op_new(L, &close_type, sizeof *c, 0);
   *slot = NULL;
-  c->left = r;
+  c->cleanup = r;
   c->work.run = run_close;
   return gl_work_await(L, &c->work, GL_FOREVER);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What has to be cleaned up when a handle goes: a descriptor to close, a temporary file or folder to remove. It is
- * done on the pool; the task waits for it where it may (not when it was cancelled, not in a finalizer), and in the
- * background elsewhere, so that nothing stays behind on any way out.
+ * What has to be cleaned up when a handle goes: a descriptor to close, a temporary file or folder to remove. The thread pool does
+ * the work; the task waits for it where a task may (not when it was cancelled, not in a finalizer), and elsewhere it goes on in
+ * the background, so that nothing stays behind on any way out.
  */
 #ifndef GL_FS_CLEANUP_H
 #define GL_FS_CLEANUP_H
@@ -15,13 +15,13 @@ typedef struct gl_fs_cleanup {
   uv_work_t req;
   gl_host *host;
   uint32_t process; /* the one that made it (gl_host.process): a forked child removes nothing of its parent's */
-  int fd;       /* -1 = none */
-  char *path;   /* malloc; NULL = none */
-  gl_fs_disposition fate;
+  int fd;       /* to be closed; -1 = none */
+  char *path;   /* what to remove, and for error messages; malloc; NULL = none */
+  gl_fs_disposition disposition;
   bool slow;    /* closing or removing may take its time: not on the loop */
 } gl_fs_cleanup;
 
-/* Nothing to clean up yet; counts as a handle of the census. NULL: out of memory. */
+/* Makes one with nothing to clean up yet, which counts as a handle of the census. Returns NULL when memory is out. */
 gl_fs_cleanup *gl_fs_cleanup_new(gl_host *h);
 
 /* Cleans up in the background, and frees it. Calls no Lua. */

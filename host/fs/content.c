@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/args.h"
 #include "core/memory.h"
 #include "fs/copy.h"
 #include "fs/job.h"
@@ -114,7 +115,7 @@ static int put(lua_State *L, const gl_optype *type, bool sync, void (*run)(gl_wo
   mode_t mode = 0;
   const char *path = gl_fs_check_path(L, 1), *bytes = luaL_checklstring(L, 2, &size);
   int flags = gl_fs_check_options(L, 3, GL_FS_MODE | GL_FS_SYNC, &mode);
-  if (sync && (lua_isnoneornil(L, 3) || lua_getfield(L, 3, "sync") == LUA_TNIL)) flags |= GL_FS_SYNC;
+  if (gl_args_bool(L, 3, "sync", sync)) flags |= GL_FS_SYNC;
   gl_fs_job *j = gl_fs_job_new(L, type, path, NULL, 2, run);
   j->bytes = bytes;
   j->size = size;

@@ -12,14 +12,14 @@
 
 #include "fs/job.h"
 #include "fs/replace.h"
-#include "fs/trail.h"
+#include "fs/path.h"
 #include "fs/tree.h"
 
 #define BLOCK (64 * 1024)
 #define MODE 01777 /* no set-id bits on what may be somebody else's now */
 
 typedef struct copying {
-  gl_fs_path trail;  /* in the source */
+  gl_fs_path path;  /* in the source */
   struct stat skip;  /* the folder it is copied to, which may lie inside */
 } copying;
 
@@ -56,7 +56,7 @@ static int copy_regular(copying *c, int from, int to, const char *name, mode_t m
   int err = 0, out = -1, in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (in >= 0) out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (out < 0) err = gl_fs_errno();
-  if (!err) err = gl_fs_copy_bytes(in, out, c->trail.stop);
+  if (!err) err = gl_fs_copy_bytes(in, out, c->path.stop);
   if (!err && fchmod(out, mode & 0777) != 0) err = gl_fs_errno();
   if (in >= 0) close(in);
   if (out >= 0 && close(out) != 0 && !err) err = gl_fs_errno();
@@ -93,21 +93,21 @@ static int copy_folder(copying *c, int from, int to, const char *name, mode_t mo
 
 static int copy_entry(copying *c, int from, int to, const char *name) {
   struct stat st;
-  size_t len = c->trail.len;
-  int err = gl_fs_path_push(&c->trail, name);
+  size_t len = c->path.len;
+  int err = gl_fs_path_push(&c->path, name);
   if (err) return err;
   if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0) err = gl_fs_errno();
   else if (S_ISREG(st.st_mode)) err = copy_regular(c, from, to, name, st.st_mode);
   else if (S_ISLNK(st.st_mode)) err = copy_link(from, to, name);
   else if (!S_ISDIR(st.st_mode)) err = UV_EINVAL; /* a device, a socket, a named pipe */
   else if (st.st_ino != c->skip.st_ino || st.st_dev != c->skip.st_dev) err = copy_folder(c, from, to, name, st.st_mode);
-  if (!err) gl_fs_path_pop(&c->trail, len);
+  if (!err) gl_fs_path_pop(&c->path, len);
   return err;
 }
 
 static int fill(copying *c, const char *from, const char *temp) {
   struct stat st = {0};
-  int err = gl_fs_path_push(&c->trail, from);
+  int err = gl_fs_path_push(&c->path, from);
   if (err) return err;
   int in = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int out = in < 0 ? -1 : open(temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -131,7 +131,7 @@ static int publish(const char *temp, const char *to) {
 int gl_fs_copy_tree(const char *from, char *to, const atomic_bool *stop, char **where) {
   struct stat st;
   char *temp = NULL, *dir;
-  copying c = {.trail = {.stop = stop}};
+  copying c = {.path = {.stop = stop}};
   gl_fs_trim(to);
   if (lstat(to, &st) == 0) return UV_EEXIST;
   if (!(dir = gl_fs_folder(to))) return UV_ENOMEM;
@@ -139,7 +139,7 @@ int gl_fs_copy_tree(const char *from, char *to, const atomic_bool *stop, char **
   free(dir);
   if (err < 0) return err;
   err = fill(&c, from, temp);
-  if (err) *where = strdup(c.trail.text);
+  if (err) *where = strdup(c.path.text);
   else err = publish(temp, to);
   if (err) gl_fs_remove_tree(temp);
   free(temp);

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-/* All that is left to read in `from`, to `to`. 0 or -errno, UV_ECANCELED when stopped. On a pool thread. */
+/* Copies what is left to read in `from` to `to`. Returns 0 or -errno, UV_ECANCELED when stopped. On a pool thread. */
 int gl_fs_copy_bytes(int from, int to, const atomic_bool *stop);
 
 /* The folder `from` with all that is in it becomes `to`, which must not exist and appears only when it is complete.

@@ -21,7 +21,7 @@
 #define CHUNK (64 * 1024)
 
 typedef struct fs_file {
-  gl_fs_cleanup *left; /* descriptor, path, and whether that goes too; NULL = closed */
+  gl_fs_cleanup *cleanup; /* descriptor, path, and whether that goes too; NULL = closed */
   int refs;
   bool seekable;       /* has a position: kept here, not by the kernel */
   bool append;         /* whatever the position, writes go to the end */
@@ -49,7 +49,7 @@ static file_op *op_of(gl_work *w) { return (file_op *)w; }
 
 static void run_read(gl_work *w) {
   file_op *o = op_of(w);
-  int fd = o->file->left->fd;
+  int fd = o->file->cleanup->fd;
   while (o->len < o->n && !w->result) {
     size_t step = o->n - o->len < GL_FS_STEP ? o->n - o->len : GL_FS_STEP;
     char *to = o->data + o->len;
@@ -63,7 +63,7 @@ static void run_read(gl_work *w) {
 
 static void run_write(gl_work *w) {
   file_op *o = op_of(w);
-  int fd = o->file->left->fd;
+  int fd = o->file->cleanup->fd;
   int64_t offset = o->file->append ? -1 : o->offset;
   w->result = gl_fs_write_all(fd, o->bytes, o->n, offset, &o->stop, &o->len);
   o->end = o->file->append ? (int64_t)lseek(fd, 0, SEEK_CUR) : o->offset + (int64_t)o->len;
@@ -71,19 +71,19 @@ static void run_write(gl_work *w) {
 
 static void run_end(gl_work *w) {
   struct stat st;
-  int rc = fstat(op_of(w)->file->left->fd, &st);
+  int rc = fstat(op_of(w)->file->cleanup->fd, &st);
   w->result = rc == 0 ? 0 : gl_fs_errno();
   if (rc == 0) op_of(w)->end += (int64_t)st.st_size;
   if (op_of(w)->end < 0) w->result = UV_EINVAL;
 }
 
-static void run_sync(gl_work *w) { w->result = fsync(op_of(w)->file->left->fd) == 0 ? 0 : gl_fs_errno(); }
+static void run_sync(gl_work *w) { w->result = fsync(op_of(w)->file->cleanup->fd) == 0 ? 0 : gl_fs_errno(); }
 
 /* ---- one after the other ---- */
 
 static void file_unref(fs_file *f) {
   if (--f->refs > 0) return;
-  if (f->left) gl_fs_cleanup_sweep(f->left);
+  if (f->cleanup) gl_fs_cleanup_sweep(f->cleanup);
   free(f);
 }
 
@@ -142,7 +142,7 @@ static void free_op(gl_op *op) {
 /* ---- what they answer ---- */
 
 static int fail(lua_State *L, gl_op *op) {
-  return gl_error_status(L, op->type->name, op->status, ((file_op *)op)->file->left->path);
+  return gl_error_status(L, op->type->name, op->status, ((file_op *)op)->file->cleanup->path);
 }
 
 static int push_read(lua_State *L, gl_op *op) {
@@ -170,7 +170,7 @@ static const gl_optype sync_type = {"file.sync", push_write, cancel_op, free_op}
 
 static fs_file *check_file(lua_State *L, const char *op) {
   fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
-  if (!f || !f->left) gl_error_raise(L, op, "EBADF", "the file is closed");
+  if (!f || !f->cleanup) gl_error_raise(L, op, "EBADF", "the file is closed");
   return f;
 }
 
@@ -241,14 +241,14 @@ static int file_seek(lua_State *L) {
   int whence = luaL_checkoption(L, 2, "cur", names);
   lua_Integer offset = luaL_optinteger(L, 3, 0);
   fs_file *f = check_file(L, "file.seek");
-  if (!f->seekable) return gl_error_status(L, "file.seek", UV_ESPIPE, f->left->path);
+  if (!f->seekable) return gl_error_status(L, "file.seek", UV_ESPIPE, f->cleanup->path);
   if (whence == 2) {
     file_op *o = new_op(L, &seek_type, f, 0, run_end);
     o->end = offset;
     return submit(L, o, after_end);
   }
   int64_t to = whence == 1 ? f->position + offset : offset;
-  if (to < 0) return gl_error_status(L, "file.seek", UV_EINVAL, f->left->path);
+  if (to < 0) return gl_error_status(L, "file.seek", UV_EINVAL, f->cleanup->path);
   f->position = to;
   lua_pushinteger(L, (lua_Integer)to);
   return 1;
@@ -263,8 +263,8 @@ static int file_sync(lua_State *L) {
 static int file_close(lua_State *L) {
   fs_file **handle = gl_class_self(L, FILE_HANDLE);
   fs_file *f = *handle;
-  if (!f || !f->left) return 0;
-  if (f->refs == 1) return gl_fs_cleanup_close(L, &f->left);
+  if (!f || !f->cleanup) return 0;
+  if (f->refs == 1) return gl_fs_cleanup_close(L, &f->cleanup);
   *handle = NULL;
   file_unref(f);
   return 0;
@@ -279,7 +279,7 @@ static int file_gc(lua_State *L) {
 
 static int file_tostring(lua_State *L) {
   fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
-  if (f && f->left) lua_pushfstring(L, "file (%s)", f->left->path);
+  if (f && f->cleanup) lua_pushfstring(L, "file (%s)", f->cleanup->path);
   else lua_pushliteral(L, "file (closed)");
   return 1;
 }
@@ -297,15 +297,15 @@ void gl_fs_push_file(lua_State *L, gl_fs_job *j) {
   fs_file **handle = lua_newuserdatauv(L, sizeof *handle, 1);
   *handle = NULL;
   luaL_setmetatable(L, FILE_HANDLE);
-  lua_pushstring(L, j->left->path);
+  lua_pushstring(L, j->cleanup->path);
   lua_setiuservalue(L, -2, 1);
   fs_file *f = calloc(1, sizeof *f);
   if (!f) luaL_error(L, "not enough memory for a file");
-  f->left = j->left;
+  f->cleanup = j->cleanup;
   f->refs = 1;
   f->seekable = S_ISREG(j->st.st_mode) || S_ISBLK(j->st.st_mode);
   f->append = j->flags & O_APPEND;
-  j->left = NULL;
+  j->cleanup = NULL;
   *handle = f;
 }
 

@@ -9,7 +9,7 @@
 
 #include "fs/job.h"
 
-/* Pushes the file of a job that opened one into j->left (taken over); j->st is its status, j->flags how it was
+/* Pushes the file of a job that opened one into j->cleanup (taken over); j->st is its status, j->flags how it was
  * opened. May raise: then the job still has it. */
 void gl_fs_push_file(lua_State *L, gl_fs_job *j);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/args.h"
+#include "core/args.h"
 #include "core/memory.h"
 #include "fs/cleanup.h"
 
@@ -36,9 +37,9 @@ void gl_fs_cancel(gl_op *op) {
   gl_work_cancel(op);
 }
 
-static void let_go(gl_fs_job *j) {
-  if (j->left) gl_fs_cleanup_sweep(j->left);
-  j->left = NULL;
+static void drop_cleanup(gl_fs_job *j) {
+  if (j->cleanup) gl_fs_cleanup_sweep(j->cleanup);
+  j->cleanup = NULL;
 }
 
 void gl_fs_free(gl_op *op) {
@@ -48,12 +49,12 @@ void gl_fs_free(gl_op *op) {
   if (j->cap) gl_memory_resize(j->data, j->cap, 0);
   else free(j->data);
   free(j->where);
-  let_go(j);
+  drop_cleanup(j);
 }
 
 int gl_fs_fail(lua_State *L, gl_op *op) {
   gl_fs_job *j = (gl_fs_job *)op;
-  let_go(j); /* now: an op whose push raised is freed with the task's next one */
+  drop_cleanup(j); /* now: an op whose push raised is freed with the task's next one */
   const char *subject = j->where ? j->where : j->path;
   if (op->status == UV_EFBIG && j->max)
     return gl_error_raise(L, op->type->name, "EFBIG", "%s: larger than %I bytes", subject, (LUAI_UACINT)j->max);
@@ -88,12 +89,17 @@ static const struct {
 };
 #define OPTIONS (sizeof options / sizeof *options)
 
-int gl_fs_check_options(lua_State *L, int idx, int allowed, mode_t *mode) {
+static void check_names(lua_State *L, int idx, int allowed) {
   const char *names[OPTIONS + 1] = {NULL};
-  int n = 0, set = 0;
+  int n = 0;
   for (size_t i = 0; i < OPTIONS; i++)
     if (options[i].flag & allowed) names[n++] = options[i].name;
   gl_args_check_names(L, idx, names);
+}
+
+int gl_fs_check_options(lua_State *L, int idx, int allowed, mode_t *mode) {
+  int set = 0;
+  check_names(L, idx, allowed);
   for (size_t i = 0; i < OPTIONS; i++) {
     int flag = options[i].flag & allowed;
     if (flag == GL_FS_MODE) {
@@ -108,7 +114,7 @@ int gl_fs_check_options(lua_State *L, int idx, int allowed, mode_t *mode) {
   return set;
 }
 
-/* ---- answers ---- */
+/* ---- results ---- */
 
 static const char *type_name(mode_t mode) {
   switch (mode & S_IFMT) {

@@ -14,7 +14,7 @@
  *
  * Invariants:
  *   1. Between gl_work_await and done only `run` touches the job, except for `stop`, which is atomic.
- *   2. What `run` opened or made for a handle is in `left` until push gives it to the handle: a job that is freed before, since its
+ *   2. What `run` opened or made for a handle is in `cleanup` until push gives it to the handle: a job that is freed before, since its
  *      task was cancelled or memory was out, cleans it up.
  *   3. `bytes` point into the value that the op pins; paths are copies.
  */
@@ -44,7 +44,7 @@ typedef struct gl_fs_job {
   size_t len, max;     /* bytes in `data`; the most that are allowed */
   struct dirent **entries; /* result of list, from scandir(3) */
   int count;           /* of entries */
-  gl_fs_cleanup *left; /* what open and temp have made, until a handle takes it */
+  gl_fs_cleanup *cleanup; /* what open and temp have made, until a handle takes it */
   char *where;         /* the path below `path` that failed, malloc; NULL = path itself */
   const char *bytes;   /* to be written; in a pinned string */
   size_t size;

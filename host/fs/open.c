@@ -19,11 +19,11 @@
 
 /* O_NONBLOCK: opening a named pipe must not hold a pool thread until its other end is there. */
 static int open_at(gl_fs_job *j, const char *path, int flags) {
-  j->left->path = strdup(j->path);
-  if (!j->left->path) return UV_ENOMEM;
-  j->left->fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
-  if (j->left->fd < 0) return gl_fs_errno();
-  return fstat(j->left->fd, &j->st) == 0 ? 0 : gl_fs_errno();
+  j->cleanup->path = strdup(j->path);
+  if (!j->cleanup->path) return UV_ENOMEM;
+  j->cleanup->fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+  if (j->cleanup->fd < 0) return gl_fs_errno();
+  return fstat(j->cleanup->fd, &j->st) == 0 ? 0 : gl_fs_errno();
 }
 
 /* Pipes and sockets would hold a thread of the pool for as long as they please. */
@@ -56,17 +56,17 @@ static void run_open_below(gl_work *w) {
 }
 
 static int make_temp(gl_fs_job *j, bool folder) {
-  int fd = gl_fs_make_temp(j->path, "greenlua-", folder, folder ? 0700 : 0600, &j->left->path);
+  int fd = gl_fs_make_temp(j->path, "greenlua-", folder, folder ? 0700 : 0600, &j->cleanup->path);
   if (fd < 0) return fd;
-  j->left->fate = folder ? GL_FS_REMOVE_TREE : GL_FS_REMOVE;
-  j->left->fd = folder ? -1 : fd;
+  j->cleanup->disposition = folder ? GL_FS_REMOVE_TREE : GL_FS_REMOVE;
+  j->cleanup->fd = folder ? -1 : fd;
   return 0;
 }
 
 static void run_temp_file(gl_work *w) {
   gl_fs_job *j = gl_fs_job_of(w);
   w->result = make_temp(j, false);
-  if (!w->result && fstat(j->left->fd, &j->st) != 0) w->result = gl_fs_errno();
+  if (!w->result && fstat(j->cleanup->fd, &j->st) != 0) w->result = gl_fs_errno();
 }
 
 static void run_temp_dir(gl_work *w) { w->result = make_temp(gl_fs_job_of(w), true); }
@@ -91,10 +91,10 @@ static int push_temp_dir(lua_State *L, gl_op *op) {
   gl_fs_cleanup **slot = lua_newuserdatauv(L, sizeof *slot, 1);
   *slot = NULL;
   luaL_setmetatable(L, FOLDER);
-  lua_pushstring(L, j->left->path);
+  lua_pushstring(L, j->cleanup->path);
   lua_setiuservalue(L, -2, 1);
-  *slot = j->left;
-  j->left = NULL;
+  *slot = j->cleanup;
+  j->cleanup = NULL;
   return 1;
 }
 
@@ -108,12 +108,12 @@ static const gl_optype temp_dir_type = {"fs.temp_dir", push_temp_dir, gl_fs_canc
 static int start(lua_State *L, const gl_optype *type, const char *path, const char *to, int flags, void (*run)(gl_work *)) {
   gl_fs_job *j = gl_fs_job_new(L, type, path, to, 0, run);
   j->flags = flags;
-  j->left = gl_fs_cleanup_new(j->work.op.host);
-  if (!j->left) {
+  j->cleanup = gl_fs_cleanup_new(j->work.op.host);
+  if (!j->cleanup) {
     gl_op_done(&j->work.op, UV_ENOMEM);
     return gl_await(L, &j->work.op, GL_FOREVER);
   }
-  j->left->slow = (flags & O_ACCMODE) != O_RDONLY;
+  j->cleanup->slow = (flags & O_ACCMODE) != O_RDONLY;
   return gl_work_await(L, &j->work, GL_FOREVER);
 }
 

@@ -69,9 +69,9 @@ static int find_target(const char *path, char **target) {
   return at ? 0 : UV_ENOMEM;
 }
 
-static void take_after(gl_fs_replace *r, const struct stat *old, const mode_t *mode) {
+static void copy_owner_and_mode(gl_fs_replace *r, const struct stat *old, const mode_t *mode) {
   r->mode = mode ? *mode : old->st_mode & 07777;
-  r->moded = true;
+  r->has_mode = true;
   if (fchown(r->fd, old->st_uid, old->st_gid) != 0 && !mode) r->mode &= 0777; /* not ours to give away */
 }
 
@@ -89,8 +89,8 @@ int gl_fs_replace_begin(gl_fs_replace *r, const char *path, const mode_t *mode) 
   free(dir);
   if (r->fd < 0) return r->fd;
   if (mode) r->mode = *mode;
-  r->moded = mode != NULL;
-  if (exists) take_after(r, &old, mode);
+  r->has_mode = mode != NULL;
+  if (exists) copy_owner_and_mode(r, &old, mode);
   return 0;
 }
 
@@ -107,7 +107,7 @@ static void sync_folder(const char *path) {
 
 /* The mode comes last: changing the owner drops the set-id bits, and so does writing, for all but root. */
 int gl_fs_replace_end(gl_fs_replace *r, int err, bool sync) {
-  if (!err && r->moded && fchmod(r->fd, r->mode) != 0) err = -errno;
+  if (!err && r->has_mode && fchmod(r->fd, r->mode) != 0) err = -errno;
   if (!err && sync && fsync(r->fd) != 0) err = -errno;
   if (r->fd >= 0 && close(r->fd) != 0 && !err) err = -errno;
   if (!err && rename(r->temp, r->target) != 0) err = -errno;

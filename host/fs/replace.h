@@ -13,8 +13,8 @@ typedef struct gl_fs_replace {
   char *target; /* what is replaced: the path behind any links, malloc */
   char *temp;   /* what is written until then, malloc; NULL = not made */
   int fd;       /* open for writing */
-  mode_t mode;  /* what it gets with its content ... */
-  bool moded;   /* ... if it is not what the umask leaves */
+  mode_t mode;  /* the mode of the new file, if has_mode */
+  bool has_mode; /* otherwise the umask decides */
 } gl_fs_replace;
 
 /* Opens r->fd. `mode`: of the new file; NULL = as the old one has it, or what the umask leaves. Owner and group of

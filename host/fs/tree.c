@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "fs/job.h"
-#include "fs/trail.h"
+#include "fs/path.h"
 
 static int remove_entry(gl_fs_path *t, int dir, const char *name);
 

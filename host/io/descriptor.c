@@ -13,7 +13,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define LITTLE 65536 /* bytes: what our buffers hold */
+#define LITTLE 65536 /* bytes of a write that may go without asking: what the buffer of a file holds */
 #define READER 0
 #define WRITER 1
 
@@ -24,7 +24,7 @@ int gl_open_cached(const char *path, int flags) {
   return errno == ENOENT ? -ENOENT : -EAGAIN;
 }
 
-/* ---- what is it ---- */
+/* ---- what a descriptor is ---- */
 
 void gl_descriptor_init(gl_descriptor *d, int fd, bool own) {
   *d = (gl_descriptor){.fd = fd, .io = fd, .nonblock = own, .nowait = {true, true}};
@@ -69,7 +69,7 @@ static bool is_ready(int fd, short events) {
   return poll(&p, 1, 0) != 0;
 }
 
-/* What a call that would not block has answered. */
+/* Translates the result of a call that does not block. */
 static ssize_t judge(gl_descriptor *d, int way, ssize_t n) {
   if (n >= 0) return n;
   if (errno == EAGAIN || errno == EINTR) return d->polled ? GL_WAIT_READY : GL_WAIT_POOL;
@@ -89,7 +89,7 @@ ssize_t gl_descriptor_read(gl_descriptor *d, void *to, size_t n) {
   return judge(d, READER, preadv2(d->io, &v, 1, -1, RWF_NOWAIT));
 }
 
-/* A file system on a network, or in some process, may take for ever. */
+/* Only these are known not to wait for a network or for another process. */
 static bool is_local(int fd) {
   static const unsigned long known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC};
   struct statfs fs;
@@ -99,7 +99,7 @@ static bool is_local(int fd) {
   return false;
 }
 
-/* A write that cannot be asked not to wait. */
+/* Writes where the kernel cannot be asked not to wait. */
 static ssize_t write_a_little(const gl_descriptor *d, const void *from, size_t n) {
   if (!d->cached || n > LITTLE) return GL_WAIT_POOL;
   ssize_t put = write(d->io, from, n);

@@ -15,42 +15,42 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What an attempt may say instead of a count or a negative errno. */
-#define GL_WAIT_READY (-100001) /* not now: when the descriptor is ready */
-#define GL_WAIT_POOL (-100002)  /* it may take long: on the pool */
+/* An attempt returns one of these instead of a count or a negative errno when it would block. */
+#define GL_WAIT_READY (-100001) /* try again when the descriptor is ready */
+#define GL_WAIT_POOL (-100002)  /* have the thread pool do it */
 
 typedef struct gl_descriptor {
-  int fd;         /* whose number everybody knows; -1 = closed */
-  int io;         /* the one to use: fd, or a terminal of our own */
-  bool known;     /* the rest is filled in */
+  int fd;         /* the number that scripts and C modules know; -1 = closed */
+  int io;         /* the descriptor to use: fd, or another one of the same terminal */
+  bool known;     /* gl_descriptor_look has filled in the rest */
   off_t size;     /* of a regular file when it was looked at; else 0 */
-  bool seekable;  /* one position for reading and writing */
-  bool polled;    /* pipe, socket, terminal, device */
+  bool seekable;  /* has one position for reading and writing */
+  bool polled;    /* is a pipe, socket, terminal or device */
   bool terminal;
-  bool device;    /* polled; ready means that it does not block */
-  bool nonblock;  /* has O_NONBLOCK, which is ours alone */
-  bool nowait[2]; /* RWF_NOWAIT is worth a try: reading, writing */
-  bool cached;    /* it is not, for writing, but a little goes to this machine's page cache and waits for no disk */
+  bool device;    /* is a device: does not block once it is ready */
+  bool nonblock;  /* has O_NONBLOCK, which no other process sees */
+  bool nowait[2]; /* RWF_NOWAIT is worth a try: for reading; for writing */
+  bool cached;    /* RWF_NOWAIT is refused for writing, but a small write goes to this machine's page cache and waits for no disk */
 } gl_descriptor;
 
-/* Open what the kernel can find without touching a disk. A descriptor, -ENOENT, or -EAGAIN: it cannot tell. */
+/* Opens a file that the kernel finds without touching a disk. Returns a descriptor, -ENOENT, or -EAGAIN: only the disk can tell. */
 int gl_open_cached(const char *path, int flags);
 
-/* A descriptor nobody looked at yet. `own`: opened by us, so that O_NONBLOCK on it is nobody else's business. */
+/* Makes a descriptor of fd, and looks at nothing yet. `own`: no other process shares the open file description, and so its flags. */
 void gl_descriptor_init(gl_descriptor *d, int fd, bool own);
 
-/* Look at it: what it is. Before anything else. */
+/* Finds out what the descriptor is. Call before all that follows; later calls are no-ops. */
 void gl_descriptor_look(gl_descriptor *d);
 
-/* Bytes moved, 0 = end of file, a negative errno, or GL_WAIT_*. */
+/* Attempts that never block. Return the bytes moved, 0 at the end of the file, a negative errno, or GL_WAIT_*. */
 ssize_t gl_descriptor_read(gl_descriptor *d, void *to, size_t n);
 ssize_t gl_descriptor_write(gl_descriptor *d, const void *from, size_t n);
 
-/* The same, blocking: on the pool, in finalizers, at exit. A count or a negative errno. */
+/* The same, blocking: on the pool, in finalizers, at exit. Return a count or a negative errno. */
 ssize_t gl_descriptor_read_sync(const gl_descriptor *d, void *to, size_t n);
 ssize_t gl_descriptor_write_sync(const gl_descriptor *d, const void *from, size_t n);
 
-/* Drop what gl_descriptor_look opened; `fd` is the caller's to close. */
+/* Closes what gl_descriptor_look has opened; the caller closes `fd`. */
 void gl_descriptor_drop(gl_descriptor *d);
 
 #endif

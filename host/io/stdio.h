@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The userdata of a file: what C modules expect of a "FILE*" (a luaL_Stream), and behind it our gl_file. Others make
- * such values too, with stdio's functions in mind; those are served by the stock library.
+ * The userdata of a file: a luaL_Stream, which C modules expect of a "FILE*", and behind it a gl_file. C modules make such values,
+ * too, with functions of stdio behind them; the stock library serves those ("foreign" below).
  */
 #ifndef GL_IO_STDIO_H
 #define GL_IO_STDIO_H
@@ -12,35 +12,35 @@
 
 typedef struct gl_stdio {
   luaL_Stream s;     /* s.f: for fileno and the like; s.closef: NULL = closed */
-  const void *mark;  /* &gl_stdio_mark: it is one of ours */
-  gl_file *file;     /* held, except for the standard ones; NULL = not open yet, or finalized */
-  void *owner;       /* for closef: the process of a popen */
-  void (*drop)(void *owner); /* lets go of an owner that closef left */
-  bool collected;    /* closef is called because nobody has the value any more: it must not wait */
+  const void *mark;  /* &gl_stdio_mark: the value is not foreign */
+  gl_file *file;     /* one reference is the value's (not of a standard file); NULL = not open yet, or finalized */
+  void *owner;       /* for closef: the process of a popen; else NULL */
+  void (*drop)(void *owner); /* drops the reference to an owner that closef has left there */
+  bool collected;    /* closef is called by the collector, and must not wait */
 } gl_stdio;
 
 extern const char gl_stdio_mark;
 
-/* Push a new one, closed. May raise. */
+/* Pushes a value without a file. Raises (memory). */
 gl_stdio *gl_stdio_new(lua_State *L);
 
-/* Make `file` its file, whose reference it takes over. `closef`: as in luaL_Stream; may await; called with the stream
- * at index 1, when s.closef is NULL already; NULL = the usual. */
+/* Gives the value its file, whose reference it takes over. `closef` is that of luaL_Stream and may await; it is called with the
+ * stream at index 1, when s.closef is NULL already. NULL = gl_stdio_close. */
 void gl_stdio_open(gl_stdio *s, gl_file *file, lua_CFunction closef);
 
-/* Is the value one of ours? NULL: no. */
+/* Returns the value at idx; NULL when it is foreign or no file. */
 gl_stdio *gl_stdio_test(lua_State *L, int idx);
 
-/* May the running code wait at all? Not in finalizers, nor outside of tasks. */
+/* Says whether the running code may wait at all: not in finalizers, nor outside of tasks. */
 bool gl_may_wait(lua_State *L);
 
-/* What luaL_fileresult makes of a negative errno. */
+/* Pushes what luaL_fileresult makes of a negative errno. Returns 3. */
 int gl_stdio_fail(lua_State *L, int status, const char *name);
 
 /* io.lines with a file name, once it is open: pushes the iterator for the stream at index 1. */
 void gl_stdio_push_lines(lua_State *L, bool toclose);
 
-/* Call the stock library's function with the same arguments: upvalue 2 of the functions of io. */
+/* Calls the stock library's function, upvalue 2, with the same arguments. */
 int gl_stdio_stock(lua_State *L);
 
 #define GL_INPUT "_IO_input" /* where the stock library keeps the default files, in the registry */
@@ -67,19 +67,19 @@ void gl_stdio_install_write(lua_State *L);
 /* Reads all that stdin has left. Upvalue 1: the host's files. */
 int gl_io_read_all(lua_State *L);
 
-/* NULL: a stranger's, for the stock function. Raises for what is no open file. */
+/* Returns the file of the value at index 1; NULL when it is foreign. Raises when it is no open file. */
 gl_file *gl_stdio_check(lua_State *L);
 
-/* The default file of `where` (GL_INPUT, GL_OUTPUT), whose stream is pushed. NULL: a stranger's, nothing was pushed. Raises
- * when it is closed. */
+/* Returns the default file of `where` (GL_INPUT, GL_OUTPUT), and pushes its value; NULL when it is foreign, and pushes nothing.
+ * Raises when the file is closed. */
 gl_file *gl_stdio_default(lua_State *L, const char *where);
 
 bool gl_in_finalizer(lua_State *L);
 
-/* What a flush nobody waited for met; told once. */
+/* Returns the error that a flush met which nobody waited for, once; else 0. */
 int gl_stdio_take_error(gl_file *f);
 
-/* Write everything now, where nobody may wait. False: that might block; nothing was done. */
+/* Writes everything where nobody may wait. Returns false, and has done nothing, when that might block. */
 bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status);
 
 static inline bool gl_must_wait(ssize_t status) { return status == GL_WAIT_READY || status == GL_WAIT_POOL; }
@@ -87,8 +87,8 @@ static inline bool gl_must_wait(ssize_t status) { return status == GL_WAIT_READY
 /* A job that writes: write, print, flush, seek, close. */
 typedef struct gl_writejob {
   gl_filejob job;
-  gl_buf text;     /* to be accepted when it is its turn */
-  uint64_t target; /* wants everything written up to here; 0 = what is accepted when it is its turn */
+  gl_buf text;     /* to be accepted when the job is the first of its queue */
+  uint64_t target; /* done when file->written is that far; 0 = as far as is accepted when the job is the first */
   int whence;      /* seek */
   lua_Integer offset;
 } gl_writejob;

@@ -3,10 +3,11 @@
 
 #include <unistd.h>
 
+#include "core/args.h"
 #include "core/error.h"
 
-/* The strings of the list in field `name` as a C array, which stays on the stack and keeps them: the list is the script's, and may
- * be another one before the command starts. NULL: no such field. */
+/* Returns the strings of the list in field `name` as a C array, which stays on the stack and keeps them: the list is the script's,
+ * who may change it before the command starts. NULL = there is no such field. */
 static char **strings(lua_State *L, int idx, const char *name) {
   if (lua_getfield(L, idx, name) == LUA_TNIL) return NULL; /* nil */
   luaL_checktype(L, -1, LUA_TTABLE);
@@ -28,10 +29,7 @@ static char **strings(lua_State *L, int idx, const char *name) {
 
 static gl_child_stdio stdio_of(lua_State *L, int idx, const char *name) {
   static const char *const words[] = {"null", "inherit", "pipe", "stdout", NULL};
-  lua_getfield(L, idx, name);
-  int kind = luaL_checkoption(L, -1, "null", words);
-  lua_pop(L, 1);
-  return (gl_child_stdio)kind;
+  return (gl_child_stdio)gl_args_word(L, idx, name, words);
 }
 
 void gl_command_check(lua_State *L, int idx, gl_command *cmd) {
@@ -41,10 +39,8 @@ void gl_command_check(lua_State *L, int idx, gl_command *cmd) {
   cmd->argv = strings(L, idx, "argv");
   luaL_argcheck(L, cmd->argv && cmd->argv[0], idx, "no command");
   cmd->env = strings(L, idx, "env");
-  lua_getfield(L, idx, "cwd");
-  cmd->cwd = luaL_optstring(L, -1, NULL);
-  lua_getfield(L, idx, "group");
-  cmd->group = lua_toboolean(L, -1);
+  cmd->cwd = gl_args_string(L, idx, "cwd");
+  cmd->group = gl_args_bool(L, idx, "group", false);
   cmd->stdio[0] = stdio_of(L, idx, "stdin");
   cmd->stdio[1] = stdio_of(L, idx, "stdout");
   cmd->stdio[2] = stdio_of(L, idx, "stderr");

@@ -8,11 +8,11 @@
 
 #include "process/child.h"
 
-/* Fill *cmd from the table at idx; its pointers are good while the table is, unchanged, and what this leaves on the stack
- * (which is more than before). Raises on what is no command. */
+/* Fills *cmd from the table at idx. The pointers are good while the table is unchanged and the values stay on the stack that this
+ * leaves there. Raises on a table that is no command. */
 void gl_command_check(lua_State *L, int idx, gl_command *cmd);
 
-/* Raise that starting the command of the table at idx failed: names the program, or the folder that is missing. */
+/* Raises that the command of the table at idx could not be started: names the program, or the folder that is missing. */
 int gl_command_fail(lua_State *L, int idx, const char *op, int status);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * os.execute and io.popen with the stock meaning, waiting as everything does. Cancelling os.execute kills the shell.
+ * os.execute and io.popen, with the stock meaning, as functions that wait. To cancel os.execute kills the shell and its command.
  */
 #ifndef GL_PROCESS_EXECUTE_H
 #define GL_PROCESS_EXECUTE_H
@@ -15,10 +15,10 @@ void gl_install_execute(lua_State *L);
 /* Replaces io.popen (popen.c). After gl_install_io, whose files its pipes are. */
 void gl_install_popen(lua_State *L);
 
-/* A command for the shell: fills *cmd and the array it points to. */
+/* Fills *cmd and `argv`, which *cmd then points to, with the command that has a shell run `line`. */
 void gl_shell_command(gl_command *cmd, char *argv[4], const char *line);
 
-/* Push how a child ended, as luaL_execresult does. Returns 3. */
+/* Pushes how a child ended, as luaL_execresult does. Returns 3. */
 int gl_push_execresult(lua_State *L, const gl_child *c);
 
 #endif

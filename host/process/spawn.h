@@ -10,18 +10,18 @@
 #include <sys/types.h>
 
 typedef struct gl_spawn {
-  const char *file;   /* looked up in the PATH of `env`, if it has no slash */
+  const char *file;   /* the program; looked up in the PATH of `env` if it has no slash */
   char **argv;
   char **env;         /* NULL = ours */
   const char *cwd;    /* NULL = ours */
-  int stdio[3];       /* ours that become its 0, 1, 2; -1 = /dev/null */
-  bool session;       /* it leads a session, and so a process group, of its own */
-  bool inherits;      /* signals that are ignored or blocked here are so there; else none is */
+  int stdio[3];       /* descriptors of this process that become 0, 1 and 2 there; -1 = /dev/null */
+  bool session;       /* the child leads a session, and so a process group, of its own */
+  bool inherits;      /* signals that are ignored or blocked here are so in the child; else none is */
 } gl_spawn;
 
-/* Start it. Everything but 0 to 2 that is not close-on-exec is inherited, as ever. 0 and *pid, and in *pidfd a descriptor of
- * the process, or -1 where the kernel has none; else a negative errno, also for why it could not be executed: then there is no
- * child. Blocks until the program is there. */
+/* Starts the program, and blocks until the child executes it. Descriptors that are not close-on-exec are inherited. Returns 0 and sets
+ * *pid, and *pidfd to a descriptor of the process (-1 where the kernel has none); or returns a negative errno, also that of the
+ * exec: then there is no child. */
 int gl_spawn_start(const gl_spawn *s, pid_t *pid, int *pidfd);
 
 #endif

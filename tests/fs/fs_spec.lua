@@ -66,6 +66,17 @@ describe("fs", function()
       assert.matches("f%)$", tostring(file))
     end)
 
+    it("refuses options that are unknown or of the wrong type by their name", function()
+      local path = at "f"
+      fs.write(path, "x")
+      for options, message in pairs {
+        [{ sync = "yes" }] = "sync: boolean expected, got string", [{ mode = "rw" }] = "mode: permission bits expected",
+        [{ mode = 8.5 }] = "mode: permission bits expected", [{ synch = true }] = "did you mean 'sync'?",
+      } do assert.error_matches(function() fs.write(path, "y", options) end, message, 1, true) end
+      assert.error_matches(function() fs.remove(path, { recursive = 1 }) end, "recursive: boolean expected, got number", 1, true)
+      assert.equal("x", fs.read(path))
+    end)
+
     it("knows the modes of fopen", function()
       fs.write(at "f", "abc")
       raises("EBADF", function()

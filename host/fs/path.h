@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a walk through a tree stands: the path for the error message, and how deep it is. A name is taken back only
- * when its part went well, so after an error the trail says where that was.
+ * Where a walk through a tree stands: the path, for the error message, and the depth. A name is popped only when its part went
+ * well, so that after an error the path says where that was.
  */
-#ifndef GL_FS_TRAIL_H
-#define GL_FS_TRAIL_H
+#ifndef GL_FS_PATH_H
+#define GL_FS_PATH_H
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -16,13 +16,13 @@
 #define GL_FS_DEPTH 256 /* folders below each other: each holds a descriptor */
 
 typedef struct gl_fs_path {
-  const atomic_bool *stop; /* NULL = nobody stops it */
+  const atomic_bool *stop; /* the walk ends when this is true; may be NULL */
   int depth;
   size_t len;
   char text[PATH_MAX];
 } gl_fs_path;
 
-/* One step down; UV_ELOOP when that is too deep, UV_ECANCELED when stopped. */
+/* Steps down to `name`. Returns 0, UV_ELOOP when that is too deep, UV_ECANCELED when stopped. */
 static inline int gl_fs_path_push(gl_fs_path *t, const char *name) {
   size_t n = strlen(name);
   if (t->stop && atomic_load(t->stop)) return UV_ECANCELED;
@@ -33,7 +33,7 @@ static inline int gl_fs_path_push(gl_fs_path *t, const char *name) {
   return 0;
 }
 
-/* Back to where it was `len` bytes long. */
+/* Steps back to the path as it was when it was `len` bytes long. */
 static inline void gl_fs_path_pop(gl_fs_path *t, size_t len) {
   t->depth--;
   t->len = len;
