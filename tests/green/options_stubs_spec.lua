@@ -235,3 +235,44 @@ describe("options in the stubs", function()
     none(wrong)
   end)
 end)
+
+-- ---- defaults ----
+
+local root = fs.absolute(arg[0]:match "^(.*)/tests/[^/]*$" or ".") .. "/"
+
+-- Defaults of the server's options by name, as people write them: "10", "1 MiB", "false".
+local function server_defaults()
+  local defaults = {}
+  for path in fs.walk(root .. "host/http") do
+    for name, value in (path:match "%.c$" and fs.read(path) or ""):gmatch '_option%(L, idx, "([%l_]+)", ([^,)]+)' do
+      defaults[name] = value == "1 << 20" and "1 MiB" or value
+    end
+  end
+  return defaults
+end
+
+describe("defaults of the server's options", function()
+  local defaults = server_defaults()
+
+  it("are in the stub as they are in the code", function()
+    local wrong, count = {}, 0
+    for _, field in ipairs(classes["green.serveropts"].fields) do
+      local default = defaults[field.name]
+      count = count + (default and 1 or 0)
+      if not default or not field.text:find("%(" .. default .. "[);]") then wrong[#wrong + 1] = ("%s: %s: %s"):format(field.name, default, field.text) end
+    end
+    none(wrong)
+    assert.is_true(count >= 15, count)
+  end)
+
+  it("are in host/README.md's table of clocks as well", function()
+    local wrong, count = {}, 0
+    local clocks = fs.read(root .. "host/README.md"):match "\n## The clocks of one request\n(.-)\n## "
+    for name, value in clocks:gmatch "`([%l_]+)` ([%d.]+)" do
+      count = count + (defaults[name] and 1 or 0)
+      if defaults[name] and defaults[name] ~= value then wrong[#wrong + 1] = ("%s: %s, not %s"):format(name, defaults[name], value) end
+    end
+    none(wrong)
+    assert.is_true(count >= 6, count)
+  end)
+end)
