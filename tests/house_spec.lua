@@ -12,11 +12,6 @@ local LONG = {
   ["core/preempt.c"] = "handler, hook and thread share one state; the fair scheduler, which comes next, divides them",
   ["h1/fields.c"] = "to be split",
   ["h1/status.c:gl_status_reason"] = "a table of the standard's phrases, one a line",
-  ["http/conn.c"] = "to be split",
-  ["http/handshake.c:ws_accept"] = "to be split",
-  ["http/request.c"] = "to be split",
-  ["http/response.c"] = "to be split",
-  ["http/server.c:http_listen"] = "to be split",
   ["net/stream.c"] = "to be split",
 }
 

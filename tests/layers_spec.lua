@@ -15,6 +15,7 @@ local may_include = {
   h1 = { "core" },
   ws = { "h1", "core" },
   http = { "h1", "ws", "json", "net", "core" },
+  web = { "http", "h1", "ws", "json", "net", "core" },
   curl = { "net", "core" },
   db = { "net", "core" },
 }
@@ -83,6 +84,18 @@ describe("host/", function()
     end
     for _, path in ipairs(sources) do
       if path:match "^host/h1/" or path:match "^host/ws/" then look(path, path) end
+    end
+    assert.equal("", table.concat(wrong, "\n"))
+  end)
+
+  it("speaks of Lua where scripts look in, and nowhere below", function()
+    local wrong = {}
+    for _, path in ipairs(sources) do
+      if path:match "^host/http/" or path:match "^host/h1/" or path:match "^host/ws/" then
+        each_line(path, function(line, where)
+          if line:find "%f[%w_]luaL?_[%l]" or line:find "%f[%w_]gl_task[%s_]" then wrong[#wrong + 1] = where end
+        end)
+      end
     end
     assert.equal("", table.concat(wrong, "\n"))
   end)

@@ -14,10 +14,7 @@ int gl_head_refuse(gl_head *h, uint16_t status, const char *reason) {
   return -1;
 }
 
-void gl_head_clear(gl_head *h) {
-  gl_head kept = {.text = h->text, .cap = h->cap, .fields = h->fields, .fields_cap = h->fields_cap};
-  *h = kept;
-}
+void gl_head_clear(gl_head *h) { memset(&h->len, 0, offsetof(gl_head, method_name) - offsetof(gl_head, len)); }
 
 void gl_head_free(gl_head *h) {
   if (h->text) gl_memory_resize(h->text, h->cap, 0);

@@ -34,23 +34,24 @@ typedef struct gl_head {
   struct gl_head *next; /* for a list of spares */
   char *text;           /* target, then names and values, back to back */
   gl_field *fields;
-  uint32_t len, cap;
+  uint32_t cap, fields_cap;
+  uint32_t len;         /* from here on, gl_head_clear zeroes what a message leaves */
   uint32_t target_len;
-  uint32_t nfields, fields_cap;
+  uint32_t nfields;
   uint32_t raw;         /* bytes of the head seen so far */
   const char *refuse_reason; /* why the head is refused */
+  uint64_t content_length; /* when has_body and not chunked */
   uint16_t refuse_status; /* what a server answers then; 0 = nothing is wrong so far */
   uint16_t status;      /* a response's */
   uint8_t method;       /* a request's: llhttp_method_t, or GL_METHOD_OTHER */
   uint8_t minor;        /* HTTP/1.minor, 0 or 1 */
   uint8_t line;         /* how far the first line is read, up to GL_LINE_DONE */
-  uint8_t method_len;
-  char method_name[GL_METHOD_MAX];
   char last;            /* byte of the header lines seen so far */
   bool in_value;        /* the last span was a value */
   bool keep_alive, chunked, upgrade, expect_continue, has_body;
   bool until_close;     /* a response's body of unknown length ends with the connection */
-  uint64_t content_length; /* when has_body and not chunked */
+  uint8_t method_len;   /* bytes of: */
+  char method_name[GL_METHOD_MAX];
 } gl_head;
 
 /* Empty it for the next request; keeps its memory. */

@@ -3,18 +3,10 @@
 
 #include "h1/status.h"
 
-static char *put_number(char *to, uint64_t n) {
-  char digits[20], *d = digits + sizeof digits;
-  do *--d = (char)('0' + n % 10);
-  while (n /= 10);
-  return gl_put(to, d, (size_t)(digits + sizeof digits - d));
-}
-
-char *gl_h1_put_status_line(char *to, int status) {
-  if (status == 200) return GL_PUT(to, "HTTP/1.1 200 OK\r\n");
+char *gl_h1_put_other_status(char *to, int status) {
   const char *reason = gl_status_reason(status);
   to = GL_PUT(to, "HTTP/1.1 ");
-  to = put_number(to, (uint64_t)status);
+  to = gl_h1_put_number(to, (uint64_t)status);
   *to++ = ' ';
   to = gl_put(to, reason, strlen(reason));
   return GL_PUT(to, "\r\n");
@@ -24,12 +16,6 @@ char *gl_h1_put_field(char *to, const char *name, size_t name_len, const char *v
   to = gl_put(to, name, name_len);
   to = GL_PUT(to, ": ");
   to = gl_put(to, value, value_len);
-  return GL_PUT(to, "\r\n");
-}
-
-char *gl_h1_put_length(char *to, uint64_t n) {
-  to = GL_PUT(to, "Content-Length: ");
-  to = put_number(to, n);
   return GL_PUT(to, "\r\n");
 }
 

@@ -24,13 +24,28 @@ static inline char *gl_put(char *to, const char *text, size_t n) {
 #define GL_PUT(to, literal) gl_put((to), "" literal, sizeof(literal) - 1)
 
 /* "HTTP/1.1 404 Not Found" and the line's end. */
-char *gl_h1_put_status_line(char *to, int status);
+char *gl_h1_put_other_status(char *to, int status);
+static inline char *gl_h1_put_status_line(char *to, int status) {
+  return status == 200 ? GL_PUT(to, "HTTP/1.1 200 OK\r\n") : gl_h1_put_other_status(to, status);
+}
 
 /* One header line: the two texts and 4 bytes. */
 char *gl_h1_put_field(char *to, const char *name, size_t name_len, const char *value, size_t value_len);
 
+static inline char *gl_h1_put_number(char *to, uint64_t n) {
+  char digits[20], *d = digits + sizeof digits;
+  do *--d = (char)('0' + n % 10);
+  while (n /= 10);
+  while (d < digits + sizeof digits) *to++ = *d++;
+  return to;
+}
+
 /* The Content-Length line. */
-char *gl_h1_put_length(char *to, uint64_t n);
+static inline char *gl_h1_put_length(char *to, uint64_t n) {
+  to = GL_PUT(to, "Content-Length: ");
+  to = gl_h1_put_number(to, n);
+  return GL_PUT(to, "\r\n");
+}
 
 /* The line before a chunk of n > 0 bytes; behind the chunk comes a line's end. */
 char *gl_h1_put_chunk_size(char *to, size_t n);

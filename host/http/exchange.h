@@ -16,10 +16,10 @@
  *
  * Either direction may end first: a response may be complete before the request is.
  *
- * OWNERSHIP. The carrier allocates the exchange, and `carrier->user_size` bytes of the user's own behind its struct; both
+ * OWNERSHIP. The carrier allocates the exchange, and `user->size` bytes of the user's own behind its struct; both
  * live from `head` (client: from when the carrier handed the exchange out) until the user calls `release`, and not longer.
- * `head` is the carrier's; a user that wants to keep it copies it, or takes it by setting the member to NULL and gives it
- * back with `drop_head`. `body` holds bytes that arrived and were not taken; its user eats them.
+ * `head` is the carrier's; a user that does not need it any more sets the member to NULL and gives it back with `drop_head`,
+ * so that others can use its memory. `body` holds bytes that arrived and were not taken; its user eats them.
  *
  * WHO CALLS WHEN. The carrier calls the user from loop callbacks: the user calls no Lua then, waits for nothing, and may
  * call any function of the carrier but `release`. The user calls the carrier from wherever it likes, between `head` and
@@ -55,8 +55,9 @@ typedef struct gl_exchange_user {
   size_t size; /* bytes of the user's own, zeroed, behind the exchange */
 
   /* A head is complete: a request (server), a response or an informational one (client; another follows a 1xx other than
-   * 101). `now`: the driver calls, and what becomes ready may run in this batch. */
-  void (*head)(gl_exchange *x, bool now);
+   * 101). `now`: the driver calls, and what becomes ready may run in this batch. False: there is no memory to serve it; the
+   * exchange has no user then, and the carrier answers 503. */
+  bool (*head)(gl_exchange *x, bool now);
 
   /* What was wanted of the body is there, or the body has ended: `status` is 0; or it failed: UV_E*. Once for each `want`. */
   void (*body)(gl_exchange *x, int status);
@@ -78,7 +79,7 @@ typedef struct gl_exchange_user {
 typedef struct gl_takeover {
   void (*retire)(void *proto);            /* the server stops: say goodbye */
   void (*abort)(void *proto);             /* close now */
-  void (*over)(void *proto, bool failed); /* the exchange's user is done: `proto` is not used after that and gl_exchange_stream_closed */
+  void (*over)(void *proto, bool failed); /* the exchange's user is done: `proto` is not used after that and stream_closed */
   bool (*excuses)(void *proto);           /* is it no fault of the user's that it was cancelled, or could not send? */
 } gl_takeover;
 
@@ -115,14 +116,18 @@ typedef struct gl_carrier {
   /* Gives back a head that the user has taken. */
   void (*drop_head)(gl_exchange *x, gl_head *head);
 
-  /* The user is done; the exchange may be freed when this returns. A message that was begun has been finished or cut. */
-  void (*release)(gl_exchange *x);
+  /* The time of the exchange begins anew. */
+  void (*renew)(gl_exchange *x);
 
-  /* The peer's address. False: it has none (a unix socket), or is gone. */
-  bool (*peer)(const gl_exchange *x, struct sockaddr_storage *address);
+  /* The user is done; the exchange may be freed when this returns. A message that was begun has been finished or cut.
+   * `failed`: for the protocol that took the stream over, if one did. */
+  void (*release)(gl_exchange *x, bool failed);
+
+  /* The peer's address; returns its family. AF_UNIX: there is no address. -1: the peer is gone. */
+  int (*peer)(const gl_exchange *x, struct sockaddr_storage *address);
 
   /* Hands the stream to another protocol; the bytes that were already received are moved to *rest. NULL for a carrier that
-   * cannot (HTTP/2). The exchange lives on, without a stream, until it was released and gl_exchange_stream_closed called. */
+   * cannot (HTTP/2). The exchange lives on, without a stream, until both `release` and `stream_closed` were called. */
   gl_stream *(*take)(gl_exchange *x, gl_buf *rest, const gl_takeover *takeover, void *proto);
   void (*stream_closed)(gl_exchange *x);
 } gl_carrier;
@@ -130,6 +135,9 @@ typedef struct gl_carrier {
 struct gl_exchange {
   const gl_carrier *carrier;
   const gl_exchange_user *user;
+  void *context;       /* the server, or the client, that it belongs to */
+  const gl_takeover *takeover; /* the protocol that took its stream over; NULL: none */
+  void *proto;
   gl_head *head;       /* what arrived; NULL: nothing yet, or its user has taken it */
   gl_buf body;         /* bytes of the body that arrived and were not taken */
   uint64_t to_come;    /* bytes of an announced body that did not arrive yet; else 0 */

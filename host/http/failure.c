@@ -74,3 +74,13 @@ void gl_failure_write(gl_failure_body *b, gl_text accept, int status, const char
   if (wants_page(accept)) write_page(b, status, reason);
   else write_json(b, reason);
 }
+
+void gl_failure_send(gl_exchange *x, gl_text accept, int status, const char *reason, bool close) {
+  gl_failure_body body;
+  gl_failure_write(&body, accept, status, reason);
+  gl_message_head head = {
+    .status = (uint16_t)status, .type = body.type, .length = (int64_t)body.n, .upgrade = status == 426,
+    .close = close || status == 408 || status == 413 || status == 417,
+  };
+  if (x->carrier->send(x, &head, body.bytes, body.n) != 0) x->carrier->cut(x);
+}

@@ -28,6 +28,7 @@ typedef struct gl_message_head {
   bool close;                        /* nothing follows this message on its connection, as far as HTTP/1 is concerned */
   bool hold;                         /* the head may still be taken back (gl_exchange_take_back): it leaves with the first
                                         byte of the body, or at the end */
+  bool upgrade;                      /* a response 426 to a request that should have asked for WebSocket */
   int64_t length;                    /* bytes of the body, announced as Content-Length; GL_LENGTH_UNKNOWN: not announced */
   const char *type;                  /* the Content-Type, for a message whose fields have none; NULL: none */
   gl_fields fields;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The HTTP/1.1 server: listening sockets, their connections, and what answers them.
+ * An HTTP/1.1 server without Lua: its listener, its connections and their limits. Who answers the requests is the
+ * connections' user (http/exchange.h).
  */
 #ifndef GL_HTTP_SERVER_H
 #define GL_HTTP_SERVER_H
@@ -8,8 +9,6 @@
 #include "h1/writer.h"
 #include "http/conn.h"
 #include "net/listener.h"
-
-#define GL_METHODS 48 /* more than llhttp knows */
 
 /* Every one finite; times in seconds. */
 typedef struct gl_server_limits {
@@ -27,41 +26,44 @@ typedef struct gl_server_limits {
 
 struct gl_server {
   gl_host *host;
+  const gl_exchange_user *user; /* of the exchanges, whose `context` is the server */
+  void (*idle)(gl_server *s);   /* the last connection ended, and the server is stopping */
+  void (*free)(gl_server *s);   /* the last reference was dropped: frees what the server is embedded in */
   gl_listener *listener;  /* NULL once closed */
   gl_conn *conns;
   uint32_t nconns;
-  uint32_t refs;          /* the Lua handle, the listener, each connection */
+  uint32_t refs;          /* the owner, the listener, each connection */
   gl_server_limits limits;
   gl_head *spare_heads;   /* to be used again */
   int spares;             /* how many those are */
   gl_timer sweep;
-  gl_conn *swept;         /* the next one to look at in this sweep; NULL = it is over */
-  gl_op *closing_op;      /* waits for the last connection */
-  uint64_t requests;      /* so far */
-  uint64_t id_seed;       /* of their ids */
+  gl_conn *swept;         /* the next one to look at in this sweep; NULL: the sweep is over */
+  gl_conn *stopped;       /* the next one to tell that the server stops; NULL: all were told */
   gl_h1_date date;
   char address[GL_ADDRESS_MAX];
-  int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_ON_ERROR] = function(req, status, reason, err) or nil,
-                             [GL_EXACT + method] = { path = function(req) } } */
-  int self;               /* registry: the handle, while listening */
-  bool trust_request_id;  /* take X-Request-Id over */
   bool closing;
+  bool fresh;             /* while `closing`: connections without a request yet are given one */
   bool crowded;           /* at the last sweep, clients waited for a connection: idle ones are given up for them */
-  bool cancel_on_disconnect, cancel_chosen; /* default of cancel_on_disconnect, and whether there is one */
 };
 
-enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
+/* Begins to listen. `s` is zeroed but for host, user, idle, free, limits and `refs`, which is 1, the caller's. Returns 0 or
+ * UV_E*: nothing listens then. */
+int gl_server_listen(gl_server *s, const gl_address *address);
+
+/* Stops accepting and lets what runs come to its end; idle connections are closed, in slices. `fresh`: clients that have just
+ * connected, or wait in the backlog, still get their first request answered. Idempotent. */
+void gl_server_stop(gl_server *s, bool fresh);
+
+/* Stops at once: closes all connections; the users of their exchanges are told. */
+void gl_server_abort(gl_server *s);
 
 void gl_server_unref(gl_server *s);
 
-/* A connection ended: there may be room for another. */
+/* A connection was freed: there may be room for another. */
 void gl_server_conn_closed(gl_server *s);
 
-/* Heads are used again and again. NULL: out of memory. */
+/* An empty head; heads are used again and again. NULL: out of memory. */
 gl_head *gl_server_head(gl_server *s);
 void gl_server_drop_head(gl_server *s, gl_head *h);
-
-/* green.http.native: listen, request, response. */
-int luaopen_green_http(lua_State *L);
 
 #endif

@@ -7,7 +7,6 @@
 #include "core/check.h"
 #include "core/opqueue.h"
 #include "ws/frames.h"
-#include "http/server.h"
 
 #define SECOND_LOOK 0.01  /* seconds after which a silent peer is looked at once more */
 #define CLOSE_SECONDS 5.0 /* how long the peer may take to say goodbye */
@@ -45,12 +44,12 @@ bool gl_ws_is_open(const gl_ws *ws) {
 
 bool gl_ws_is_attended(const gl_ws *ws) { return !ws->orphan && !ws->settled && (ws->head || ws->in_hand || ws->delivering); }
 
-bool gl_ws_is_handler(const gl_ws *ws) { return ws->serving && ws->conn->task == ws->host->task; }
-
 /* A handler that knows has as long to end as a request has to be answered. */
 static void linger(gl_ws *ws) {
-  if (ws->serving && !ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, ws->conn->server->limits.request_timeout);
+  if (ws->serving && !ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, ws->limits.linger_timeout);
 }
+
+static void tell_gone(gl_ws *ws) { ws->x->user->gone(ws->x, UV_ECONNRESET); }
 
 static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n);
 
@@ -71,7 +70,7 @@ static void conclude(gl_ws *ws) {
   if (ws->parting) part(ws);
   else if (ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
   if (ws->known) linger(ws);
-  else if (ws->serving) gl_conn_peer_gone(ws->conn);
+  else if (ws->serving) tell_gone(ws);
 }
 
 /* Nothing more will come: whoever receives is given time for what came. */
@@ -83,7 +82,6 @@ static void settle(gl_ws *ws) {
 
 void gl_ws_receiver_ended(gl_ws *ws) {
   ws->in_hand = false;
-  if (gl_ws_is_handler(ws)) ws->known = true;
   conclude(ws);
 }
 
@@ -196,7 +194,7 @@ static void on_timer(gl_timer *timer) {
     return;
   }
   if (!ws->stream) {
-    if (ws->serving) gl_conn_peer_gone(ws->conn);
+    if (ws->serving) tell_gone(ws);
     return;
   }
   bool leaving = ws->closing || ws->over, moving = is_moving(ws);
@@ -291,8 +289,8 @@ static void on_closed(gl_stream *s) {
   gl_opqueue_finish(&ws->closers, 0);
   settle(ws);
   if (ws->settled && ws->known) linger(ws);
-  gl_conn_stream_closed(ws->conn);
-  if (!ws->serving) ws->conn = NULL;
+  ws->x->carrier->stream_closed(ws->x);
+  if (!ws->serving) ws->x = NULL;
   gl_ws_unref(ws);
 }
 
@@ -309,7 +307,7 @@ static void on_over(void *proto, bool failed) {
   gl_ws *ws = proto;
   ws->serving = false;
   gl_ws_close(ws, failed ? GL_CLOSE_INTERNAL : GL_CLOSE_NORMAL, NULL, 0);
-  if (!ws->stream) ws->conn = NULL;
+  if (!ws->stream) ws->x = NULL;
   gl_ws_unref(ws);
 }
 
@@ -323,12 +321,12 @@ static bool on_excuses(void *proto) {
 
 static const gl_takeover takeover = {on_retire, on_abort, on_over, on_excuses};
 
-gl_ws *gl_ws_new(gl_conn *c, const gl_ws_limits *limits) {
+gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits) {
   gl_ws *ws = calloc(1, sizeof *ws);
   if (!ws) return NULL;
   gl_frames_init(&ws->frames, limits->max_message, &frames_user, ws);
-  ws->conn = c;
-  ws->stream = gl_conn_take(c, &ws->rest, &takeover, ws);
+  ws->x = x;
+  ws->stream = x->carrier->take(x, &ws->rest, &takeover, ws);
   ws->host = ws->stream->host;
   ws->stream->user = &ws_user;
   ws->stream->owner = ws;

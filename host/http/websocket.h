@@ -13,11 +13,9 @@
 #ifndef GL_HTTP_WEBSOCKET_H
 #define GL_HTTP_WEBSOCKET_H
 
-#include "http/conn.h"
+#include "http/exchange.h"
 #include "ws/frames.h"
 #include "http/hub.h"
-
-#define GL_WS_META "green.ws" /* name of the metatable of sockets */
 
 typedef struct gl_ws gl_ws;
 
@@ -26,6 +24,7 @@ typedef struct gl_ws_limits {
   size_t max_pending;   /* bytes try_send and the hub may leave waiting, their message included */
   double ping_interval; /* seconds between pings */
   double idle_timeout;  /* seconds without a byte from the peer: the connection is dropped */
+  double linger_timeout; /* seconds a handler that knows of the end may still take */
 } gl_ws_limits;
 
 #define GL_WS_PATIENCE 5.0 /* seconds a receiver may take for one message once the peer has left */
@@ -34,7 +33,7 @@ typedef struct gl_ws_limits {
 struct gl_ws {
   gl_host *host;
   gl_stream *stream;   /* NULL once gone */
-  gl_conn *conn;       /* whose stream that was; NULL once it is gone and the handler's task has ended */
+  gl_exchange *x;      /* whose stream that was; NULL once it is gone and the handler's task has ended */
   gl_subscriber listener; /* of the hub, as long as it is open */
   gl_frames frames;
   gl_buf rest;         /* bytes that came right behind the handshake */
@@ -73,7 +72,7 @@ struct gl_ws {
 
 /* A WebSocket that takes over the stream of a connection whose task runs; one reference is the caller's. NULL: out of
  * memory, nothing was taken. */
-gl_ws *gl_ws_new(gl_conn *c, const gl_ws_limits *limits);
+gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits);
 
 /* Drop a reference. */
 void gl_ws_unref(gl_ws *ws);
@@ -99,25 +98,8 @@ void gl_ws_receiver_ended(gl_ws *ws);
 /* A receiver took a message; it is expected back for the next one. */
 void gl_ws_receiver_took(gl_ws *ws);
 
-/* Is the handler's the task that runs? */
-bool gl_ws_is_handler(const gl_ws *ws);
-
 /* Say goodbye with a code and a reason (NULL, 0 = none); the peer's answer ends it. When the peer was first, it gets its
  * answer now. Idempotent. */
 void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n);
-
-/* ---- http/websocket_lua.c ---- */
-
-/* The socket at a stack index as the hub knows it; NULL: it is closed, or no socket. */
-gl_subscriber *gl_ws_listener(lua_State *L, int idx);
-
-/* Pushes an empty handle, to be pointed at a socket. Raises. */
-gl_ws **gl_ws_handle(lua_State *L);
-
-/* green.ws.native: accept(req [, options]) -> ws. */
-int luaopen_green_ws(lua_State *L);
-
-/* Creates the metatable. */
-void gl_ws_metatable(lua_State *L);
 
 #endif

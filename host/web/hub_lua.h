@@ -2,8 +2,8 @@
  *
  * The Lua module green.hub: from any task to the WebSockets and loops that listen to a topic, within one process.
  */
-#ifndef GL_HTTP_HUB_LUA_H
-#define GL_HTTP_HUB_LUA_H
+#ifndef GL_WEB_HUB_LUA_H
+#define GL_WEB_HUB_LUA_H
 
 #include <lua.h>
 

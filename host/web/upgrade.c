@@ -8,9 +8,9 @@
 #include "core/error.h"
 #include "core/library.h"
 #include "h1/fields.h"
-#include "http/request.h"
-#include "http/server.h"
-#include "http/websocket.h"
+#include "web/request.h"
+#include "web/server_lua.h"
+#include "web/websocket_lua.h"
 #include "ws/handshake.h"
 
 /* The message goes to the client as it is. */
@@ -147,23 +147,41 @@ static void write_answer(gl_stream *s, const char *accept, const char *protocol,
   gl_stream_write(s, "\r\n\r\n", 4);
 }
 
+static void read_limits(lua_State *L, int options, gl_ws_limits *limits) {
+  *limits = (gl_ws_limits){
+    .max_message = (size_t)number_option(L, options, "max_message", 1 << 20),
+    .max_pending = (size_t)number_option(L, options, "max_pending", 1 << 20),
+    .ping_interval = number_option(L, options, "ping_interval", 30),
+    .idle_timeout = number_option(L, options, "idle_timeout", 120),
+  };
+}
+
+/* Takes the exchange over and answers the handshake. The protocol, a string or nil, is on top; calls no Lua. */
+static int accept_socket(lua_State *L, gl_exchange *x, gl_ws **handle, gl_ws_limits *limits, const char *accept) {
+  size_t n = 0;
+  const char *protocol = lua_tolstring(L, 3, &n);
+  if (!x || x->out != GL_OUT_HEAD) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
+  if (!x->carrier->is_open(x)) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
+  limits->linger_timeout = ((const gl_server *)x->context)->limits.request_timeout;
+  gl_ws *ws = *handle = gl_ws_new(x, limits);
+  if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
+  write_answer(ws->stream, accept, protocol, n);
+  return 1;
+}
+
 /* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout
  * (seconds), origins ("*", one, or a list), protocols (a list), cancel_on_disconnect. */
 static int ws_accept(lua_State *L) {
   gl_request *r = gl_check_request(L, 1);
   char accept[GL_WS_ACCEPT + 1];
+  gl_ws_limits limits;
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  gl_ws_limits limits = {
-    .max_message = (size_t)number_option(L, 2, "max_message", 1 << 20),
-    .max_pending = (size_t)number_option(L, 2, "max_pending", 1 << 20),
-    .ping_interval = number_option(L, 2, "ping_interval", 30),
-    .idle_timeout = number_option(L, 2, "idle_timeout", 120),
-  };
+  read_limits(L, 2, &limits);
   lua_getfield(L, 2, "cancel_on_disconnect");
   bool said = !lua_isnil(L, -1), cancel_on_disconnect = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -172,23 +190,15 @@ static int ws_accept(lua_State *L) {
   const char *error = gl_library_need("libcrypto.so.3");
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
   gl_ws_accept_key(key, accept);
-  choose_protocol(L, r, 2);
-  size_t protocol_len = 0;
-  const char *protocol = lua_tolstring(L, -1, &protocol_len);
+  choose_protocol(L, r, 2); /* request options protocol */
   lua_getfield(L, 1, "remote"); /* remembered: the connection will not know any more */
   lua_pop(L, 1);
   gl_ws **handle = gl_ws_handle(L);
-  gl_conn *c = r->conn; /* from here on no Lua runs */
-  if (!c || c->responded) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
-  if (!c->stream || c->stream->closing) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
-  gl_stream *s = c->stream;
-  gl_ws *ws = *handle = gl_ws_new(c, &limits);
-  if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
-  if (said) gl_conn_set_cancel_on_disconnect(c, cancel_on_disconnect);
-  else gl_conn_default_cancel_on_disconnect(c);
-  write_answer(s, accept, protocol, protocol_len);
-  gl_ws_start(ws);
-  return 1;
+  int results = accept_socket(L, r->x, handle, &limits, accept); /* from here on no Lua runs */
+  if (said) gl_call_set_cancel_on_disconnect(r->x, cancel_on_disconnect);
+  else gl_call_default_cancel_on_disconnect(r->x);
+  gl_ws_start(*handle);
+  return results;
 }
 
 int luaopen_green_ws(lua_State *L) {

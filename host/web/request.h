@@ -3,13 +3,13 @@
  * The request as scripts see it: a userdata that holds the bytes of its head and turns them into Lua values
  * when they are asked for. It outlives the answer; its body does not.
  */
-#ifndef GL_HTTP_REQUEST_H
-#define GL_HTTP_REQUEST_H
+#ifndef GL_WEB_REQUEST_H
+#define GL_WEB_REQUEST_H
 
-#include "http/conn.h"
+#include "web/call.h"
 
 struct gl_request {
-  gl_conn *conn;       /* NULL once the request was answered */
+  gl_exchange *x;      /* NULL once the request was answered */
   uint64_t id;         /* among the server's requests, and no other server's either */
   uint32_t nfields, target_len, text_len;
   uint32_t path_len;   /* of the target before '?' */
@@ -25,8 +25,24 @@ struct gl_request {
 /* Main function of a request's task: makes the request, calls its handler, sends the answer. */
 int gl_request_main(lua_State *L);
 
-/* The same for a request that failed: calls the app's function for that (c->error_ref), and sends its answer. */
+/* The same for a request that failed: calls the app's function for that (its call's error_ref), and sends its answer. */
 int gl_request_failed_main(lua_State *L);
+
+/* The target, then names and values of the fields, at their places. */
+static inline const char *gl_request_text(const gl_request *r) { return (const char *)&r->fields[r->nfields]; }
+
+/* What is wrong with the path of a request as a path of a file system; NULL: nothing. Leaves the stack as it was; may run finalizers. */
+const char *gl_request_wrong_path(lua_State *L, const gl_request *r);
+
+/* Pushes the path, percent-decoded. */
+void gl_request_push_path(lua_State *L, const gl_request *r);
+
+/* Pushes all header fields as a table, and one field (nil: there is none); lines of the same name are joined. */
+void gl_request_push_headers(lua_State *L, const gl_request *r);
+void gl_request_push_header(lua_State *L, const gl_request *r, const char *name, size_t n);
+
+/* wrong_path(raw path) -> what the server finds wrong with it, or nil */
+int gl_request_check_path(lua_State *L);
 
 /* The request at a stack index. Raises on anything else. */
 gl_request *gl_check_request(lua_State *L, int idx);
@@ -45,10 +61,13 @@ void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]);
 /* First header of that (lower-case) name: its value, or NULL. */
 const char *gl_request_header(const gl_request *r, const char *name, size_t *len);
 
+/* The metatable of requests is at this key of the registry: found without hashing a name, once a request. */
+extern const char gl_request_meta;
+
 /* Registers the metatable; pushes the table { methods = {}, getters = {} } that Lua may add to. */
 void gl_request_class(lua_State *L);
 
-/* Adds body and chunks to the table of methods on top of the stack (http/body.c). */
+/* Adds body and chunks to the table of methods on top of the stack (web/body.c). */
 void gl_request_body_methods(lua_State *L);
 
 #endif

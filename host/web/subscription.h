@@ -3,8 +3,8 @@
  * A subscription: messages of a topic, for loops. One that does not keep up loses the oldest. Its tasks wait in a queue, and
  * a message is handed to the one that waited longest.
  */
-#ifndef GL_HTTP_SUBSCRIPTION_H
-#define GL_HTTP_SUBSCRIPTION_H
+#ifndef GL_WEB_SUBSCRIPTION_H
+#define GL_WEB_SUBSCRIPTION_H
 
 #include "http/hub.h"
 

@@ -11,7 +11,8 @@
 #include "core/op.h"
 #include "core/opqueue.h"
 #include "core/task.h"
-#include "http/websocket.h"
+#include "web/call.h"
+#include "web/websocket_lua.h"
 
 #define META GL_WS_META
 #define SEND_MAX ((size_t)1 << 30)
@@ -30,6 +31,9 @@ static gl_ws *check_ws(lua_State *L) {
   if (!ws) gl_error_status(L, "ws", UV_EPIPE, "the socket was collected");
   return ws;
 }
+
+/* Is the handler's the task that runs? */
+static bool is_handler(const gl_ws *ws) { return ws->serving && gl_call_of(ws->x)->task == ws->host->task; }
 
 gl_subscriber *gl_ws_listener(lua_State *L, int idx) {
   gl_ws **handle = luaL_testudata(L, idx, META);
@@ -59,6 +63,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   gl_message *m = ws->head;
   if (!m && !ws->over) return 0;
   if (!m) {
+    if (is_handler(ws)) ws->known = true;
     gl_ws_receiver_ended(ws);
     lua_pushnil(L);
     return 1;
@@ -228,7 +233,7 @@ static gl_ws *close_begin(lua_State *L) {
   luaL_argcheck(L, may_send(code), 2, "not a close code an application may send");
   luaL_argcheck(L, n <= GL_REASON_MAX && gl_is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
   ws->known = true;
-  if (gl_ws_is_handler(ws)) ws->left_it = true;
+  if (is_handler(ws)) ws->left_it = true;
   gl_ws_close(ws, (uint16_t)code, reason, n);
   return ws;
 }

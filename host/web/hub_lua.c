@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/hub_lua.h"
+#include "web/hub_lua.h"
 
 #include "core/class.h"
 #include "core/error.h"
 #include "ws/frames.h"
-#include "http/subscription.h"
-#include "http/websocket.h"
+#include "web/subscription.h"
+#include "web/websocket_lua.h"
 
 #define META "green.hub"
 

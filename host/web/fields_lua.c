@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/fields_lua.h"
+#include "web/fields_lua.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/subscription.h"
+#include "web/subscription.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,14 +3,15 @@
  * Reading the body of a request: whole, up to a limit, or piece by piece as it comes.
  */
 #include "core/error.h"
-#include "http/request.h"
-#include "http/server.h"
+#include "core/op.h"
+#include "web/request.h"
+#include "web/server_lua.h"
 
 static const char body_key; /* in a request's table of fields: its whole body, once it was read */
 
 typedef struct body_op {
   gl_op op;
-  gl_conn *conn;  /* valid until done, not after: the connection wakes us before it goes */
+  gl_exchange *x; /* valid until done, not after: the call wakes us before it ends */
   size_t max;     /* whole: refuse more than this; pieces: 0 */
 } body_op;
 
@@ -33,23 +34,24 @@ static int broken(lua_State *L, int status) {
   return lua_error(L);
 }
 
-/* The bytes that are there, as a string; they are gone from the connection then. */
-static int take(lua_State *L, gl_conn *c) {
-  if (c->body.len == 0) {
-    lua_pushliteral(L, "");
-  } else {
-    lua_pushlstring(L, gl_buf_at(&c->body), c->body.len);
-    gl_buf_free(&c->body);
-  }
+/* Pushes the bytes that are there, as a string, and forgets them. Pushing may run finalizers, after which the request may be
+ * answered, or more bytes may have come. */
+static int take(lua_State *L, gl_exchange *x) {
+  size_t n = x->body.len;
+  lua_pushlstring(L, n ? gl_buf_at(&x->body) : "", n);
+  x = gl_check_request(L, 1)->x;
+  if (!x || n > x->body.len) return 1;
+  gl_buf_eat(&x->body, n);
+  if (!x->body.len) gl_buf_free(&x->body);
   return 1;
 }
 
-static int bad(lua_State *L, const gl_conn *c) { return broken(L, c->body_refused ? UV_ENOMEM : UV_EPROTO); }
+static int bad(lua_State *L, const gl_exchange *x) { return broken(L, x->error); }
 
-static int take_whole(lua_State *L, gl_conn *c, size_t max) {
-  if (c->body.len > max) return too_large(L, max);
-  if (c->reader.state == GL_H1_BAD) return bad(L, c);
-  take(L, c);
+static int take_whole(lua_State *L, gl_exchange *x, size_t max) {
+  if (x->body.len > max) return too_large(L, max);
+  if (x->in == GL_IN_BAD) return bad(L, x);
+  take(L, x);
   gl_request_fields(L, 1);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, &body_key);
@@ -57,46 +59,47 @@ static int take_whole(lua_State *L, gl_conn *c, size_t max) {
   return 1;
 }
 
-static int take_piece(lua_State *L, gl_conn *c) {
-  if (c->body.len) return take(L, c);
-  if (c->reader.state == GL_H1_BAD) return bad(L, c);
+static int take_piece(lua_State *L, gl_exchange *x) {
+  if (x->body.len) return take(L, x);
+  if (x->in == GL_IN_BAD) return bad(L, x);
   lua_pushnil(L);
   return 1;
 }
 
 static int push_body(lua_State *L, gl_op *op) {
   body_op *b = (body_op *)op;
-  gl_conn *c = gl_check_request(L, 1)->conn;
-  if (!c) return responded(L);
-  c->body_busy = false;
+  gl_exchange *x = gl_check_request(L, 1)->x;
+  if (!x) return responded(L);
+  gl_call_of(x)->body_busy = false;
   if (op->status < 0) return broken(L, op->status);
-  return b->max ? take_whole(L, c, b->max) : take_piece(L, c);
+  return b->max ? take_whole(L, x, b->max) : take_piece(L, x);
 }
 
 static void cancel_body(gl_op *op) {
   body_op *b = (body_op *)op;
-  b->conn->waiter = NULL;
-  b->conn->body_busy = false;
+  gl_call *call = gl_call_of(b->x);
+  call->reader = NULL;
+  call->body_busy = false;
+  b->x->waiting = false;
   gl_op_done(op, UV_ECANCELED);
 }
 
 static const gl_optype body_type = {"req.body", push_body, cancel_body, NULL};
 
-static gl_conn *check_conn(lua_State *L) {
+static gl_exchange *check_exchange(lua_State *L) {
   gl_request *r = gl_check_request(L, 1);
-  if (!r->conn) responded(L);
-  if (r->conn->body_busy) gl_error_raise(L, "req.body", "EBUSY", "another task is reading this body");
-  return r->conn;
+  if (!r->x) responded(L);
+  if (gl_call_of(r->x)->body_busy) gl_error_raise(L, "req.body", "EBUSY", "another task is reading this body");
+  return r->x;
 }
 
-static int read_body(lua_State *L, gl_conn *c, size_t max) {
+static int read_body(lua_State *L, gl_exchange *x, size_t max) {
   body_op *b = gl_op_new(L, &body_type, sizeof *b, 0);
-  b->conn = c;
+  b->x = x;
   b->max = max;
-  c->waiter = &b->op;
-  c->body_busy = true;
-  c->reader_wants = max;
-  gl_conn_want_body(c);
+  gl_call_of(x)->reader = &b->op;
+  gl_call_of(x)->body_busy = true;
+  x->carrier->want(x, max);
   return gl_await(L, &b->op, GL_FOREVER);
 }
 
@@ -107,21 +110,21 @@ static int req_body(lua_State *L) {
   luaL_argcheck(L, asked >= 0 && asked <= 1 << 30, 2, "a number of bytes up to 1 GiB expected");
   lua_settop(L, 1);
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_rawgetp(L, -1, &body_key) == LUA_TSTRING) return 1;
-  gl_conn *c = check_conn(L);
-  size_t max = asked ? (size_t)asked : c->server->limits.max_body;
-  uint64_t left = c->reader.left; /* what is still to come of a body of known length */
-  if (left > max || c->body.len + left > max) return too_large(L, max);
-  if (c->reader.state == GL_H1_DONE || c->reader.state == GL_H1_BAD || c->body.len > max || !c->stream) return take_whole(L, c, max);
-  return read_body(L, c, max);
+  gl_exchange *x = check_exchange(L);
+  size_t max = asked ? (size_t)asked : ((const gl_server *)x->context)->limits.max_body;
+  uint64_t left = x->to_come;
+  if (left > max || x->body.len + left > max) return too_large(L, max);
+  if (x->in != GL_IN_BODY || x->body.len > max || !x->carrier->is_open(x)) return take_whole(L, x, max);
+  return read_body(L, x, max);
 }
 
 /* upvalue: the request, so that the iterator alone can be handed on */
 static int next_piece(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
-  gl_conn *c = check_conn(L);
-  if (c->body.len || c->reader.state == GL_H1_DONE || c->reader.state == GL_H1_BAD || !c->stream) return take_piece(L, c);
-  return read_body(L, c, 0);
+  gl_exchange *x = check_exchange(L);
+  if (x->body.len || x->in != GL_IN_BODY || !x->carrier->is_open(x)) return take_piece(L, x);
+  return read_body(L, x, 0);
 }
 
 /* for piece in req:chunks() do ... end */

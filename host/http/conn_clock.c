@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The clocks of a connection. None of them has a timer: the server's sweep looks at each connection now and then.
+ */
+#include "http/conn.h"
+#include "http/server.h"
+
+void gl_conn_set_deadline(gl_conn *c, double seconds) {
+  c->deadline = uv_now(&c->server->host->loop) + (uint64_t)(seconds * 1000);
+}
+
+/* ---- what was written ---- */
+
+static void restart_write_clock(gl_conn *c, uint64_t delivered, uint64_t now) {
+  c->delivered = delivered;
+  c->write_deadline = now + (uint64_t)(c->server->limits.write_timeout * 1000);
+}
+
+void gl_conn_on_blocked(gl_stream *stream) {
+  gl_conn *c = stream->owner;
+  if (c->blocked) return;
+  c->blocked = true;
+  restart_write_clock(c, 0, uv_now(&c->server->host->loop));
+}
+
+/* Does the client take what was written? Each sweep asks, so that a slow client, which takes a little each time, is not
+ * mistaken for one that takes nothing. */
+static bool takes_output(gl_conn *c, uint64_t now) {
+  uint64_t delivered = gl_stream_delivered(c->stream);
+  if (delivered == c->delivered) return now < c->write_deadline;
+  restart_write_clock(c, delivered, now);
+  return true;
+}
+
+/* All output is out: what comes next has its time from now on. */
+static void unblock(gl_conn *c) {
+  c->blocked = false;
+  if (c->state == GL_CONN_LINGER) gl_conn_set_deadline(c, GL_CONN_LINGER_SECONDS);
+  else if (c->state == GL_CONN_HEAD && !c->reader.head) gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
+  else if (c->state == GL_CONN_DRAIN) gl_conn_set_deadline(c, c->server->limits.body_timeout);
+}
+
+/* Outside of an exchange only the write clock runs while output waits: what follows an answer has its time once that is out. */
+static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !c->reader.head; }
+
+/* ---- the deadline ---- */
+
+/* The time of a body ends the body, that of an exchange ends the exchange. */
+static void exchange_overdue(gl_conn *c) {
+  gl_exchange *x = &c->x;
+  if (x->waiting) {
+    c->reader.state = GL_H1_BAD;
+    c->close_after = true;
+    x->error = UV_ETIMEDOUT;
+    gl_conn_set_in(c);
+    gl_conn_tell_body(c, UV_ETIMEDOUT);
+  } else {
+    if (x->out != GL_OUT_BODY) c->close_after = true;
+    x->user->late(x);
+  }
+  gl_conn_set_deadline(c, c->server->limits.request_timeout);
+}
+
+/* Between two requests, with nothing on the way in or out. */
+static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->reader.head && !c->fresh && !c->blocked; }
+
+static bool is_due(const gl_conn *c, uint64_t now) { return now >= c->deadline || (is_idle(c) && c->server->crowded); }
+
+bool gl_conn_sweep(gl_conn *c, uint64_t now) {
+  if (!c->stream || c->stream->closing) return false;
+  if (c->blocked && !gl_stream_pending(c->stream)) unblock(c);
+  bool lost = c->blocked && !takes_output(c, now);
+  if (!lost && (is_taking(c) || !is_due(c, now))) return c->blocked;
+  if (lost) gl_conn_lose(c, UV_ETIMEDOUT);
+  else if (c->state == GL_CONN_RUN) exchange_overdue(c);
+  else if (c->state == GL_CONN_HEAD && c->reader.head) gl_conn_refuse(c, 408, "the request head took too long");
+  else gl_stream_close(c->stream);
+  return true;
+}

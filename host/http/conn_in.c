@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What arrives on a connection: bytes become heads and bodies (h1/reader.h), and the peer's end.
+ */
+#include "http/conn.h"
+#include "http/server.h"
+
+#define BODY_HIGH ((size_t)256 * 1024) /* bytes of a body kept while nobody asks for them */
+#define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
+
+/* ---- time for a body ---- */
+
+/* A body has some time, and one second more for each so many bytes of it, of which only those count in which its user waits
+ * for it; and some time between two pieces. So none can come so slowly that it never ends. */
+static void set_body_deadline(gl_conn *c) {
+  const gl_server_limits *l = &c->server->limits;
+  c->waiting_since = uv_now(&c->server->host->loop);
+  double left = l->body_timeout + (double)c->reader.body_read / l->body_min_rate - (double)c->body_waited / 1000;
+  gl_conn_set_deadline(c, left < 0 ? 0 : left < l->body_timeout ? left : l->body_timeout);
+}
+
+static void count_body_wait(gl_conn *c) { c->body_waited += uv_now(&c->server->host->loop) - c->waiting_since; }
+
+/* ---- what the user of the exchange knows of the body ---- */
+
+void gl_conn_set_in(gl_conn *c) {
+  static const uint8_t of[] = {[GL_H1_HEAD] = GL_IN_HEAD, [GL_H1_BODY] = GL_IN_BODY, [GL_H1_TRAILERS] = GL_IN_BODY,
+    [GL_H1_DONE] = GL_IN_DONE, [GL_H1_BAD] = GL_IN_BAD};
+  c->x.in = of[c->reader.state];
+  c->x.to_come = c->reader.left;
+  if (c->x.in == GL_IN_BAD && !c->x.error) c->x.error = UV_EPROTO;
+}
+
+void gl_conn_tell_body(gl_conn *c, int status) {
+  if (!c->x.waiting) return;
+  c->x.waiting = false;
+  c->x.user->body(&c->x, status);
+}
+
+/* Tells a user that waits what it wants to know, and holds the client back when nobody reads. */
+static void body_arrived(gl_conn *c) {
+  gl_exchange *x = &c->x;
+  if (x->in == GL_IN_BAD) {
+    gl_conn_tell_body(c, x->error);
+  } else if (x->waiting) {
+    bool enough = x->in == GL_IN_DONE || x->body.len > x->wanted;
+    count_body_wait(c);
+    if (enough) gl_conn_set_deadline(c, c->server->limits.request_timeout);
+    else set_body_deadline(c);
+    if (enough) gl_conn_tell_body(c, 0);
+  }
+  if (c->stream && !x->waiting && x->in == GL_IN_BODY && x->body.len > BODY_HIGH) gl_stream_pause(c->stream);
+}
+
+void gl_conn_want(gl_exchange *x, size_t more_than) {
+  gl_conn *c = gl_conn_of(x);
+  if (!c->stream) return;
+  x->waiting = true;
+  x->wanted = more_than;
+  if (c->wants_continue && (x->out == GL_OUT_HEAD || c->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+  c->wants_continue = false;
+  set_body_deadline(c);
+  gl_stream_read(c->stream);
+}
+
+bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n) {
+  gl_conn *c = GL_CONTAINER(r, gl_conn, reader);
+  c->wants_continue = false;
+  if (c->state == GL_CONN_DRAIN) return r->body_read <= DRAIN_MAX;
+  if (gl_buf_add(&c->x.body, at, n)) return true;
+  gl_buf_free(&c->x.body); /* others may have its memory */
+  c->x.error = UV_ENOMEM;
+  return false;
+}
+
+/* ---- bytes ---- */
+
+static bool begin_head(gl_conn *c) {
+  gl_head *head = gl_server_head(c->server);
+  if (!head) return false;
+  gl_h1_reader_next(&c->reader, head);
+  c->x.out = GL_OUT_HEAD; /* from now on there is something to answer, if only that it comes too slowly */
+  c->x.head_only = false;
+  c->x.minor = 1;
+  gl_conn_set_deadline(c, c->server->limits.header_timeout);
+  return true;
+}
+
+static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool now) {
+  if (!c->reader.head && !begin_head(c)) {
+    gl_stream_close(c->stream);
+    return n;
+  }
+  size_t used = gl_h1_read_head(&c->reader, bytes, n);
+  if (c->reader.head->refuse_status) {
+    c->x.in = GL_IN_DONE;
+    gl_conn_refuse(c, c->reader.head->refuse_status, c->reader.head->refuse_reason);
+    return n;
+  }
+  if (c->reader.state != GL_H1_HEAD) gl_conn_begin(c, now);
+  return used;
+}
+
+static size_t feed_body(gl_conn *c, const char *bytes, size_t n) {
+  size_t used = gl_h1_read_body(&c->reader, bytes, n);
+  gl_conn_set_in(c);
+  if (c->state == GL_CONN_RUN) {
+    body_arrived(c);
+  } else if (c->x.in == GL_IN_BAD) {
+    gl_conn_close_gently(c, true);
+  } else if (c->x.in == GL_IN_DONE) {
+    c->state = GL_CONN_HEAD;
+    gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
+  }
+  return used;
+}
+
+size_t gl_conn_consume(gl_conn *c, const char *bytes, size_t n, bool now) {
+  size_t used = 0;
+  while (used < n) {
+    if (c->state == GL_CONN_HEAD) used += feed_head(c, bytes + used, n - used, now);
+    else if (c->state == GL_CONN_LINGER) return n;
+    else if (c->x.in == GL_IN_BODY) used += feed_body(c, bytes + used, n - used);
+    else break;
+  }
+  return used;
+}
+
+void gl_conn_on_data(gl_stream *stream, const char *bytes, size_t n) {
+  gl_conn *c = stream->owner;
+  size_t used = c->in.len ? 0 : gl_conn_consume(c, bytes, n, false);
+  if (used == n) return;
+  bool kept = gl_buf_add(&c->in, bytes + used, n - used);
+  if (!kept && c->state != GL_CONN_RUN) gl_conn_abort(c);
+  else if (!kept) c->close_after = true; /* the client had better wait for its answer before it asks again */
+  if (!kept || c->in.len > GL_CONN_IN_HIGH) gl_stream_pause(stream);
+}
+
+/* ---- the peer's end ---- */
+
+void gl_conn_end_body(gl_conn *c) {
+  if (c->x.in == GL_IN_BODY) c->x.error = UV_ECONNRESET; /* unless its end is the body's */
+  gl_h1_read_end(&c->reader);
+  gl_conn_set_in(c);
+}
+
+/* The client will send nothing more (UV_EOF), or is gone. */
+void gl_conn_lose(gl_conn *c, int status) {
+  c->x.eof = true;
+  if (c->state == GL_CONN_RUN) {
+    gl_conn_end_body(c);
+    gl_conn_tell_body(c, UV_ECONNRESET);
+    c->x.user->gone(&c->x, status);
+  }
+  if (status != UV_EOF) gl_stream_close(c->stream); /* else half closed: the answer is still wanted */
+}
+
+void gl_conn_on_end(gl_stream *stream, int status) {
+  gl_conn *c = stream->owner;
+  if (c->state == GL_CONN_RUN || status != UV_EOF) {
+    gl_conn_lose(c, status);
+    return;
+  }
+  c->x.eof = true;
+  gl_stream_finish(stream, false); /* the client may still be reading the last answer */
+}

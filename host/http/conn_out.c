@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What leaves on a connection: messages become bytes in the stream's output, in place where that can be.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "h1/writer.h"
+#include "http/conn.h"
+#include "http/server.h"
+
+#define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" /* RFC 6455, 4.2.2 */
+
+/* ---- heads ---- */
+
+static bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
+
+/* Bytes a head takes at most: 256 are for what is the carrier's to write. */
+static inline size_t head_room(const gl_message_head *m, size_t type_len) {
+  size_t n = 256 + sizeof UPGRADE + type_len;
+  for (uint32_t i = 0; i < m->fields.n; i++) n += (size_t)m->fields.list[i].name_len + m->fields.list[i].value_len + 4;
+  return n;
+}
+
+static inline size_t type_len(const gl_message_head *m) { return m->type ? strlen(m->type) : 0; }
+
+/* All but how the body is framed, and the blank line. */
+static inline char *put_head(char *to, gl_conn *c, const gl_message_head *m, size_t type) {
+  to = gl_h1_put_status_line(to, m->status);
+  to = gl_h1_put_date(to, &c->server->date);
+  if (m->close || c->wants_continue || c->x.in == GL_IN_BAD) c->close_after = true; /* or where the next request begins, nobody can tell */
+  if (c->close_after) to = GL_PUT(to, "Connection: close\r\n");
+  else if (c->x.minor == 0) to = GL_PUT(to, "Connection: keep-alive\r\n");
+  if (m->upgrade) to = GL_PUT(to, UPGRADE);
+  for (uint32_t i = 0; i < m->fields.n; i++) {
+    const gl_field *f = &m->fields.list[i];
+    to = gl_h1_put_field(to, m->fields.text + f->name, f->name_len, m->fields.text + f->value, f->value_len);
+  }
+  if (!m->type) return to;
+  to = GL_PUT(to, "Content-Type: ");
+  to = gl_put(to, m->type, type);
+  return GL_PUT(to, "\r\n");
+}
+
+/* ---- a whole message ---- */
+
+int gl_conn_send(gl_exchange *x, const gl_message_head *m, const char *body, size_t n) {
+  gl_conn *c = gl_conn_of(x);
+  bool silent = !body || x->head_only || is_bodiless(m->status);
+  if (!c->stream) {
+    x->out = GL_OUT_DONE;
+    return 0;
+  }
+  size_t type = type_len(m);
+  char *start = gl_stream_room(c->stream, head_room(m, type) + (silent ? 0 : n)), *to = start;
+  if (!start) return UV_ENOMEM;
+  x->out = GL_OUT_DONE;
+  to = put_head(to, c, m, type);
+  if (m->length != GL_LENGTH_UNKNOWN) to = gl_h1_put_length(to, (uint64_t)m->length);
+  to = GL_PUT(to, "\r\n");
+  if (!silent) to = gl_put(to, body, n);
+  gl_stream_wrote(c->stream, (size_t)(to - start));
+  return 0;
+}
+
+/* ---- one in pieces ---- */
+
+static gl_body_mode mode_of(const gl_exchange *x, const gl_message_head *m) {
+  if (is_bodiless(m->status)) return GL_BODY_NONE;
+  if (m->length != GL_LENGTH_UNKNOWN) return GL_BODY_LENGTH;
+  return x->minor >= 1 ? GL_BODY_CHUNKED : GL_BODY_UNTIL_CLOSE;
+}
+
+static size_t put_stream_head(char *start, gl_conn *c, const gl_message_head *m) {
+  if (c->out_mode == GL_BODY_UNTIL_CLOSE) c->close_after = true;
+  char *to = put_head(start, c, m, type_len(m));
+  if (c->out_mode == GL_BODY_LENGTH) to = gl_h1_put_length(to, c->owed);
+  if (c->out_mode == GL_BODY_CHUNKED) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
+  to = GL_PUT(to, "\r\n");
+  return (size_t)(to - start);
+}
+
+int gl_conn_send_head(gl_exchange *x, const gl_message_head *m) {
+  gl_conn *c = gl_conn_of(x);
+  size_t room = head_room(m, type_len(m));
+  bool silent = x->head_only || is_bodiless(m->status);
+  if (!c->stream) {
+    x->out = GL_OUT_DONE;
+    return 0;
+  }
+  char *to = gl_stream_room(c->stream, room), *held = m->hold && !silent ? malloc(room) : NULL;
+  if (!to) {
+    free(held);
+    return UV_ENOMEM;
+  }
+  c->out_mode = mode_of(x, m);
+  c->owed = m->length == GL_LENGTH_UNKNOWN ? 0 : (uint64_t)m->length;
+  c->answer_at = c->stream->written;
+  size_t n = put_stream_head(held ? held : to, c, m);
+  x->out = silent ? GL_OUT_DONE : GL_OUT_BODY;
+  c->held = held;
+  c->held_len = (uint32_t)n;
+  if (!held) gl_stream_wrote(c->stream, n);
+  return 0;
+}
+
+void gl_conn_drop_held(gl_conn *c) {
+  free(c->held);
+  c->held = NULL;
+}
+
+static void release_held(gl_conn *c) {
+  if (!c->held) return;
+  c->answer_at = c->stream->written;
+  gl_stream_write(c->stream, c->held, c->held_len);
+  gl_conn_drop_held(c);
+}
+
+bool gl_conn_take_back(gl_exchange *x) {
+  gl_conn *c = gl_conn_of(x);
+  if (!c->stream || (!c->held && !gl_stream_retract(c->stream, c->answer_at, NULL))) return false;
+  gl_conn_drop_held(c);
+  c->out_mode = GL_BODY_NONE;
+  x->out = GL_OUT_HEAD;
+  return true;
+}
+
+int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n) {
+  gl_conn *c = gl_conn_of(x);
+  gl_stream *s = c->stream;
+  char size[GL_H1_CHUNK];
+  if (s && !gl_stream_room(s, c->held_len + n + GL_H1_CHUNK + 2)) return UV_ENOMEM;
+  if (c->out_mode == GL_BODY_LENGTH) {
+    if (n > c->owed) return UV_EMSGSIZE;
+    c->owed -= n;
+  }
+  if (!s) return 0;
+  release_held(c);
+  if (!n) return 0; /* an empty chunk would be the last one */
+  if (c->out_mode == GL_BODY_CHUNKED) gl_stream_write(s, size, (size_t)(gl_h1_put_chunk_size(size, n) - size));
+  gl_stream_write(s, bytes, n);
+  if (c->out_mode == GL_BODY_CHUNKED) gl_stream_write(s, "\r\n", 2);
+  return 0;
+}
+
+uint64_t gl_conn_finish(gl_exchange *x) {
+  gl_conn *c = gl_conn_of(x);
+  if (c->out_mode == GL_BODY_LENGTH && c->owed) return c->owed;
+  if (c->stream) release_held(c);
+  if (c->stream && c->out_mode == GL_BODY_CHUNKED) gl_stream_write(c->stream, GL_H1_LAST_CHUNK, sizeof GL_H1_LAST_CHUNK - 1);
+  x->out = GL_OUT_DONE;
+  return 0;
+}
+
+void gl_conn_cut(gl_exchange *x) {
+  gl_conn *c = gl_conn_of(x);
+  x->out = GL_OUT_DONE;
+  if (!c->stream) return;
+  if (c->out_mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end would look like that of the body */
+  else gl_stream_close(c->stream);
+}
+
+bool gl_conn_is_full(gl_exchange *x) {
+  gl_conn *c = gl_conn_of(x);
+  return c->stream && gl_stream_full(c->stream);
+}
+
+bool gl_conn_is_open(const gl_exchange *x) {
+  const gl_stream *s = gl_conn_of(x)->stream;
+  return s && !s->broken && !s->closing;
+}

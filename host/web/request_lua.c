@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a script reads of a request, and what it keeps with one.
+ */
+#include <string.h>
+
+#include "core/class.h"
+#include "net/address.h"
+#include "web/request.h"
+
+#define META "green.request"
+enum { FIELDS = 1 }; /* user value: what the script set on it, and what was built once */
+
+const char gl_request_meta;
+
+gl_request *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
+
+enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, ID, VERSION, KEEP_ALIVE };
+
+static const struct { const char *name; int id; } field_ids[] = {
+  {"method", METHOD}, {"target", TARGET}, {"path", PATH}, {"raw_path", RAW_PATH}, {"query_string", QUERY_STRING}, {"headers", HEADERS},
+  {"remote", REMOTE}, {"scheme", SCHEME}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
+};
+
+static void push_remote(lua_State *L, const gl_request *r) {
+  char text[GL_ADDRESS_MAX] = "unix";
+  struct sockaddr_storage address;
+  int family = r->x ? r->x->carrier->peer(r->x, &address) : -1;
+  if (family < 0) {
+    lua_pushnil(L);
+    return;
+  }
+  if (family != AF_UNIX) gl_address_text((struct sockaddr *)&address, text);
+  lua_pushstring(L, text);
+}
+
+static void push_id(lua_State *L, const gl_request *r) {
+  char id[GL_REQ_ID_MAX];
+  gl_request_name(r, id);
+  lua_pushstring(L, id);
+}
+
+static void push_method(lua_State *L, const gl_request *r) {
+  size_t n;
+  const char *name = gl_request_method(r, &n);
+  lua_pushlstring(L, name, n);
+}
+
+static void push_field(lua_State *L, const gl_request *r, int id) {
+  uint32_t query = r->path_len < r->target_len ? r->path_len + 1 : r->target_len;
+  switch (id) {
+    case METHOD: push_method(L, r); break;
+    case TARGET: lua_pushlstring(L, gl_request_text(r), r->target_len); break;
+    case PATH: gl_request_push_path(L, r); break;
+    case RAW_PATH: lua_pushlstring(L, gl_request_text(r), r->path_len); break;
+    case QUERY_STRING: lua_pushlstring(L, gl_request_text(r) + query, r->target_len - query); break;
+    case HEADERS: gl_request_push_headers(L, r); break;
+    case REMOTE: push_remote(L, r); break;
+    case SCHEME: lua_pushliteral(L, "http"); break;
+    case ID: push_id(L, r); break;
+    case VERSION: lua_pushstring(L, r->minor ? "1.1" : "1.0"); break;
+    default: lua_pushboolean(L, r->keep_alive);
+  }
+}
+
+void gl_request_fields(lua_State *L, int idx) {
+  if (lua_getiuservalue(L, idx, FIELDS) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 4);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, FIELDS);
+}
+
+/* Keep what is on top under the key at index 2, so that it is built once; leaves it on top. */
+static void remember(lua_State *L) {
+  gl_request_fields(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static int got(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  if (!lua_isnil(L, -1)) remember(L);
+  return 1;
+}
+
+/* upvalues: names (field ids and methods), getters */
+static int req_index(lua_State *L) {
+  gl_request *r = gl_check_request(L, 1);
+  if (lua_getiuservalue(L, 1, FIELDS) == LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL) return 1;
+  }
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  int type = lua_rawget(L, lua_upvalueindex(1));
+  if (type == LUA_TNUMBER) {
+    int id = (int)lua_tointeger(L, -1);
+    push_field(L, r, id);
+    if (id == HEADERS || id == PATH || id == REMOTE) return got(L, LUA_OK, 0);
+    return 1;
+  }
+  if (type != LUA_TNIL) return 1;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL) return 1;
+  lua_pushvalue(L, 1);
+  lua_callk(L, 1, 1, 0, got);
+  return got(L, LUA_OK, 0);
+}
+
+static int req_newindex(lua_State *L) {
+  gl_request *r = gl_check_request(L, 1);
+  lua_settop(L, 3);
+  if (r->x && lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "cancel_on_disconnect") == 0)
+    gl_call_set_cancel_on_disconnect(r->x, lua_toboolean(L, 3));
+  remember(L);
+  return 0;
+}
+
+static int req_tostring(lua_State *L) {
+  const gl_request *r = gl_check_request(L, 1);
+  push_method(L, r);
+  lua_pushliteral(L, " ");
+  lua_pushlstring(L, gl_request_text(r), r->target_len);
+  lua_concat(L, 3);
+  return 1;
+}
+
+static int req_header(lua_State *L) {
+  const gl_request *r = gl_check_request(L, 1);
+  size_t n;
+  const char *name = luaL_checklstring(L, 2, &n);
+  gl_request_push_header(L, r, name, n);
+  return 1;
+}
+
+void gl_request_class(lua_State *L) {
+  lua_createtable(L, 0, 3); /* request */
+  lua_pushcfunction(L, gl_request_check_path);
+  lua_setfield(L, -2, "wrong_path");
+  lua_newtable(L);          /* request names */
+  for (size_t i = 0; i < sizeof field_ids / sizeof *field_ids; i++) {
+    lua_pushinteger(L, field_ids[i].id);
+    lua_setfield(L, -2, field_ids[i].name);
+  }
+  lua_pushcfunction(L, req_header);
+  lua_setfield(L, -2, "header");
+  gl_request_body_methods(L);
+  lua_newtable(L); /* request names getters */
+  luaL_newmetatable(L, META);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &gl_request_meta);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, req_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, req_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, req_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+  lua_setfield(L, -3, "getters");
+  lua_setfield(L, -2, "methods");
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "web/writer.h"
+
+#include "core/class.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "web/request.h"
+
+#define META "green.writer"
+
+typedef struct write_op {
+  gl_op op;
+  gl_exchange *x; /* valid until done, not after: the call wakes us before it ends */
+} write_op;
+
+static int finished(lua_State *L) { return gl_error_raise(L, "http.write", "ECLOSED", "the response was finished already"); }
+
+static int push_write(lua_State *L, gl_op *op) {
+  if (op->status == UV_ECANCELED) return finished(L);
+  if (op->status < 0) return gl_error_departure(L, op->type->name, op->status, "the client is gone");
+  return 0;
+}
+
+static void cancel_write(gl_op *op) {
+  gl_call_of(((write_op *)op)->x)->writer = NULL;
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype write_type = {"http.write", push_write, cancel_write, NULL};
+
+/* out:write(bytes): returns when the client keeps up; raises when it is gone. The first one, be it empty, sends the head. */
+static int writer_write(lua_State *L) {
+  gl_request **writer = gl_class_self(L, META);
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  gl_exchange *x = (*writer)->x;
+  if (!x || x->out != GL_OUT_BODY) return finished(L);
+  if (gl_call_of(x)->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
+  if (!x->carrier->is_open(x)) return gl_error_departure(L, "http.write", UV_EPIPE, "the client is gone");
+  int err = x->carrier->send_body(x, bytes, n);
+  if (err == UV_EMSGSIZE) return luaL_error(L, "the stream of a response is longer than its Content-Length");
+  if (err) return gl_memory_raise(L);
+  if (!x->carrier->is_full(x)) return 0;
+  write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);
+  w->x = x;
+  gl_call_of(x)->writer = &w->op;
+  return gl_await(L, &w->op, GL_FOREVER);
+}
+
+void gl_writer_push(lua_State *L, gl_exchange *x) {
+  gl_request **writer = lua_newuserdatauv(L, sizeof *writer, 1);
+  *writer = gl_call_of(x)->req;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, META);
+}
+
+void gl_writer_class(lua_State *L) {
+  static const luaL_Reg methods[] = {{"write", writer_write}, {NULL, NULL}};
+  gl_class_new(L, META, methods, NULL);
+}
