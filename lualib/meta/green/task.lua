@@ -81,7 +81,8 @@ function task.sleep(seconds) end
 function task.now() end
 
 ---fn(...)'s results, unless `seconds` pass: then the wait it is in, and each later one inside, raises EDEADLINE. Of
----several deadlines the nearest counts. Holds for libraries that know nothing of it, and for the children.
+---several deadlines the nearest counts. Holds for libraries that know nothing of it, and for the children. A computation without a
+---wait is ended as well, where a loop repeats: what a call has just returned still reaches its `<close>` variable.
 ---Waits as `fn` does.
 ---Raises: EDEADLINE; what `fn` raises.
 ---```lua
