@@ -7,15 +7,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)64 * 1024) /* aligned to that: a block's piece is found by its address */
+#define PIECE ((size_t)64 * 1024) /* a piece is aligned to its size, so that it is found by the address of a block */
 #define REGION (16 * PIECE)       /* what is mapped at once */
-#define VITAL 4096               /* bytes: a call frame, or all but a deep stack */
-#define FEW ((size_t)16 << 20)    /* idle bytes that are not worth a look */
+#define VITAL 4096                /* bytes of the largest block that Lua cannot go on without: a call frame, most stacks */
+#define FEW ((size_t)16 << 20)    /* so few free bytes are not worth a trim */
 #define SIZES (GL_SMALL / GL_GRAIN)
-#define SOME 20000               /* blocks looked at in one slice */
-#define VACANT SIZE_MAX          /* gl_piece.idle of one that is in no use */
+#define SLICE_BLOCKS 20000        /* free blocks visited in one slice of a trim */
+#define VACANT SIZE_MAX           /* gl_piece.idle of a piece that was given back */
 
-/* Under AddressSanitizer each block comes from malloc, so that it watches over every one. */
+/* Under AddressSanitizer each block comes from malloc, so that every one is watched. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SMALL(n) ((void)(n), 0)
 #elif defined(__has_feature)
@@ -35,7 +35,7 @@ static size_t grains_of(size_t n) { return (n + GL_GRAIN - 1) / GL_GRAIN; }
 
 static gl_piece *piece_of(const gl_block *b) { return (gl_piece *)((uintptr_t)b & ~(uintptr_t)(PIECE - 1)); }
 
-size_t gl_alloc_idle(const gl_alloc *a) { return a->npieces * PIECE - (a->taken - a->given - a->large); }
+size_t gl_alloc_idle(const gl_alloc *a) { return a->npieces * PIECE - (a->allocated - a->freed - a->large); }
 
 size_t gl_alloc_held(const gl_alloc *a) { return a->npieces * PIECE + a->large + __atomic_load_n(&a->pooled, __ATOMIC_RELAXED); }
 
@@ -61,7 +61,7 @@ static void remove_vacant(gl_alloc *a, gl_piece *p) {
 
 static bool is_unused(const gl_piece *p) { return p->idle == VACANT || is_idle(p); }
 
-/* A region of which nothing is in use goes; but the newest, of which not all is carved. */
+/* Unmaps the region at `at` if nothing of it is in use. The newest stays: not all of it was carved. */
 static bool drop_region(gl_alloc *a, gl_piece **at) {
   gl_piece *region = *at;
   if (region == a->region) return false;
@@ -76,7 +76,7 @@ static bool drop_region(gl_alloc *a, gl_piece **at) {
   return true;
 }
 
-/* The idle pieces of the region at `at`, whose blocks are in no list any more. Returns where the next one is. */
+/* Gives back the wholly free pieces of the region at `at`, whose blocks are in no list any more. Returns the link to the next region. */
 static gl_piece **vacate(gl_alloc *a, gl_piece **at) {
   gl_piece *region = *at;
   if (drop_region(a, at)) return at;
@@ -92,7 +92,7 @@ static gl_piece **vacate(gl_alloc *a, gl_piece **at) {
   return &region->region;
 }
 
-/* ---- trimming, a little at a time ---- */
+/* ---- trimming, in slices ---- */
 
 static void forget_counts(gl_alloc *a) {
   for (gl_piece *region = a->region; region; region = region->region)
@@ -100,8 +100,8 @@ static void forget_counts(gl_alloc *a) {
       if (((gl_piece *)(void *)p)->idle != VACANT) ((gl_piece *)(void *)p)->idle = 0;
 }
 
-/* What was sorted out is to be had again. */
-static void put_back(gl_alloc *a) {
+/* Puts the sorted blocks back into the free lists. */
+static void unsort(gl_alloc *a) {
   for (size_t grains = 1; grains <= SIZES; grains++) {
     if (!a->trim.cold[grains]) continue;
     a->trim.last[grains]->next = a->spare[grains];
@@ -110,23 +110,23 @@ static void put_back(gl_alloc *a) {
   }
 }
 
-/* Counts and sorted blocks are right only as long as nothing was taken. */
-static void begin_anew(gl_alloc *a) {
-  put_back(a);
+/* Begins with COUNT. Counts and sorted blocks are right only as long as nothing is allocated. */
+static void begin_trim(gl_alloc *a) {
+  unsort(a);
   forget_counts(a);
-  a->trim.given = a->given;
+  a->trim.freed = a->freed;
   a->trim.phase = GL_TRIM_COUNT;
   a->trim.grains = 1;
   a->trim.at = a->spare[1];
 }
 
-static void begin_sorting(gl_alloc *a) {
+static void begin_sort(gl_alloc *a) {
   a->trim.phase = GL_TRIM_SORT;
   a->trim.grains = 1;
   a->trim.link = &a->spare[1];
 }
 
-/* The next free list. False: there is none. */
+/* Goes on with the next free list. False: there is none. */
 static bool next_list(gl_alloc *a) {
   size_t grains = ++a->trim.grains;
   if (grains > SIZES) return false;
@@ -135,12 +135,12 @@ static bool next_list(gl_alloc *a) {
   return true;
 }
 
-static void count(gl_alloc *a) {
+static void count_slice(gl_alloc *a) {
   gl_trim *t = &a->trim;
-  for (int n = 0; n < SOME; n++) {
+  for (int n = 0; n < SLICE_BLOCKS; n++) {
     if (!t->at) {
       if (next_list(a)) continue;
-      begin_sorting(a);
+      begin_sort(a);
       return;
     }
     piece_of(t->at)->idle += t->grains * GL_GRAIN;
@@ -148,13 +148,13 @@ static void count(gl_alloc *a) {
   }
 }
 
-static void sort(gl_alloc *a) {
+static void sort_slice(gl_alloc *a) {
   gl_trim *t = &a->trim;
-  for (int n = 0; n < SOME; n++) {
+  for (int n = 0; n < SLICE_BLOCKS; n++) {
     gl_block *b = *t->link;
     if (!b) {
       if (next_list(a)) continue;
-      memset(t->cold, 0, sizeof t->cold); /* their pieces go */
+      memset(t->cold, 0, sizeof t->cold); /* their pieces are given back */
       t->phase = GL_TRIM_VACATE;
       t->region = &a->region;
       return;
@@ -172,25 +172,25 @@ static void sort(gl_alloc *a) {
 
 bool gl_alloc_trim_some(gl_alloc *a) {
   gl_trim *t = &a->trim;
-  if (t->phase == GL_TRIM_NONE || (t->phase != GL_TRIM_VACATE && t->taken != a->taken)) begin_anew(a);
-  if (t->phase == GL_TRIM_COUNT) count(a);
-  else if (t->phase == GL_TRIM_SORT) sort(a);
+  if (t->phase == GL_TRIM_NONE || (t->phase != GL_TRIM_VACATE && t->allocated != a->allocated)) begin_trim(a);
+  if (t->phase == GL_TRIM_COUNT) count_slice(a);
+  else if (t->phase == GL_TRIM_SORT) sort_slice(a);
   else if (*t->region) t->region = vacate(a, t->region);
-  else if (t->given != a->given) begin_anew(a); /* there may be more by now */
+  else if (t->freed != a->freed) begin_trim(a); /* more pieces may be free by now */
   else t->phase = GL_TRIM_NONE;
-  t->taken = a->taken;
+  t->allocated = a->allocated;
   if (t->phase == GL_TRIM_NONE) a->stuck = gl_alloc_idle(a);
   return t->phase != GL_TRIM_NONE;
 }
 
 void gl_alloc_trim(gl_alloc *a) {
   while (a->trim.phase == GL_TRIM_VACATE && gl_alloc_trim_some(a)) continue;
-  if (a->trim.phase != GL_TRIM_NONE) begin_anew(a);
+  if (a->trim.phase != GL_TRIM_NONE) begin_trim(a);
   while (gl_alloc_trim_some(a)) continue;
 }
 
-/* More is about to be got. The idle blocks are looked through first when as much was got as lies idle, so that looking
- * costs no more than carving did; sooner where more would be held than may be. */
+/* Trims before `n` more bytes are got from the system, when as much was got since the last trim as lies idle: then the visit to
+ * each free block costs no more than carving it did. Trims sooner when more would be held than a->most. */
 static void trim_if_due(gl_alloc *a, size_t n) {
   size_t idle = gl_alloc_idle(a);
   a->grown += n;
@@ -201,7 +201,7 @@ static void trim_if_due(gl_alloc *a, size_t n) {
   a->grown = 0;
 }
 
-/* Aligned, by mapping one piece more and giving back what is over. */
+/* Maps one piece more than a region has, and unmaps what is over on both sides of the aligned part. */
 static bool new_region(gl_alloc *a) {
   char *map = mmap(NULL, REGION + PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED) return false;
@@ -229,7 +229,7 @@ static gl_piece *vacant_piece(gl_alloc *a) {
 
 static bool new_piece(gl_alloc *a) {
   size_t rest = (size_t)(a->end - a->at) / GL_GRAIN;
-  if (rest) { /* too small for what is asked */
+  if (rest) { /* too small for the block that is needed: it becomes a block of its own */
     gl_block *b = (gl_block *)(void *)a->at;
     b->next = a->spare[rest];
     a->spare[rest] = b;
@@ -254,22 +254,22 @@ static void *carve(gl_alloc *a, size_t n) {
 
 /* ---- blocks ---- */
 
-static void *take_large(gl_alloc *a, size_t n) {
+static void *alloc_large(gl_alloc *a, size_t n) {
   trim_if_due(a, n);
   void *block = malloc(n);
   if (!block) return NULL;
   a->large += n;
-  a->taken += n;
+  a->allocated += n;
   return block;
 }
 
-void *gl_take(gl_alloc *a, size_t n) {
-  if (!SMALL(n)) return take_large(a, n);
+void *gl_block_alloc(gl_alloc *a, size_t n) {
+  if (!SMALL(n)) return alloc_large(a, n);
   size_t grains = grains_of(n);
   gl_block *b = a->spare[grains];
   if (b) a->spare[grains] = b->next;
   else if (!(b = carve(a, grains * GL_GRAIN))) return NULL;
-  a->taken += grains * GL_GRAIN;
+  a->allocated += grains * GL_GRAIN;
   return b;
 }
 
@@ -277,16 +277,16 @@ static bool is_admitted(gl_alloc *a, size_t more, gl_purpose purpose) {
   return gl_alloc_used(a) + more <= a->edge || a->admits(a, more, purpose);
 }
 
-void *gl_take_zeroed(gl_alloc *a, size_t n) {
-  void *block = is_admitted(a, n, GL_FOR_HOST) ? gl_take(a, n) : NULL;
+void *gl_block_calloc(gl_alloc *a, size_t n) {
+  void *block = is_admitted(a, n, GL_FOR_HOST) ? gl_block_alloc(a, n) : NULL;
   return block ? memset(block, 0, n) : NULL;
 }
 
-void gl_give(gl_alloc *a, void *block, size_t n) {
+void gl_block_free(gl_alloc *a, void *block, size_t n) {
   if (!block) return;
   if (!SMALL(n)) {
     a->large -= n;
-    a->given += n;
+    a->freed += n;
     free(block);
     return;
   }
@@ -294,14 +294,14 @@ void gl_give(gl_alloc *a, void *block, size_t n) {
   size_t grains = grains_of(n);
   b->next = a->spare[grains];
   a->spare[grains] = b;
-  a->given += grains * GL_GRAIN;
+  a->freed += grains * GL_GRAIN;
 }
 
 void gl_alloc_count(gl_alloc *a, size_t old, size_t want) {
   if (want > old + GL_SMALL) trim_if_due(a, want - old);
   a->large += want - old;
-  a->taken += want;
-  a->given += old;
+  a->allocated += want;
+  a->freed += old;
 }
 
 static void *resize_large(gl_alloc *a, void *block, size_t old, size_t want) {
@@ -310,24 +310,24 @@ static void *resize_large(gl_alloc *a, void *block, size_t old, size_t want) {
   return moved;
 }
 
-/* Lua says what kind of object a new block is for; 0: for something it needs to go on with, call frames and stacks among
- * them. A finalizer that gets no frame is lost, and with it what it would have given back. */
+/* For a new block Lua passes the kind of object in place of the old size; 0 = none, as for call frames and stacks. A finalizer
+ * that gets no frame is lost, and with it what the finalizer would have given back. */
 static gl_purpose purpose_of(size_t kind, size_t n) { return kind == 0 && n <= VITAL ? GL_FOR_LUA : GL_FOR_SCRIPT; }
 
 void *gl_alloc_lua(void *ud, void *block, size_t old, size_t want) {
   gl_alloc *a = ud;
   if (want == 0) {
-    gl_give(a, block, old);
+    gl_block_free(a, block, old);
     return NULL;
   }
-  if (!block) return is_admitted(a, want, purpose_of(old, want)) ? gl_take(a, want) : NULL;
+  if (!block) return is_admitted(a, want, purpose_of(old, want)) ? gl_block_alloc(a, want) : NULL;
   if (want > old && !is_admitted(a, want - old, GL_FOR_SCRIPT)) return NULL;
   if (!SMALL(old) && !SMALL(want)) return resize_large(a, block, old, want);
   if (SMALL(old) && SMALL(want) && grains_of(old) == grains_of(want)) return block;
-  void *moved = gl_take(a, want);
+  void *moved = gl_block_alloc(a, want);
   if (!moved) return NULL;
   memcpy(moved, block, old < want ? old : want);
-  gl_give(a, block, old);
+  gl_block_free(a, block, old);
   return moved;
 }
 

@@ -16,7 +16,7 @@ typedef struct gl_bytes {
 
 /* Room for n bytes; one reference is the caller's. NULL: out of memory. */
 static inline gl_bytes *gl_bytes_new(gl_host *h, size_t n) {
-  gl_bytes *b = gl_memory_admits(h, n) ? gl_take(&h->alloc, sizeof *b + n) : NULL;
+  gl_bytes *b = gl_memory_admits(h, n) ? gl_block_alloc(&h->alloc, sizeof *b + n) : NULL;
   if (!b) return NULL;
   b->host = h;
   b->refs = 1;
@@ -30,7 +30,7 @@ static inline gl_bytes *gl_bytes_ref(gl_bytes *b) {
 }
 
 static inline void gl_bytes_unref(gl_bytes *b) {
-  if (--b->refs == 0) gl_give(&b->host->alloc, b, sizeof *b + b->n);
+  if (--b->refs == 0) gl_block_free(&b->host->alloc, b, sizeof *b + b->n);
 }
 
 #endif

@@ -62,8 +62,8 @@ typedef struct gl_suspended_scopes {
 /* How much memory may be used (core/memory.h). */
 typedef struct gl_memory {
   size_t limit;      /* bytes; 0 = none */
-  size_t step_began; /* alloc.taken when the step of `account` began: what was taken since is that task's */
-  size_t collected;  /* alloc.taken when garbage was last collected for the sake of a buffer */
+  size_t step_began; /* alloc.allocated when the step of `account` began: what was taken since is that task's */
+  size_t collected;  /* alloc.allocated when garbage was last collected for the sake of a buffer */
   size_t published;  /* bytes in use, for other threads; atomic */
   bool refuses;      /* the script gets no memory at all, so that Lua collects garbage */
   gl_task *account;  /* the task whose account allocations go to: the one that runs, or ran last; NULL = none */
@@ -73,7 +73,7 @@ typedef struct gl_memory {
 typedef struct gl_idle_work {
   gl_timer timer;
   uint64_t beats; /* beats of the pulse at the last look */
-  size_t mark;    /* alloc.taken when the last idle work ended */
+  size_t mark;    /* alloc.allocated when the last idle work ended */
   int cycles;     /* collector cycles completed in this idle work */
   bool begun;     /* the first slice of this idle work has run */
 } gl_idle_work;

@@ -15,7 +15,7 @@
 /* Was so much allocated since the last rest, or does so much lie idle that did not then? */
 static bool is_due(const gl_host *h) {
   const gl_alloc *a = &h->alloc;
-  size_t churn = a->taken - h->idle_work.mark;
+  size_t churn = a->allocated - h->idle_work.mark;
   return (churn >= MUCH && churn >= gl_alloc_used(a) / 2) || gl_alloc_idle(a) >= a->stuck + MUCH;
 }
 
@@ -53,7 +53,7 @@ static void on_idle(gl_timer *timer) {
   h->idle_work.cycles = 0;
   if (!calm) return; /* the next time the loop waits */
   malloc_trim(0);
-  h->idle_work.mark = h->alloc.taken;
+  h->idle_work.mark = h->alloc.allocated;
 }
 
 void gl_idle_begin(gl_host *h) {

@@ -10,22 +10,22 @@
 #include "core/fault.h"
 #include "core/task.h"
 
-#define MUCH(limit) ((limit) / 16)
-#define GREEDY(limit) ((limit) - (limit) / 8)
-#define TASKS(limit) ((limit) - (limit) / 16)
-#define FEW 4096 /* bytes: the head of a request, an answer that says no */
+#define MUCH(limit) ((limit) / 16)             /* a task that asked for more lately has a lower mark */
+#define GREEDY(limit) ((limit) - (limit) / 8)  /* that mark */
+#define TASKS(limit) ((limit) - (limit) / 16)  /* the mark of any other task */
+#define FEW 4096 /* bytes of a buffer that has all of the limit: the head of a request, a 503 */
 
-/* The mark for whoever asks for `more` bytes now. */
+/* The mark that an allocation of `more` bytes must stay below. */
 static size_t mark_of(const gl_host *h, size_t more, gl_purpose purpose) {
   size_t limit = h->memory.limit;
   const gl_task *t = h->task;
   if (purpose != GL_FOR_SCRIPT || !h->running || !t) return limit;
   size_t memory_asked = more < limit ? more : limit;
-  if (h->memory.account == t) memory_asked += h->alloc.taken - h->memory.step_began;
+  if (h->memory.account == t) memory_asked += h->alloc.allocated - h->memory.step_began;
   return memory_asked + (size_t)t->memory_asked * GL_GRAIN > MUCH(limit) ? GREEDY(limit) : TASKS(limit);
 }
 
-static bool admits(gl_alloc *a, size_t more, gl_purpose purpose) {
+static bool admits_block(gl_alloc *a, size_t more, gl_purpose purpose) {
   gl_host *h = GL_CONTAINER(a, gl_host, alloc);
   if (h->memory.refuses && purpose == GL_FOR_SCRIPT) return false;
   if (purpose != GL_FOR_LUA && gl_fault_refuses(h, more, purpose == GL_FOR_SCRIPT)) return false;
@@ -38,39 +38,40 @@ bool gl_memory_is_scarce(const gl_host *h) {
 }
 
 void gl_memory_set_edge(gl_host *h) {
-  h->alloc.admits = admits;
+  h->alloc.admits = admits_block;
   h->alloc.edge = h->memory.limit ? GREEDY(h->memory.limit) : SIZE_MAX;
   if (gl_fault_is_armed(h) || h->memory.refuses) h->alloc.edge = 0;
 }
 
 void gl_memory_limit(gl_host *h, size_t bytes) {
-  h->memory = (gl_memory){.limit = bytes, .step_began = h->alloc.taken, .published = gl_alloc_used(&h->alloc)};
+  h->memory = (gl_memory){.limit = bytes, .step_began = h->alloc.allocated, .published = gl_alloc_used(&h->alloc)};
   h->alloc.most = bytes ? bytes : SIZE_MAX;
   gl_memory_set_edge(h);
 }
 
-/* What was asked for some while ago counts half, and half again with each `limit` bytes that were asked for since. */
-static void fade(gl_task *t, uint8_t now) {
+/* Halves what the task has asked for, once for each `limit` bytes that were allocated since its last step. */
+static void fade_asked(gl_task *t, uint8_t now) {
   unsigned halves = (uint8_t)(now - t->memory_epoch);
   t->memory_asked = halves < 32 ? t->memory_asked >> halves : 0;
   t->memory_epoch = now;
 }
 
-static void publish(gl_host *h) { __atomic_store_n(&h->memory.published, h->alloc.taken - h->alloc.given, __ATOMIC_RELAXED); }
+/* Tells other threads how many bytes are in use. */
+static void publish_used(gl_host *h) { __atomic_store_n(&h->memory.published, h->alloc.allocated - h->alloc.freed, __ATOMIC_RELAXED); }
 
 void gl_memory_charge(gl_host *h, gl_task *t) {
   gl_memory *m = &h->memory;
-  uint8_t now = (uint8_t)(h->alloc.taken / m->limit);
-  size_t grains = (h->alloc.taken - m->step_began) / GL_GRAIN;
+  uint8_t now = (uint8_t)(h->alloc.allocated / m->limit);
+  size_t grains = (h->alloc.allocated - m->step_began) / GL_GRAIN;
   if (m->account) {
-    fade(m->account, now);
+    fade_asked(m->account, now);
     uint32_t room = UINT32_MAX - m->account->memory_asked;
     m->account->memory_asked += grains < room ? (uint32_t)grains : room;
   }
   m->account = t;
-  m->step_began = h->alloc.taken;
-  publish(h);
-  fade(t, now);
+  m->step_began = h->alloc.allocated;
+  publish_used(h);
+  fade_asked(t, now);
 }
 
 void gl_memory_forget(gl_host *h, const gl_task *t) {
@@ -82,29 +83,31 @@ void gl_memory_forget(gl_host *h, const gl_task *t) {
 static _Thread_local struct {
   gl_host *host;
   bool pooled;
-} served; /* by this thread */
+} served; /* the host that this thread works for */
 
 void gl_memory_serve(gl_host *h, bool pooled) {
   served.host = h;
   served.pooled = pooled;
 }
 
+/* An allocation that admits_block refuses while `refuses` is set. */
 static int ask_in_vain(lua_State *L) {
   lua_newuserdatauv(L, GL_SMALL, 0);
   return 0;
 }
 
-/* A full collection without finalizers, which Lua makes before it gives up. Not again until there may be some garbage. */
-static bool collect(gl_host *h) {
+/* Makes Lua collect all garbage, without finalizers, as it does before it gives up on an allocation. False: not enough was
+ * allocated since the last time for much garbage to be there. */
+static bool collect_garbage(gl_host *h) {
   gl_memory *m = &h->memory;
-  if (!h->L || h->alloc.taken - m->collected < MUCH(m->limit)) return false;
+  if (!h->L || h->alloc.allocated - m->collected < MUCH(m->limit)) return false;
   m->refuses = true;
   gl_memory_set_edge(h);
   lua_pushcfunction(h->L, ask_in_vain);
   if (lua_pcall(h->L, 0, 0, 0) != LUA_OK) lua_pop(h->L, 1);
   m->refuses = false;
   gl_memory_set_edge(h);
-  m->collected = h->alloc.taken;
+  m->collected = h->alloc.allocated;
   return true;
 }
 
@@ -115,14 +118,14 @@ bool gl_memory_admits(gl_host *h, size_t more) {
   if (more <= FEW) mark = limit;
   else if (h->running && h->task) mark = mark_of(h, more, GL_FOR_SCRIPT);
   if (gl_alloc_used(&h->alloc) + more <= mark) return true;
-  return more < mark && collect(h) && gl_alloc_used(&h->alloc) + more <= mark;
+  return more < mark && collect_garbage(h) && gl_alloc_used(&h->alloc) + more <= mark;
 }
 
 void gl_memory_relieve(gl_host *h) {
   size_t limit = h->memory.limit;
   if (!limit || gl_alloc_used(&h->alloc) <= GREEDY(limit) - 2 * MUCH(limit)) return;
-  collect(h);
-  publish(h);
+  collect_garbage(h);
+  publish_used(h);
 }
 
 int gl_memory_raise(lua_State *L) {
@@ -132,7 +135,7 @@ int gl_memory_raise(lua_State *L) {
 
 static void count_here(gl_host *h, size_t old, size_t want) {
   gl_alloc_count(&h->alloc, old, want);
-  if (!h->running) h->memory.step_began += want; /* nobody's, and not of who ran last */
+  if (!h->running) h->memory.step_began += want; /* in the name of the host: not on the account of the task that ran last */
 }
 
 static bool admits_elsewhere(gl_host *h, size_t more) {
@@ -142,7 +145,8 @@ static bool admits_elsewhere(gl_host *h, size_t more) {
   return used + more <= GREEDY(limit);
 }
 
-static void *resize(void *block, size_t want) {
+/* realloc, but that `want` 0 frees the block. */
+static void *realloc_or_free(void *block, size_t want) {
   if (want == 0) free(block);
   else return block ? realloc(block, want) : malloc(want);
   return NULL;
@@ -150,7 +154,7 @@ static void *resize(void *block, size_t want) {
 
 static void *resize_elsewhere(gl_host *h, void *block, size_t old, size_t want) {
   if (want > old && h && !admits_elsewhere(h, want - old)) return NULL;
-  void *moved = resize(block, want);
+  void *moved = realloc_or_free(block, want);
   if (h && (moved || !want)) gl_alloc_count_elsewhere(&h->alloc, old, want);
   return moved;
 }
@@ -159,7 +163,7 @@ void *gl_memory_resize(void *block, size_t old, size_t want) {
   gl_host *h = served.host;
   if (!h || served.pooled) return resize_elsewhere(h, block, old, want);
   if (want > old && !gl_memory_admits(h, want - old)) return NULL;
-  void *moved = resize(block, want);
+  void *moved = realloc_or_free(block, want);
   if (moved || !want) count_here(h, old, want);
   return moved;
 }
@@ -175,7 +179,7 @@ typedef struct prefix {
 size_t gl_memory_size_for_library(const void *block) { return ((const prefix *)block - 1)->size - sizeof(prefix); }
 
 static void *resize_uncounted(void *block, size_t want, gl_host *h) {
-  prefix *moved = resize(block, want);
+  prefix *moved = realloc_or_free(block, want);
   if (moved) *moved = (prefix){h, want};
   return moved ? moved + 1 : NULL;
 }

@@ -54,7 +54,7 @@ void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
     lua_pushvalue(L, pin_idx);
     pin = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  gl_op *op = gl_take_zeroed(&h->alloc, size);
+  gl_op *op = gl_block_calloc(&h->alloc, size);
   if (!op) {
     luaL_unref(L, LUA_REGISTRYINDEX, pin);
     gl_error_raise(L, type->name, "ENOMEM", "not enough memory");
@@ -78,7 +78,7 @@ void gl_op_free(gl_op *op) {
     h->census.pins--;
   }
   h->census.ops--;
-  gl_give(&h->alloc, op, op->size);
+  gl_block_free(&h->alloc, op, op->size);
 }
 
 void gl_op_done(gl_op *op, int status) {

@@ -14,7 +14,7 @@
 /* ---- life ---- */
 
 static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
-  gl_task *t = gl_take_zeroed(&h->alloc, sizeof *t);
+  gl_task *t = gl_block_calloc(&h->alloc, sizeof *t);
   if (!t) return NULL;
   t->host = h;
   t->id = ++h->task_ids;
@@ -53,7 +53,7 @@ gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end 
     if (t) {
       gl_task_unlink(t);
       gl_base_release(t);
-      gl_give(&h->alloc, t, sizeof *t);
+      gl_block_free(&h->alloc, t, sizeof *t);
     }
     return NULL;
   }
@@ -84,7 +84,7 @@ void gl_task_unref(gl_task *t) {
   gl_memory_forget(t->host, t);
   free(t->trace);
   free(t->late_object);
-  gl_give(&t->host->alloc, t, sizeof *t);
+  gl_block_free(&t->host->alloc, t, sizeof *t);
 }
 
 void gl_task_wake(gl_task *t, gl_outcome outcome) {

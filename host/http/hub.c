@@ -61,7 +61,7 @@ static channel *find_channel(const gl_hub *hub, gl_hub_namespace world, const ch
 }
 
 static channel *add_channel(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
-  channel *c = gl_take_zeroed(&hub->host->alloc, sizeof *c + n);
+  channel *c = gl_block_calloc(&hub->host->alloc, sizeof *c + n);
   if (!c) return NULL;
   c->hub = hub;
   c->world = world;
@@ -69,14 +69,14 @@ static channel *add_channel(gl_hub *hub, gl_hub_namespace world, const char *nam
   memcpy(c->name, name, n);
   c->node.hash = gl_hash_bytes(&hub->key, name, n);
   if (gl_map_add(&hub->channels[world], &c->node)) return c;
-  gl_give(&hub->host->alloc, c, sizeof *c + n);
+  gl_block_free(&hub->host->alloc, c, sizeof *c + n);
   return NULL;
 }
 
 static void drop_channel(channel *c) {
   gl_hub *hub = c->hub;
   gl_map_remove(&hub->channels[c->world], &c->node);
-  gl_give(&hub->host->alloc, c, sizeof *c + c->n);
+  gl_block_free(&hub->host->alloc, c, sizeof *c + c->n);
 }
 
 static uint64_t member_hash(const channel *c, const gl_subscriber *s) { return gl_hash_pair((uintptr_t)c, (uintptr_t)s); }
@@ -92,13 +92,13 @@ static gl_member *find_member(const channel *c, const gl_subscriber *s) {
 
 static bool add_member(channel *c, gl_subscriber *s) {
   gl_hub *hub = c->hub;
-  gl_member *m = gl_take_zeroed(&hub->host->alloc, sizeof *m);
+  gl_member *m = gl_block_calloc(&hub->host->alloc, sizeof *m);
   if (!m) return false;
   m->channel = c;
   m->subscriber = s;
   m->node.hash = member_hash(c, s);
   if (!gl_map_add(&hub->members, &m->node)) {
-    gl_give(&hub->host->alloc, m, sizeof *m);
+    gl_block_free(&hub->host->alloc, m, sizeof *m);
     return false;
   }
   m->before = c->last;
@@ -123,7 +123,7 @@ static void drop_member(gl_member *m) {
   else c->first = m->next;
   if (m->next) m->next->before = m->before;
   else c->last = m->before;
-  gl_give(&hub->host->alloc, m, sizeof *m);
+  gl_block_free(&hub->host->alloc, m, sizeof *m);
   if (--c->count == 0) drop_channel(c);
 }
 

@@ -36,7 +36,7 @@ static void release(gl_spawned *s) {
   s->handle->s = NULL;
   t->spawn_site = NULL;
   gl_task_unref(t);
-  gl_give(alloc, s, s->size);
+  gl_block_free(alloc, s, s->size);
 }
 
 static int keep_trace(lua_State *L) {
@@ -221,10 +221,10 @@ void gl_spawned_start(lua_State *L, bool system) {
     context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
   }
   size_t len = call_site(L, spawn_site), size = sizeof(gl_spawned) + len;
-  gl_spawned *s = gl_take_zeroed(alloc, size);
+  gl_spawned *s = gl_block_calloc(alloc, size);
   gl_task *t = !s ? NULL : system ? gl_task_spawn_system(L, nargs, s, on_end) : gl_task_spawn(L, nargs, s, on_end);
   if (!t) {
-    gl_give(alloc, s, size);
+    gl_block_free(alloc, s, size);
     luaL_unref(L, LUA_REGISTRYINDEX, context);
     luaL_error(L, "not enough memory for a task");
   }

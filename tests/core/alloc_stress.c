@@ -36,7 +36,7 @@ static void fail(const char *what) {
 static void take(gl_alloc *a, size_t i) {
   blocks[i].n = 1 + draw(draw(4) ? 128 : GL_SMALL);
   blocks[i].mark = (unsigned char)draw(256);
-  blocks[i].at = gl_take(a, blocks[i].n);
+  blocks[i].at = gl_block_alloc(a, blocks[i].n);
   if (!blocks[i].at) fail("no memory");
   memset(blocks[i].at, blocks[i].mark, blocks[i].n);
 }
@@ -44,7 +44,7 @@ static void take(gl_alloc *a, size_t i) {
 static void give(gl_alloc *a, size_t i) {
   for (size_t k = 0; k < blocks[i].n; k++)
     if (blocks[i].at[k] != blocks[i].mark) fail("a block was overwritten");
-  gl_give(a, blocks[i].at, blocks[i].n);
+  gl_block_free(a, blocks[i].at, blocks[i].n);
   blocks[i].at = NULL;
 }
 
