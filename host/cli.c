@@ -14,15 +14,15 @@
 
 #define GRACE 10.0
 
-/* ---- the one list: parsing, --help and suggestions are made from it, and a test holds the man page and the
- * completions against what --help says ---- */
+/* ---- the one list of options: parsing, --help and suggestions use it, and a test holds the man page and the completions against
+ * what --help says ---- */
 
 typedef struct option {
-  char letter;          /* 0: there is only a long name */
-  const char *name;     /* NULL: there is only the letter */
-  const char *argument; /* NULL: takes none */
-  int code;
-  const char *text;     /* what --help says, in lines */
+  char letter;          /* 0 = there is only a long name */
+  const char *name;     /* NULL = there is only the letter */
+  const char *argument; /* name of its argument; NULL = it takes none */
+  int code;             /* what gl_cli_next returns */
+  const char *text;     /* lines of --help */
 } option;
 
 static const option known[] = {
@@ -76,7 +76,7 @@ void gl_cli_version(void) {
   fflush(stdout);
 }
 
-/* Who asks as one asks lua gets its line first. */
+/* `as_lua`: -v, as lua has it, prints the line of lua first. */
 static void print_version(bool as_lua) {
   if (as_lua) puts(LUA_COPYRIGHT "\ngreenlua " GREENLUA_VERSION);
   else gl_cli_version();
@@ -161,8 +161,8 @@ static const char *suggest(const char *text, size_t len) {
   return best;
 }
 
-/* What lua says of its options and greenlua's, with a suggestion for a long one that is mistyped. False. */
-static bool usage(const gl_cli *opts, const char *bad) {
+/* Says what is wrong with the option `bad`, in the words of lua, with a suggestion when a long name is mistyped. Returns false. */
+static bool refuse_usage(const gl_cli *opts, const char *bad) {
   bool is_long = bad[0] == '-' && bad[1] == '-';
   const char *name = bad + (is_long ? 2 : 1);
   size_t len = strcspn(name, "=");
@@ -182,8 +182,8 @@ static bool usage(const gl_cli *opts, const char *bad) {
   return false;
 }
 
-/* What asks for serving says so itself. False. */
-static bool conflict(const gl_cli *o, const char *serves) {
+/* Says that --run does not go with `serves`, an option about serving. Returns false. */
+static bool refuse_conflict(const gl_cli *o, const char *serves) {
   fprintf(stderr, "%s: --run: nothing is served then, so that %s has no meaning\n", o->program, serves);
   return false;
 }
@@ -196,8 +196,7 @@ static bool parse_grace(gl_cli *o, const char *text) {
   return false;
 }
 
-/* Less would not do for the host itself. */
-#define LEAST ((size_t)1 << 20)
+#define LEAST_MEMORY ((size_t)1 << 20) /* bytes that the host itself needs */
 
 static bool parse_size(gl_cli *o, const char *text) {
   static const char units[] = "KMG";
@@ -208,13 +207,13 @@ static bool parse_size(gl_cli *o, const char *text) {
   int shift = unit ? 10 * (int)(unit - units + 1) : 0;
   bool ok = isdigit((unsigned char)*text) && !errno && (unit ? !end[1] : !*end) && n <= SIZE_MAX >> shift;
   o->max_memory = ok ? (size_t)n << shift : 0;
-  if (o->max_memory >= LEAST) return true;
+  if (o->max_memory >= LEAST_MEMORY) return true;
   const char *why = ok ? "is less than 1M" : "is not a number of bytes, nor one with K, M or G";
   fprintf(stderr, "%s: --max-memory: '%s' %s\n", o->program, text, why);
   return false;
 }
 
-/* A command is a word of its own; a script of that name is called "./doc", or comes after "--". */
+/* Returns the subcommand that stands where the script would; NULL: there is none. A script of that name is run as "./doc", or after "--". */
 static const gl_subcommand *find_command(const gl_cli *o) {
   if (o->script >= o->argc || strcmp(o->argv[o->script - 1], "--") == 0) return NULL;
   for (int i = 0; i < NCOMMANDS; i++)
@@ -230,7 +229,7 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
   const char *value = NULL;
   while ((code = gl_cli_next(argv, &at, &value)) != GL_OPT_END) {
     switch (code) {
-      case GL_OPT_BAD: return usage(o, argv[at]);
+      case GL_OPT_BAD: return refuse_usage(o, argv[at]);
       case GL_OPT_LISTEN: o->listens++; break;
       case GL_OPT_CONSOLE: o->console = value; break;
       case GL_OPT_GRACE:
@@ -258,6 +257,6 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
   } else if (o->version) {
     print_version(as_lua && !o->quit);
   }
-  if (o->run && !o->quit && (o->listens || o->dev || o->console)) return conflict(o, o->listens ? "--listen" : o->dev ? "--dev" : "--console");
+  if (o->run && !o->quit && (o->listens || o->dev || o->console)) return refuse_conflict(o, o->listens ? "--listen" : o->dev ? "--dev" : "--console");
   return true;
 }

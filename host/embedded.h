@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What ships inside the binary: the Lua modules, and the stubs of lualib/meta as text. The tables are generated at build
- * time from lualib/.
+ * The files that ship inside the binary: the Lua modules, and the stubs of lualib/meta as text. The build generates the tables
+ * from lualib/.
  */
 #ifndef GL_EMBEDDED_H
 #define GL_EMBEDDED_H
@@ -12,7 +12,7 @@ typedef struct gl_lualib {
   const char *start, *end; /* source text */
 } gl_lualib;
 
-extern const gl_lualib gl_lualibs[]; /* to be required */
-extern const gl_lualib gl_stubs[];   /* to be read: green.reference */
+extern const gl_lualib gl_lualibs[]; /* modules, for require */
+extern const gl_lualib gl_stubs[];   /* stubs, for green.reference to read */
 
 #endif

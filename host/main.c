@@ -15,9 +15,8 @@
 #include "modules.h"
 #include "script.h"
 
-/* A peer that went away is an error of that write, not the end of the process; unless it was the reader
- * of our stdout: `greenlua gen.lua | head` ends as it does with lua. A handler, since children inherit
- * an ignored signal. */
+/* Makes a peer that went away an error of the write, not the end of the process; but when the reader of stdout went away, the
+ * process ends, so that `greenlua gen.lua | head` ends as under lua. A handler does that, since children would inherit SIG_IGN. */
 static void on_sigpipe(int signal_number) {
   struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
   if (poll(&out, 1, 0) != 1 || !(out.revents & POLLERR)) return;
@@ -27,16 +26,17 @@ static void on_sigpipe(int signal_number) {
 
 static void set_sigpipe(void) {
   struct sigaction now;
-  if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN) return; /* as our parent wants it */
+  if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN) return; /* the parent process wants it so */
   now = (struct sigaction){.sa_handler = on_sigpipe, .sa_flags = SA_RESTART};
   sigaction(SIGPIPE, &now, NULL);
 }
 
-/* A standard descriptor that came closed would be the number of the next one opened, the event loop's for one, which
- * print would then write to. Opened the wrong way round, so that its use still fails with "Bad file descriptor". */
+/* Occupies the standard descriptors that this process got closed. Otherwise the next one to be opened, the event loop's say, would
+ * get the number, and print would write to it. They are opened for the wrong direction, so that using them still fails with
+ * "Bad file descriptor". */
 static void occupy_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free one */
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* gets the lowest free number: fd */
 }
 
 int main(int argc, char **argv) {

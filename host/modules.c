@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one table: Lua module name -> luaopen function. Beside it, the searcher that finds the Lua modules
- * embedded in the binary. GREENLUA_LUALIB=dir takes those from a directory instead, while developing.
+ * The one table: Lua module name -> luaopen function; and the searcher that finds the Lua modules
+ * embedded in the binary. GREENLUA_LUALIB=dir takes these modules from a directory instead, while developing.
  */
 #include "modules.h"
 
@@ -82,12 +82,13 @@ static int search_embedded(lua_State *L) {
     lua_pushstring(L, lib->chunk + 1);
     return 2;
   }
-  if (strncmp(name, "green.", 6) != 0) return 0; /* what is none of ours fails as it does under lua */
+  if (strncmp(name, "green.", 6) != 0) return 0; /* another name fails as it does under lua */
   lua_pushfstring(L, "no module '%s' in greenlua", name);
   return 1;
 }
 
-/* lua-cjson is inside, for who has none: after all that package.path and package.cpath find. */
+/* Finds the lua-cjson inside the binary, for scripts on machines without one: it comes after all that package.path and package.cpath
+ * find. */
 static int search_cjson(lua_State *L) {
   if (strcmp(luaL_checkstring(L, 1), "cjson") != 0) return 0;
   lua_pushcfunction(L, luaopen_cjson);
@@ -103,7 +104,7 @@ static void add_cjson(lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* After package.preload and before the file system: nobody shadows green.* by accident. */
+/* Puts the searcher after package.preload and before the file system, so that no file shadows green.* by accident. */
 static void add_searcher(lua_State *L) {
   lua_getglobal(L, "package");
   const char *dir = getenv("GREENLUA_LUALIB");
@@ -125,7 +126,7 @@ static void add_searcher(lua_State *L) {
 }
 
 void gl_modules_init(lua_State *L, bool noenv) {
-  if (noenv) { /* what -E tells package.path */
+  if (noenv) { /* package looks here when it makes its paths */
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }

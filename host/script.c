@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The steps are chunks called one after the other by `proceed`, which is its own continuation: each may
- * wait anywhere in its main chunk without leaving a C stack standing.
+ * The steps load chunks, which run_steps calls one after the other. It is its own continuation (lua_pcallk): a chunk may wait
+ * anywhere at its top level without leaving a C stack standing.
+ *
+ *     load_init --> load_option --> load_script --> load_serve --> load_repl --> done
+ *     LUA_INIT      -e, -l (each    the script,     green.serve    green.repl
+ *                   its own chunk)  or stdin
  */
 #include "script.h"
 
@@ -22,15 +26,15 @@
 
 typedef struct script {
   const gl_cli *options;
-  const char *library; /* the -l that is being required */
-  int step;            /* the next of `steps` */
-  int at;              /* the next option in argv */
-  bool ran;            /* the results on the stack are the script's */
-  bool served;         /* ... are those of green.serve, or of a command: the exit code */
-  int exit;
+  const char *library; /* argument of the -l whose module is being loaded */
+  int step;            /* index of the next one of `steps` */
+  int at;              /* index of the next option in argv */
+  bool ran;            /* the script was run: the results on the stack are its own */
+  bool served;         /* the result on the stack is an exit code, of green.serve, a prompt or a subcommand */
+  int exit;            /* the exit code */
 } script;
 
-#define NOTHING (-1) /* this step has no (more) chunks */
+#define NOTHING (-1) /* status of a step that has no (more) chunks */
 
 /* ---- messages ---- */
 
@@ -42,7 +46,7 @@ static bool is_green_error(lua_State *L, int idx) {
   return same;
 }
 
-/* As in lua, an error object that can describe itself is shown without a traceback; ours with one. */
+/* As under lua, an error object that can describe itself is shown without a traceback; one of green.* is shown with a traceback. */
 static int message_handler(lua_State *L) {
   const char *message = lua_tostring(L, 1);
   if (!message) {
@@ -65,7 +69,7 @@ static void report(lua_State *L, const gl_cli *o) {
   fflush(stderr);
 }
 
-/* ---- the steps: each pushes one chunk and its arguments; the status of the load, or NOTHING ---- */
+/* ---- the steps: each pushes one chunk and its arguments, and returns the status of the load, or NOTHING ---- */
 
 static int load_init(lua_State *L, script *s) {
   s->step++;
@@ -95,7 +99,7 @@ static int load_option(lua_State *L, script *s) {
   }
 }
 
-/* The script's arguments are what `arg` holds by then: -e may have changed it. */
+/* Pushes the arguments of the script from the global `arg`, which -e may have changed. */
 static int push_args(lua_State *L) {
   if (lua_getglobal(L, "arg") != LUA_TTABLE) {
     lua_pushliteral(L, "'arg' is not a table");
@@ -113,7 +117,7 @@ static int push_args(lua_State *L) {
 
 static int load_embedded(lua_State *L, const char *chunk) { return luaL_loadbuffer(L, chunk, strlen(chunk), "=greenlua"); }
 
-/* With --dev the script is run by who will run it again when it changes. */
+/* Pushes the chunk of --dev, which runs the script, and runs it again when it changes. */
 static int load_dev(lua_State *L, const char *name) {
   int status = load_embedded(L, "return require 'green.dev'.load(...)");
   if (status != LUA_OK) return status;
@@ -139,8 +143,8 @@ static int load_script(lua_State *L, script *s) {
   return status == LUA_OK && given ? push_args(L) : status;
 }
 
-/* A function may as well be what a file of a library returns: with -e the interpreter is used as lua is, and such a script is not
- * served unless that is asked for. */
+/* Is the value at idx an app, or a function to be served? With -e, where the interpreter is used as lua is, a function may as well
+ * be what a library's file returns: it is served only when an option asks for that. */
 static bool can_serve(lua_State *L, const gl_cli *o, int idx) {
   if (o->run) return false;
   if (lua_isfunction(L, idx)) return !o->chunks || o->listens || o->dev || o->console;
@@ -174,8 +178,8 @@ static void push_serve_options(lua_State *L, const gl_cli *o) {
   lua_setfield(L, -2, "handler");
 }
 
-/* A script that defines routes and ends was meant to return its app. */
-static void tell_forgotten(lua_State *L, const gl_cli *o) {
+/* Warns when a script has defined routes and does not return its app. */
+static void warn_unserved(lua_State *L, const gl_cli *o) {
   if (o->interactive || o->run || o->chunks || o->script >= o->argc) return;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "green.unserved") == LUA_TTABLE && lua_getfield(L, -1, "apps") == LUA_TNUMBER && lua_tointeger(L, -1) > 0)
@@ -195,7 +199,7 @@ static int load_serve(lua_State *L, script *s) {
     return LUA_OK;
   }
   if ((o->listens == 0 && !o->dev && !o->console) || o->interactive) {
-    if (s->ran) tell_forgotten(L, o);
+    if (s->ran) warn_unserved(L, o);
     return NOTHING;
   }
   const char *asked = o->dev ? "--dev" : o->listens ? "--listen" : "--console";
@@ -203,7 +207,7 @@ static int load_serve(lua_State *L, script *s) {
   return LUA_ERRRUN;
 }
 
-/* interruptible(yes): Ctrl-C at the prompt leaves, and in what was typed it is an error. */
+/* interruptible(yes): makes Ctrl-C an error in the typed line that runs; at the prompt it ends the process. */
 static int interruptible(lua_State *L) {
   gl_host *h = gl_host_of(L);
   if (lua_toboolean(L, 1)) gl_interrupt_arm(h, h->task);
@@ -230,7 +234,7 @@ static int load_repl(lua_State *L, script *s) {
   lua_setfield(L, 2, "piped");
   lua_pushboolean(L, o->noenv);
   lua_setfield(L, 2, "noenv");
-  s->served = serves || !piped; /* who leaves a prompt leaves its tasks */
+  s->served = serves || !piped; /* the end of a prompt cancels the tasks that it has started */
   int status = load_embedded(L, "return require 'green.repl'(...)");
   lua_insert(L, 2);
   return status;
@@ -240,8 +244,8 @@ static int (*const steps[])(lua_State *L, script *s) = {load_init, load_option, 
 
 /* ---- the task ---- */
 
-/* What the chunk that has just ended leaves to do. */
-static void settle(lua_State *L, script *s) {
+/* Uses the results of the chunk that has just ended. */
+static void settle_results(lua_State *L, script *s) {
   if (s->library) {
     size_t len = strcspn(s->library, "=");
     lua_settop(L, 2);
@@ -255,24 +259,24 @@ static void settle(lua_State *L, script *s) {
   if (steps[s->step] != load_serve) lua_settop(L, 1);
 }
 
-static int fail(lua_State *L, script *s) {
+static int fail_script(lua_State *L, script *s) {
   report(L, s->options);
   s->exit = EXIT_FAILURE;
   return 0;
 }
 
-static int proceed(lua_State *L, int status, lua_KContext ctx) {
+static int run_steps(lua_State *L, int status, lua_KContext ctx) {
   script *s = (script *)ctx;
   for (;;) {
-    if (status != LUA_OK && status != LUA_YIELD) return fail(L, s);
-    settle(L, s);
+    if (status != LUA_OK && status != LUA_YIELD) return fail_script(L, s);
+    settle_results(L, s);
     do {
       if (!steps[s->step]) return 0;
       status = steps[s->step](L, s);
     } while (status == NOTHING);
-    if (status != LUA_OK) return fail(L, s);
+    if (status != LUA_OK) return fail_script(L, s);
     gl_interrupt_arm(gl_host_of(L), gl_host_of(L)->task);
-    status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, ctx, proceed);
+    status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, ctx, run_steps);
   }
 }
 
@@ -291,7 +295,7 @@ static int script_main(lua_State *L) {
   lua_settop(L, 0);
   create_arg(L, s->options);
   lua_pushcfunction(L, message_handler);
-  return proceed(L, LUA_OK, (lua_KContext)s);
+  return run_steps(L, LUA_OK, (lua_KContext)s);
 }
 
 static void on_end(gl_task *t, int status, int nresults) {
@@ -304,7 +308,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   }
   t->host->exit = s->exit;
   if (s->exit == EXIT_SUCCESS && !s->served) return;
-  t->host->ending = true; /* servers that the script has opened are no reason to go on */
+  t->host->ending = true; /* servers that the script has opened do not keep the host running */
   gl_task_cancel_all(t->host);
 }
 

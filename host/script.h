@@ -10,8 +10,8 @@
 #include "cli.h"
 #include "core/host.h"
 
-/* Runs it all to its end, and every task it started; returns the exit code. A failure cancels the tasks
- * that are left, and so does the end of serving. */
+/* Runs all of these, and every task that they start, to their end; returns the exit code. A failure cancels the tasks that are left,
+ * and so does the end of serving. */
 int gl_script_run(gl_host *h, const gl_cli *options);
 
 #endif

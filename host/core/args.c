@@ -13,14 +13,14 @@
 
 #define MOST_ARGUMENTS 3
 
-static int listed(const char *name, const char *const names[]) {
+static int is_listed(const char *name, const char *const names[]) {
   for (; *names; names++)
     if (strcmp(name, *names) == 0) return 1;
   return 0;
 }
 
-/* Options of an option are no argument of their own. */
-static int refuse(lua_State *L, int idx, const char *why) {
+/* Raises `why` for the options at idx. Options that are themselves an option (`tls`) are no argument with a number. */
+static int refuse_option(lua_State *L, int idx, const char *why) {
   return idx > MOST_ARGUMENTS ? gl_error_misuse(L, "option 'tls': %s", why) : luaL_argerror(L, idx, why);
 }
 
@@ -28,35 +28,35 @@ static int refuse(lua_State *L, int idx, const char *why) {
 static int refuse_name(lua_State *L, int idx, const char *const names[]) {
   const char *word = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
   const char *shown = luaL_tolstring(L, -2, NULL);
-  return refuse(L, idx, lua_pushfstring(L, "unknown option '%s'%s", shown, gl_near_push_hint(L, word, names)));
+  return refuse_option(L, idx, lua_pushfstring(L, "unknown option '%s'%s", shown, gl_near_push_hint(L, word, names)));
 }
 
 void gl_args_check_names(lua_State *L, int idx, const char *const names[]) {
   if (lua_isnoneornil(L, idx)) return;
-  if (!lua_istable(L, idx)) refuse(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
+  if (!lua_istable(L, idx)) refuse_option(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-    if (name && listed(name, names)) continue;
+    if (name && is_listed(name, names)) continue;
     refuse_name(L, idx, names);
   }
 }
 
-/* Pushes the field; its type, LUA_TNIL when there is no table. */
-static int field(lua_State *L, int idx, const char *name) {
+/* Pushes the field and returns its type; LUA_TNIL when there is no table. */
+static int push_field(lua_State *L, int idx, const char *name) {
   if (lua_istable(L, idx)) return lua_getfield(L, idx, name);
   lua_pushnil(L);
   return LUA_TNIL;
 }
 
-static int wrong(lua_State *L, int idx, const char *name, const char *expected) {
-  return refuse(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
+static int refuse_type(lua_State *L, int idx, const char *name, const char *expected) {
+  return refuse_option(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
 }
 
 double gl_args_timeout(lua_State *L, int idx, double def) {
-  if (field(L, idx, "timeout") != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TNUMBER) wrong(L, idx, "timeout", "number of seconds");
+  if (push_field(L, idx, "timeout") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TNUMBER) refuse_type(L, idx, "timeout", "number of seconds");
     def = lua_tonumber(L, -1);
-    if (!(def >= 0)) refuse(L, idx, "timeout: a number of seconds >= 0 expected");
+    if (!(def >= 0)) refuse_option(L, idx, "timeout: a number of seconds >= 0 expected");
   }
   lua_pop(L, 1);
   return def < GL_FOREVER ? def : GL_FOREVER;
@@ -64,28 +64,28 @@ double gl_args_timeout(lua_State *L, int idx, double def) {
 
 int gl_args_family(lua_State *L, int idx) {
   lua_Integer family = 0;
-  if (field(L, idx, "family") != LUA_TNIL) {
+  if (push_field(L, idx, "family") != LUA_TNIL) {
     family = lua_tointeger(L, -1);
-    if (family != 4 && family != 6) refuse(L, idx, "family: 4 or 6 expected");
+    if (family != 4 && family != 6) refuse_option(L, idx, "family: 4 or 6 expected");
   }
   lua_pop(L, 1);
   return family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
 }
 
 int gl_args_bool(lua_State *L, int idx, const char *name, int def) {
-  int type = field(L, idx, name);
-  if (type != LUA_TNIL && type != LUA_TBOOLEAN) wrong(L, idx, name, "boolean");
+  int type = push_field(L, idx, name);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) refuse_type(L, idx, name, "boolean");
   if (type == LUA_TBOOLEAN) def = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return def;
 }
 
 lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max) {
-  if (field(L, idx, name) != LUA_TNIL) {
+  if (push_field(L, idx, name) != LUA_TNIL) {
     int is = 0;
     def = lua_tointegerx(L, -1, &is);
-    if (!is) wrong(L, idx, name, "integer");
-    if (def < min || def > max) refuse(L, idx, lua_pushfstring(L, "%s: from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max));
+    if (!is) refuse_type(L, idx, name, "integer");
+    if (def < min || def > max) refuse_option(L, idx, lua_pushfstring(L, "%s: from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max));
   }
   lua_pop(L, 1);
   return def;
@@ -93,11 +93,11 @@ lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer
 
 int gl_args_word(lua_State *L, int idx, const char *name, const char *const words[]) {
   int i = 0;
-  if (field(L, idx, name) != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TSTRING) wrong(L, idx, name, "string");
+  if (push_field(L, idx, name) != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TSTRING) refuse_type(L, idx, name, "string");
     const char *word = lua_tostring(L, -1);
     while (words[i] && strcmp(words[i], word) != 0) i++;
-    if (!words[i]) refuse(L, idx, lua_pushfstring(L, "%s: unknown '%s'%s", name, word, gl_near_push_hint(L, word, words)));
+    if (!words[i]) refuse_option(L, idx, lua_pushfstring(L, "%s: unknown '%s'%s", name, word, gl_near_push_hint(L, word, words)));
   }
   lua_pop(L, 1);
   return i;
@@ -111,9 +111,9 @@ lua_Integer gl_args_permissions(lua_State *L, int idx) {
 
 lua_Integer gl_args_mode(lua_State *L, int idx, lua_Integer min, lua_Integer max) {
   lua_Integer mode = -1;
-  if (field(L, idx, "mode") != LUA_TNIL) {
+  if (push_field(L, idx, "mode") != LUA_TNIL) {
     mode = gl_args_permissions(L, -1);
-    if (mode < min || mode > max) refuse(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
+    if (mode < min || mode > max) refuse_option(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
   }
   lua_pop(L, 1);
   return mode;
@@ -121,10 +121,10 @@ lua_Integer gl_args_mode(lua_State *L, int idx, lua_Integer min, lua_Integer max
 
 const char *gl_args_string(lua_State *L, int idx, const char *name) {
   size_t n = 0;
-  if (field(L, idx, name) == LUA_TNIL) return NULL;
-  if (lua_type(L, -1) != LUA_TSTRING) wrong(L, idx, name, "string");
+  if (push_field(L, idx, name) == LUA_TNIL) return NULL;
+  if (lua_type(L, -1) != LUA_TSTRING) refuse_type(L, idx, name, "string");
   const char *text = lua_tolstring(L, -1, &n);
-  if (strlen(text) != n) refuse(L, idx, lua_pushfstring(L, "%s: no NUL expected", name));
+  if (strlen(text) != n) refuse_option(L, idx, lua_pushfstring(L, "%s: no NUL expected", name));
   return text;
 }
 
@@ -132,7 +132,7 @@ const char *gl_args_string(lua_State *L, int idx, const char *name) {
 
 /* Pushes "host:port", "[v6]:port". */
 static void push_host_port(lua_State *L, int list) {
-  if (field(L, 1, "host") == LUA_TTABLE && list) {
+  if (push_field(L, 1, "host") == LUA_TTABLE && list) {
     lua_rawgeti(L, -1, 1);
     lua_remove(L, -2);
   }

@@ -8,10 +8,11 @@
 
 #include <lua.h>
 
-/* An optional argument that is a table with none but these fields. Raises otherwise. */
+/* Checks that the argument is absent, or a table with no fields but these. Raises otherwise. */
 void gl_args_check_names(lua_State *L, int idx, const char *const names[]);
 
-/* Fields, or their defaults; idx may be none. Each raises for what it cannot be. */
+/* Each of these returns a field of the options at idx, or `def` when the field or the options are absent. Raises when the field has
+ * another type, or is out of range. */
 double gl_args_timeout(lua_State *L, int idx, double def);
 int gl_args_family(lua_State *L, int idx);                       /* 4 or 6 -> AF_INET, AF_INET6; else AF_UNSPEC */
 int gl_args_bool(lua_State *L, int idx, const char *name, int def);
@@ -26,12 +27,12 @@ lua_Integer gl_args_mode(lua_State *L, int idx, lua_Integer min, lua_Integer max
 /* The place in `words` (NULL at the end) of the field's; 0 if it is absent. */
 int gl_args_word(lua_State *L, int idx, const char *name, const char *const words[]);
 
-/* The same; the string (NULL: absent) is left on the stack, or nil in its place. */
+/* Returns a field that is a string without NUL, and leaves it on the stack; NULL: absent, and nil is left in its place. */
 const char *gl_args_string(lua_State *L, int idx, const char *name);
 
-/* Where to: (address [, options]), or one table with the options and one of `address`, `host` and `port`, `path`. Makes of
- * it address at 1, table of options or nil at 2, and returns the address. Of the table form, `host` may be
- * a list if `list` says so: then the address is that of the first. */
+/* Reads the arguments that say where to connect or listen: (address [, options]), or one table with the options and one of
+ * `address`, `host` and `port`, `path`. Leaves the address at index 1 and the options or nil at index 2, and returns the
+ * address. In a table `host` may be a list if `list`: the address is then that of the first. Raises on anything else. */
 const char *gl_args_target(lua_State *L, const char *const names[], int list, size_t *len);
 
 #endif

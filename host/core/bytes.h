@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bytes that several own, and nobody changes any more: a message on its way to many. Counted like what Lua allocates.
+ * Reference-counted bytes that nobody changes any more: a message on its way to many peers. They count as what Lua allocates.
  */
 #ifndef GL_CORE_BYTES_H
 #define GL_CORE_BYTES_H
@@ -14,7 +14,7 @@ typedef struct gl_bytes {
   char at[];
 } gl_bytes;
 
-/* Room for n bytes; one reference is the caller's. NULL: out of memory. */
+/* Makes room for n bytes, which the caller fills; one reference is the caller's. NULL: out of memory. */
 static inline gl_bytes *gl_bytes_new(gl_host *h, size_t n) {
   gl_bytes *b = gl_memory_admits(h, n) ? gl_block_alloc(&h->alloc, sizeof *b + n) : NULL;
   if (!b) return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What cannot happen is asserted, not handled; and the step from a member back to its struct.
+ * GL_CHECK, since what cannot happen is asserted, not handled; and GL_CONTAINER, the step from a member back to its struct.
  */
 #ifndef GL_CORE_CHECK_H
 #define GL_CORE_CHECK_H
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Aborts, in every build, naming the broken invariant. */
+/* Aborts in every build when the condition is false, naming it. */
 #define GL_CHECK(cond) \
   ((cond) ? (void)0 : (fprintf(stderr, "greenlua: %s:%d: broken: %s\n", __FILE__, __LINE__, #cond), abort()))
 

@@ -12,14 +12,15 @@
  * without one that table is the __index. Pushes nothing. May raise (memory). */
 void gl_class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
 
-/* What the userdata at `idx`, a pointer of that class, points to. Raises on anything else, and when it was collected: a finalizer
- * that came later than its own still finds it, as does who calls its __gc by hand. */
+/* Returns what the userdata at `idx`, a pointer of that class, points to. Raises on any other value, and when the pointer is NULL: the
+ * userdata was collected, and a later finalizer, or a script that called __gc by hand, still uses it. */
 void *gl_class_check(lua_State *L, int idx, const char *name);
 
-/* The userdata at index 1, of this class. Called with a dot instead of a colon, the method raises and says so. */
+/* Returns the userdata at index 1, of this class. Raises otherwise, and says so when the method was called with a dot instead of a
+ * colon. */
 void *gl_class_self(lua_State *L, const char *name);
 
-/* Give the one userdata on top of L, of no class, a finalizer. May raise (memory). */
+/* Gives the userdata on top of L, which is of no class, a finalizer. May raise (memory). */
 void gl_class_finalizer(lua_State *L, lua_CFunction gc);
 
 #endif

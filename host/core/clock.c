@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-static void place(gl_clock *c, gl_timer *t, uint32_t i) {
+static void put_in_slot(gl_clock *c, gl_timer *t, uint32_t i) {
   c->heap[i] = t;
   t->slot = i + 1;
 }
@@ -13,10 +13,10 @@ static void sift_up(gl_clock *c, gl_timer *t, uint32_t i) {
   while (i > 0) {
     uint32_t up = (i - 1) / 2;
     if (c->heap[up]->due <= t->due) break;
-    place(c, c->heap[up], i);
+    put_in_slot(c, c->heap[up], i);
     i = up;
   }
-  place(c, t, i);
+  put_in_slot(c, t, i);
 }
 
 static void sift_down(gl_clock *c, gl_timer *t, uint32_t i) {
@@ -25,14 +25,14 @@ static void sift_down(gl_clock *c, gl_timer *t, uint32_t i) {
     if (kid >= c->len) break;
     if (kid + 1 < c->len && c->heap[kid + 1]->due < c->heap[kid]->due) kid++;
     if (t->due <= c->heap[kid]->due) break;
-    place(c, c->heap[kid], i);
+    put_in_slot(c, c->heap[kid], i);
     i = kid;
   }
-  place(c, t, i);
+  put_in_slot(c, t, i);
 }
 
 uint64_t gl_clock_after(uint64_t now, double seconds) {
-  if (!(seconds > 0)) return now; /* negative and NaN: at once */
+  if (!(seconds > 0)) return now; /* negative, or NaN */
   if (seconds > GL_FOREVER) seconds = GL_FOREVER;
   return now + (uint64_t)(seconds * 1e9);
 }
@@ -73,7 +73,7 @@ void gl_timer_drop(gl_clock *c, gl_timer *t) {
 uint64_t gl_clock_next(const gl_clock *c) { return c->len ? c->heap[0]->due : 0; }
 
 void gl_clock_fire(gl_clock *c, uint64_t now) {
-  while (c->len && c->heap[0]->due <= now) { /* a timer armed meanwhile is due after `now` */
+  while (c->len && c->heap[0]->due <= now) { /* a timer that is armed meanwhile is due after `now` */
     gl_timer *t = c->heap[0];
     gl_timer_drop(c, t);
     t->fire(t);

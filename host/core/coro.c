@@ -21,18 +21,18 @@ static lua_State *check_coroutine(lua_State *L) {
 static void mark_held(lua_State *co) { *gl_extra(co) |= GL_HELD_BIT; }
 static void clear_held(lua_State *co) { *gl_extra(co) &= ~GL_HELD_BIT; }
 
-/* The base of the running task plays the main thread. */
+/* Is L what the script takes for the main thread: the base of the running task? */
 static bool is_base(lua_State *L) {
   gl_host *h = gl_host_of(L);
-  return (h->task && h->task->co == L) || L == h->L; /* the main thread itself runs the last finalizers */
+  return (h->task && h->task->co == L) || L == h->L; /* the main thread of Lua runs the last finalizers */
 }
 
 /* ---- resume ---- */
 
-/* Run `co`, and each time it waits, let the wait through to the task: by yielding L in turn (then this
- * returns through `k`), or by parking. Afterwards `co` has yielded to its user, returned or failed:
- * returns how many values are on it, or -1 with the error on top of it. */
-static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
+/* Runs `co`, and passes each of its waits through to the task: by yielding L in turn (this then returns through `k`), or by
+ * parking. Afterwards `co` has yielded to its user, returned or failed: returns how many values are on `co`, or -1 when the
+ * error is on top of it. */
+static int run_coroutine(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
   gl_host *h = gl_host_of(L);
   for (;;) {
     lua_State *before = h->running;
@@ -61,7 +61,7 @@ static int run(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
   }
 }
 
-/* Hand over what `run` left on `co`. True: that many results are on L; false: the error is. */
+/* Moves what run_coroutine has left on `co` to L. True: *n results; false: the error. */
 static bool deliver(lua_State *L, lua_State *co, int *n) {
   if (*n < 0) {
     lua_xmove(co, L, 1);
@@ -76,8 +76,8 @@ static bool deliver(lua_State *L, lua_State *co, int *n) {
   return true;
 }
 
-/* Move the arguments and check that `co` may be resumed by us. False: the error is on L. */
-static bool begin(lua_State *L, lua_State *co, int nargs) {
+/* Moves the arguments to `co`, if the script may resume it. False: the error is on L. */
+static bool begin_resume(lua_State *L, lua_State *co, int nargs) {
   if (!lua_checkstack(co, nargs)) {
     lua_pushliteral(L, "too many arguments to resume");
     return false;
@@ -91,9 +91,9 @@ static bool begin(lua_State *L, lua_State *co, int nargs) {
   return true;
 }
 
-/* Ctrl-C is for the script, as in lua, where it is raised in the main thread whatever coroutine is running: unless that has
- * caught it, resume lets it through. */
-static bool is_interrupt(lua_State *L) {
+/* Must resume raise the error on top of L instead of returning it, as it is that of Ctrl-C? Ctrl-C is meant for the whole script:
+ * under lua it ends up in the main thread, whatever coroutine is running, unless a coroutine has caught it. */
+static bool passes_interrupt(lua_State *L) {
   static const char what[] = "interrupted!";
   gl_task *t = gl_host_of(L)->task;
   size_t len;
@@ -106,7 +106,7 @@ static bool is_interrupt(lua_State *L) {
 
 static int resume_end(lua_State *L, lua_State *co, int n) {
   bool ok = deliver(L, co, &n);
-  if (!ok && is_interrupt(L)) return lua_error(L);
+  if (!ok && passes_interrupt(L)) return lua_error(L);
   if (!ok) n = 1;
   lua_pushboolean(L, ok);
   lua_insert(L, -(n + 1));
@@ -117,24 +117,25 @@ static int resume_k(lua_State *L, int status, lua_KContext ctx) {
   lua_State *co = (lua_State *)ctx;
   (void)status;
   clear_held(co);
-  return resume_end(L, co, run(L, co, 0, resume_k));
+  return resume_end(L, co, run_coroutine(L, co, 0, resume_k));
 }
 
 static int co_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
   int nargs = lua_gettop(L) - 1;
-  if (!begin(L, co, nargs)) {
+  if (!begin_resume(L, co, nargs)) {
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;
   }
-  return resume_end(L, co, run(L, co, nargs, resume_k));
+  return resume_end(L, co, run_coroutine(L, co, nargs, resume_k));
 }
 
 /* ---- wrap ---- */
 
+/* Raises the error on top of L out of a wrapped coroutine. */
 static int wrap_fail(lua_State *L, int stat) {
-  if (stat != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) { /* add position information, as stock */
+  if (stat != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) { /* add the position, as stock Lua does */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -146,7 +147,7 @@ static int wrap_fail(lua_State *L, int stat) {
 static int wrap_end(lua_State *L, lua_State *co, int n) {
   if (n < 0) {
     int stat = lua_status(co);
-    if (stat != LUA_OK && stat != LUA_YIELD) { /* failed: close its variables; that may wait too */
+    if (stat != LUA_OK && stat != LUA_YIELD) { /* it failed: its variables are closed, which may wait, too */
       stat = lua_resetthread(co);
       lua_xmove(co, L, 1);
     } else {
@@ -162,14 +163,14 @@ static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
   lua_State *co = (lua_State *)ctx;
   (void)status;
   clear_held(co);
-  return wrap_end(L, co, run(L, co, 0, wrap_k));
+  return wrap_end(L, co, run_coroutine(L, co, 0, wrap_k));
 }
 
 static int wrap_call(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
   int nargs = lua_gettop(L);
-  if (!begin(L, co, nargs)) return wrap_fail(L, LUA_OK);
-  return wrap_end(L, co, run(L, co, nargs, wrap_k));
+  if (!begin_resume(L, co, nargs)) return wrap_fail(L, LUA_OK);
+  return wrap_end(L, co, run_coroutine(L, co, nargs, wrap_k));
 }
 
 static int co_create(lua_State *L) {
@@ -190,7 +191,7 @@ static int co_wrap(lua_State *L) {
 
 static int co_yield(lua_State *L) {
   if (is_base(L)) {
-    lua_pushliteral(L, "attempt to yield from outside a coroutine"); /* without a position, as stock */
+    lua_pushliteral(L, "attempt to yield from outside a coroutine"); /* without a position, as in stock Lua */
     return lua_error(L);
   }
   gl_task *t = gl_host_of(L)->task;
@@ -205,7 +206,7 @@ static const char *status_of(lua_State *L, lua_State *co) {
   switch (lua_status(co)) {
     case LUA_YIELD: return "suspended";
     case LUA_OK:
-      if (lua_getstack(co, 0, &ar)) return "normal"; /* it has frames, so it runs somebody else */
+      if (lua_getstack(co, 0, &ar)) return "normal"; /* it has frames, so it has resumed another coroutine */
       return lua_gettop(co) == 0 ? "dead" : "suspended";
     default: return "dead";
   }

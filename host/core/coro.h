@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * Lua's coroutine library with the stock semantics to the letter, plus two things: the host knows which
- * coroutine runs, and an await inside a user's coroutine passes through it, level by level, to the task.
+ * coroutine runs, and an await inside a coroutine of the script passes through that coroutine, level by level, to the task.
  *
  *     task base --resume--> generator --resume--> helper --gl_await-->
  *        ^------- yield -------^------- yield -------'        the driver goes on
  *
- * To the script the coroutines stand still: they read as "normal" and nobody else can resume them. The
- * base of a task reads as the main thread does in stock Lua.
+ * To the script these coroutines stand still: their status is "normal", and nobody else can resume them. The base of a task
+ * looks like the main thread of stock Lua.
  */
 #ifndef GL_CORE_CORO_H
 #define GL_CORE_CORO_H

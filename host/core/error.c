@@ -59,7 +59,7 @@ int gl_error_status(lua_State *L, const char *op, int status, const char *subjec
   return gl_error_raise(L, op, code, "%s", uv_strerror(status));
 }
 
-static const char departure_key; /* in an error object: a peer has left */
+static const char departure_key; /* key in error objects that gl_error_departure made */
 
 int gl_error_departure(lua_State *L, const char *op, int status, const char *subject) {
   gl_error_push(L, op, uv_err_name(status), "%s: %s", subject, uv_strerror(status));
@@ -95,7 +95,7 @@ int gl_error_is(lua_State *L, int idx, const char *code) {
 /* ---- what a log says of any error ---- */
 
 #define SHOWN_FIELDS 10
-#define SHOWN_TEXT 200 /* bytes of a string */
+#define SHOWN_TEXT 200 /* bytes shown of a string */
 
 static void push_shown(lua_State *L, int idx) {
   size_t n;
@@ -122,7 +122,7 @@ static void push_key(lua_State *L, int idx) {
   lua_remove(L, -2);
 }
 
-/* { foo = 1, [2] = "x" }: raw, so that nothing of the script's runs. */
+/* Pushes `{ foo = 1, [2] = "x" }`. Raw access only, so that no code of the script runs. */
 static void push_fields(lua_State *L, int idx) {
   int n = 0;
   luaL_checkstack(L, 10, NULL);

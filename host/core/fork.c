@@ -12,8 +12,8 @@
 #include "core/task.h"
 
 static _Thread_local gl_host *watched; /* the host of this thread */
-static _Thread_local sigset_t mask;    /* that of this thread, while it forks */
-static bool is_child;                  /* this process is one that was forked under a host */
+static _Thread_local sigset_t mask;    /* the signal mask of this thread, while it forks */
+static bool is_child;                  /* a host was forked into this process */
 
 /* ---- the loop ---- */
 
@@ -24,8 +24,8 @@ static void unqueue(void *queue[2]) {
   queue[0] = queue[1] = queue;
 }
 
-/* Nothing is watched any more, but what the loop has for itself. By hand: libuv has a way to stop only some of it (not a write,
- * not a server), and uv_loop_fork would watch all of it anew. */
+/* Removes all watchers from the loop but its own. libuv can stop only some of them (no write, no server), and uv_loop_fork would
+ * watch all of them anew. Reads members of libuv that are private; checked with libuv 1.44.2. */
 static void drop_watchers(uv_loop_t *loop) {
   for (unsigned int i = 0; i < loop->nwatchers; i++) {
     uv__io_t *w = loop->watchers[i];
@@ -38,8 +38,8 @@ static void drop_watchers(uv_loop_t *loop) {
   }
 }
 
-/* Through libuv, too, so that it may be started again. */
-static void stop(uv_handle_t *handle, void *arg) {
+/* Stops a handle in the eyes of libuv, too, so that it may be started again. */
+static void stop_handle(uv_handle_t *handle, void *arg) {
   gl_host *h = arg;
   if (uv_is_closing(handle)) return;
   switch (handle->type) {
@@ -48,7 +48,7 @@ static void stop(uv_handle_t *handle, void *arg) {
       break;
     case UV_TCP: case UV_NAMED_PIPE: case UV_TTY:
       uv_read_stop((uv_stream_t *)handle);
-      if (uv_is_active(handle)) uv_unref(handle); /* it listens, connects or writes */
+      if (uv_is_active(handle)) uv_unref(handle); /* the handle listens, connects or writes */
       break;
     case UV_UDP: uv_udp_recv_stop((uv_udp_t *)handle); break;
     case UV_POLL: uv_poll_stop((uv_poll_t *)handle); break;
@@ -58,12 +58,12 @@ static void stop(uv_handle_t *handle, void *arg) {
     case UV_IDLE: uv_idle_stop((uv_idle_t *)handle); break;
     case UV_PREPARE: uv_prepare_stop((uv_prepare_t *)handle); break;
     case UV_CHECK: uv_check_stop((uv_check_t *)handle); break;
-    case UV_ASYNC: ((uv_async_t *)handle)->pending = 0; break; /* whoever was about to send is not here */
+    case UV_ASYNC: ((uv_async_t *)handle)->pending = 0; break; /* the thread that was about to send is not in the child */
     default: break;
   }
 }
 
-/* What the pool has done or would do is the parent's; and one of its threads may have held the lock. */
+/* Forgets the jobs on the thread pool, which are the parent's. One of the pool's threads may have held the lock. */
 static void drop_jobs(gl_host *h) {
   uv_loop_t *loop = &h->loop;
   loop->wq[0] = loop->wq[1] = &loop->wq;
@@ -76,7 +76,7 @@ static bool renew_loop(gl_host *h) {
   drop_watchers(&h->loop);
   drop_jobs(h);
   if (uv_loop_fork(&h->loop) != 0) return false;
-  uv_walk(&h->loop, stop, h);
+  uv_walk(&h->loop, stop_handle, h);
   h->alarm_due = 0;
   h->unpolled = 0;
   return true;
@@ -109,7 +109,7 @@ static void drop_tasks(gl_host *h) {
   gl_owned_release_all(own);
 }
 
-/* A signal that is sent to the child before it has its defaults would be told to the parent, or to nobody. */
+/* Blocks all signals: one that the child gets before its handlers are the defaults would be reported to the parent. */
 static void before_fork(void) {
   sigset_t all;
   sigfillset(&all);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * A C module calls fork(). The child has one thread, and one task: the one that forked, which goes on with a loop, a watchdog
- * and timers of its own. All else that the parent does is the parent's: its other tasks never run in the child, nothing it waited
- * for is waited for there, its servers do not listen, its signals have their defaults, its socket files stay.
+ * What happens when a C module calls fork(). The child has one thread, and one task: the one that forked, which goes on with a
+ * loop, a watchdog and timers of its own. All else that the parent does stays with the parent: in the child its other tasks never
+ * run, nothing is waited for that the parent waits for, its servers do not listen, and signals have their defaults; the
+ * socket files of the parent stay.
  *
- *     at once, after fork returns   a new epoll instance (the old one is shared: what is forgotten there, the parent does not
- *                                   hear of any more), queues and timers emptied, the other tasks ended
- *     before it first waits         a watchdog; a child that execs has no thread more for nothing
+ *     in_child, before fork returns   the child gets a new epoll instance (the old one is shared: the parent would not hear of
+ *                                     what the child removes there), empty queues, an empty heap of timers, and one task
+ *     poll_loop, before it waits      the child gets a watchdog; a child that execs before starts no thread in vain
  *
  * It ends when its task ends, or by os.exit; never with lua_close, which would say goodbye to the parent's peers. Text that
  * was buffered before the fork is written by both, as with stdio; text that the parent was writing, by the parent. What is
@@ -23,23 +24,23 @@
 
 #include "core/host.h"
 
-/* Of an owner of kernel objects, or of bytes, that a child must not share. */
+/* A member of whoever owns kernel objects, or bytes, that a child must not share. */
 struct gl_fork_hook {
   void (*forked)(struct gl_fork_hook *hook); /* in the child, at once. Calls no Lua */
   void (*leave)(struct gl_fork_hook *hook);  /* in the child, when it ends. Calls no Lua */
   struct gl_fork_hook *next;                 /* in host->fork_hooks */
 };
 
-/* From now on `h` is ready for a fork on the thread that calls this. Once its loop is there. */
+/* Makes `h` ready for a fork on the calling thread. Call when the loop of `h` is there. */
 void gl_fork_begin(gl_host *h);
 
-/* The host is to be closed: a fork is none of its business any more. */
+/* Undoes gl_fork_begin; call before the host is closed. */
 void gl_fork_end(gl_host *h);
 
 void gl_fork_add(gl_host *h, struct gl_fork_hook *hook);
 void gl_fork_remove(gl_host *h, struct gl_fork_hook *hook);
 
-/* Ends a forked child: writes what is to be written, and runs the exit handlers. */
+/* Ends a forked child: calls the `leave` of all hooks, runs the exit handlers, and exits. */
 _Noreturn void gl_fork_leave(gl_host *h, int code);
 
 #endif

@@ -7,21 +7,21 @@
 
 #include "core/host.h"
 
-#define MAX_STEP 10000 /* instructions between two looks whether it is time to make way: about 0.1 ms */
+#define MAX_STEP 10000 /* instructions between two moments to preempt: about 0.1 ms */
 
-/* A user value of it is the user's function. */
+/* A hook of the script: a userdata, whose user value is the function. */
 typedef struct user_hook {
-  int mask;  /* what the user asked for */
+  int mask;  /* events that the script asked for */
   int count; /* instructions between two calls */
-  int left;  /* until the next one */
-  int step;  /* of those, what Lua counts now */
+  int left;  /* instructions until the next call */
+  int step;  /* instructions that Lua counts now, at most `left` */
 } user_hook;
 
-static const char KEY = 'k'; /* registry: coroutine (weak) -> user_hook */
+static const char hooks_key = 'k'; /* registry: coroutine (weak) -> user_hook */
 
 /* Pushes the hook of `co`, or nil. `co` may be L. */
 static user_hook *push_hook(lua_State *L, lua_State *co) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
   lua_pushthread(co);
   if (co != L) lua_xmove(co, L, 1);
   lua_rawget(L, -2);
@@ -34,7 +34,7 @@ static void next_step(user_hook *u) {
   u->step = u->left < MAX_STEP ? u->left : MAX_STEP;
 }
 
-/* True: this event is one the user asked for. */
+/* Did the script ask for this event? Of the count events, which end a step each, it asked for one per `count` instructions. */
 static bool is_due(lua_State *L, user_hook *u, int event) {
   if (event != LUA_HOOKCOUNT) return true;
   int before = u->step;
@@ -45,7 +45,7 @@ static bool is_due(lua_State *L, user_hook *u, int event) {
   return due;
 }
 
-static void call(lua_State *L, lua_Debug *ar) {
+static void call_hook(lua_State *L, lua_Debug *ar) {
   static const char *const names[] = {"call", "return", "line", "count", "tail call"};
   lua_getiuservalue(L, -1, 1);
   lua_pushstring(L, names[ar->event]);
@@ -56,7 +56,7 @@ static void call(lua_State *L, lua_Debug *ar) {
 
 void gl_hook_event(lua_State *L, lua_Debug *ar) {
   user_hook *u = push_hook(L, L);
-  if (u && is_due(L, u, ar->event)) call(L, ar);
+  if (u && is_due(L, u, ar->event)) call_hook(L, ar);
   lua_pop(L, 1);
   gl_host *h = gl_host_of(L);
   if (ar->event == LUA_HOOKCOUNT && h->user_hook_ran) h->user_hook_ran(L, ar);
@@ -77,7 +77,7 @@ void gl_hook_restore(lua_State *L) {
 
 /* ---- the library's two functions ---- */
 
-static lua_State *target(lua_State *L, int *arg) {
+static lua_State *hooked_coroutine(lua_State *L, int *arg) {
   *arg = lua_isthread(L, 1) ? 1 : 0;
   return *arg ? lua_tothread(L, 1) : L;
 }
@@ -91,10 +91,10 @@ static int parse_mask(const char *events, int count) {
   return mask;
 }
 
-/* Pushes thread -> hook (nil at the top of the stack: none) into the table. */
-static void remember(lua_State *L, lua_State *co) {
+/* Stores the hook on top (popped; nil = none) for `co`. */
+static void store_hook(lua_State *L, lua_State *co) {
   if (co != L && !lua_checkstack(co, 1)) luaL_error(L, "stack overflow");
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
   lua_pushthread(co);
   if (co != L) lua_xmove(co, L, 1);
   lua_pushvalue(L, -3);
@@ -105,7 +105,7 @@ static void remember(lua_State *L, lua_State *co) {
 /* sethook([thread,] hook, mask [, count]) */
 static int debug_sethook(lua_State *L) {
   int arg, mask = 0, count = 0;
-  lua_State *co = target(L, &arg);
+  lua_State *co = hooked_coroutine(L, &arg);
   if (lua_isnoneornil(L, arg + 1)) {
     lua_settop(L, arg + 1);
   } else {
@@ -124,7 +124,7 @@ static int debug_sethook(lua_State *L) {
   } else {
     lua_pushnil(L);
   }
-  remember(L, co);
+  store_hook(L, co);
   if (u) lua_sethook(co, gl_hook_event, mask, u->step);
   else lua_sethook(co, NULL, 0, 0);
   return 0;
@@ -135,7 +135,7 @@ static int debug_gethook(lua_State *L) {
   gl_host *h = gl_host_of(L);
   int arg, n = 0;
   char events[4];
-  lua_State *co = target(L, &arg);
+  lua_State *co = hooked_coroutine(L, &arg);
   lua_Hook hook = lua_gethook(co);
   if (co != L && !lua_checkstack(co, 1)) return luaL_error(L, "stack overflow");
   user_hook *u = push_hook(L, co);
@@ -166,8 +166,8 @@ void gl_hook_init(lua_State *L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, "_HOOKKEY"); /* where the stock library has its own, as Lua's tests know */
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
+  lua_setfield(L, LUA_REGISTRYINDEX, "_HOOKKEY"); /* where the stock library has its table, as Lua's own tests know */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &hooks_key);
   lua_getglobal(L, "debug");
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * debug.sethook and debug.gethook, with the stock library's semantics to the letter, for a host that needs the one hook
- * a coroutine has for itself now and then. A hook that counts instructions must not be taken away and put back, or it
- * would begin to count anew: it is asked to make way itself, and for that its count is split into small steps.
+ * debug.sethook and debug.gethook, with the stock library's semantics to the letter, although the preemption needs the one hook
+ * of a coroutine now and then. It must not replace a hook of the script that counts instructions, since that would begin to
+ * count anew when it is put back. Instead every call of such a hook is a moment to preempt (h->user_hook_ran), and the
+ * script's count is split into small steps, so that these moments come often.
  */
 #ifndef GL_CORE_HOOK_H
 #define GL_CORE_HOOK_H
@@ -11,16 +12,16 @@
 
 #include <lua.h>
 
-/* What every user's hook runs through. */
+/* The hook that Lua calls in place of each hook of the script. */
 void gl_hook_event(lua_State *L, lua_Debug *ar);
 
-/* Does the user have a hook on L? Never raises. */
+/* Has the script set a hook on L? Never raises. */
 bool gl_hook_is_set(lua_State *L);
 
-/* Put the user's hook back on L after preempt.c had its own there; none, if the user has none. Never raises. */
+/* Puts the hook of the script back on L after another was set there; no hook, if the script has none. Never raises. */
 void gl_hook_restore(lua_State *L);
 
-/* Replaces the two functions of the library. */
+/* Replaces debug.sethook and debug.gethook. */
 void gl_hook_init(lua_State *L);
 
 #endif

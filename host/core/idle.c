@@ -5,14 +5,14 @@
 
 #include "core/check.h"
 
-#define MUCH ((size_t)16 << 20) /* bytes that are worth it */
-#define PAUSE 1.0               /* seconds without work after which it is a rest, */
-#define CALM 50                 /* but for so many beats of the pulse; */
+#define MUCH ((size_t)16 << 20) /* bytes that make the work worth while */
+#define PAUSE 1.0               /* seconds of calm before the work begins */
+#define CALM 50                 /* beats of the pulse (steps, batches) in that time that still count as calm, */
 #define NOBODY 2                /* and from one slice to the next */
 #define SLICE_NS 500000
-#define CYCLES 2 /* of the collector: one may be under way, and miss what has just become garbage */
+#define CYCLES 2 /* collector cycles: the first may be under way, and miss what has just become garbage */
 
-/* Was so much allocated since the last rest, or does so much lie idle that did not then? */
+/* Was much allocated since the last idle work, or does much more memory lie free than then? */
 static bool is_due(const gl_host *h) {
   const gl_alloc *a = &h->alloc;
   size_t churn = a->allocated - h->idle_work.mark;
@@ -25,7 +25,7 @@ static uint64_t beats_since(gl_host *h) {
   return beats - before;
 }
 
-/* True: there is more to collect. Finalizers run in here, outside of any task. */
+/* Collects garbage for one slice. True: there is more to collect. Finalizers run in here, outside of any task. */
 static bool collect_some(gl_host *h) {
   uint64_t until = uv_hrtime() + SLICE_NS;
   if (!lua_gc(h->L, LUA_GCISRUNNING, 0)) return false;
@@ -34,6 +34,7 @@ static bool collect_some(gl_host *h) {
   return h->idle_work.cycles < CYCLES;
 }
 
+/* Gives memory back to the system for one slice. True: there is more to give back. */
 static bool trim_some(gl_host *h) {
   uint64_t until = uv_hrtime() + SLICE_NS;
   while (gl_alloc_trim_some(&h->alloc))
@@ -51,7 +52,7 @@ static void on_idle(gl_timer *timer) {
   }
   h->idle_work.begun = false;
   h->idle_work.cycles = 0;
-  if (!calm) return; /* the next time the loop waits */
+  if (!calm) return; /* gl_idle_begin tries again when the loop waits */
   malloc_trim(0);
   h->idle_work.mark = h->alloc.allocated;
 }

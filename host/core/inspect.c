@@ -17,7 +17,7 @@
 #include "core/shake.h"
 #include "core/task.h"
 
-#define DESCRIPTION 300 /* bytes of what a task waits for */
+#define DESCRIPTION 300 /* bytes of the longest description of a wait */
 
 static int debug_census(lua_State *L) {
   const gl_census *c = &gl_host_of(L)->census;
@@ -35,21 +35,21 @@ static int debug_census(lua_State *L) {
   return 1;
 }
 
-/* preempted() -> how many times a task was made to make way */
+/* preempted() -> how many slices were used up so far */
 static int debug_preempted(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)gl_preempt_count(gl_host_of(L)));
   return 1;
 }
 
-/* report_stalls(on): tell on stderr when a C function holds the loop for long */
+/* report_stalls(on): switches the reports of C functions that hold the loop for long */
 static int debug_report_stalls(lua_State *L) {
   gl_preempt_set_reports(gl_host_of(L), lua_toboolean(L, 1));
   return 0;
 }
 
-/* cancel_at(n [, how]): for tests: interrupts the running task in its n-th wait from now, as a cancel would, or with
- * how = "deadline" the end of its time. 0: never. Returns how many waits were still to go, of the last call, and the
- * operation that was interrupted. */
+/* cancel_at(n [, how]), for tests: interrupts the running task in its n-th wait from now, as a cancel would or, with
+ * how = "deadline", as a deadline would; n = 0: never. Returns how many waits of the last call were still to go, and the
+ * name of the operation that was interrupted. */
 static int debug_cancel_at(lua_State *L) {
   static const char *const how[] = {"cancel", "deadline", NULL};
   lua_Integer n = luaL_checkinteger(L, 1);
@@ -63,8 +63,8 @@ static int debug_cancel_at(lua_State *L) {
   return 2;
 }
 
-/* end_at(n): for tests: cancels the running task at the n-th instruction of this coroutine from now, as if it had used up its
- * time: what it is in need not wait. 0: never. */
+/* end_at(n), for tests: cancels the running task at the n-th instruction of this coroutine from now, as if it had used up its
+ * slice there: the task need not wait. n = 0: never. */
 static int debug_end_at(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "a number of instructions >= 0 expected");
@@ -73,8 +73,8 @@ static int debug_end_at(lua_State *L) {
   return 0;
 }
 
-/* fail_alloc(n): for tests: refuses the running task its n-th allocation from now. 0: none. Returns how many were still
- * to go, of the last call. */
+/* fail_alloc(n), for tests: refuses the running task its n-th allocation from now; n = 0: none. Returns how many allocations of
+ * the last call were still to go. */
 static int debug_fail_alloc(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "a number of allocations >= 0 expected");
@@ -85,7 +85,7 @@ static int debug_fail_alloc(lua_State *L) {
   return 1;
 }
 
-/* shake(seed): for tests: switches tasks at random from now on. 0: no more. */
+/* shake(seed), for tests: switches tasks at random from now on; seed = 0: no more */
 static int debug_shake(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   luaL_argcheck(L, seed >= 0, 1, "a seed >= 0 expected");
@@ -93,7 +93,7 @@ static int debug_shake(lua_State *L) {
   return 0;
 }
 
-/* memory() -> { used=, held=, limit= } in bytes: what Lua, tasks and ops use, what is held for them, and --max-memory */
+/* memory() -> { used=, held=, limit= }, bytes: in use by Lua, tasks and ops; held for them; --max-memory */
 static int debug_memory(lua_State *L) {
   const gl_host *h = gl_host_of(L);
   size_t used = gl_alloc_used(&h->alloc), held = gl_alloc_held(&h->alloc);
@@ -170,7 +170,7 @@ struct gl_inspector {
   uv_signal_t signal;
   gl_turn_hook turn;
   gl_host *host;
-  bool taken; /* the script waits for the signal itself */
+  bool taken; /* found by look_for_other: the script waits for the signal by name */
 };
 
 static void on_turn_end(gl_turn_hook *turn) { gl_inspect_print(GL_CONTAINER(turn, struct gl_inspector, turn)->host); }
@@ -178,10 +178,10 @@ static void on_turn_end(gl_turn_hook *turn) { gl_inspect_print(GL_CONTAINER(turn
 static void look_for_other(uv_handle_t *handle, void *arg) {
   struct gl_inspector *i = arg;
   if (handle->type != UV_SIGNAL || handle == (uv_handle_t *)&i->signal) return;
-  if (uv_is_closing(handle) /* it may have had this very signal */ || ((uv_signal_t *)handle)->signum == SIGUSR1) i->taken = true;
+  if (uv_is_closing(handle) /* it may have been for this signal: libuv has forgotten which */ || ((uv_signal_t *)handle)->signum == SIGUSR1) i->taken = true;
 }
 
-/* Not here: at the end of a turn no task is half way through anything. */
+/* Prints at the end of the turn, when no task is in the middle of a step. */
 static void on_signal(uv_signal_t *signal, int signo) {
   struct gl_inspector *i = signal->data;
   (void)signo;
@@ -203,7 +203,7 @@ void gl_inspect_start(gl_host *h) {
   i->signal.data = i;
   h->inspector = i;
   uv_signal_start(&i->signal, on_signal, SIGUSR1);
-  uv_unref((uv_handle_t *)&i->signal); /* no reason to go on */
+  uv_unref((uv_handle_t *)&i->signal); /* it does not keep the loop alive */
 }
 
 void gl_inspect_stop(gl_host *h) {
@@ -212,7 +212,7 @@ void gl_inspect_stop(gl_host *h) {
   h->inspector = NULL;
 }
 
-/* What scripts and clients named (a path, a chunk) is escaped, as in the log. */
+/* Prints text that a script or a client may have chosen (a path, a chunk), escaped as in the log. */
 static void print_text(const char *before, const char *text) {
   fputs(before, stderr);
   gl_log_text(text, strlen(text), false);

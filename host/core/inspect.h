@@ -1,16 +1,19 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * What every task is doing, for the person at the terminal (SIGUSR1) and for scripts (green.debug).
+ */
 #ifndef GL_CORE_INSPECT_H
 #define GL_CORE_INSPECT_H
 
 #include "core/host.h"
 
-/* List every live task on stderr: age, state, what it waits for, where. Calls no Lua that could raise. */
+/* Lists every live task on stderr: age, state, what it waits for, and where. Calls no Lua that could raise. */
 void gl_inspect_print(const gl_host *h);
 
-/* From now on SIGUSR1 does that, at the end of a turn. */
+/* Makes SIGUSR1 print that list, at the end of a turn. Without memory SIGUSR1 keeps its default. */
 void gl_inspect_start(gl_host *h);
 
-/* No more. Before gl_host_close. */
+/* Stops listening for SIGUSR1; call before gl_host_close. */
 void gl_inspect_stop(gl_host *h);
 
 /* green.debug: census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now; memory() -> { used=, held=, limit= };

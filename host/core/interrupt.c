@@ -12,14 +12,14 @@
 
 struct gl_interrupter {
   uv_async_t came;
-  gl_task *task; /* NULL = not armed */
-  atomic_bool line;     /* it runs a line of a prompt */
-  atomic_llong pending; /* second at which a SIGINT came that the loop did not look at yet; 0 = none */
+  gl_task *task;        /* whom the next SIGINT interrupts; NULL = not armed */
+  atomic_bool line;     /* the task runs a line of a prompt */
+  atomic_llong pending; /* second, plus 1, at which a SIGINT came that the loop has not looked at yet; 0 = none */
 };
 
 #define STUCK 2 /* seconds without a turn of the loop after which Ctrl-C at a prompt ends the process, too */
 
-/* For the handler, which may run on any thread: SIGINT is the whole process's. */
+/* What the handler, which may run on any thread, finds: SIGINT is sent to the whole process. */
 static _Atomic(struct gl_interrupter *) armed;
 
 static void set_handler_of(int signo, void (*handler)(int)) {
@@ -33,22 +33,23 @@ static void on_sigint(int signo);
 
 /* ---- while a command has the terminal ---- */
 
-static const int suspended[] = {SIGINT, SIGQUIT};
-static atomic_int commands; /* that run: of all hosts, since a process has one terminal and one handler of a signal */
+static const int suspended[] = {SIGINT, SIGQUIT}; /* signals that are the command's alone */
+static atomic_int commands; /* commands that have the terminal, of all hosts: a process has one terminal and one handler of a signal */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER; /* the count and the handlers change together */
 
-/* A handler, since children inherit an ignored signal. */
+/* Ignores a signal. A handler does that, since children would inherit SIG_IGN. */
 static void on_suspended(int signo) {
-  if (!atomic_load(&commands)) set_handler_of(signo, SIG_DFL); /* it was left over when somebody else's went */
+  if (!atomic_load(&commands)) set_handler_of(signo, SIG_DFL); /* another handler was put back to this one after the command had ended */
 }
 
-static void exchange(void (*from)(int), void (*to)(int), int signo) {
+/* Replaces the handler of a signal, if it is `from`. */
+static void exchange_handler(void (*from)(int), void (*to)(int), int signo) {
   struct sigaction now;
   if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == from) set_handler_of(signo, to);
 }
 
 static void exchange_both(void (*from)(int), void (*to)(int)) {
-  for (int i = 0; i < 2; i++) exchange(from, to, suspended[i]);
+  for (int i = 0; i < 2; i++) exchange_handler(from, to, suspended[i]);
 }
 
 void gl_interrupt_suspend(void) {
@@ -65,14 +66,14 @@ void gl_interrupt_resume(void) {
 
 /* ---- Ctrl-C ---- */
 
-/* A handler that is neither ours nor the default belongs to whoever waits for SIGINT by name. */
+/* Is the handler of SIGINT one of this file, or none? Any other belongs to a script that waits for SIGINT by name. */
 static bool is_ours(void) {
   struct sigaction now;
   sigaction(SIGINT, NULL, &now);
   return now.sa_handler == on_sigint || now.sa_handler == on_suspended || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
 }
 
-/* At a prompt whoever is impatient gets no other answer, unless the loop itself is stuck. */
+/* Has the loop not looked at an earlier SIGINT for STUCK seconds? Notes this SIGINT, if there is no earlier one. */
 static bool is_stuck(struct gl_interrupter *i) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -80,7 +81,8 @@ static bool is_stuck(struct gl_interrupter *i) {
   return !atomic_compare_exchange_strong(&i->pending, &none, second) && second - none >= STUCK;
 }
 
-/* Lua may be in the middle of anything, or stuck: leave the rest to the loop, and the last word to the person. */
+/* Leaves the rest to the loop, since Lua may be in the middle of anything; and the last word to the person, since the loop may be
+ * stuck. */
 static void on_sigint(int signo) {
   (void)signo;
   if (atomic_load(&commands)) return;
@@ -107,7 +109,7 @@ static struct gl_interrupter *interrupter_new(gl_host *h) {
     return NULL;
   }
   i->came.data = i;
-  uv_unref((uv_handle_t *)&i->came); /* no reason to go on */
+  uv_unref((uv_handle_t *)&i->came); /* it does not keep the loop alive */
   return i;
 }
 

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ctrl-C, as lua has it: the first SIGINT is an error, "interrupted!", in the script, which may clean up or catch
- * it; a second one ends the process. The script is interrupted where it waits or, when it hogs, at the end of
- * a slice. At a prompt it is for all that the line has started, asked again a cancel, and ends the process only when its
- * loop is stuck.
+ * Ctrl-C, as under lua: the first SIGINT raises "interrupted!" in the script, which may clean up or catch the error; a second
+ * SIGINT ends the process. The script is interrupted where it waits or, when it computes, at the end of a slice. At a prompt
+ * SIGINT reaches all tasks that the line has started: the first interrupts, the second cancels, and the process ends only
+ * when its loop is stuck.
+ *
+ *     DISARMED --gl_interrupt_arm--> ARMED --on_sigint: the handler is the default again--> the next SIGINT ends the process
+ *     (SIGINT ends the process)       |  ^   (a script; on_came interrupts its task)
+ *        ^                            |  '-- on_sigint, while a line of a prompt runs and the loop is not stuck
+ *        '---- gl_interrupt_disarm ---'
  */
 #ifndef GL_CORE_INTERRUPT_H
 #define GL_CORE_INTERRUPT_H
 
 #include "core/host.h"
 
-/* From now on the next SIGINT of the process is for `t`, and one after that ends the process. Once per chunk, so that
- * each has its first one. Whoever waits for SIGINT by name (green.signal) gets it instead. */
+/* Makes the next SIGINT of the process interrupt `t`, and the one after that end the process. Called for each chunk, so that each
+ * one can be interrupted. A script that waits for SIGINT by name (green.signal) gets the signal instead. */
 void gl_interrupt_arm(gl_host *h, gl_task *t);
 
-/* SIGINT ends the process again. No-op unless armed. */
+/* Makes SIGINT end the process again. No-op unless armed. */
 void gl_interrupt_disarm(gl_host *h);
 
-/* A command has the terminal, as with system(): until gl_interrupt_resume, SIGINT and SIGQUIT are for the command alone. Counts over
- * all hosts of the process, from any thread. A task that waits for one of the two by name still gets it. */
+/* Leave SIGINT and SIGQUIT to a command that has the terminal, as system() does, from suspend to resume. Calls count over all hosts
+ * of the process, from any thread. A task that waits for one of these signals by name still gets it. */
 void gl_interrupt_suspend(void);
 void gl_interrupt_resume(void);
 
-/* In a forked child: SIGINT is for the task that forked, if it was before; else it ends the process. */
+/* In a forked child: SIGINT ends the process, unless it was armed for the task that forked. */
 void gl_interrupt_forked(gl_host *h);
 
-/* Before the host closes. */
+/* Closes what arming has opened; call before gl_host_close. */
 void gl_interrupt_stop(gl_host *h);
 
 #endif

@@ -11,7 +11,7 @@ void gl_library_missing(void) {
   abort();
 }
 
-static const char *load(const gl_library *lib) {
+static const char *load_library(const gl_library *lib) {
   void *handle = dlopen(lib->file, RTLD_NOW | RTLD_LOCAL);
   if (!handle) return dlerror();
   for (size_t i = 0; lib->names[i]; i++) {
@@ -25,11 +25,11 @@ static const char *load(const gl_library *lib) {
 static int is_loaded(const gl_library *lib) {
   size_t last = 0;
   while (lib->names[last + 1]) last++;
-  return lib->addresses[last] != (void *)gl_library_missing; /* filled in order */
+  return lib->addresses[last] != (void *)gl_library_missing; /* load_library fills them in order */
 }
 
 const char *gl_library_need(const char *file) {
   const gl_library *lib = gl_libraries;
   while (lib->file && strcmp(lib->file, file) != 0) lib++;
-  return !lib->file || is_loaded(lib) ? NULL : load(lib);
+  return !lib->file || is_loaded(lib) ? NULL : load_library(lib);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Debian's Lua jumps by __longjmp_chk, which ThreadSanitizer does not know: each yield would leave frames on its shadow stack, until
- * that overflows and it reports races that are none. Empty in other builds.
+ * A jump that ThreadSanitizer sees. Debian's Lua jumps by __longjmp_chk, which ThreadSanitizer does not know: each yield would leave
+ * frames on its shadow stack, until the shadow stack overflows and false races are reported. Empty in other builds.
  */
 typedef int gl_tsan_only; /* a translation unit must not be empty */
 

@@ -26,8 +26,9 @@ static bool double_room(gl_map *m) {
   return true;
 }
 
-static void divide(gl_map *m) {
-  if (m->split == m->base && !double_room(m)) return; /* longer chains do, too */
+/* Divides the next chain: half of its nodes go to a new one. */
+static void divide_chain(gl_map *m) {
+  if (m->split == m->base && !double_room(m)) return; /* out of memory: the chains grow longer instead */
   size_t from = m->split++;
   gl_mapnode *node = m->chains[from], *next;
   m->chains[from] = NULL;
@@ -39,7 +40,8 @@ static void divide(gl_map *m) {
   }
 }
 
-static void unite(gl_map *m) {
+/* Unites the last chain with the one it was divided from. */
+static void unite_chain(gl_map *m) {
   if (m->split == 0) {
     if (m->base <= LEAST) return;
     m->base /= 2;
@@ -78,7 +80,7 @@ gl_mapnode *gl_map_any(const gl_map *m) {
 
 bool gl_map_add(gl_map *m, gl_mapnode *node) {
   if (!m->chains && !double_room(m)) return false;
-  if (m->count >= m->base + m->split) divide(m);
+  if (m->count >= m->base + m->split) divide_chain(m);
   gl_mapnode **chain = &m->chains[chain_of(m, node->hash)];
   node->next = *chain;
   *chain = node;
@@ -94,8 +96,8 @@ void gl_map_remove(gl_map *m, gl_mapnode *node) {
     free(m->chains);
     *m = (gl_map){0};
   } else if (m->count < (m->base + m->split) / 4) {
-    unite(m);
-    unite(m);
+    unite_chain(m);
+    unite_chain(m);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include <lauxlib.h>
 
-#define LONGEST 63 /* of longer words only so much is looked at */
+#define LONGEST 63 /* letters compared; longer words are cut */
 
 static size_t min(size_t a, size_t b) { return a < b ? a : b; }
 

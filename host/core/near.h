@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whoever mistypes a name is told the one that was probably meant.
+ * Which name was probably meant by a mistyped one, for error messages.
  */
 #ifndef GL_CORE_NEAR_H
 #define GL_CORE_NEAR_H
@@ -10,8 +10,8 @@
 
 #include <lua.h>
 
-/* May `word` be a mistyped `name`? Then *mistakes is how many it takes: a letter too many, missing, wrong, or two
- * that changed places. Case counts. */
+/* May `word` be a mistyped `name`? *mistakes is then the number of edits: a letter too many, missing or wrong, or two letters that
+ * changed places. Case counts. */
 bool gl_near(const char *word, const char *name, size_t *mistakes);
 
 /* Pushes how a refusal of `word` (NULL: no string) goes on, and returns it: "; did you mean 'timeout'?" when one of `names` (NULL

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ops that wait for the same thing, first come, first served. Each may leave from where it stands, at the same cost
+ * Queues of ops that wait for the same thing, first come, first served. An op may leave from the middle, at the same cost
  * however many wait. Zeroed memory is an empty queue.
  */
 #ifndef GL_CORE_OPQUEUE_H
@@ -12,7 +12,7 @@
 /* Does a task of this forked child's parent wait for it? */
 static inline bool gl_op_is_foreign(const gl_op *op) { return op->task && gl_task_is_foreign(op->task); }
 
-/* To the end of the queue. */
+/* Adds an op, which is in no queue, to the end. */
 static inline void gl_opqueue_push(gl_opqueue *q, gl_op *op) {
   op->next = NULL;
   op->prev = q->tail;
@@ -39,12 +39,12 @@ static inline gl_op *gl_opqueue_take(gl_opqueue *q) {
   return NULL;
 }
 
-/* All of them are done. */
+/* Empties the queue: all ops in it are done with this status. */
 static inline void gl_opqueue_finish(gl_opqueue *q, int status) {
   for (gl_op *op; (op = gl_opqueue_take(q)) != NULL;) gl_op_done(op, status);
 }
 
-/* For optypes, in `cancel`: it leaves the queue, and nothing else has to be stopped. */
+/* The `cancel` of an optype whose ops only wait in a queue: removes the op, which is done then. */
 static inline void gl_opqueue_cancel(gl_opqueue *q, gl_op *op) {
   gl_opqueue_remove(q, op);
   gl_op_done(op, UV_ECANCELED);

@@ -25,13 +25,13 @@
 
 #define SIGNAL SIGURG    /* ignored by default, and used by nothing else here */
 #define TICK_MS 5        /* how often the watchdog looks: twice a slice */
-#define BLOCKED_AFTER 4  /* ticks in the same step after which it is looked whether the thread sleeps */
+#define BLOCKED_AFTER 4  /* ticks in the same step after which the watchdog looks whether the thread sleeps */
 #define HOG_US ((GL_SLICE_MS - 1) * 1000) /* the first tick of a step may come late */
 #define AWAKE_US 500     /* CPU time after which a thread has left the system call that it slept in */
-#define REPEAT 4         /* ticks after which a signal comes again in the same step */
+#define REPEAT 4         /* ticks between two signals in the same step */
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
 #define MAX_KILL_DELAY 5000   /* instructions between two errors in a task that catches them all */
-#define MAX_KILLS 2000  /* so many of them; then no instruction more */
+#define MAX_KILLS 2000  /* so many errors at random; then one at every instruction */
 #define MAX_WAIT 10000        /* instructions without a loop after which an error that is due waits for none */
 #define MAX_CAUGHT 3          /* errors a doomed task may catch and go on, counted with the turns between */
 
@@ -40,7 +40,7 @@
 #define STALLED "greenlua: stalled for more than " NUMBER(GL_STALL_MS) " ms in C"
 #define OVERLONG "greenlua: task.atomic holds everybody up for more than " NUMBER(GL_ATOMIC_MS) " ms: it is preempted now\n"
 
-/* A hook that a C module set, and ours replaced: to be put back. The user's own are in hook.c. */
+/* A hook that a C module had set where preempt_hook is now, to be put back. Hooks of the script are in hook.c. */
 typedef struct foreign_hook {
   lua_State *L;
   lua_Hook hook;
@@ -49,61 +49,62 @@ typedef struct foreign_hook {
 
 struct gl_watchdog {
   pthread_t thread;      /* the watchdog's own */
-  pthread_t watched;     /* the loop's */
-  pid_t watched_id;
-  clockid_t cpu;         /* counts its CPU time */
-  atomic_bool end;
-  atomic_uint_fast64_t overrun; /* the step the signal is for */
-  atomic_bool report;    /* tell where it is stuck, too */
-  atomic_bool late;      /* it was stuck where no signal may come; tell what came after that */
-  uint64_t reported;     /* the last step that was */
-  _Atomic uint64_t hooked_in;      /* the step, and the coroutine, in which the last signal has set the hook: */
-  _Atomic(lua_State *) hooked_on;  /* it need not come again at once */
-  gl_stall stalls;       /* told on the loop's thread */
-  gl_stall blocks;       /* by the watchdog */
-  uint64_t count;
-  atomic_bool quiet;     /* no reports of stalls */
-  volatile bool asked;   /* the user's count hook is to make way */
+  pthread_t watched;     /* the loop's thread, */
+  pid_t watched_id;      /* its id for the kernel, */
+  clockid_t cpu;         /* and the clock that counts its CPU time */
+  atomic_bool end;       /* the watchdog's thread must end */
+  atomic_uint_fast64_t overrun; /* the step that the signal is for: its slice is used up */
+  atomic_bool report;    /* the handler must report where the step stands, too */
+  atomic_bool late;      /* the step stood where no signal may come: the handler must report where it came back to */
+  uint64_t reported;     /* the last step that was reported */
+  _Atomic uint64_t hooked_in;      /* the step in which the last signal has set the hook, */
+  _Atomic(lua_State *) hooked_on;  /* and the coroutine: another signal need not come at once */
+  gl_stall stalls;       /* reports by the handler, on the loop's thread */
+  gl_stall blocks;       /* reports by the watchdog's thread */
+  uint64_t count;        /* slices used up by all tasks */
+  atomic_bool quiet;     /* stalls are not reported */
+  volatile bool asked;   /* the script has a count hook: the slice ends when that was called (on_user_hook) */
   volatile uint64_t deferred_beat; /* the step whose slice ended in an atomic section */
-  volatile uint64_t section; /* id of the task in it, */
-  volatile uint64_t section_began; /* and its CPU time, us, when that was seen */
-  uint32_t random;
+  volatile uint64_t section; /* id of the task in an atomic section, */
+  volatile uint64_t section_began; /* and the CPU time, us, at which the section was first seen */
+  uint32_t random;       /* state of the generator behind next_kill */
   foreign_hook foreign;
 };
 
-static _Thread_local gl_host *watched_host; /* for the handler: the host this thread runs */
+static _Thread_local gl_host *watched_host; /* the host that this thread runs, for the handler */
 
 /* ---- on the loop's thread, in the signal handler ---- */
 
 static void preempt_hook(lua_State *L, lua_Debug *ar);
 
-/* Sets the hook on the coroutine that runs. Also called from the signal handler. */
-static void set_hook(gl_host *h) {
+/* Sets the hook on the running coroutine. The signal handler calls this, too. */
+static void set_preempt_hook(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   lua_State *L = h->running;
   lua_Hook now = lua_gethook(L);
   atomic_store_explicit(&w->hooked_on, L, memory_order_relaxed);
   atomic_store_explicit(&w->hooked_in, gl_pulse_beats(&h->pulse), memory_order_relaxed);
-  if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and so on */
+  if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and the next signal comes meanwhile */
   if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
     w->asked = true;
     return;
   }
-  if (now != gl_hook_event) { /* of a C module, or none */
+  if (now != gl_hook_event) { /* a hook of a C module, or none */
     w->foreign = (foreign_hook){L, now, lua_gethookmask(L), lua_gethookcount(L)};
   }
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
 }
 
-/* Slices are CPU time: on a machine with more to do than it has CPUs, a task is no hog because the clock went on. */
+/* Slices are CPU time: on a machine with more to do than it has CPUs, a task has not used up its slice because the clock went on. */
 static uint64_t cpu_us(const struct gl_watchdog *w) {
   struct timespec t = {0, 0};
   clock_gettime(w->cpu, &t);
   return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* Is it in an atomic section that may go on for some time yet? Its slice then ends when it leaves. For the handler, too. */
-static bool is_deferred(gl_host *h) {
+/* Is the running task in an atomic section that may go on for a while? The slice then ends when the task leaves the section. The
+ * signal handler calls this, too. */
+static bool defers_preemption(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   const gl_task *t = h->task;
   if (!t || !t->atomic || t->overlong) return false;
@@ -117,7 +118,7 @@ static bool is_deferred(gl_host *h) {
   return true;
 }
 
-/* Does it hold up anybody else? If not it is as in lua, and no news. Read by the watchdog, too. */
+/* Would a stall hold up anybody else? If not, the script stalls as under lua, and that is no news. The watchdog calls this, too. */
 static bool holds_up(const gl_host *h) {
   return __atomic_load_n(&h->census.tasks, __ATOMIC_RELAXED) > 1 || __atomic_load_n(&h->holds, __ATOMIC_RELAXED) > 0;
 }
@@ -130,7 +131,7 @@ static void on_signal(int signo) {
   bool reports = !w->quiet && holds_up(h);
   if (atomic_exchange(&w->report, false) && reports && gl_stall_in_c(h->running)) gl_stall_report(&w->stalls, STALLED ":\n", h->running);
   if (atomic_exchange(&w->late, false) && reports) gl_stall_report(&w->stalls, STALLED ", which came back to:\n", h->running);
-  if (!is_deferred(h)) set_hook(h);
+  if (!defers_preemption(h)) set_preempt_hook(h);
 }
 
 /* ---- on the loop's thread, in the hook ---- */
@@ -143,14 +144,15 @@ static void raise_end(lua_State *L, gl_task *t) {
   gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
 }
 
-static void put_back(lua_State *L, struct gl_watchdog *w) {
+/* Puts the hook back that was on L before: of a C module, of the script, or none. */
+static void unhook(lua_State *L, struct gl_watchdog *w) {
   foreign_hook *f = &w->foreign;
   if (f->L == L && f->hook) lua_sethook(L, f->hook, f->mask, f->count);
   else gl_hook_restore(L);
   if (f->L == L) f->L = NULL;
 }
 
-/* Instructions until the next error: at random; in the end 1, which no nest of loops survives. */
+/* Instructions until the next error: a random number; in the end 1. */
 static int next_kill(struct gl_watchdog *w, gl_task *t) {
   if (t->kill_count > MAX_CAUGHT + MAX_KILLS) return 1;
   t->kill_count++;
@@ -160,7 +162,8 @@ static int next_kill(struct gl_watchdog *w, gl_task *t) {
   return (int)(w->random % MAX_KILL_DELAY) + 1;
 }
 
-/* Raises the error that is due, if it loses nothing here (core/safepoint.h), or has waited for long. `ar` = NULL: in C. */
+/* Raises the error that is due, if nothing is lost by it here (core/safepoint.h), or if it has waited for long. `ar` = NULL: in C,
+ * where nothing is lost. */
 static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool overdue) {
   gl_task *t = h->task;
   gl_safepoint at = ar ? gl_safepoint_next(ar) : GL_POINT_REPEATS;
@@ -172,11 +175,12 @@ static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
     return;
   }
   if (t->kill_count > MAX_CAUGHT) lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
-  else if (lua_gethook(L) == preempt_hook) put_back(L, h->watchdog);
+  else if (lua_gethook(L) == preempt_hook) unhook(L, h->watchdog);
   raise_end(L, t);
 }
 
-/* An error is due: raises it here, or at one of the next instructions. False: at none, as the hook is somebody else's. */
+/* Raises the error that is due here, or has preempt_hook raise it at one of the next instructions. False: neither, since the
+ * script or a C module has a hook. */
 static bool raise_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   gl_task *t = h->task;
   bool hooked = lua_gethook(L) && lua_gethook(L) != preempt_hook;
@@ -188,14 +192,16 @@ static bool raise_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   return true;
 }
 
-static bool is_plain(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
+/* May the hook yield on L: is L the coroutine that the host knows to be running, outside of C calls that cannot be left? */
+static bool can_yield(const gl_host *h, lua_State *L) { return L == h->running && lua_isyieldable(L); }
 
-/* Not by yielding when the user has a hook: Lua would tell it a call twice, count anew, or call it with the yield under way. */
-static void leave_cpu(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
+/* Lets all other ready tasks run, and counts a slice. Does not yield where the script has a hook (`hooked`): Lua would report a
+ * call twice, count anew, or call that hook with the yield under way. */
+static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
   h->watchdog->count++;
   t->slices++;
-  if (!hooked && is_plain(h, L)) {
+  if (!hooked && can_yield(h, L)) {
     gl_host_ready_last(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
@@ -205,7 +211,7 @@ static void leave_cpu(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
   }
 }
 
-/* A task that catches the error and goes on is let go on for a turn; and at first for some, for what it has to clean up. */
+/* Ends a slice. Raises in a task that must end, on alternate slices, and not during the slices for its clean-up. */
 static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
   if (t->atomic && !t->overlong) {
@@ -218,39 +224,47 @@ static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
   } else {
     gl_scope_retract_end(t);
   }
-  leave_cpu(L, h, ar, hooked);
+  preempt_yield(L, h, ar, hooked);
 }
 
-/* It caught whatever was raised: from now on it is raised at again and again, after a random number of instructions.
- * That leaves a <close> variable the time to do its work, and sooner or later finds a loop around a pcall outside
- * of that pcall. True: this is not (or no longer) so. */
-static bool is_spared(lua_State *L, gl_host *h, const lua_Debug *ar, bool hogs) {
+/* The running task has caught whatever was raised, and must end: raises in it again and again, each time after a random number
+ * of instructions. That leaves a <close> variable the time to do its work, and sooner or later the error meets a loop around
+ * a pcall outside of that pcall. True: the task need not end (any more), and nothing has happened. */
+static bool is_spared(lua_State *L, gl_host *h, const lua_Debug *ar, bool overran) {
   gl_task *t = h->task;
-  bool kill_count = gl_scope_must_end(t);
-  if (!kill_count && !gl_scope_shields(t)) return true;
+  bool must_end = gl_scope_must_end(t);
+  if (!must_end && !gl_scope_shields(t)) return true;
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT, next_kill(h->watchdog, t));
-  if (hogs) leave_cpu(L, h, ar, true);
-  else if (kill_count) raise_soon(L, h, ar);
+  if (overran) preempt_yield(L, h, ar, true);
+  else if (must_end) raise_soon(L, h, ar);
   return false;
 }
 
-/* Over a yield ours stays, until the second instruction after it: Lua marks the call that yielded in a hook, and drops
- * its next event for it. With no hook set when it goes on, that would be the first event of the user's next one. */
-static bool stays(lua_State *L, gl_host *h) {
+/* Must preempt_hook stay on L over the yield?
+ *
+ *     hook runs: lua_yield    Lua marks the call (CIST_HOOKYIELD)
+ *     resumed                 Lua drops the next hook event of the marked call, whichever hook is set by then
+ *     1st instruction after   with preempt_hook still set, its count event is what is dropped
+ *     2nd instruction after   preempt_hook runs, sees that the slice did not end, and unhooks itself
+ *
+ * Without it the dropped event would be the first one of the hook that the script sets next. Where another hook has to be put
+ * back, or an error raised, it does not stay. */
+static bool stays_hooked(lua_State *L, gl_host *h) {
   foreign_hook *f = &h->watchdog->foreign;
-  if (!is_plain(h, L) || gl_scope_must_end(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
+  if (!can_yield(h, L) || gl_scope_must_end(h->task) || (f->L == L && f->hook) || gl_hook_is_set(L)) return false;
   if (f->L == L) f->L = NULL;
   return true;
 }
 
-/* An error is due in the task that runs: here? False: not any more, as it was raised in a wait, or its scope was left. */
-static bool is_raised_at(lua_State *L, gl_host *h, const lua_Debug *ar, bool hogs) {
+/* Raises the error that waits for a safe point, if this is one. False: no error is due any more, as it was raised in a wait, or its
+ * scope was left. */
+static bool raise_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool overran) {
   gl_task *t = h->task;
   if (!gl_scope_must_end(t) || t->cleanup_slices) {
     t->raise_in = 0;
     return false;
   }
-  raise_if_safe(L, h, ar, hogs);
+  raise_if_safe(L, h, ar, overran);
   return t->raise_in > 0;
 }
 
@@ -262,48 +276,48 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     gl_hook_restore(L);
     return;
   }
-  if (ar->event != LUA_HOOKCOUNT) { /* an event the user's hook asked for */
+  if (ar->event != LUA_HOOKCOUNT) { /* an event for the hook that was on L before */
     if (w->foreign.L == L && w->foreign.hook) w->foreign.hook(L, ar);
     else gl_hook_event(L, ar);
     return;
   }
-  bool hogs = t && gl_pulse_beats(&h->pulse) == atomic_load(&w->overrun); /* else it had made way by itself meanwhile */
-  if (is_deferred(h)) {
-    put_back(L, w);
+  bool overran = t && gl_pulse_beats(&h->pulse) == atomic_load(&w->overrun); /* false: the task has waited since the signal */
+  if (defers_preemption(h)) {
+    unhook(L, w);
     return;
   }
   if (t && h->fault.ender == t) {
     h->fault.ender = NULL;
     t->cancelled = true;
-    put_back(L, w);
+    unhook(L, w);
     if (gl_scope_must_end(t) && !t->cleanup_slices) raise_soon(L, h, ar);
     return;
   }
-  if (t && t->raise_in && is_raised_at(L, h, ar, hogs)) return;
-  if (t && t->kill_count > MAX_CAUGHT && !is_spared(L, h, ar, hogs)) return;
-  if (!hogs || !stays(L, h)) put_back(L, w);
-  if (hogs) end_slice(L, h, ar, lua_gethook(L) && lua_gethook(L) != preempt_hook);
+  if (t && t->raise_in && raise_at_safepoint(L, h, ar, overran)) return;
+  if (t && t->kill_count > MAX_CAUGHT && !is_spared(L, h, ar, overran)) return;
+  if (!overran || !stays_hooked(L, h)) unhook(L, w);
+  if (overran) end_slice(L, h, ar, lua_gethook(L) && lua_gethook(L) != preempt_hook);
 }
 
-/* Ends the slice if it is used up: in a loop in C, or in a hook of the user's. */
-static bool check(lua_State *L, const lua_Debug *ar) {
+/* Ends the slice if it is used up. Called in a loop in C (`ar` = NULL), or in a hook of the script. */
+static bool check_slice(lua_State *L, const lua_Debug *ar) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
   if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
-  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || is_deferred(h)) return false; /* in a finalizer nobody waits */
+  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || defers_preemption(h)) return false; /* in a finalizer nobody waits */
   if (t->kill_count <= MAX_CAUGHT || is_spared(L, h, ar, true)) end_slice(L, h, ar, true);
   return true;
 }
 
-bool gl_preempt_check(lua_State *L) { return check(L, NULL); }
+bool gl_preempt_check(lua_State *L) { return check_slice(L, NULL); }
 
 /* A count hook of the user's was called, in which preempt_hook could not be set. */
 static void on_user_hook(lua_State *L, const lua_Debug *ar) {
   struct gl_watchdog *w = gl_host_of(L)->watchdog;
   if (!w || !w->asked) return;
   w->asked = false;
-  check(L, ar);
+  check_slice(L, ar);
 }
 
 void gl_preempt_end_at(lua_State *L, int n) {
@@ -319,7 +333,7 @@ static void on_atomic_section_left(gl_task *t) {
   if (!w) return;
   bool due = w->deferred_beat == gl_pulse_beats(&h->pulse) && h->task == t && h->running;
   w->section = w->deferred_beat = 0;
-  if (due) set_hook(h);
+  if (due) set_preempt_hook(h);
 }
 
 void gl_preempt_follow(lua_State *L) {
@@ -331,8 +345,8 @@ void gl_preempt_follow(lua_State *L) {
 
 /* ---- the watchdog's thread ---- */
 
-/* One tick; the semaphore cuts it short only at the end. */
-static void nap(gl_host *h) {
+/* Sleeps for one tick, or until the host wakes the watchdog to end it. */
+static void sleep_tick(gl_host *h) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_nsec += TICK_MS * 1000000L;
@@ -343,7 +357,7 @@ static void nap(gl_host *h) {
   while (sem_clockwait(&h->pulse.wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
 }
 
-/* One line of /proc about the loop's thread. False: it cannot be read. */
+/* Reads one line of /proc about the loop's thread. False: it cannot be read. */
 static bool read_proc(const struct gl_watchdog *w, const char *name, char *out, size_t size) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)w->watched_id, name);
@@ -367,8 +381,8 @@ static bool is_socket(unsigned long fd) {
   return fstat((int)fd, &st) != 0 || S_ISSOCK(st.st_mode);
 }
 
-/* It sleeps in a system call: one that the kernel begins anew after a signal, so that nobody notices? Most of those with a
- * time limit are not (sleep, poll, select, and what waits for sockets that have one): EINTR is what foreign code may not expect. */
+/* Does the kernel restart the system call that the thread sleeps in after a signal? It does not restart most of those with a time
+ * limit (sleep, poll, select, calls on sockets that have one): they fail with EINTR, which foreign code may not expect. */
 static bool may_be_interrupted(const struct gl_watchdog *w) {
   char line[256];
   long number;
@@ -381,17 +395,17 @@ static bool may_be_interrupted(const struct gl_watchdog *w) {
   }
 }
 
-/* What is seen of one step, tick by tick. */
+/* What the watchdog has seen of one step, tick by tick. */
 typedef struct sight {
   uint64_t step;
-  int same, blocked; /* ticks in it; of those, how many it slept */
-  int signals;       /* ticks since the last one */
-  uint64_t since;    /* CPU time when it began, us */
-  uint64_t slept;    /* CPU time when it was last seen asleep, or began */
+  int same, blocked; /* ticks in the step; ticks in which the thread slept */
+  int signals;       /* ticks since the last signal */
+  uint64_t since;    /* CPU time when the step began, us */
+  uint64_t slept;    /* CPU time when the thread was last seen asleep, or the step began, us */
 } sight;
 
-/* Is the thread within a system call that a signal would cut short? One that has been woken may wait for a CPU, still in there:
- * it has to have done something since. */
+/* Is the thread within a system call that a signal would cut short? A thread that was woken may still be in the call, waiting for
+ * a CPU: it counts as out of the call once it has used some CPU time. */
 static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now) {
   bool sleeps = is_blocked(w);
   if (sleeps) {
@@ -401,8 +415,9 @@ static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now)
   return sleeps ? !may_be_interrupted(w) : now - s->slept < AWAKE_US;
 }
 
-/* It takes too long. No signal may reach a thread that is blocked in C: it would end the call that it sleeps in. */
-static void reach(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach, bool stalled) {
+/* Signals the thread, whose step takes too long, and has a stall reported. A thread that is out of reach gets no signal: that
+ * would end the call it sleeps in. */
+static void signal_thread(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach, bool stalled) {
   bool news = stalled && w->reported != s->step;
   if (out_of_reach) {
     if (!news) return;
@@ -422,13 +437,14 @@ static void reach(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach
   pthread_kill(w->watched, SIGNAL);
 }
 
-static void look(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_t step) {
+/* One look of the watchdog at the loop's thread. */
+static void look_at_step(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_t step) {
   s->same = busy && step == s->step ? s->same + 1 : 0;
   s->step = step;
   if (!s->same) {
     s->blocked = s->signals = 0;
     if (busy) s->since = s->slept = cpu_us(w);
-    if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* too late */
+    if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* the step is over: there is no place to report */
     return;
   }
   uint64_t now = cpu_us(w), spent = now - s->since;
@@ -437,18 +453,18 @@ static void look(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_
   bool stalled = s->same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
   if (!stalled && spent < HOG_US) return;
   atomic_store(&w->overrun, step);
-  reach(h, w, s, out_of_reach, stalled);
+  signal_thread(h, w, s, out_of_reach, stalled);
 }
 
 static void watchdog_loop(gl_host *h, struct gl_watchdog *w) {
   sight s = {0};
   int idle = 0;
   while (!atomic_load(&w->end)) {
-    nap(h);
+    sleep_tick(h);
     uint64_t step = gl_pulse_beats(&h->pulse);
     bool busy = __atomic_load_n(&h->running, __ATOMIC_RELAXED) != NULL;
     idle = !busy && step == s.step ? idle + 1 : 0;
-    look(h, w, &s, busy, step);
+    look_at_step(h, w, &s, busy, step);
     if (idle < IDLE_TICKS) continue;
     gl_pulse_sleep(&h->pulse, step);
     idle = 0;
@@ -472,8 +488,8 @@ static void install_handler(void) {
   sigaction(SIGNAL, &sa, NULL);
 }
 
-/* `w` is to watch the calling thread. */
-static bool begin(gl_host *h, struct gl_watchdog *w) {
+/* Makes `w` watch the calling thread. False: no thread is to be had, and `w` is freed. */
+static bool start_watchdog(gl_host *h, struct gl_watchdog *w) {
   sem_init(&h->pulse.wake, 0, 0);
   atomic_store(&h->pulse.asleep, false);
   w->watched = pthread_self();
@@ -487,7 +503,7 @@ static bool begin(gl_host *h, struct gl_watchdog *w) {
   install_handler();
   sigset_t all, before;
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* the watchdog's thread handles none */
   int err = pthread_create(&w->thread, NULL, watchdog_main, h);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (err == 0) return true;
@@ -502,10 +518,10 @@ bool gl_preempt_start(gl_host *h) {
   if (!w) return false;
   gl_safepoint_init(h->L);
   w->random = 2463534242u;
-  return begin(h, w);
+  return start_watchdog(h, w);
 }
 
-/* What was seen and told so far stays; its thread is the parent's, and so is the clock of ours. */
+/* What was seen and reported so far stays. The watchdog's thread is gone with the fork, and the clock is of a thread of the parent. */
 void gl_preempt_restart(gl_host *h) {
   h->watchdog_due = false;
   struct gl_watchdog *w = h->watchdog;
@@ -513,7 +529,7 @@ void gl_preempt_restart(gl_host *h) {
   atomic_store(&w->report, false);
   atomic_store(&w->late, false);
   w->section = w->deferred_beat = 0;
-  begin(h, w);
+  start_watchdog(h, w);
 }
 
 void gl_preempt_stop(gl_host *h) {

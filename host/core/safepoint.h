@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where an error may be raised at a script that did not ask for it. In `local permit <close> = semaphore:acquire()` the permit is
+ * Where an error may be raised in a script that does not wait. In `local permit <close> = semaphore:acquire()` the permit is
  * nobody's between the return of the call and the next instruction, which marks the variable: an error in between loses the
  * permit for good, and so does one anywhere in a function that acquires, notes down, and returns. As in virtual machines with
  * safepoints, such an error waits for the end of a loop's round, which each script that takes too long comes to.
@@ -21,10 +21,10 @@ typedef enum gl_safepoint {
   GL_POINT_REPEATS /* a loop begins its next round: nothing is */
 } gl_safepoint;
 
-/* Tries it out. Once; before it, and if it fails, all is PLAIN. Allocates on L, and raises nothing. */
+/* Tries whether the CallInfo is as expected. Call once; before it, and if it fails, every instruction is PLAIN. Allocates on L, and raises nothing. */
 void gl_safepoint_init(lua_State *L);
 
-/* In a count hook: what the instruction does that comes next. */
+/* Says, in a count hook, what the next instruction does. */
 gl_safepoint gl_safepoint_next(const lua_Debug *ar);
 
 /* In a hook: is a <close> variable being closed, as its block was left? What that has begun must come to its end. (Those that

@@ -5,30 +5,31 @@
 #include "core/park.h"
 #include "core/task.h"
 
-#define COUNT_BITS 10 /* up to so many bits of instructions between two switches, short and long ones being as frequent */
+#define COUNT_BITS 10 /* bits of the longest count of instructions between two switches; each length in bits is as frequent */
 
 static void shake_hook(lua_State *L, lua_Debug *ar);
 
-static uint32_t draw(gl_host *h, uint32_t below) {
+static uint32_t draw_random(gl_host *h, uint32_t below) {
   h->shake ^= h->shake << 13;
   h->shake ^= h->shake >> 7;
   h->shake ^= h->shake << 17;
   return (uint32_t)((h->shake >> 32) % below);
 }
 
-static void set_hook(lua_State *L) {
+static void set_shake_hook(lua_State *L) {
   gl_host *h = gl_host_of(L);
-  int count = 1 + (int)draw(h, 1u << draw(h, COUNT_BITS + 1));
+  int count = 1 + (int)draw_random(h, 1u << draw_random(h, COUNT_BITS + 1));
   lua_sethook(L, shake_hook, LUA_MASKCOUNT | LUA_MASKCALL, count);
 }
 
-/* Was the function that begins called by C? */
+/* Was the function that begins now called by C? */
 static bool called_by_c(lua_State *L) {
   lua_Debug caller;
   return !lua_getstack(L, 1, &caller) || (lua_getinfo(L, "S", &caller) && *caller.what == 'C');
 }
 
-static void make_way(lua_State *L, gl_host *h, bool may_yield) {
+/* Lets all other ready tasks run. */
+static void switch_task(lua_State *L, gl_host *h, bool may_yield) {
   gl_task *t = h->task;
   if (may_yield && L == h->running && lua_isyieldable(L)) {
     gl_host_ready_last(h, t);
@@ -46,19 +47,19 @@ static void shake_hook(lua_State *L, lua_Debug *ar) {
     gl_hook_restore(L);
     return;
   }
-  if (counted) set_hook(L);
-  if (draw(h, 64) == 0) lua_gc(L, LUA_GCSTEP, 0);
+  if (counted) set_shake_hook(L);
+  if (draw_random(h, 64) == 0) lua_gc(L, LUA_GCSTEP, 0);
   if (!h->task || h->task->atomic) return;
-  if (counted || (called_by_c(L) && draw(h, 2) == 0)) make_way(L, h, counted);
+  if (counted || (called_by_c(L) && draw_random(h, 2) == 0)) switch_task(L, h, counted);
 }
 
 void gl_shake_arm(lua_State *co) {
-  if (!lua_gethook(co)) set_hook(co);
+  if (!lua_gethook(co)) set_shake_hook(co);
 }
 
 void gl_shake(lua_State *L, uint64_t seed) {
   gl_host *h = gl_host_of(L);
   h->shake_hook = shake_hook;
-  h->shake = seed ? seed * 0x9E3779B97F4A7C15u | 1 : 0; /* neighbouring seeds begin far apart */
+  h->shake = seed ? seed * 0x9E3779B97F4A7C15u | 1 : 0; /* neighbouring seeds give unlike sequences */
   if (seed) gl_shake_arm(L);
 }

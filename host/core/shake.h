@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Schedule fuzzing, for tests (green.debug): while it is on, tasks are switched at random instructions, and often where C
- * has just called Lua: what C code has looked at before such a call may have changed after it, and code that trusts it
- * all the same fails within seconds. Switches take the way of preemption (core/preempt.h), by a yield or by parking, and
- * are drawn from a seed: what does not depend on time or on the kernel goes the same way each time. Steps of the
- * collector come at random moments as well, and with them finalizers.
+ * Schedule fuzzing, for tests (green.debug). While it is on, tasks are switched at random instructions, and often where C has just
+ * called Lua: what C code has looked at before such a call may have changed after the call, and code that does not look again
+ * fails within seconds. Tasks are switched as preemption does it, by a yield or by parking, and at moments drawn from a seed:
+ * what does not depend on time or on the kernel is the same in each run. Collector steps, and with them finalizers, come at
+ * random moments as well.
  *
  * While it is off, a step of a task costs one comparison.
  */
@@ -15,10 +15,10 @@
 
 #include "core/host.h"
 
-/* Begin, with a seed other than 0, or stop (0). The coroutine that runs is shaken at once, others when they are resumed. */
+/* Begins, with a seed other than 0, or stops (0). L gets the hook at once, other coroutines when they are resumed. */
 void gl_shake(lua_State *L, uint64_t seed);
 
-/* `co` is about to run while h->shake is on: puts the hook there, unless the user has one. */
+/* Sets the hook on `co`, which is about to run while h->shake is on, unless the script has set one. */
 void gl_shake_arm(lua_State *co);
 
 #endif

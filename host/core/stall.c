@@ -7,19 +7,19 @@
 #include <unistd.h>
 
 #define FRAMES 12
-#define REMINDER 10 /* seconds after which one that goes on coming is told of once more */
+#define REMINDER 10 /* seconds after which repetitions are reported, though the stall goes on coming */
 
-static void say(const char *text, size_t n) {
-  if (n > 0 && write(STDERR_FILENO, text, n) < 0) return; /* nobody reads it: nothing to be done */
+static void write_stderr(const char *text, size_t n) {
+  if (n > 0 && write(STDERR_FILENO, text, n) < 0) return; /* stderr is closed: there is nobody to tell */
 }
 
-static int64_t now(void) {
+static int64_t now_seconds(void) {
   struct timespec t = {0};
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec;
 }
 
-/* lua_getinfo with these letters reads and allocates nothing. */
+/* Writes a few frames of L. lua_getinfo with these letters only reads, and allocates nothing. */
 static size_t put_frames(char *out, size_t size, lua_State *L) {
   size_t len = 0;
   lua_Debug ar;
@@ -45,8 +45,8 @@ void gl_stall_flush(gl_stall *s) {
   if (!s->again) return;
   int n = snprintf(line, sizeof line, "greenlua: the same stall came %u times more\n", s->again);
   s->again = 0;
-  s->when = now();
-  say(line, n > 0 ? (size_t)n : 0);
+  s->when = now_seconds();
+  write_stderr(line, n > 0 ? (size_t)n : 0);
 }
 
 void gl_stall_report(gl_stall *s, const char *what, lua_State *L) {
@@ -57,12 +57,12 @@ void gl_stall_report(gl_stall *s, const char *what, lua_State *L) {
   if (L) len += put_frames(text + len, sizeof text - len, L);
   if (len == s->len && memcmp(text, s->last, len) == 0) {
     s->again++;
-    if (now() - s->when >= REMINDER) gl_stall_flush(s);
+    if (now_seconds() - s->when >= REMINDER) gl_stall_flush(s);
     return;
   }
   gl_stall_flush(s);
   memcpy(s->last, text, len);
   s->len = len;
-  s->when = now();
-  say(text, len);
+  s->when = now_seconds();
+  write_stderr(text, len);
 }

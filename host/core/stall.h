@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reports of what held everybody up, on stderr. One that comes again and again is told once, and then how often it came:
- * when another one comes, after a while, and at the end. Whatever is here may be called in a signal handler.
+ * Reports of stalls on stderr. A stall that comes again and again is reported once, and then the number of its repetitions: when a
+ * different stall comes, after a while, and at the end. All of these functions may be called in a signal handler.
  */
 #ifndef GL_CORE_STALL_H
 #define GL_CORE_STALL_H
@@ -12,19 +12,19 @@
 #include <stdint.h>
 
 typedef struct gl_stall {
-  char last[2048]; /* the text told last */
+  char last[2048]; /* the last report */
   size_t len;
-  unsigned again;  /* how often it has come since and was not told */
-  int64_t when;    /* second at which it, or how often, was told last */
+  unsigned again;  /* repetitions of it that were not reported */
+  int64_t when;    /* second of the last report, or of the last number of repetitions */
 } gl_stall;
 
-/* Tell `what` ("greenlua: stalled ...:\n") and the frames of `L`, which stands still; NULL = none. */
+/* Reports `what` ("greenlua: stalled ...:\n") and the frames of `L`, which this thread or signal handler has stopped; NULL = none. */
 void gl_stall_report(gl_stall *s, const char *what, lua_State *L);
 
-/* Is the function that runs on `L` one of C? */
+/* Is the function that runs on `L` a C function? */
 bool gl_stall_in_c(lua_State *L);
 
-/* Tell how often the last one came again, if it did. */
+/* Reports the number of repetitions, if there are any. */
 void gl_stall_flush(gl_stall *s);
 
 #endif

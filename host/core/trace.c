@@ -9,14 +9,14 @@
 #include "core/task.h"
 
 #define LIMIT 16384 /* bytes remembered */
-#define FIRST 10    /* frames shown at the top of a deep stack, and at its bottom, as luaL_traceback does */
-#define LAST 11
+#define FIRST 10    /* frames shown of a deep stack at its top, */
+#define LAST 11     /* and at its bottom, as luaL_traceback does */
 #define HEADER "stack traceback:"
 #define JOINED "\n\t(...joined by...)"
 
 static const char error_key; /* registry: weak { the error } */
 
-/* ---- which error ---- */
+/* ---- which error is remembered ---- */
 
 static void push_slot(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key) == LUA_TTABLE) return;
@@ -30,8 +30,8 @@ static void push_slot(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
 }
 
-/* The error on top, which goes on on L, is the remembered one from now on. */
-static void remember(lua_State *L) {
+/* Makes the error on top, which is raised on L next, the remembered one. */
+static void remember_error(lua_State *L) {
   gl_host_of(L)->traced = L;
   push_slot(L);
   lua_pushvalue(L, -2);
@@ -39,7 +39,7 @@ static void remember(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* A string may have got a position in front of it. */
+/* Does the string at idx end with the one at `end`? An error that is a string may have got a position in front. */
 static bool ends_with(lua_State *L, int idx, int end) {
   size_t n, m;
   if (lua_type(L, idx) != LUA_TSTRING || lua_type(L, end) != LUA_TSTRING) return false;
@@ -47,7 +47,7 @@ static bool ends_with(lua_State *L, int idx, int end) {
   return n >= m && memcmp(text + n - m, tail, m) == 0;
 }
 
-/* Is that the error at `idx`, with which `co` fails? Not every error with the same text is: it went on on `co`. */
+/* Is the error at `idx`, with which `co` fails, the remembered one? An error with the same text on another coroutine is not. */
 static bool is_remembered(lua_State *L, lua_State *co, int idx) {
   if (gl_host_of(L)->traced != co) return false;
   idx = lua_absindex(L, idx);
@@ -58,17 +58,18 @@ static bool is_remembered(lua_State *L, lua_State *co, int idx) {
   return same;
 }
 
-/* The error on top, with which `co` has failed, goes on on L: a new one starts a new text. */
-static gl_buf *begin(lua_State *L, lua_State *co) {
+/* Returns the text that grows with the error on top, with which `co` has failed and which is raised on L next. An error that is
+ * not the remembered one starts a new text. */
+static gl_buf *begin_trace(lua_State *L, lua_State *co) {
   gl_buf *trace = &gl_host_of(L)->trace;
   luaL_checkstack(L, 6, NULL);
   if (!is_remembered(L, co, -1)) gl_buf_eat(trace, trace->len);
-  remember(L);
+  remember_error(L);
   return trace;
 }
 
-static void append(gl_buf *trace, const char *text, size_t n) {
-  if (trace->len + n <= LIMIT) gl_buf_add(trace, text, n); /* out of memory: less is remembered */
+static void append_trace(gl_buf *trace, const char *text, size_t n) {
+  if (trace->len + n <= LIMIT) gl_buf_add(trace, text, n); /* out of memory: nothing is appended */
 }
 
 /* ---- what functions are called ---- */
@@ -131,7 +132,8 @@ static bool find_key(lua_State *L) {
   return false;
 }
 
-/* As luaL_traceback has it, which goes through all modules for each frame: "string.rep" for the function on top (popped). */
+/* Writes the global name of the function on top (popped): "function 'string.rep'". luaL_traceback does the same, but goes through
+ * all modules for each frame. */
 static bool name_global(lua_State *L, char *out, size_t size) {
   int function = lua_gettop(L);
   bool found = false;
@@ -155,13 +157,13 @@ static bool name_global(lua_State *L, char *out, size_t size) {
 
 /* ---- frames ---- */
 
-/* Text of a few frames, in the order they are added. What does not fit is left out. */
+/* Text of a few frames, in the order they are added; a frame that does not fit is left out. */
 typedef struct frames {
   size_t len;
   char text[8192];
 } frames;
 
-static void add(frames *f, const char *text) {
+static void add_text(frames *f, const char *text) {
   size_t n = strlen(text);
   if (f->len + n > sizeof f->text) return;
   memcpy(f->text + f->len, text, n);
@@ -169,7 +171,7 @@ static void add(frames *f, const char *text) {
 }
 
 static void name_function(lua_State *L, lua_Debug *ar, char *out, size_t size) {
-  lua_getinfo(L, "f", ar); /* pushes on L, whosever frame it is */
+  lua_getinfo(L, "f", ar); /* pushes on L, whichever coroutine the frame is of */
   if (name_global(L, out, size)) return;
   if (*ar->namewhat) snprintf(out, size, "%s '%.100s'", *ar->namewhat == 'g' ? "function" : ar->namewhat, ar->name);
   else if (*ar->what == 'm') snprintf(out, size, "main chunk");
@@ -183,11 +185,11 @@ static void add_frame(frames *f, lua_State *L, lua_State *co, lua_Debug *ar) {
   name_function(L, ar, name, sizeof name);
   if (ar->currentline > 0) snprintf(line, sizeof line, "\n\t%s:%d: in %s", ar->short_src, ar->currentline, name);
   else snprintf(line, sizeof line, "\n\t%s: in %s", ar->short_src, name);
-  add(f, line);
-  if (ar->istailcall) add(f, "\n\t(...tail calls...)");
+  add_text(f, line);
+  if (ar->istailcall) add_text(f, "\n\t(...tail calls...)");
 }
 
-/* How many frames stand on `co`. Allocates nothing. */
+/* How many frames stand on `co`, by doubling and halving: lua_getstack walks all of them. Allocates nothing. */
 static int trace_depth(lua_State *co) {
   lua_Debug ar;
   int low = 0, high = 1;
@@ -203,16 +205,16 @@ static int trace_depth(lua_State *co) {
   return low;
 }
 
-/* Those of `co` from `level` on; of many, the first and the last. L may be `co`. May raise (memory). */
+/* Adds the frames of `co` from `level` on; of many, the first and the last. L may be `co`. May raise (memory). */
 static void add_frames(frames *f, lua_State *L, lua_State *co, int level) {
   lua_Debug ar;
   luaL_checkstack(L, 12, NULL);
-  int n = trace_depth(co), skipped = n - level - FIRST - LAST - 1; /* and one that luaL_traceback does not count */
+  int n = trace_depth(co), skipped = n - level - FIRST - LAST - 1; /* luaL_traceback counts one less, too */
   for (int i = level; i < n && lua_getstack(co, i, &ar); i++) {
     if (skipped > 0 && i == level + FIRST) {
       char text[64];
       snprintf(text, sizeof text, "\n\t...\t(skipping %d levels)", skipped);
-      add(f, text);
+      add_text(f, text);
       i += skipped;
     } else {
       add_frame(f, L, co, &ar);
@@ -220,10 +222,10 @@ static void add_frames(frames *f, lua_State *L, lua_State *co, int level) {
   }
 }
 
-/* ---- who wants to look at them ---- */
+/* ---- the page of --dev ---- */
 
-/* registry["green.failure"](co, error, note): with --dev, while the variables of the frames can still be seen. */
-static void show(lua_State *L, lua_State *co, const char *note) { /* error -> error */
+/* Calls registry["green.failure"](co, error, note), which --dev sets, while the variables of the frames can still be read. */
+static void show_failure(lua_State *L, lua_State *co, const char *note) { /* error -> error */
   luaL_checkstack(L, 6, NULL);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "green.failure") != LUA_TFUNCTION || !lua_checkstack(co, 1)) {
     lua_pop(L, 1);
@@ -233,22 +235,22 @@ static void show(lua_State *L, lua_State *co, const char *note) { /* error -> er
   lua_xmove(co, L, 1);
   lua_pushvalue(L, -3);
   lua_pushstring(L, note);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1); /* less is shown */
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1); /* the page shows less then */
 }
 
-/* ---- what is remembered ---- */
+/* ---- remembering, and the traceback ---- */
 
 void gl_trace_coroutine(lua_State *L, lua_State *co) {
   luaL_checkstack(L, 6, NULL);
   if (!lua_checkstack(co, 1)) return;
   lua_pushvalue(co, -1);
   lua_xmove(co, L, 1);
-  show(L, co, "coroutine resumed by");
+  show_failure(L, co, "coroutine resumed by");
   frames f;
   f.len = 0;
   add_frames(&f, L, co, 0);
-  add(&f, "\n\t(...coroutine resumed by...)");
-  append(begin(L, co), f.text, f.len);
+  add_text(&f, "\n\t(...coroutine resumed by...)");
+  append_trace(begin_trace(L, co), f.text, f.len);
   lua_pop(L, 1);
 }
 
@@ -256,21 +258,21 @@ void gl_trace_failed(lua_State *L, const gl_task *t) {
   char note[LUA_IDSIZE + 64];
   if (t->spawn_site) snprintf(note, sizeof note, "task %d spawned at %s, joined by", (int)t->id, t->spawn_site);
   else snprintf(note, sizeof note, "task %d", (int)t->id);
-  show(L, t->co, note);
+  show_failure(L, t->co, note);
 }
 
 void gl_trace_task(lua_State *L, const char *text) {
   size_t header = strlen(HEADER);
   if (!text || strncmp(text, HEADER, header) != 0) return;
   gl_buf *trace = &gl_host_of(L)->trace;
-  gl_buf_eat(trace, trace->len); /* the task's own text has it all */
-  remember(L);
-  append(trace, text + header, strlen(text + header));
-  append(trace, JOINED, strlen(JOINED));
+  gl_buf_eat(trace, trace->len); /* the traceback of the task begins with it */
+  remember_error(L);
+  append_trace(trace, text + header, strlen(text + header));
+  append_trace(trace, JOINED, strlen(JOINED));
 }
 
 void gl_trace_renamed(lua_State *L) {
-  if (is_remembered(L, L, -1)) remember(L);
+  if (is_remembered(L, L, -1)) remember_error(L);
 }
 
 void gl_trace_push(lua_State *L, lua_State *co, const char *message, int level, int error) {
