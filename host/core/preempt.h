@@ -20,8 +20,8 @@
  *      |                                          v
  *      '------------------------------------- KILLED AT EVERY INSTRUCTION    which no nest of loops around pcall survives
  *
- * A task whose time is over is not raised at between any two instructions, but where nothing is lost by it
- * (core/safepoint.h): where a loop repeats, or after so long without one that it cannot be on its way to keep something.
+ * An error that is due is not raised between any two instructions, but where nothing is lost by it (core/safepoint.h): where a
+ * loop repeats, or after so many instructions without a loop that the task cannot be on its way to keep something.
  *
  * A loop in a message handler (xpcall) that was called for an error raised here is out of reach, since Lua runs handlers of
  * errors in hooks with hooks off. A handler that returns, as debug.traceback does, is fine.
