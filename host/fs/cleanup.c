@@ -31,7 +31,7 @@ static void release(gl_fs_cleanup *r) {
   free(r);
 }
 
-/* Removing first: once the descriptor is closed nobody finds the name any more. */
+/* Removes before it closes: once the descriptor is closed, nobody finds the name any more. */
 static int clean_up(gl_fs_cleanup *r) {
   int err = 0;
   bool ours = r->process == r->host->process;
@@ -68,7 +68,7 @@ static int push_close(lua_State *L, gl_op *op) {
 
 static void free_close(gl_op *op) { release(((close_op *)op)->cleanup); }
 
-/* Not to be cancelled: it would be left behind. */
+/* There is no cancel: what is to be cleaned up would be left behind. */
 static const gl_optype close_type = {"file.close", push_close, NULL, free_close};
 
 static bool may_wait(lua_State *L) {

@@ -37,7 +37,7 @@ static int read_step(gl_fs_job *j, int fd, size_t n) {
   return (int)got;
 }
 
-/* Until the end and not just for st_size bytes: files in /proc say 0, others grow. */
+/* Reads to the end, not just st_size bytes: files in /proc say 0, others grow. */
 static int read_all(gl_fs_job *j, int fd) {
   size_t cap = (size_t)j->st.st_size + 1;
   for (int got = 1; got > 0;) {

@@ -16,16 +16,16 @@
 #include "fs/tree.h"
 
 #define BLOCK (64 * 1024)
-#define MODE 01777 /* no set-id bits on what may be somebody else's now */
+#define MODE 01777 /* set-id bits are dropped: the copy may belong to somebody else */
 
 typedef struct copying {
   gl_fs_path path;  /* in the source */
-  struct stat skip;  /* the folder it is copied to, which may lie inside */
+  struct stat skip;  /* the folder that gets the copy, which may lie in the source */
 } copying;
 
 static int copy_entry(copying *c, int from, int to, const char *name);
 
-/* The way every file system knows. */
+/* Copies in the way that every file system knows. */
 static int pump(int from, int to, const atomic_bool *stop) {
   char block[BLOCK];
   for (;;) {
@@ -37,7 +37,7 @@ static int pump(int from, int to, const atomic_bool *stop) {
   }
 }
 
-/* The kernel's way as far as it goes (it may share blocks), and then the other, which also says what is wrong. */
+/* The kernel copies as far as it can, and may share blocks; pump copies the rest, and finds out what is wrong. */
 int gl_fs_copy_bytes(int from, int to, const atomic_bool *stop) {
   do if (atomic_load(stop)) return UV_ECANCELED;
   while (copy_file_range(from, NULL, to, NULL, 16 * GL_FS_STEP, 0) > 0);
@@ -63,7 +63,7 @@ static int copy_regular(copying *c, int from, int to, const char *name, mode_t m
   return err;
 }
 
-/* Takes `from`. */
+/* Closes `from`. */
 static int copy_content(copying *c, int from, int to) {
   DIR *d = fdopendir(from);
   int err = 0;
@@ -119,7 +119,7 @@ static int fill(copying *c, const char *from, const char *temp) {
   return err;
 }
 
-/* Not every file system can refuse to replace by itself. */
+/* Where a file system cannot refuse to replace, a look before the rename has to do. */
 static int publish(const char *temp, const char *to) {
   struct stat st;
   if (renameat2(AT_FDCWD, temp, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Open files. A file is referenced by its handle and by the operations under way; the last of them closes the
- * descriptor, so a number is never reused under a read that was cancelled. Operations that move the position run
- * one after the other, in the order they were asked for, so tasks may share a file; a read that was cancelled has
- * taken nothing.
+ * Open files. The handle and the operations under way own references to a file; the last of them closes the descriptor, so that its
+ * number is never used again under a read that was cancelled. Operations that move the position run one after the other, in the
+ * order they were asked for, so that tasks may share a file; a read that was cancelled has taken nothing.
+ *
+ *     (new) --- submit: the file is not busy; begin ----------> RUNNING (busy)
+ *     (new) --- submit: the file is busy; enqueue ------------> QUEUED (in `waiting`)
+ *     QUEUED -- begin_next: the one before it is through -----> RUNNING
+ *     QUEUED -- cancel_op -------------------------------------> done: ECANCELED
+ *     RUNNING - after_read, after_write, after_end ------------> done; the position moves, unless a read was cancelled
  */
 #include "fs/file.h"
 
@@ -21,26 +26,26 @@
 #define CHUNK (64 * 1024)
 
 typedef struct fs_file {
-  gl_fs_cleanup *cleanup; /* descriptor, path, and whether that goes too; NULL = closed */
+  gl_fs_cleanup *cleanup; /* the descriptor, the path, and what happens to that; NULL = closed */
   int refs;
-  bool seekable;       /* has a position: kept here, not by the kernel */
-  bool append;         /* whatever the position, writes go to the end */
+  bool seekable;       /* has a position, which is kept here and not by the kernel */
+  bool append;         /* writes go to the end, wherever the position is */
   bool busy;           /* an operation that moves the position is under way */
   int64_t position;
-  gl_opqueue waiting;  /* those that wait for their turn */
+  gl_opqueue waiting;  /* operations that are QUEUED */
 } fs_file;
 
 typedef struct file_op {
   gl_work work;
-  fs_file *file;     /* referenced */
+  fs_file *file;     /* one reference is the op's */
   atomic_bool stop;
-  bool queued;       /* waits for its turn */
-  int64_t offset;    /* where; -1 = where the descriptor stands */
+  bool queued;       /* QUEUED */
+  int64_t offset;    /* where to read or write; -1 = where the descriptor stands */
   size_t n;          /* bytes wanted, or to write */
   size_t len;        /* bytes read or written */
-  char *data;        /* what was read */
-  const char *bytes; /* pinned: what to write */
-  int64_t end;       /* seek, write: where that leads */
+  char *data;        /* bytes that were read */
+  const char *bytes; /* to be written; in the pinned string */
+  int64_t end;       /* of a seek or write: the position after it */
 } file_op;
 
 static file_op *op_of(gl_work *w) { return (file_op *)w; }
@@ -90,7 +95,7 @@ static void file_unref(fs_file *f) {
 static void begin(file_op *o) {
   o->queued = false;
   o->file->busy = true;
-  if (o->file->seekable) o->offset += o->file->position; /* that of a seek to the end is not looked at */
+  if (o->file->seekable) o->offset += o->file->position; /* a seek to the end ignores it */
   gl_work_start(&o->work);
 }
 
@@ -182,7 +187,7 @@ static file_op *new_op(lua_State *L, const gl_optype *type, fs_file *f, int pin_
   return o;
 }
 
-/* In its turn. */
+/* Runs the operation in its turn, and waits. */
 static int submit(lua_State *L, file_op *o, void (*after)(gl_work *, int)) {
   o->work.after = after;
   if (o->file->busy) enqueue(o->file, o);
@@ -259,7 +264,7 @@ static int file_sync(lua_State *L) {
   return gl_work_await(L, &o->work, GL_FOREVER);
 }
 
-/* Operations under way keep the file; otherwise closing is waited for, when it can take a while. */
+/* While operations are under way, the last of them closes the file; else the task waits for the close, if that may take a while. */
 static int file_close(lua_State *L) {
   fs_file **handle = gl_class_self(L, FILE_HANDLE);
   fs_file *f = *handle;
@@ -284,7 +289,7 @@ static int file_tostring(lua_State *L) {
   return 1;
 }
 
-/* Methods are in the upvalue; `path` is a field. */
+/* The upvalue has the methods; `path` is a field. */
 static int file_index(lua_State *L) {
   gl_class_self(L, FILE_HANDLE);
   lua_pushvalue(L, 2);

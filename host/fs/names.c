@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names and what is known about them: stat, list, folders, links, modes and times.
+ * Names and what the file system knows of them: stat, list, folders, links, modes and times.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -39,7 +39,7 @@ static void run_readlink(gl_work *w) {
 static int is_entry(const struct dirent *e) { return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0; }
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
-/* Some file systems keep no types beside the names. */
+/* Finds the types of entries on file systems that keep none beside the names. */
 static void find_types(gl_fs_job *j) {
   int dir = -1;
   for (int i = 0; i < j->count; i++) {
@@ -86,7 +86,7 @@ static void run_mkdir(gl_work *w) {
   gl_fs_trim(j->path);
   int err = parents ? make_parents(j->path) : 0;
   if (!err) err = result_of(mkdir(j->path, 0777));
-  if (err == UV_EEXIST && parents && is_folder(j->path)) return; /* as it is, mode and all */
+  if (err == UV_EEXIST && parents && is_folder(j->path)) return; /* the folder stays as it is, its mode included */
   if (!err && j->flags & GL_FS_MODE) err = result_of(chmod(j->path, j->mode));
   w->result = err;
 }
@@ -204,7 +204,7 @@ static int fs_mkdir(lua_State *L) {
   return gl_work_await(L, &j->work, GL_FOREVER);
 }
 
-/* Seconds since 1970; absent: now. */
+/* Returns the time at idx, in seconds since 1970; now when it is absent. */
 static struct timespec check_time(lua_State *L, int idx) {
   if (lua_isnoneornil(L, idx)) return (struct timespec){.tv_nsec = UTIME_NOW};
   double seconds = luaL_checknumber(L, idx), whole = floor(seconds);

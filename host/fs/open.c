@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Opening files, and making temporary ones. What is opened belongs to the job until its handle takes it: a task
- * that was cancelled meanwhile leaves neither a descriptor nor a temporary name behind.
+ * Opening files, and making temporary ones. A descriptor or temporary name belongs to the job until a handle takes it: a task that
+ * was cancelled meanwhile leaves neither behind.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -117,7 +117,7 @@ static int start(lua_State *L, const gl_optype *type, const char *path, const ch
   return gl_work_await(L, &j->work, GL_FOREVER);
 }
 
-/* As fopen has them, "b" anywhere after the first. */
+/* Modes are those of fopen, with "b" anywhere after the first letter. */
 static int check_flags(lua_State *L, int idx) {
   const char *mode = luaL_optstring(L, idx, "r"), *at = mode + (*mode != '\0');
   int access = *mode == 'r' ? O_RDONLY : O_WRONLY, extra = 0;
@@ -166,7 +166,7 @@ static int folder_gc(lua_State *L) {
   return 0;
 }
 
-/* As of files: methods are in the upvalue; `path` is a field. */
+/* The upvalue has the methods; `path` is a field. */
 static int folder_index(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   gl_class_self(L, FOLDER);

@@ -13,8 +13,8 @@
 
 #include <uv.h>
 
-#define TRIES 100 /* names already taken, one after the other */
-#define LINKS 40  /* as the kernel has it */
+#define TRIES 100 /* names in a row that exist already */
+#define LINKS 40  /* as many as the kernel follows */
 
 char *gl_fs_folder(const char *path) {
   const char *slash = strrchr(path, '/');
@@ -41,7 +41,7 @@ int gl_fs_make_temp(const char *dir, const char *prefix, bool directory, mode_t 
   return got;
 }
 
-/* Where the link leads, as a path of its own. */
+/* Returns where the link leads, as a path of its own; malloc. NULL = it is gone, or memory is out. */
 static char *follow(const char *path) {
   char to[PATH_MAX], *next = NULL, *dir;
   ssize_t n = readlink(path, to, sizeof to - 1);
@@ -54,7 +54,7 @@ static char *follow(const char *path) {
   return next;
 }
 
-/* A link stays a link: what it points to is replaced, also when that is not there yet. */
+/* A link stays a link: the file it points to is replaced, or made. */
 static int find_target(const char *path, char **target) {
   char *at = strdup(path);
   for (int i = 0; at; i++) {
@@ -72,7 +72,7 @@ static int find_target(const char *path, char **target) {
 static void copy_owner_and_mode(gl_fs_replace *r, const struct stat *old, const mode_t *mode) {
   r->mode = mode ? *mode : old->st_mode & 07777;
   r->has_mode = true;
-  if (fchown(r->fd, old->st_uid, old->st_gid) != 0 && !mode) r->mode &= 0777; /* not ours to give away */
+  if (fchown(r->fd, old->st_uid, old->st_gid) != 0 && !mode) r->mode &= 0777; /* set-id bits of another owner are not given to this one */
 }
 
 int gl_fs_replace_begin(gl_fs_replace *r, const char *path, const mode_t *mode) {
@@ -94,7 +94,7 @@ int gl_fs_replace_begin(gl_fs_replace *r, const char *path, const mode_t *mode) 
   return 0;
 }
 
-/* So that the new name, too, survives a power cut. File systems that cannot do it are right to refuse. */
+/* Makes the new name, too, survive a power cut. Errors are ignored: not every file system can do so. */
 static void sync_folder(const char *path) {
   char *dir = gl_fs_folder(path);
   int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;

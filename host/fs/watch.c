@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Watching a folder, or one name in it. Events wait in a buffer until they are asked for, a repetition of the last
- * one only once; when nobody asks for long, the rest is counted as lost and said to be.
+ * Watching a folder, or one name in it. Events wait in a buffer until a task asks for them; one that repeats the last event is
+ * dropped. When the buffer is full, later events are lost, and the task is told that some were.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +18,18 @@
 typedef struct fs_watch {
   uv_fs_event_t uv;
   gl_host *host;
-  gl_op *waiter;  /* who waits for the next event */
-  bool promised;  /* it was woken: the event is its own */
-  gl_buf events;  /* each: a letter of its kind, the name, NUL */
-  int count;      /* how many those are */
-  size_t last;    /* bytes of the newest */
-  bool lost;      /* there were more */
-  int error;      /* it watches no longer: UV_E* */
+  gl_op *waiter;  /* the op of the task that waits for the next event */
+  bool promised;  /* a task was woken and has not run yet: the next event is for that one */
+  gl_buf events;  /* each is a letter for its kind, the name, NUL */
+  int count;      /* of events in the buffer */
+  size_t last;    /* bytes of the newest event */
+  bool lost;      /* there were more events than the buffer holds */
+  int error;      /* why the watch has ended: UV_E*; else 0 */
   char *only;     /* the one name to look at; NULL = all */
 } fs_watch;
 
 typedef struct next_op {
-  gl_op op; /* pins the handle, which tells at the end whether it is closed */
+  gl_op op; /* pins the handle, which is NULL once the watch is closed */
   fs_watch *watch;
 } next_op;
 
@@ -86,7 +86,7 @@ static int push_event(lua_State *L, fs_watch *w) {
     lua_pushliteral(L, "lost");
     return 2;
   }
-  const char *event = gl_buf_at(&w->events); /* stays there: only we take from it, and a finalizer that closes frees nothing yet */
+  const char *event = gl_buf_at(&w->events); /* stays there: nobody else takes from the buffer, and a finalizer that closes the watch frees nothing yet */
   size_t n = strlen(event + 1);
   lua_pushlstring(L, event + 1, n);
   lua_pushstring(L, *event == 'r' ? "rename" : "change");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lua files, looked for and read without blocking the loop: at once where the kernel has the names and the bytes in its
- * caches, on the pool otherwise. Upvalue 2 of each function: the stock one (gl_stdio_stock).
+ * Lua files, looked for and read without blocking the loop: at once where the kernel has names and bytes in its caches, else on the
+ * thread pool. Upvalue 2 of each function is the stock one (gl_stdio_stock).
  */
 #include "io/chunk.h"
 
@@ -25,12 +25,12 @@
 
 typedef struct chunk_op {
   gl_work work;
-  const char *names;    /* the pinned string; separated by ';' when they are for a module: the first that can be opened is it */
-  size_t found, length; /* where its name lies */
+  const char *names;    /* in the pinned string: a name, or of a module several, with ';' between them; the first that opens counts */
+  size_t found, length; /* where in `names` the present one lies */
   gl_buf text;
   bool opened;
-  bool module;          /* there may be several names */
-  bool search_only;     /* the name is all that is wanted */
+  bool module;          /* `names` may be several */
+  bool search_only;     /* package.searchpath wants the name only */
 } chunk_op;
 
 /* ---- looking and reading: 0, a negative errno, or (cached) UV_EAGAIN = only the pool can tell ---- */
@@ -75,7 +75,7 @@ static int read_file(chunk_op *c, int fd, bool cached) {
   return err;
 }
 
-/* One candidate. UV_ENOENT and the like: the next one may be it. */
+/* Tries one name. After an error of the open the next one is tried. */
 static int try_name(chunk_op *c, bool cached) {
   char path[PATH_LIMIT];
   if (c->length >= sizeof path) return -ENAMETOOLONG;
@@ -111,7 +111,7 @@ static int compile(lua_State *L, const gl_buf *text, const char *name, const cha
 
 static void push_name(lua_State *L, const chunk_op *c) { lua_pushlstring(L, c->names + c->found, c->length); }
 
-/* As luaL_loadfilex: pushes the function, or a message. */
+/* Pushes the function or a message, as luaL_loadfilex does. */
 static int load_found(lua_State *L, const chunk_op *c, const char *mode) {
   push_name(L, c);
   const char *name = lua_tostring(L, -1);
@@ -214,7 +214,7 @@ static int do_loaded(lua_State *L, int status, lua_KContext ctx) {
   return done_dofile(L, LUA_OK, ctx);
 }
 
-/* Upvalue 1: our loadfile. */
+/* Upvalue 1 is the loadfile of above. */
 static int chunk_dofile(lua_State *L) {
   luaL_optstring(L, 1, NULL);
   if (!gl_may_wait(L)) return gl_stdio_stock(L);
@@ -233,7 +233,7 @@ static void push_tried(lua_State *L, const char *names) {
   lua_remove(L, -2);
 }
 
-/* The candidates for module `name` in `path`, one string. */
+/* Pushes the candidates for module `name` in `path`, as one string. */
 static void push_names(lua_State *L, const char *name, const char *path, const char *sep, const char *dirsep) {
   if (*sep && strchr(name, *sep)) name = luaL_gsub(L, name, sep, dirsep);
   luaL_gsub(L, path, "?", name);
@@ -274,7 +274,7 @@ static int push_search(lua_State *L, gl_op *op) {
 
 static const gl_optype search_type = {"require", push_search, gl_work_cancel, free_chunk, object_chunk};
 
-/* In package.searchers. Upvalue 1: the package table. */
+/* The searcher for Lua files in package.searchers. Upvalue 1 is the package table. */
 static int search_lua(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   gl_trace_forget_names(L);
@@ -288,7 +288,7 @@ static int search_lua(lua_State *L) {
 
 /* ---- in their places ---- */
 
-/* The stock function is on top: becomes ours, with upvalue 1 the value below it. */
+/* Puts `f` in the place of the stock function on top. Upvalue 1 becomes the value below. */
 static void wrap(lua_State *L, lua_CFunction f) {
   lua_pushvalue(L, -2);
   lua_insert(L, -2);

@@ -11,9 +11,9 @@
 #include "core/opqueue.h"
 #include "core/prompt.h"
 
-#define LIMIT 65536           /* of `out` */
-#define FIRST 4096            /* the first read: most files are small */
-#define STEP 65536            /* the others */
+#define LIMIT 65536           /* bytes of `out`, unless setvbuf says otherwise */
+#define FIRST 4096            /* bytes of the first read: most files are small */
+#define STEP 65536            /* bytes of the other reads */
 #define AT_ONCE (256 * 1024)  /* more than this is read on the pool, though it may be cached */
 #define GRACE 5.0             /* seconds for what is left to be written in the background */
 
@@ -139,7 +139,7 @@ void gl_file_close_async(gl_file *f) {
 
 /* ---- bytes in ---- */
 
-/* How much is left of a regular file; at least one byte, so that the end is noticed. */
+/* Returns how much is left of a regular file, and one byte more, so that the end is noticed. */
 static size_t remaining(gl_file *f) {
   struct stat st;
   if (!f->d.seekable) return STEP;
@@ -161,7 +161,7 @@ size_t gl_file_read_size(gl_file *f, size_t want) {
   if (want == SIZE_MAX) want = remaining(f);
   bool small = !f->fills++ || (f->d.size && f->position >= f->d.size); /* at the end of a file little more is to be expected */
   size_t least = small && !f->d.polled ? FIRST : STEP;
-  if (f->standard && f->d.polled) least = FIRST; /* no more than stock: who comes after us may read what we leave */
+  if (f->standard && f->d.polled) least = FIRST; /* no more than stock Lua: the next process may read what this one leaves */
   return want > least ? want : least;
 }
 
@@ -183,7 +183,7 @@ ssize_t gl_file_fill(gl_file *f, size_t want) {
   if (!room) return -ENOMEM;
   ssize_t got = gl_descriptor_read(&f->d, room, n);
   gl_file_came(f, got);
-  f->at_end = f->fills == 1 && f->d.size > 0 && f->position == f->d.size && (size_t)got < n; /* its size is known since a moment ago */
+  f->at_end = f->fills == 1 && f->d.size > 0 && f->position == f->d.size && (size_t)got < n; /* the size was found by this very call */
   return got;
 }
 
@@ -244,7 +244,7 @@ static int start_polling(gl_file *f, gl_file_queue *q, gl_direction direction, s
     return GL_AGAIN;
   }
   *wanted = false;
-  return err == -EPERM ? gl_file_start_pool(f, q, direction, want) : err; /* not a thing to be polled */
+  return err == -EPERM ? gl_file_start_pool(f, q, direction, want) : err; /* the descriptor cannot be polled */
 }
 
 static void resume_queue(gl_file *f, gl_direction direction) {
@@ -257,13 +257,13 @@ static void on_ready(gl_ready_entry *w, bool in, bool out) {
   gl_file_ref(f);
   if (in) resume_queue(f, GL_READER);
   if (out) resume_queue(f, GL_WRITER);
-  if ((w->in || w->out) && f->d.fd >= 0) gl_ready_wait(f->files->ready, w, f->d.io); /* once means both ways */
+  if ((w->in || w->out) && f->d.fd >= 0) gl_ready_wait(f->files->ready, w, f->d.io); /* an event disarms both directions */
   gl_file_unref(f);
 }
 
 int gl_file_wait(gl_file *f, gl_direction direction, ssize_t why, size_t want) {
   if (!f->files) return UV_ECANCELED;
-  if (f->d.seekable && f->out.len) direction = GL_WRITER; /* a read that comes after a write */
+  if (f->d.seekable && f->out.len) direction = GL_WRITER; /* a read that follows a write writes first */
   gl_file_queue *q = gl_file_queue_of(f, direction);
   return why == GL_WAIT_READY ? start_polling(f, q, direction, want) : gl_file_start_pool(f, q, direction, want);
 }

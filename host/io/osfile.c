@@ -15,7 +15,7 @@
 
 typedef struct path_op {
   gl_work work;
-  const char *to; /* rename: in `path`, behind the other */
+  const char *to; /* the new name of a rename: in `path`, behind the old one */
   char path[];
 } path_op;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Files as Lua values: the methods, with the stock library's results and texts. Each first does what can be done
- * without waiting; only what is left over becomes a job of the file.
+ * Files as Lua values: the methods, with the stock library's results and texts. Each method first does what goes
+ * without waiting; the rest, if any, becomes a job of the file.
  */
 #include "io/stdio.h"
 
@@ -15,7 +15,7 @@ const char gl_stdio_mark;
 
 /* ---- the value ---- */
 
-/* The usual close: writes what is left, closes, returns true or nil, message, errno. Awaits. */
+/* Writes what is left, closes, and returns true or nil, message, errno, unless the value has a close of its own. Awaits. */
 static int stdio_close(lua_State *L);
 
 gl_stdio *gl_stdio_new(lua_State *L) {
@@ -39,7 +39,7 @@ gl_stdio *gl_stdio_test(lua_State *L, int idx) {
 
 bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) < 0; }
 
-/* Where nobody may wait, regular files are written at once, as stock Lua does; what may take for ever goes on by itself. */
+/* A regular file is written at once, as stock Lua does; a pipe might block for ever. */
 bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status) {
   const gl_file_queue *q = &f->queue[GL_READER];
   if (!f->d.seekable || (q->state == GL_QUEUE_POOLED && q->reading)) return false;
@@ -50,7 +50,7 @@ bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status) {
 bool gl_may_wait(lua_State *L) { return gl_host_of(L)->task && !gl_in_finalizer(L); }
 
 int gl_stdio_fail(lua_State *L, int status, const char *name) {
-  if (status == UV_ENOMEM) return gl_memory_raise(L); /* stock Lua's buffers are its own memory */
+  if (status == UV_ENOMEM) return gl_memory_raise(L); /* stock Lua has these bytes in a buffer of its own, and raises */
   errno = -status;
   return luaL_fileresult(L, 0, name);
 }
@@ -93,7 +93,7 @@ static int step_close(gl_filejob *j) {
   return status ? status : err;
 }
 
-/* Nobody waits for it any more; it is closed all the same. */
+/* The task waits no longer; the file is closed all the same. */
 static void cancel_close(gl_op *op) {
   ((gl_filejob *)op)->file->closing = true;
   gl_filejob_cancel(op);
@@ -145,7 +145,7 @@ static int io_close(lua_State *L) {
   return method_close(L);
 }
 
-/* __gc and __close, which has a second argument; scripts may call both. */
+/* Serves __gc, and __close, which has a second argument. Scripts may call both by hand. */
 static int method_gc(lua_State *L) {
   luaL_Stream *p = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   gl_stdio *s = gl_stdio_test(L, 1);
@@ -156,7 +156,7 @@ static int method_gc(lua_State *L) {
   if (s->owner) s->drop(s->owner);
   s->owner = NULL;
   if (!s->file || s->file->standard) return 0;
-  if (!s->file->closing) gl_file_close_async(s->file); /* its close ran out of memory */
+  if (!s->file->closing) gl_file_close_async(s->file); /* a close that ran out of memory has left the file open */
   s->file->owned = false;
   gl_file_unref(s->file);
   s->file = NULL;

@@ -37,7 +37,7 @@ bool gl_may_wait(lua_State *L);
 /* Pushes what luaL_fileresult makes of a negative errno. Returns 3. */
 int gl_stdio_fail(lua_State *L, int status, const char *name);
 
-/* io.lines with a file name, once it is open: pushes the iterator for the stream at index 1. */
+/* Pushes the iterator over the stream at index 1, with the formats above it. `toclose`: the iterator closes the file at its end. */
 void gl_stdio_push_lines(lua_State *L, bool toclose);
 
 /* Calls the stock library's function, upvalue 2, with the same arguments. */
@@ -46,7 +46,7 @@ int gl_stdio_stock(lua_State *L);
 #define GL_INPUT "_IO_input" /* where the stock library keeps the default files, in the registry */
 #define GL_OUTPUT "_IO_output"
 
-/* io.lines with a file name. */
+/* Opens the file for io.lines(name), and returns what that returns. Awaits. */
 int gl_stdio_open_lines(lua_State *L, const char *name);
 
 /* ---- shared by the files that implement the methods ---- */
@@ -58,7 +58,7 @@ gl_files *gl_io_files(lua_State *L);
  * ones, which become upvalue 2. The three tables lie on top: metatable, methods, io. */
 void gl_io_replace(lua_State *L, const luaL_Reg *functions, const luaL_Reg *methods, const luaL_Reg *meta);
 
-/* Each file's part of that. */
+/* Each does so for the functions of one file. */
 void gl_stdio_install_close(lua_State *L);
 void gl_stdio_install_open(lua_State *L);
 void gl_stdio_install_read(lua_State *L);
@@ -89,11 +89,11 @@ typedef struct gl_writejob {
   gl_filejob job;
   gl_buf text;     /* to be accepted when the job is the first of its queue */
   uint64_t target; /* done when file->written is that far; 0 = as far as is accepted when the job is the first */
-  int whence;      /* seek */
+  int whence;      /* of a seek */
   lua_Integer offset;
 } gl_writejob;
 
-/* Its step: 0 = all is written. */
+/* The step of such a job; the job is finished when all is written. */
 int gl_writejob_step(gl_filejob *j);
 void gl_writejob_free(gl_op *op);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Opening files. What is in the kernel's name cache is opened at once (openat2 with RESOLVE_CACHED); the rest, and
- * what creates or truncates, on the pool. A named pipe is opened without waiting for the other end: a reader then
+ * Opening files. A file whose name is in the kernel's cache is opened at once (openat2 with RESOLVE_CACHED); the thread pool opens
+ * the others, and those that are created or truncated. A named pipe is opened without waiting for the other end: a reader then
  * waits for its first bytes, a writer tries again until somebody reads.
  */
 #include "io/stdio.h"
@@ -20,7 +20,7 @@
 #define RETRY 0.002 /* seconds between two looks for a reader of a named pipe, at first */
 #define RETRY_MAX 0.1
 
-/* Who asked, and so what becomes of the file. */
+/* The function that opens the file, which decides what becomes of it. */
 typedef enum opened_for { FOR_OPEN, FOR_TMPFILE, FOR_INPUT, FOR_OUTPUT, FOR_LINES } opened_for;
 
 typedef struct open_op {
@@ -29,16 +29,16 @@ typedef struct open_op {
   double pause;
   bool cancelled;
   gl_files *files;
-  int fd;        /* until the stream takes it; -1 = none */
+  int fd;        /* the new descriptor, until the stream takes it; -1 = none */
   int flags;
-  uint8_t who;   /* opened_for */
-  char mode[4];  /* as fdopen wants it */
+  uint8_t purpose; /* opened_for */
+  char mode[4];  /* for fdopen */
   char path[];
 } open_op;
 
 /* ---- modes ---- */
 
-/* [rwa]%+?b* */
+/* Modes are those of stock Lua: [rwa]%+?b* */
 static bool is_mode(const char *mode) {
   if (!*mode || !strchr("rwa", *mode++)) return false;
   if (*mode == '+') mode++;
@@ -59,18 +59,18 @@ static void short_mode(char to[4], const char *mode) {
 
 /* ---- what becomes of it ---- */
 
-static int no_file(lua_State *L, int status, const char *path, opened_for who) {
-  if (who == FOR_OPEN || who == FOR_TMPFILE) return gl_stdio_fail(L, status, who == FOR_OPEN ? path : NULL);
+static int no_file(lua_State *L, int status, const char *path, opened_for purpose) {
+  if (purpose == FOR_OPEN || purpose == FOR_TMPFILE) return gl_stdio_fail(L, status, purpose == FOR_OPEN ? path : NULL);
   return luaL_error(L, "cannot open file '%s' (%s)", path, strerror(-status));
 }
 
 /* The stream lies on top of the stack, above the arguments of the call. */
-static int deliver(lua_State *L, opened_for who) {
-  if (who == FOR_INPUT || who == FOR_OUTPUT) {
+static int deliver(lua_State *L, opened_for purpose) {
+  if (purpose == FOR_INPUT || purpose == FOR_OUTPUT) {
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, who == FOR_INPUT ? GL_INPUT : GL_OUTPUT);
+    lua_setfield(L, LUA_REGISTRYINDEX, purpose == FOR_INPUT ? GL_INPUT : GL_OUTPUT);
   }
-  if (who != FOR_LINES) return 1;
+  if (purpose != FOR_LINES) return 1;
   lua_replace(L, 1);
   gl_stdio_push_lines(L, true);
   lua_pushnil(L);
@@ -79,15 +79,15 @@ static int deliver(lua_State *L, opened_for who) {
   return 4;
 }
 
-/* Into `s`, on top of the stack. Takes over *fd: it is closed when there is no memory. */
-static int open_stream(lua_State *L, gl_stdio *s, gl_files *fs, int *fd, const char *mode, opened_for who) {
+/* Opens the stream `s`, on top of the stack, over *fd, which it takes over: *fd is closed when memory is out. */
+static int open_stream(lua_State *L, gl_stdio *s, gl_files *fs, int *fd, const char *mode, opened_for purpose) {
   gl_file *f = gl_file_new(fs, *fd, NULL, mode, true);
   if (!f) close(*fd);
   *fd = -1;
   if (!f) return luaL_error(L, "not enough memory");
   gl_stdio_open(s, f, NULL);
   if (*mode == 'a' && mode[1] != '+') lseek(f->d.fd, 0, SEEK_END);
-  return deliver(L, who);
+  return deliver(L, purpose);
 }
 
 /* ---- on the pool ---- */
@@ -134,8 +134,8 @@ static void after_open(gl_work *w, int status) {
 
 static int push_open(lua_State *L, gl_op *op) {
   open_op *o = (open_op *)op;
-  if (op->status < 0) return no_file(L, op->status, o->path, (opened_for)o->who);
-  return open_stream(L, gl_stdio_new(L), o->files, &o->fd, o->mode, (opened_for)o->who);
+  if (op->status < 0) return no_file(L, op->status, o->path, (opened_for)o->purpose);
+  return open_stream(L, gl_stdio_new(L), o->files, &o->fd, o->mode, (opened_for)o->purpose);
 }
 
 static void cancel_open(gl_op *op) {
@@ -160,27 +160,27 @@ static const gl_optype open_type = {"io.open", push_open, cancel_open, free_open
 
 /* ---- start ---- */
 
-/* What creates a file is for the pool. */
+/* To create a file may take the disk's time. */
 static int open_cached(const char *path, int flags) {
   return !flags || (flags & O_CREAT) ? UV_EAGAIN : gl_open_cached(path, flags);
 }
 
-static int start_open(lua_State *L, const char *path, const char *mode, int flags, opened_for who) {
+static int start_open(lua_State *L, const char *path, const char *mode, int flags, opened_for purpose) {
   gl_files *fs = lua_touserdata(L, lua_upvalueindex(1));
   gl_stdio *s = gl_stdio_new(L); /* first: nothing may raise once it is open */
   int fd = gl_may_wait(L) ? open_cached(path, flags) : open_path(path, flags);
-  if (fd >= 0) return open_stream(L, s, fs, &fd, mode, who);
+  if (fd >= 0) return open_stream(L, s, fs, &fd, mode, purpose);
   lua_pop(L, 1);
   size_t n = strlen(path) + 1;
   if (n > PATH_MAX) fd = UV_ENAMETOOLONG;
-  if (fd != UV_EAGAIN || !gl_may_wait(L)) return no_file(L, fd, path, who);
+  if (fd != UV_EAGAIN || !gl_may_wait(L)) return no_file(L, fd, path, purpose);
   open_op *o = gl_op_new(L, &open_type, sizeof *o + n, 0);
   memcpy(o->path, path, n);
   memcpy(o->mode, mode, sizeof o->mode);
   o->files = fs;
   o->fd = -1;
   o->flags = flags;
-  o->who = (uint8_t)who;
+  o->purpose = (uint8_t)purpose;
   o->pause = RETRY;
   o->retry.fire = on_retry;
   o->work.run = run_open;
@@ -188,10 +188,10 @@ static int start_open(lua_State *L, const char *path, const char *mode, int flag
   return gl_work_await(L, &o->work, GL_FOREVER);
 }
 
-static int start_mode(lua_State *L, const char *path, const char *mode, opened_for who) {
+static int start_mode(lua_State *L, const char *path, const char *mode, opened_for purpose) {
   char brief[4] = "";
   short_mode(brief, mode);
-  return start_open(L, path, brief, flags_of(mode), who);
+  return start_open(L, path, brief, flags_of(mode), purpose);
 }
 
 int gl_stdio_open_lines(lua_State *L, const char *name) { return start_mode(L, name, "r", FOR_LINES); }
@@ -204,10 +204,10 @@ static int io_open(lua_State *L) {
 
 static int io_tmpfile(lua_State *L) { return start_open(L, "", "w+\0", 0, FOR_TMPFILE); }
 
-static int set_default(lua_State *L, const char *where, const char *mode, opened_for who) {
+static int set_default(lua_State *L, const char *where, const char *mode, opened_for purpose) {
   if (!lua_isnoneornil(L, 1)) {
     const char *name = lua_tostring(L, 1);
-    if (name) return start_mode(L, name, mode, who);
+    if (name) return start_mode(L, name, mode, purpose);
     luaL_Stream *p = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     if (!p->closef) return luaL_error(L, "attempt to use a closed file");
     lua_pushvalue(L, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading: what the buffer and the page cache have is taken at once, the rest is a job of the file.
+ * Reading: bytes in the buffer and in the page cache are taken at once; to wait for the rest is a job of the file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "io/format.h"
 #include "io/stdio.h"
 
-#define BUDGET 8 /* fills of one go; then others have their turn */
+#define BUDGET 8 /* fills in one step; then other tasks have their turn */
 
 /* ---- read ---- */
 
@@ -24,7 +24,7 @@ static bool scan(const gl_file *f, gl_formats *r, bool eof) {
   return gl_formats_scan(r, f->in.len ? gl_buf_at(&f->in) : "", f->in.len, eof);
 }
 
-/* Until the formats have all they want, or it would take long: 0, a negative errno, or GL_WAIT_*. */
+/* Reads until the formats have all they want. Returns 0, a negative errno, or GL_WAIT_* when it would take long. */
 static ssize_t read_on(gl_file *f, gl_formats *r) {
   for (int i = 0; i < BUDGET; i++) {
     if (scan(f, r, false)) return 0;
@@ -35,7 +35,7 @@ static ssize_t read_on(gl_file *f, gl_formats *r) {
   return f->d.polled ? GL_WAIT_READY : GL_WAIT_POOL;
 }
 
-/* The results leave the file's buffer at once: by the time they are pushed it is somebody else's. */
+/* Takes the bytes of the results out of the file's buffer at once: when they are pushed, another task may read from it. */
 static int take_results(read_op *r, gl_file *f) {
   size_t n = r->formats.pos;
   if (n == f->in.len) {
@@ -54,11 +54,11 @@ static int step_read(gl_filejob *j) {
   ssize_t status = read_on(f, &r->formats);
   if (gl_must_wait(status)) status = gl_file_wait(f, GL_READER, status, gl_formats_want(&r->formats, f->in.len));
   else if (status == 0) status = take_results(r, f);
-  if (status == UV_ENOMEM) gl_buf_free(&f->in); /* it was too much, and is lost, as with stock Lua */
+  if (status == UV_ENOMEM) gl_buf_free(&f->in); /* the bytes were too many, and are lost, as with stock Lua */
   return (int)status;
 }
 
-/* What follows a step of `lines`: the end closes the file, an error is raised. `n` results are on top. */
+/* Ends a step of `lines`, with `n` results on top: at its end the file is closed; an error is raised. */
 static int finish_lines(lua_State *L, int n) {
   if (lua_toboolean(L, -n)) return n;
   if (n > 1) return luaL_error(L, "%s", lua_tostring(L, -n + 1));
@@ -96,7 +96,7 @@ static int push_now(lua_State *L, gl_file *f, const gl_formats *r) {
   return n;
 }
 
-/* A finalizer reads a regular file as stock Lua does. */
+/* Reads a regular file in a finalizer, where stock Lua blocks, too. */
 static ssize_t read_blocking(gl_file *f, gl_formats *r) {
   gl_file_flush_sync(f);
   for (;;) {
@@ -112,7 +112,7 @@ static ssize_t read_blocking(gl_file *f, gl_formats *r) {
   }
 }
 
-/* A question on a terminal is seen before its answer is waited for. */
+/* Shows a question on a terminal before its answer is waited for. */
 static void show_prompt(gl_file *f) {
   gl_file *out = f->files ? f->files->standard[STDOUT_FILENO] : NULL;
   if (f->d.terminal && out && out->out.len) gl_file_flush_async(out);
@@ -121,7 +121,7 @@ static void show_prompt(gl_file *f) {
 static int wait_read(lua_State *L, gl_file *f, const gl_formats *r, size_t size, bool lines, int pin) {
   read_op *op = gl_op_new(L, &read_type, sizeof *op - sizeof op->formats + size, pin);
   memcpy(&op->formats, r, size);
-  op->formats.done = 0; /* from the start: a finalizer may have read meanwhile */
+  op->formats.done = 0; /* the scan begins anew: a finalizer may have read meanwhile */
   op->formats.pos = op->formats.seen = 0;
   op->lines = lines;
   show_prompt(f);
@@ -129,7 +129,7 @@ static int wait_read(lua_State *L, gl_file *f, const gl_formats *r, size_t size,
   return gl_await(L, &op->job.op, GL_FOREVER);
 }
 
-/* `pin`: index of the stream, or 0 where somebody else holds it. */
+/* `pin`: index of the stream; 0 when an upvalue holds it. */
 static int file_read(lua_State *L, gl_file *f, int first, int n, bool lines, int pin) {
   size_t size = gl_formats_size(n);
   _Alignas(gl_formats) char few[sizeof(gl_formats) + 4 * sizeof(gl_format)];

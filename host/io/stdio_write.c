@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing, flushing, seeking. Bytes are accepted into the file's buffer at once; who fills it waits until it is
- * written, except for regular files, which the pool writes while the script goes on.
+ * Writing, flushing, seeking. Bytes are accepted into the file's buffer at once. The task that fills the buffer waits until it is
+ * written, except for regular files, which the thread pool writes while the script goes on.
  */
 #include <errno.h>
 #include <string.h>
@@ -28,7 +28,7 @@ int gl_writejob_step(gl_filejob *j) {
   return gl_stdio_take_error(f);
 }
 
-static int push_write(lua_State *L, gl_op *op) { /* the result lies there */
+static int push_write(lua_State *L, gl_op *op) { /* the result is on the stack already */
   return op->status < 0 ? gl_stdio_fail(L, op->status, NULL) : 1;
 }
 
@@ -61,7 +61,7 @@ static int wait_write(lua_State *L, const gl_optype *type, gl_file *f) {
 
 /* ---- write ---- */
 
-/* May bytes be accepted now? A file with one position has to wait while others read it. */
+/* Says whether bytes can be accepted now. Those of a file with one position wait while another task reads it. */
 static bool may_put(gl_file *f) {
   gl_descriptor_look(&f->d);
   gl_file_queue *q = &f->queue[GL_READER];
@@ -85,14 +85,14 @@ static bool put_values(lua_State *L, gl_buf *to, int arg, int n) {
   return true;
 }
 
-/* How many of the values can be written; the next one cannot. */
+/* Counts the values that can be written, up to the first one that cannot. */
 static int count_good(lua_State *L, int arg, int n) {
   int good = 0;
   while (good < n && (lua_type(L, arg + good) == LUA_TNUMBER || lua_type(L, arg + good) == LUA_TSTRING)) good++;
   return good;
 }
 
-/* It is another reader's turn: the text is accepted when it is ours. */
+/* Another task reads: the text is accepted when this job is the first of the queue. */
 static int write_later(lua_State *L, gl_file *f, int arg, int n) {
   gl_writejob *w = gl_op_new(L, &write_type, sizeof *w, 0);
   if (put_values(L, &w->text, arg, n)) gl_file_start(&w->job, f, GL_WRITER, gl_writejob_step);
@@ -107,23 +107,23 @@ static bool is_due(gl_file *f, size_t before) {
   return f->buffering == GL_BUFFER_NONE || memchr(gl_buf_at(&f->out) + before, '\n', f->out.len - before);
 }
 
-/* Bytes were accepted behind `before` others; what is to be returned lies on the stack. */
+/* Ends a write whose bytes were accepted behind `before` others. The value that the write returns is on top. */
 static int accepted(lua_State *L, gl_file *f, size_t before, const gl_optype *type) {
   f->accepted += f->out.len - before;
-  bool due = is_due(f, before) || type == &print_type; /* print flushes, as stock */
+  bool due = is_due(f, before) || type == &print_type; /* print flushes, as in stock Lua */
   if (!due) return f->error ? gl_stdio_fail(L, gl_stdio_take_error(f), NULL) : 1;
   bool idle = gl_file_idle(f, GL_WRITER);
   ssize_t status = idle ? gl_file_drain(f) : GL_WAIT_POOL;
   if (!status) status = gl_stdio_take_error(f);
   if (!gl_must_wait(status)) return status < 0 ? gl_stdio_fail(L, (int)status, NULL) : 1;
-  bool behind = f->d.seekable && f->buffering == GL_BUFFER_FULL && (idle || f->out.len < f->limit); /* writes on while we go on */
+  bool behind = f->d.seekable && f->buffering == GL_BUFFER_FULL && (idle || f->out.len < f->limit); /* the pool writes while the script goes on */
   if (!behind && gl_may_wait(L)) return wait_write(L, type, f);
   if (f->buffering == GL_BUFFER_NONE) gl_file_flush_sync(f);
   else gl_file_flush_async(f);
   return 1;
 }
 
-/* As stock, what comes before a wrong argument is written. */
+/* As in stock Lua, what comes before a wrong argument is written. */
 static int write_values(lua_State *L, gl_file *f, int arg, int n) {
   int good = count_good(L, arg, n);
   if (!f->writable) {
@@ -157,7 +157,7 @@ static int io_write(lua_State *L) {
   return f ? write_values(L, f, 1, n) : gl_stdio_stock(L);
 }
 
-/* The whole line at once, so that lines of two tasks do not mix. */
+/* Puts the whole line at once, so that lines of two tasks do not mix. */
 static int io_print(lua_State *L) {
   gl_files *fs = gl_io_files(L);
   gl_file *f = fs->standard[STDOUT_FILENO];

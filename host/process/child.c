@@ -16,7 +16,7 @@
 #include "process/spawn.h"
 
 #define GRACE 5.0      /* seconds between TERM and KILL for a child whose task has ended */
-#define LOOK 20000000u /* ns between two looks at whether what it left has ended, too */
+#define LOOK 20000000u /* ns between two looks at the processes it has left */
 
 /* ---- life ---- */
 
@@ -64,7 +64,7 @@ static void exited(gl_child *c) {
   if (c->on_exit) c->on_exit(c);
 }
 
-/* Somebody else may have waited for it, a C module for all children it can get: nobody knows how it ended then. */
+/* A C module that waits for any child may have reaped this one: then nobody knows how it ended. */
 static bool reap(gl_child *c, int flags) {
   int status = 0;
   pid_t got;
@@ -122,7 +122,7 @@ static int descriptor(const gl_command *cmd, int i, const int theirs[3]) {
     case GL_CHILD_PIPE: return theirs[i];
     case GL_CHILD_FD: return cmd->fd;
     case GL_CHILD_STDOUT: return descriptor(cmd, 1, theirs);
-    default: return fcntl(i, F_GETFD) < 0 ? -1 : i; /* closed: /dev/null */
+    default: return fcntl(i, F_GETFD) < 0 ? -1 : i; /* a closed one becomes /dev/null */
   }
 }
 
@@ -183,12 +183,12 @@ int gl_child_start(gl_host *h, const gl_command *cmd, gl_child **c, gl_pipe *pip
 
 /* ---- ending ---- */
 
-/* This process was forked since: it is our parent's. */
+/* Says whether the child is the parent's of this process, which was forked since. */
 static bool is_foreign(const gl_child *c) { return c->starter != getpid(); }
 
 int gl_child_kill(gl_child *c, int signal) {
   if (is_foreign(c)) return UV_ESRCH;
-  if (c->group && kill(-c->pid, signal) == 0) return 0; /* may outlive its leader */
+  if (c->group && kill(-c->pid, signal) == 0) return 0; /* a group may outlive its leader */
   if (c->exited) return UV_ESRCH;
   if (c->shell) return gl_tree_signal(c->pid, signal, NULL);
   return kill(c->pid, signal) == 0 ? 0 : -errno;

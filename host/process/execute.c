@@ -11,7 +11,7 @@
 #define SHELL "/bin/sh"
 
 void gl_shell_command(gl_command *cmd, char *argv[4], const char *line) {
-  argv[0] = (char *)(uintptr_t)"sh"; /* what its messages begin with, as system() has it */
+  argv[0] = (char *)(uintptr_t)"sh"; /* its messages begin so, as after system() */
   argv[1] = (char *)(uintptr_t)"-c";
   argv[2] = (char *)(uintptr_t)line;
   argv[3] = NULL;
@@ -32,7 +32,7 @@ static int push_execute(lua_State *L, gl_op *op) {
   return luaL_fileresult(L, 0, NULL);
 }
 
-/* With all that the shell has started and waits for. */
+/* Kills all that the shell has started and waits for, too. */
 static void cancel_execute(gl_op *op) {
   gl_child_kill(((gl_child_op *)op)->child, SIGKILL);
   gl_child_unwait(op);

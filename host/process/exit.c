@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * os.exit with the stock meaning, called where stock Lua never is: in a coroutine that plays the main
- * thread, with a loop and a thread pool behind it.
+ * os.exit with the stock meaning, though scripts call it in a coroutine that plays the main thread, and a loop and a thread pool
+ * are behind it.
  */
 #include "process/exit.h"
 
@@ -19,8 +19,8 @@
 #include "io/module.h"
 #include "process/child.h"
 
-/* lua_close closes the pending variables of the main thread; here those are on the base of the task. We
- * stand on frames that are then gone, as stock os.exit does: nothing returns to them. */
+/* lua_close closes the pending variables of the main thread; here those are on the base of the task. The frames of the caller are
+ * gone after that, as after stock os.exit: nothing returns to them. */
 static void close_state(gl_host *h) {
   if (h->task && h->task->co) lua_resetthread(h->task->co);
   if (h->forked) return; /* the rest is the parent's, too */
@@ -31,7 +31,7 @@ static void close_state(gl_host *h) {
 /* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */
 static _Noreturn void leave(gl_host *h, int code) {
   if (h->forked) gl_fork_leave(h, code);
-  gl_preempt_set_reports(h, false); /* nobody is held up any more */
+  gl_preempt_set_reports(h, false); /* no task is left that a stall would hold up */
   if (!gl_loop_has_requests(&h->loop)) exit(code);
   fflush(NULL);
   _exit(code);

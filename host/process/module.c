@@ -22,7 +22,7 @@
 
 static gl_pipe *check_pipe(lua_State *L) { return gl_class_check(L, 1, PIPE); }
 
-/* A read at idx: how many bytes at most, nothing = what there is; or a format: 0. */
+/* Returns how many bytes a read wants at most: the number at idx, or, if there is none, as many as there are; 0 for a format. */
 static size_t check_some(lua_State *L, int idx) {
   if (lua_isnoneornil(L, idx)) return GL_SCRATCH;
   if (lua_type(L, idx) != LUA_TNUMBER) return 0;
@@ -78,7 +78,7 @@ static int pipe_write(lua_State *L) {
   return gl_pipe_write(L, p, w, bytes, n, timeout);
 }
 
-/* What is on its way still leaves. */
+/* Bytes on their way are still written. */
 static int pipe_close(lua_State *L) {
   gl_pipe *p = *(gl_pipe **)gl_class_self(L, PIPE);
   gl_buf nothing = {0};
@@ -163,7 +163,7 @@ static int child_close(lua_State *L) {
   return await_exit(L, c, &close_type, GL_FOREVER);
 }
 
-/* Nobody can wait for it any more, and the host may be on its way out: there is no time for a grace. */
+/* Nobody can wait for the child any more, and the host may be closing: there is no time for a grace. */
 static int child_gc(lua_State *L) {
   gl_child **handle = gl_class_self(L, CHILD);
   gl_child *c = *handle;

@@ -9,7 +9,7 @@
 #include "core/error.h"
 
 #define READ "process.read"
-#define IN_HIGH ((size_t)256 * 1024) /* arrived and not asked for: beyond this the writer waits */
+#define IN_HIGH ((size_t)256 * 1024) /* bytes that nobody asked for: with more, the other process waits */
 
 /* ---- life ---- */
 
@@ -40,7 +40,7 @@ static void pause_reading(gl_pipe *p) {
   uv_read_stop(&p->uv.stream);
 }
 
-/* The news of a pipe that is read from Lua. */
+/* The `news` of a pipe that Lua reads. */
 static void look(gl_pipe *p);
 
 int gl_pipe_open(gl_host *h, bool writes, gl_pipe **out, int *theirs) {
@@ -85,7 +85,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   gl_pipe *p = stream->data;
   if (n == 0) return;
   if (n > 0 && !gl_buf_add(&p->in, buf->base, (size_t)n)) {
-    gl_buf_free(&p->in); /* nobody can have it all: others may have its memory */
+    gl_buf_free(&p->in); /* nobody can have all of it any more, and others need the memory */
     n = UV_ENOMEM;
   }
   if (n < 0) {
@@ -124,7 +124,7 @@ static void look(gl_pipe *p) {
   if (op && answers((read_op *)op)) gl_op_done(op, 0);
 }
 
-/* Is an error to be told, now that there is no more? */
+/* Says whether the read found the error that ended the pipe, and not a value. */
 static bool failed(const read_op *r) {
   if (!r->pipe->ended || r->pipe->ended == UV_EOF) return false;
   if (r->some) return !r->pipe->in.len;
@@ -148,7 +148,7 @@ static int push_formats(lua_State *L, gl_buf *in, const gl_formats *formats) {
   return n;
 }
 
-/* The slot is taken until here: what was found must still be at the front of the buffer. */
+/* `reader` is this op until here: what was found must still be at the front of the buffer. */
 static int push_read(lua_State *L, gl_op *op) {
   read_op *r = (read_op *)op;
   gl_pipe *p = r->pipe;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * io.popen with the stock meaning: a file like all others, over our end of a pipe, whose close waits for the command and
- * tells how it ended. Cancelling the close ends the command, and so does the end of its task, should that fail; a file that is
- * collected lets it go on, and reaps it.
+ * io.popen with the stock meaning: a file over one end of a pipe, whose close waits for the command and returns how it ended. To
+ * cancel the close ends the command, and so does a task that fails; when the file is collected, the command goes on and is reaped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +25,7 @@ static void cancel_close(gl_op *op) {
 
 static const gl_optype close_type = {"io.close", push_close, cancel_close, gl_child_free_op, gl_child_object};
 
-/* What was written goes out while we wait for the command, which may need it to end. */
+/* Bytes that were written leave while the task waits for the command, which may need them to end. */
 static int close_popen(lua_State *L) {
   gl_stdio *s = lua_touserdata(L, 1);
   gl_child *c = s->owner;
@@ -43,7 +42,7 @@ static void drop_child(void *owner) { gl_child_unref(owner); }
 
 /* ---- open ---- */
 
-/* The pipe: our end, which never blocks, and the command's, which does as commands expect. 0 or UV_E*. */
+/* Makes the pipe: *ours never blocks, *theirs does, as commands expect. Returns 0 or UV_E*. */
 static int make_pipe(bool writes, int *ours, int *theirs) {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return -errno;
@@ -53,7 +52,7 @@ static int make_pipe(bool writes, int *ours, int *theirs) {
   return 0;
 }
 
-/* Start the command at the other end of a pipe. 0 or UV_E*. */
+/* Starts the command at the other end of a pipe. Returns 0 or UV_E*. */
 static int start(gl_host *h, const char *line, bool writes, gl_child **c, int *ours) {
   gl_command cmd;
   char *argv[4];

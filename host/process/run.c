@@ -18,17 +18,17 @@ typedef struct run_op {
   uv_write_t input;
   size_t max_output;
   double timeout;
-  bool writing;   /* the input is on its way */
-  int status;     /* why it was broken off, or 0 */
+  bool writing;   /* the child has not taken all of its input yet */
+  int status;     /* why the run was broken off, or 0 */
 } run_op;
 
 /* ---- on the loop ---- */
 
-static bool over(const gl_pipe *p) { return !p || p->ended; }
+static bool has_ended(const gl_pipe *p) { return !p || p->ended; }
 
-static void finish_if_over(run_op *r) {
+static void finish_if_ended(run_op *r) {
   if (r->op.done || r->writing || (r->child && !r->child->exited)) return;
-  if (!r->status && (!over(r->pipes[1]) || !over(r->pipes[2]))) return;
+  if (!r->status && (!has_ended(r->pipes[1]) || !has_ended(r->pipes[2]))) return;
   gl_timer_drop(&r->op.host->clock, &r->limit);
   gl_op_done(&r->op, r->status);
 }
@@ -51,12 +51,12 @@ static void break_off(run_op *r, int status) {
   int err = gl_child_kill(r->child, SIGKILL);
   if (err && err != UV_ESRCH) forget_child(r);
   close_pipes(r);
-  finish_if_over(r);
+  finish_if_ended(r);
 }
 
 static void on_limit(gl_timer *timer) { break_off(GL_CONTAINER(timer, run_op, limit), UV_ETIMEDOUT); }
 
-static void on_exit_status(gl_child *c) { finish_if_over(c->owner); }
+static void on_exit_status(gl_child *c) { finish_if_ended(c->owner); }
 
 static size_t arrived(const gl_pipe *p) { return p ? p->in.len : 0; }
 
@@ -65,7 +65,7 @@ static void on_news(gl_pipe *p) {
   if (!r || r->op.done) return;
   if (arrived(r->pipes[1]) + arrived(r->pipes[2]) > r->max_output) break_off(r, UV_EMSGSIZE);
   else if (p->ended && p->ended != UV_EOF) break_off(r, p->ended);
-  else finish_if_over(r);
+  else finish_if_ended(r);
 }
 
 /* A child that did not want to read all of it is no failure. */
@@ -74,7 +74,7 @@ static void on_input(uv_write_t *req, int status) {
   (void)status;
   r->writing = false;
   gl_pipe_close(r->pipes[0]);
-  finish_if_over(r);
+  finish_if_ended(r);
 }
 
 /* ---- the op ---- */

@@ -18,8 +18,8 @@
 #define SHELL "/bin/sh"
 #define DEFAULT_PATH "/bin:/usr/bin" /* as execvp has it */
 
-/* What runs between the clone and the exec shares our memory on a stack of its own, while the thread that started it stands
- * still: nothing there may allocate, lock, or leave a trace. */
+/* Between the clone and the exec the child shares our memory, on a stack of its own, while the thread that started it stands still:
+ * these functions must not allocate, lock, or leave a trace. */
 #define IN_CHILD __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
 #ifdef __SANITIZE_THREAD__
@@ -32,15 +32,15 @@ int __sigaction(int number, const struct sigaction *now, struct sigaction *befor
 
 typedef struct start {
   const gl_spawn *s;
-  const char *path;  /* where to look; NULL: the file has a slash */
+  const char *path;  /* the PATH to search; NULL: the file has a slash */
   char **script;     /* argv for the shell, should the file be a script that names no interpreter; [1] is to be filled in */
-  sigset_t mask;     /* for the program */
+  sigset_t mask;     /* signals that are blocked in the program */
   int error;         /* errno of what failed */
 } start;
 
 /* ---- in the child ---- */
 
-/* A handler of ours must not run there. exec would reset it, but not before signals are unblocked. */
+/* A handler of this process must not run in the child. exec would reset it, but signals are unblocked before. */
 IN_CHILD static void reset_signals(const start *st) {
   struct sigaction now, reset = {.sa_handler = SIG_DFL};
   for (int number = 1; number < NSIG; number++) {
@@ -50,7 +50,7 @@ IN_CHILD static void reset_signals(const start *st) {
   }
 }
 
-/* What is to become 0, 1 or 2 and is another of these now goes out of the way first. */
+/* A descriptor that is to become 0, 1 or 2 and is another of the three now moves out of the way first. */
 IN_CHILD static bool set_stdio(const gl_spawn *s) {
   int from[3];
   for (int fd = 0; fd < 3; fd++) {
@@ -75,12 +75,12 @@ IN_CHILD static int execute(const start *st, const char *file) {
   return errno;
 }
 
-/* Should it go on to the next folder of the path? */
+/* Says whether the search goes on to the next folder of the path. */
 IN_CHILD static bool is_elsewhere(int error) {
   return error == ENOENT || error == ENOTDIR || error == EACCES || error == ESTALE || error == ENODEV || error == ETIMEDOUT;
 }
 
-/* As execvp, whose PATH is ours and not the program's. */
+/* Searches as execvp does, which takes the PATH of this process, not of the program. */
 IN_CHILD static int search(const start *st) {
   char full[PATH_MAX];
   const char *name = st->s->file;
@@ -138,7 +138,7 @@ static bool for_shell(start *st) {
   return true;
 }
 
-/* All signals are blocked meanwhile: none of our handlers may run in the child. */
+/* Blocks all signals meanwhile: no handler of this process may run in the child. */
 static int clone_it(start *st, pid_t *pid, int *pidfd) {
   sigset_t all, before;
   char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MOST 4096 /* processes; a bomb of them is not ours to defuse */
+#define MOST 4096 /* processes; a fork bomb is left alone beyond that */
 
 typedef struct list {
   pid_t *pids; /* [0]: the root */
@@ -34,7 +34,7 @@ static bool add(list *l, pid_t pid) {
   return true;
 }
 
-/* A thread's children are those it has started. */
+/* The kernel lists children by the thread that has started them. */
 static void add_children(list *l, pid_t pid, const char *thread) {
   char path[64];
   int child;
@@ -55,8 +55,8 @@ static void add_all_children(list *l, pid_t pid) {
   closedir(threads);
 }
 
-/* Who is stopped starts nobody, and waits for nobody, so that his children's ids are not given away. A start that was on its
- * way is seen in the next round. */
+/* A process that is stopped starts no other, and reaps none, so that ids stay true. A start that was on its way is seen in the next
+ * round. */
 static void stop_all(list *l) {
   for (int before = 0; before != l->n;) {
     before = l->n;

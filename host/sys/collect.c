@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * collectgarbage, with the answers of the stock interpreter. That one begins in the generational mode, and says so to who asks
- * first; the host does not, since each small collection of that mode goes through all coroutines, and they are many here.
- * Whoever wants it gets it.
+ * collectgarbage, with the results of the stock interpreter. That one begins in the generational mode, and the first change of the
+ * mode returns so. The host begins in the incremental mode, since each small collection of the other goes through all coroutines,
+ * which are many here; a script that asks for the generational mode gets it.
  */
 #include "sys/collect.h"
 
@@ -10,12 +10,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Upvalues: the stock function; the mode as the script knows it. */
+/* Upvalue 1 is the stock function, 2 the mode that the script knows of. */
 static int collect(lua_State *L) {
   const char *what = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "";
   bool mode = strcmp(what, "incremental") == 0 || strcmp(what, "generational") == 0;
   int n = lua_tocfunction(L, lua_upvalueindex(1))(L); /* in this frame, whose name its messages need */
-  if (!mode || lua_type(L, -1) != LUA_TSTRING) return n; /* in a finalizer it is refused */
+  if (!mode || lua_type(L, -1) != LUA_TSTRING) return n; /* a finalizer cannot change the mode */
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_pushvalue(L, 1);
   lua_replace(L, lua_upvalueindex(2));

@@ -9,7 +9,7 @@
 
 #define SCOPE "green.scope"
 
-/* Its coroutine is not gone, and its address not used again, before the scope's own finalizer ran. */
+/* The scope keeps its coroutine: the address is not used again before the scope's finalizer ran. */
 static void enter(lua_State *L, gl_scope *s, int idx, double seconds, bool shield) {
   idx = lua_absindex(L, idx);
   lua_pushthread(L);
@@ -47,7 +47,7 @@ static int scope_leave(lua_State *L) {
   return 0;
 }
 
-/* scope:shield(): left, and entered again as a shield, for as long as it takes. Allocates nothing. */
+/* scope:shield(): leaves the scope and enters it again as a shield without a deadline. Allocates nothing. */
 static int scope_shield(lua_State *L) {
   gl_scope *s = luaL_checkudata(L, 1, SCOPE);
   gl_host *h = gl_host_of(L);

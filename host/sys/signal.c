@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waiting for signals of the process. One op holds a watcher for each signal it waits for; it is done when
- * all of them are closed, so that their memory may go with it.
+ * Waiting for signals of the process. One op has a uv_signal_t for each signal it waits for, and is done when all of them are
+ * closed, so that their memory may go with the op.
+ *
+ *     WAITING --- on_signal (the first one), cancel_wait: finish ---> CLOSING --- on_close, the last handle ---> done
  */
 #include "sys/signal.h"
 
@@ -25,12 +27,12 @@ static const struct {
 
 typedef struct signal_op {
   gl_op op;
-  int used;     /* watchers in use */
-  int open;     /* of those, not closed yet */
-  bool closing; /* it is decided how this ends */
-  int status;   /* then: what op.status will be */
+  int used;     /* handles that were started */
+  int open;     /* of those, how many are not closed yet */
+  bool closing; /* CLOSING */
+  int status;   /* CLOSING: what op.status will be */
   int came;     /* the signal that came */
-  uv_signal_t watch[SIGNALS];
+  uv_signal_t handle[SIGNALS];
 } signal_op;
 
 static void on_close(uv_handle_t *handle) {
@@ -42,15 +44,15 @@ static void finish(signal_op *s, int status) {
   if (s->closing) return; /* a second signal, or a cancel after one */
   s->closing = true;
   s->status = status;
-  for (int i = 0; i < s->used; i++) uv_close((uv_handle_t *)&s->watch[i], on_close);
+  for (int i = 0; i < s->used; i++) uv_close((uv_handle_t *)&s->handle[i], on_close);
 }
 
 static bool ends_program(int number) { return number == SIGTERM || number == SIGINT || number == SIGQUIT; }
 
-static void on_signal(uv_signal_t *watch, int number) {
-  signal_op *s = watch->data;
+static void on_signal(uv_signal_t *handle, int number) {
+  signal_op *s = handle->data;
   if (!s->closing) s->came = number;
-  if (!s->closing && s->op.task && ends_program(number)) s->op.task->graced = true; /* it has something to do before the end */
+  if (!s->closing && s->op.task && ends_program(number)) s->op.task->graced = true; /* the task has something to do before the end */
   finish(s, 0);
 }
 
@@ -73,13 +75,13 @@ static int check_signal(lua_State *L, int idx) {
   return luaL_argerror(L, idx, lua_pushfstring(L, "unknown signal '%s'", name));
 }
 
-static int start_watch(signal_op *s, uv_signal_t *watch, int number) {
-  int err = uv_signal_init(&s->op.host->loop, watch);
+static int start_handle(signal_op *s, uv_signal_t *handle, int number) {
+  int err = uv_signal_init(&s->op.host->loop, handle);
   if (err) return err;
-  watch->data = s;
+  handle->data = s;
   s->used++;
   s->open++;
-  return uv_signal_start(watch, on_signal, number);
+  return uv_signal_start(handle, on_signal, number);
 }
 
 static int signal_wait(lua_State *L) {
@@ -90,16 +92,16 @@ static int signal_wait(lua_State *L) {
   luaL_checkstring(L, 1);
   for (int i = 0; i < n; i++) wanted[i] = check_signal(L, i + 1);
   signal_op *s = gl_op_new(L, &wait_type, sizeof *s, 0);
-  if (s->op.host->task) s->op.host->task->graced = false; /* it has done that, and waits for the next */
+  if (s->op.host->task) s->op.host->task->graced = false; /* the task has done that, and waits for the next signal */
   for (int i = 0, err = 0; i < n && !err; i++) {
-    err = start_watch(s, &s->watch[i], wanted[i]);
+    err = start_handle(s, &s->handle[i], wanted[i]);
     if (err && s->open) finish(s, err);
     else if (err) gl_op_done(&s->op, err);
   }
   return gl_await(L, &s->op, timeout);
 }
 
-/* A handler that does nothing: unlike SIG_IGN it is not inherited by the programs we start. */
+/* A handler that does nothing: programs that are started do not inherit it, as they would SIG_IGN. */
 static void on_ignored(int number) { (void)number; }
 
 static int signal_ignore(lua_State *L) {

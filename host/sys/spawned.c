@@ -27,7 +27,7 @@ static void unlink_failure(gl_spawned *s) {
   else s->failures->end = s->at;
 }
 
-/* The handle has all there is, or will. */
+/* -> RELEASED */
 static void release(gl_spawned *s) {
   gl_task *t = s->task;
   gl_alloc *alloc = &t->host->alloc;
@@ -47,12 +47,11 @@ static int keep_trace(lua_State *L) {
   return 0;
 }
 
-/* If this finds no memory, the state's end looks after it. */
+/* Without memory for the timer, log_failures reports it when the state closes. */
 static void report_later(gl_spawned *s) {
   if (!gl_timer_is_armed(&s->task->host->clock, &s->grace)) gl_timer_arm(&s->task->host->clock, &s->grace, s->system ? 0 : UNJOINED_GRACE);
 }
 
-/* Nobody will have to be told of this failure any more. Without memory for the traceback, it stays as it is. */
 void gl_spawned_settle(gl_spawned *s) {
   lua_State *L = s->task->host->L;
   s->task->joined = true;
@@ -100,7 +99,7 @@ static void on_grace(gl_timer *timer) {
   if (!s->busy) report_later(s);
 }
 
-/* The state closes. */
+/* Runs as the finalizer of the list, when the state closes. */
 static int log_failures(lua_State *L) {
   gl_spawned_failures *f = lua_touserdata(L, 1);
   while (f->first) {
@@ -119,7 +118,7 @@ void gl_spawned_push_failures(lua_State *L) {
   gl_class_finalizer(L, log_failures);
 }
 
-/* What it returned goes to its handle. Allocates nothing. */
+/* Gives the handle what the task returned. Allocates nothing. */
 static void keep_results(gl_task *t, int nresults) {
   lua_State *L = t->host->L;
   gl_task_push_kept(L, t);
@@ -127,7 +126,7 @@ static void keep_results(gl_task *t, int nresults) {
     lua_xmove(t->co, L, 1);
   } else {
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->co_ref);
-    t->exposed = true; /* not to be reused */
+    t->exposed = true; /* its coroutine is not used again */
   }
   lua_setiuservalue(L, -2, GL_HANDLE_RESULT);
   lua_pop(L, 1);
@@ -161,7 +160,7 @@ static void on_end(gl_task *t, int status, int nresults) {
 
 #define SITE_MAX (LUA_IDSIZE + 16)
 
-/* By hand: printf would be an eighth of what a task costs. */
+/* Writes the digits by hand: snprintf would be an eighth of what a task costs. */
 static size_t put_site(char spawn_site[SITE_MAX], const lua_Debug *ar) {
   char digits[16];
   size_t n = strlen(ar->short_src), first = sizeof digits;
@@ -174,7 +173,7 @@ static size_t put_site(char spawn_site[SITE_MAX], const lua_Debug *ar) {
   return n;
 }
 
-/* "file:line" of where the script spawned it, or "": the first frame that is not one of our own modules. Returns its size. */
+/* Finds "file:line" of the first frame that is not in a module of greenlua, or "". Returns its size with the NUL. */
 static size_t call_site(lua_State *L, char spawn_site[SITE_MAX]) {
   lua_Debug ar;
   int level = 1;
@@ -205,7 +204,6 @@ static void copy_context(lua_State *L) {
 
 /* ---- spawn ---- */
 
-/* Leaves the handle on the stack, instead of the function and its arguments. */
 void gl_spawned_start(lua_State *L, bool system) {
   char spawn_site[SITE_MAX];
   luaL_checktype(L, 1, LUA_TFUNCTION);

@@ -18,7 +18,7 @@
 
 typedef struct join_op {
   gl_op op;
-  gl_task *target; /* referenced */
+  gl_task *target; /* one reference is the op's */
 } join_op;
 
 /* Raises the error of the handle at index 1. */
@@ -30,7 +30,7 @@ static int raise_left(lua_State *L, gl_task_handle *at) {
   return lua_error(L);
 }
 
-/* What the task of the handle at index 1 left: its results, or its error raised. */
+/* Pushes the results of the task whose handle is at index 1, or raises its error. */
 static int push_results(lua_State *L) {
   gl_task_handle *at = lua_touserdata(L, 1);
   if (at->failed) {
@@ -77,7 +77,7 @@ static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_jo
 
 static gl_task_handle *check_handle(lua_State *L) { return gl_class_self(L, GL_TASK_HANDLE); }
 
-/* Has it ended? */
+/* Says whether the task has ended. */
 static bool is_over(const gl_task_handle *at) { return !at->s || at->s->task->state == GL_TASK_ENDED; }
 
 /* Does it run in the parent of this process, a forked child, where nobody can wait for it? */
@@ -106,8 +106,8 @@ static int push_elsewhere(lua_State *L) {
   return 1;
 }
 
-/* handle:wait([timeout]) -> how it ended; whoever waits so takes the blame for a failure, but does not raise it: what
- * this raises is the waiting task's own */
+/* handle:wait([timeout]) -> how the task ended. A failure counts as told then, but is not raised: this raises errors of the
+ * waiting task only */
 static int task_wait(lua_State *L) {
   gl_task_handle *at = check_handle(L);
   if (is_elsewhere(at)) return push_elsewhere(L);
@@ -141,7 +141,7 @@ static int handle_tostring(lua_State *L) {
   return 1;
 }
 
-/* set_endless(handle): should it end by a failure that nobody joins, say what that means */
+/* set_endless(handle): the log says of a failure that the task was not meant to end */
 static int task_set_endless(lua_State *L) {
   gl_task_handle *at = check_handle(L);
   if (at->s) at->s->endless = true;
@@ -169,15 +169,15 @@ static int task_spawn(lua_State *L) {
   return 1;
 }
 
-/* spawn_system(fn, ...) -> handle: work on somebody's behalf is a system task, which has nothing of his deadline, cancel and
- * context; nil: the state is being closed, and no task will run any more. Works in finalizers. */
+/* spawn_system(fn, ...) -> handle: for work on behalf of a task, whose deadline, cancel and context it does not inherit. nil: the state is
+ * being closed, and no task will run any more. Finalizers may call it. */
 static int task_spawn_system(lua_State *L) {
   if (gl_host_of(L)->closing) lua_pushnil(L);
   else gl_spawned_start(L, true);
   return 1;
 }
 
-/* cpu_limit(seconds): the running task may use so much more CPU, counted in slices it did not make way by itself */
+/* cpu_limit(seconds): limits further CPU use of the running task, counted in slices that it used up */
 static int task_cpu_limit(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds > 0 && seconds < 1e6, 1, "a number of seconds > 0 expected");
