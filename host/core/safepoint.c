@@ -11,8 +11,16 @@
 typedef struct frame {
   void *func, *top;
   struct frame *previous, *next;
-  const uint32_t *next_instruction; /* after the one that the hook comes before */
+  union {
+    const uint32_t *next_instruction; /* of Lua: after the one that the hook comes before */
+    void *of_c[3];
+  };
+  int other;
+  short nresults;
+  unsigned short status;
 } frame;
+
+#define CLOSES (1 << 9 | 7 << 10) /* bits of the status of a C function: CIST_CLSRET, and the error for which it closes, CIST_RECST */
 
 enum { OP_TBC = 55, OP_JMP = 56, OP_EQ = 57, OP_TESTSET = 67, OP_FORLOOP = 73, OP_TFORPREP = 75, OP_TFORCALL = 76 }; /* lopcodes.h */
 
@@ -38,7 +46,8 @@ static gl_safepoint read_next(const lua_Debug *ar) {
 
 static _Thread_local char seen[16];
 static _Thread_local size_t nseen;
-static _Thread_local bool known;
+static _Thread_local bool known, known_closing;
+static _Thread_local int nclosing;
 
 static void note(lua_State *L, lua_Debug *ar) {
   (void)L;
@@ -56,9 +65,35 @@ static int run_probe(lua_State *L) {
   return 0;
 }
 
-void gl_safepoint_init(lua_State *L) {
-  lua_pushcfunction(L, run_probe);
+/* Two instructions are those of the one that closes. */
+#define CLOSING_PROBE                                                                              \
+  "local value = setmetatable({}, { __close = function() local a = 1 end }) "                      \
+  "pcall(function() local variable <close> = value local b = 2 error() end) local c = 3"
+
+static void note_closing(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  nclosing += gl_safepoint_closes(L);
+}
+
+static int run_closing_probe(lua_State *L) {
+  int nresults;
+  lua_State *co = lua_newthread(L);
+  if (luaL_loadstring(co, CLOSING_PROBE) != LUA_OK) return 0;
+  nclosing = 0;
+  known_closing = true;
+  lua_sethook(co, note_closing, LUA_MASKCOUNT, 1);
+  known_closing = lua_resume(co, L, 0, &nresults) == LUA_OK && nclosing == 2;
+  return 0;
+}
+
+static void try_out(lua_State *L, lua_CFunction probe) {
+  lua_pushcfunction(L, probe);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+void gl_safepoint_init(lua_State *L) {
+  try_out(L, run_probe);
+  if (known) try_out(L, run_closing_probe);
 }
 
 gl_safepoint gl_safepoint_next(const lua_Debug *ar) { return known ? read_next(ar) : GL_POINT_PLAIN; }
@@ -66,8 +101,9 @@ gl_safepoint gl_safepoint_next(const lua_Debug *ar) { return known ? read_next(a
 bool gl_safepoint_closes(lua_State *L) {
   lua_Debug ar;
   if (!known || !lua_getstack(L, 0, &ar)) return false;
-  for (; ((const frame *)ar.i_ci)->previous; ar.i_ci = (struct CallInfo *)((const frame *)ar.i_ci)->previous) {
-    lua_getinfo(L, "n", &ar);
+  for (frame *f; (f = (frame *)ar.i_ci)->previous; ar.i_ci = (struct CallInfo *)f->previous) {
+    lua_getinfo(L, "nS", &ar);
+    if (*ar.what == 'C' && known_closing && (f->status & CLOSES)) return true;
     if (ar.name && strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "close") == 0) return true;
   }
   return false;

@@ -27,8 +27,8 @@ void gl_safepoint_init(lua_State *L);
 /* Says, in a count hook, what the next instruction does. */
 gl_safepoint gl_safepoint_next(const lua_Debug *ar);
 
-/* In a hook: is a <close> variable being closed, as its block was left? What that has begun must come to its end. (Those that
- * an error closes below a pcall do not show.) Looks at every frame of L. */
+/* In a hook: is a <close> variable being closed, as its block was left or by an error that a pcall is about to catch? What that has
+ * begun must come to its end. (An error where Lua cannot yield does not show.) Looks at every frame of L. */
 bool gl_safepoint_closes(lua_State *L);
 
 #endif

@@ -184,6 +184,29 @@ describe("a task that is ended while it computes", function()
     end
   end)
 
+  it("closes them also when a pcall catches an error of its own", function()
+    end_everywhere(function()
+      local began, closed = 0, 0
+      local value = setmetatable({}, { __close = function()
+        began = began + 1
+        for _ = 1, 10 do local _ = {} end
+        closed = closed + 1
+      end })
+      return {
+        work = function()
+          for _ = 1, 3 do
+            pcall(function()
+              local _ <close> = value
+              error("of its own", 0)
+            end)
+          end
+          task.sleep(0)
+        end,
+        check = function() return began ~= closed and ("%d of %d are closed"):format(closed, began) or nil end,
+      }
+    end, 200)
+  end)
+
   it("ends its siblings when it fails", function()
     for n = 1, 120 do
       local group = task.spawn(task.group, function(group)
