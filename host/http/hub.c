@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/memory.h"
 #include "ws/frames.h"
 
 typedef struct channel {
@@ -61,7 +62,7 @@ static channel *find_channel(const gl_hub *hub, gl_hub_namespace world, const ch
 }
 
 static channel *add_channel(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
-  channel *c = gl_block_calloc(&hub->host->alloc, sizeof *c + n);
+  channel *c = gl_memory_admits(hub->host, sizeof *c + n) ? gl_block_calloc(&hub->host->alloc, sizeof *c + n) : NULL;
   if (!c) return NULL;
   c->hub = hub;
   c->world = world;
@@ -92,7 +93,7 @@ static gl_member *find_member(const channel *c, const gl_subscriber *s) {
 
 static bool add_member(channel *c, gl_subscriber *s) {
   gl_hub *hub = c->hub;
-  gl_member *m = gl_block_calloc(&hub->host->alloc, sizeof *m);
+  gl_member *m = gl_memory_admits(hub->host, sizeof *m) ? gl_block_calloc(&hub->host->alloc, sizeof *m) : NULL;
   if (!m) return false;
   m->channel = c;
   m->subscriber = s;

@@ -3,6 +3,7 @@
 
 #include "core/class.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "ws/frames.h"
 #include "web/subscription.h"
 #include "web/websocket_lua.h"
@@ -39,12 +40,10 @@ static const char *check_text(lua_State *L, int idx, const char *what, size_t *n
   return text;
 }
 
-static int no_memory(lua_State *L, const char *what) { return gl_error_raise(L, what, "ENOMEM", "not enough memory"); }
-
 /* ---- sending ---- */
 
-static int pushed(lua_State *L, const char *what, int64_t sent) {
-  if (sent < 0) return no_memory(L, what);
+static int pushed(lua_State *L, int64_t sent) {
+  if (sent < 0) return gl_memory_raise(L);
   lua_pushinteger(L, sent);
   return 1;
 }
@@ -53,14 +52,14 @@ static int pushed(lua_State *L, const char *what, int64_t sent) {
 static int hub_publish(lua_State *L) {
   size_t n, len;
   const char *topic = check_topic(L, 1, "hub.publish", &n), *text = check_text(L, 2, "hub.publish", &len);
-  return pushed(L, "hub.publish", gl_hub_publish(check_hub(L), GL_HUB_TOPICS, topic, n, text, len));
+  return pushed(L, gl_hub_publish(check_hub(L), GL_HUB_TOPICS, topic, n, text, len));
 }
 
 /* send(user, text): to every socket of a user. */
 static int hub_send(lua_State *L) {
   size_t n, len;
   const char *user = check_user(L, 1, "hub.send", &n), *text = check_text(L, 2, "hub.send", &len);
-  return pushed(L, "hub.send", gl_hub_publish(check_hub(L), GL_HUB_USERS, user, n, text, len));
+  return pushed(L, gl_hub_publish(check_hub(L), GL_HUB_USERS, user, n, text, len));
 }
 
 static int hub_count(lua_State *L) {
@@ -97,7 +96,7 @@ static int hub_join(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 2, "ws:subscribe", &n);
   gl_subscriber *s = check_socket(L, 1);
-  if (s && !gl_hub_subscribe(check_hub(L), s, GL_HUB_TOPICS, topic, n)) return no_memory(L, "ws.subscribe");
+  if (s && !gl_hub_subscribe(check_hub(L), s, GL_HUB_TOPICS, topic, n)) return gl_memory_raise(L);
   return 0;
 }
 
@@ -115,7 +114,7 @@ static int hub_attach(lua_State *L) {
   size_t n;
   const char *user = check_user(L, 1, "hub.attach", &n);
   gl_subscriber *s = check_socket(L, 2);
-  if (s && !gl_hub_subscribe(check_hub(L), s, GL_HUB_USERS, user, n)) return no_memory(L, "hub.attach");
+  if (s && !gl_hub_subscribe(check_hub(L), s, GL_HUB_USERS, user, n)) return gl_memory_raise(L);
   return 0;
 }
 

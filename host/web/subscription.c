@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "web/subscription.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/args.h"
 #include "core/check.h"
 #include "core/class.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/opqueue.h"
 #include "core/task.h"
 
@@ -45,7 +45,7 @@ static gl_bytes *take_first(subscription *s) {
   gl_bytes *b = s->ring[s->first++ & (s->size - 1)];
   s->bytes -= text_len(b);
   if (s->first == s->end) {
-    free(s->ring);
+    gl_memory_resize(s->ring, s->size * sizeof *s->ring, 0);
     s->ring = NULL;
     s->size = s->first = s->end = 0;
   }
@@ -59,10 +59,10 @@ static void drop_all(subscription *s) {
 static bool reserve(subscription *s) {
   if (s->end - s->first < s->size) return true;
   size_t size = s->size ? 2 * s->size : LEAST;
-  gl_bytes **ring = malloc(size * sizeof *ring);
+  gl_bytes **ring = gl_memory_resize(NULL, 0, size * sizeof *ring);
   if (!ring) return false;
   for (size_t i = s->first; i != s->end; i++) ring[i & (size - 1)] = s->ring[i & (s->size - 1)];
-  free(s->ring);
+  if (s->ring) gl_memory_resize(s->ring, s->size * sizeof *ring, 0);
   s->ring = ring;
   s->size = size;
   return true;
@@ -115,7 +115,7 @@ static void unref(subscription *s) {
   if (--s->refs > 0) return;
   gl_hub_remove(&s->listener);
   drop_all(s);
-  free(s);
+  gl_memory_resize(s, sizeof *s, 0);
 }
 
 static void close_it(subscription *s) {
@@ -224,8 +224,9 @@ void gl_subscription_push(lua_State *L, gl_hub *hub, const char *topic, size_t n
   subscription **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, META);
-  subscription *s = calloc(1, sizeof *s);
+  subscription *s = gl_memory_resize(NULL, 0, sizeof *s);
   if (s) {
+    memset(s, 0, sizeof *s);
     s->listener.take = take_message;
     s->host = gl_host_of(L);
     s->max_messages = max_messages;
@@ -234,7 +235,7 @@ void gl_subscription_push(lua_State *L, gl_hub *hub, const char *topic, size_t n
     *handle = s;
   }
   if (!s || !gl_hub_subscribe(hub, &s->listener, GL_HUB_TOPICS, topic, n))
-    gl_error_raise(L, "hub.subscribe", "ENOMEM", "not enough memory");
+    gl_memory_raise(L);
 }
 
 void gl_subscription_metatable(lua_State *L) {
