@@ -85,3 +85,38 @@ int gl_address_raise(lua_State *L, const char *op, int status, const char *text)
   }
   return gl_error_status(L, op, status, text);
 }
+
+/* ---- public or not (RFC 6890 and what was registered since) ---- */
+
+typedef struct network {
+  uint32_t address;
+  uint8_t bits;
+} network;
+
+static bool is_public_v4(uint32_t ip) {
+  static const network special[] = {
+    {0x00000000, 8}, {0x0a000000, 8}, {0x64400000, 10}, {0x7f000000, 8}, {0xa9fe0000, 16}, {0xac100000, 12}, {0xc0000000, 24},
+    {0xc0000200, 24}, {0xc0586300, 24}, {0xc0a80000, 16}, {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24}, {0xe0000000, 3},
+  };
+  for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+    if ((ip ^ special[i].address) >> (32 - special[i].bits) == 0) return false;
+  return true;
+}
+
+static uint32_t word_at(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+
+static bool is_public_v6(const uint8_t ip[16]) {
+  uint32_t first = word_at(ip), second = word_at(ip + 4);
+  bool low = word_at(ip + 8) == 0;
+  if (first == 0x0064ff9b && second == 0 && low) return is_public_v4(word_at(ip + 12)); /* NAT64 */
+  if (first >> 16 == 0x2002) return is_public_v4(first << 16 | second >> 16); /* 6to4 */
+  if (first >> 29 != 1) return false; /* 2000::/3 is all that was ever given out: ::1, mapped, ULA, link-local, groups are not in it */
+  if (first >> 9 == 0x20010000 >> 9) return false; /* 2001::/23: Teredo and other protocols */
+  return first != 0x20010db8 && first >> 12 != 0x3fff0; /* documents */
+}
+
+bool gl_address_is_public(const gl_address *address) {
+  if (address->family == AF_INET) return is_public_v4(ntohl(((const struct sockaddr_in *)&address->ip)->sin_addr.s_addr));
+  if (address->family == AF_INET6) return is_public_v6(((const struct sockaddr_in6 *)&address->ip)->sin6_addr.s6_addr);
+  return false;
+}

@@ -30,6 +30,10 @@ const char *gl_address_split(const char *text, char host[GL_HOST_MAX], int *port
 /* Reads a numeric IP address. False: it is none. */
 bool gl_address_number(const char *host, int port, gl_address *out);
 
+/* Is the address one of the public internet? Not: this machine, private and link-local networks, what carriers and documents use,
+ * groups, unix sockets, and IPv6 addresses that stand for such an IPv4 one. */
+bool gl_address_is_public(const gl_address *address);
+
 /* Raises what came of using the address `text`: for a unix socket in a folder that is not there, says that. Never returns. */
 int gl_address_raise(lua_State *L, const char *op, int status, const char *text);
 

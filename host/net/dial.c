@@ -20,6 +20,8 @@ struct gl_dial {
   gl_dial_done done;
   void *owner;
   const gl_stream_user *user;
+  bool (*allows)(const gl_address *address);
+  void (*resolved)(void *owner);
   gl_lookup *looking; /* up the name, or NULL */
   gl_timer stagger;
   unsigned n, next;  /* addresses, and which one to try next */
@@ -137,14 +139,28 @@ static void interleave(gl_dial *d, struct addrinfo *list) {
   }
 }
 
+/* Leaves out what is not allowed. */
+static void choose(gl_dial *d) {
+  unsigned kept = 0;
+  for (unsigned i = 0; d->allows && i < d->n; i++)
+    if (d->allows(&d->addresses[i])) d->addresses[kept++] = d->addresses[i];
+  if (!d->allows || kept == d->n) return;
+  if (kept == 0) d->status = UV_EACCES;
+  d->n = kept;
+}
+
 static void on_resolved(void *owner, int status, struct addrinfo *list) {
   gl_dial *d = owner;
   d->looking = NULL;
   d->status = UV_EAI_NODATA; /* if the list is empty */
   interleave(d, list);
   uv_freeaddrinfo(list);
-  if (status == 0) go_on(d);
-  else tell(d, NULL, status);
+  choose(d);
+  d->pending++; /* the owner may give it up meanwhile */
+  if (status == 0 && d->resolved) d->resolved(d->owner);
+  d->pending--;
+  if (!d->over && status == 0) go_on(d);
+  else if (!d->over) tell(d, NULL, status);
   release(d);
 }
 
@@ -158,10 +174,13 @@ bool gl_dial_start(gl_host *h, const gl_dial_to *to, gl_dial_done done, void *ow
   d->done = done;
   d->owner = owner;
   d->user = to->user;
+  d->allows = to->allows;
+  d->resolved = to->resolved;
   d->stagger.fire = on_stagger;
   if (to->n) {
     d->n = to->n < GL_DIAL_MAX ? to->n : GL_DIAL_MAX;
     memcpy(d->addresses, to->addresses, d->n * sizeof *d->addresses);
+    choose(d);
     go_on(d);
   } else {
     int err = gl_lookup_start(h, to->host, to->port, to->family, on_resolved, d, &d->looking);

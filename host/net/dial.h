@@ -21,6 +21,8 @@ typedef struct gl_dial_to {
   int port;
   int family;                  /* AF_UNSPEC, AF_INET, AF_INET6 */
   const gl_stream_user *user;  /* of the streams; their owner is NULL until `done` */
+  bool (*allows)(const gl_address *address); /* addresses it says no to are left out; with none left the status is UV_EACCES; NULL: any is fine */
+  void (*resolved)(void *owner); /* the name was looked up, the first attempt follows; NULL: not of interest */
 } gl_dial_to;
 
 /* The stream is the owner's, not reading; or NULL, UV_E*, and the address that failed (NULL: none was tried). */

@@ -15,12 +15,18 @@
 
 int gl_resolve_failed(int status) { return status <= UV_EAI_ADDRFAMILY && status >= UV_EAI_PROTOCOL && status != UV_EAI_CANCELED; }
 
-int gl_resolve_raise(lua_State *L, const char *op, int status, const char *host) {
+const char *gl_resolve_reason(int status, const char **code) {
+  *code = uv_err_name(status);
   switch (status) {
-    case UV_EAI_NONAME: case UV_EAI_NODATA: case UV_EAI_ADDRFAMILY: return gl_error_raise(L, op, "ENOTFOUND", "%s: no such host", host);
-    case UV_EAI_AGAIN: return gl_error_raise(L, op, "EAI_AGAIN", "%s: the name servers gave no answer", host);
-    default: return gl_error_status(L, op, status, host);
+    case UV_EAI_NONAME: case UV_EAI_NODATA: case UV_EAI_ADDRFAMILY: *code = "ENOTFOUND"; return "no such host";
+    case UV_EAI_AGAIN: return "the name servers gave no answer";
+    default: return uv_strerror(status);
   }
+}
+
+int gl_resolve_raise(lua_State *L, const char *op, int status, const char *host) {
+  const char *code, *reason = gl_resolve_reason(status, &code);
+  return gl_error_raise(L, op, code, "%s: %s", host, reason);
 }
 
 /* ---- the script's function ---- */

@@ -11,6 +11,9 @@
 /* Is it a status of the resolver? */
 int gl_resolve_failed(int status);
 
+/* What people and programs are told of it. */
+const char *gl_resolve_reason(int status, const char **code);
+
 /* Raise for such a status: "net.connect: nowhere.test: no such host", ENOTFOUND. */
 int gl_resolve_raise(lua_State *L, const char *op, int status, const char *host);
 

@@ -85,7 +85,7 @@ static void stream_free(gl_stream *s) {
 }
 
 static void tell_drained(gl_stream *s) {
-  if (s->closing || !s->full || (!s->broken && (s->write || s->plain.len || has_output(s)))) return;
+  if (s->closing || !s->full || (!s->broken && !s->mute && (s->write || s->plain.len || has_output(s)))) return;
   s->full = false;
   s->user->drained(s);
 }
@@ -155,8 +155,18 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
   *buf = uv_buf_init(s->host->scratch, GL_SCRATCH);
 }
 
+/* libuv says EOF when bytes and a reset have come together. Who reads until the end must not take what was cut for whole. */
+static int real_end(const gl_stream *s) {
+  uv_os_fd_t fd;
+  int err = 0;
+  socklen_t len = sizeof err;
+  if (uv_fileno(&s->uv.handle, &fd) != 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 || !err) return UV_EOF;
+  return uv_translate_sys_error(err);
+}
+
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
   gl_stream *s = handle->data;
+  if (n == UV_EOF) n = real_end(s);
   if (n > 0) {
     if (s->filter) s->filter->received(s, buf->base, (size_t)n);
     else s->user->data(s, buf->base, (size_t)n);
@@ -183,12 +193,25 @@ void gl_stream_pause(gl_stream *s) {
 
 /* ---- writing ---- */
 
-static void break_off(gl_stream *s, int status) {
+/* Nothing that is written leaves any more. */
+static bool is_mute(const gl_stream *s) { return s->broken || s->mute || s->closing; }
+
+static void break_all(gl_stream *s, int status) {
   s->broken = true;
   drop_output(s);
   gl_stream_pause(s);
   if (s->filter) s->filter->ended(s, status);
   else gl_stream_end(s, status);
+}
+
+/* Writing failed. */
+static void break_off(gl_stream *s, int status) {
+  if (!s->hears_out || s->ended || status == UV_ENOMEM) {
+    break_all(s, status);
+    return;
+  }
+  s->mute = true; /* reading finds the end */
+  drop_output(s);
 }
 
 void gl_stream_break(gl_stream *s, int status) {
@@ -198,7 +221,7 @@ void gl_stream_break(gl_stream *s, int status) {
   uv_os_fd_t fd;
   if (s->out.len && !s->write) uv_try_write(&s->uv.stream, &buf, 1);
   if (!gl_stream_is_foreign(s) && uv_fileno(&s->uv.handle, &fd) == 0) shutdown(fd, SHUT_WR); /* the other side need not wait until we are closed */
-  break_off(s, status);
+  break_all(s, status);
   gl_stream_touch(s); /* it may have to be closed, and who waits for room has to be told */
 }
 
@@ -209,7 +232,7 @@ static void on_shutdown(uv_shutdown_t *req, int status) {
 
 static void finish_now(gl_stream *s) {
   s->finish = false;
-  if (!s->half || s->broken) {
+  if (!s->half || s->broken || s->mute) {
     gl_stream_close(s);
     return;
   }
@@ -323,13 +346,13 @@ static void send_out(gl_stream *s) {
 /* Is there something to send? A filter is asked for its next piece. */
 static bool fill(gl_stream *s) {
   if (!s->out.len && s->filter && !s->shut) s->filter->fill(s);
-  return !s->broken && has_output(s);
+  return !s->broken && !s->mute && has_output(s);
 }
 
 void gl_stream_flush(gl_stream *s) {
   enter(s);
   if (s->closing || s->write) return;
-  while (!s->broken && !s->write && fill(s)) send_out(s);
+  while (!is_mute(s) && !s->write && fill(s)) send_out(s);
   bool held = s->held && s->half && !s->broken;
   if (s->finish && !s->write && !s->plain.len && !held) finish_now(s);
 }
@@ -364,7 +387,7 @@ char *gl_stream_room(gl_stream *s, size_t n) {
 void gl_stream_wrote(gl_stream *s, size_t n) {
   gl_buf *to = input(s); /* the same: there is room */
   if (!to) return;
-  if (s->broken || s->closing) {
+  if (is_mute(s)) {
     drop_output(s);
     return;
   }
@@ -374,7 +397,7 @@ void gl_stream_wrote(gl_stream *s, size_t n) {
 
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   enter(s);
-  if (s->broken || s->closing) return true; /* thrown away: the end was or will be told */
+  if (is_mute(s)) return true; /* thrown away: the end was or will be told */
   gl_buf *to = input(s);
   if (!to || n > OUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
     break_off(s, UV_ENOMEM);
@@ -387,7 +410,7 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
 bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
   if (s->filter || n < SHARE_MIN || n > OUT_MAX) return gl_stream_write(s, bytes->at + at, n);
   enter(s);
-  if (s->broken || s->closing) return true;
+  if (is_mute(s)) return true;
   gl_segment *g = add_segment(s);
   if (!g) {
     break_off(s, UV_ENOMEM);
@@ -422,9 +445,9 @@ uint64_t gl_stream_delivered(const gl_stream *s) {
 }
 
 bool gl_stream_full(gl_stream *s) {
-  if (s->broken || s->closing || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;
+  if (is_mute(s) || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;
   gl_stream_flush(s); /* the kernel may well take it now */
-  s->full = !s->broken && !s->closing && gl_stream_pending(s) > 0;
+  s->full = !is_mute(s) && gl_stream_pending(s) > 0;
   return s->full;
 }
 

@@ -64,7 +64,9 @@ struct gl_stream {
   bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
   bool reading;
   bool ended;   /* end was told */
-  bool broken;  /* a write failed: output is thrown away */
+  bool hears_out; /* set by the user: a write that fails ends only writing; what the other side said before is still read */
+  bool mute;    /* such a write has failed: output is thrown away */
+  bool broken;  /* it is of no use any more: output is thrown away */
   bool full;    /* the user was told to wait for drained */
   bool finish;  /* close when everything is written */
   bool half;    /* with finish: only the writing side */

@@ -20,6 +20,7 @@ typedef struct tls {
   gl_stream *stream;
   gl_tls_config *config;
   gl_timer limit; /* of the handshake */
+  void (*session)(gl_stream *s, SSL_SESSION *session);
   void (*ready)(gl_stream *s, int status);
   const char *in; /* while bytes are being received: those not yet consumed */
   size_t in_len;
@@ -50,7 +51,7 @@ static int wire_read(BIO *b, char *to, int n) {
 static int wire_write(BIO *b, const char *bytes, int n) {
   gl_stream *s = ((tls *)BIO_get_data(b))->stream;
   BIO_clear_retry_flags(b);
-  if (s->shut || s->broken || s->closing) return n; /* nobody is there to read it */
+  if (s->shut || s->broken || s->mute || s->closing) return n; /* nobody is there to read it */
   return gl_buf_add(&s->out, bytes, (size_t)n) ? n : -1;
 }
 
@@ -188,6 +189,7 @@ static void tls_fill(gl_stream *s) {
 static void tls_free(gl_stream *s) {
   tls *t = s->filtering;
   gl_timer_drop(&s->host->clock, &t->limit);
+  if (t->session && t->secured) SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN); /* or it would spoil the session for others */
   SSL_free(t->ssl);
   gl_tls_config_unref(t->config);
   free(t);
@@ -202,7 +204,7 @@ static bool set_peer(tls *t) {
   if (!*t->name) return true;
   bool ip = X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1; /* addresses are verified, but not asked for (RFC 6066) */
   ERR_clear_error();
-  SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT); /* RFC 9525, 2 */
   return ip || (SSL_set_tlsext_host_name(t->ssl, t->name) == 1 && SSL_set1_host(t->ssl, t->name) == 1);
 }
 
@@ -214,16 +216,26 @@ static tls *tls_new(gl_stream *s, const gl_tls_start *start) {
   t->stream = s;
   t->config = start->config;
   t->ready = start->ready;
+  t->session = start->session;
   t->limit.fire = on_limit;
   t->shaking = true;
   ERR_clear_error();
   t->ssl = SSL_new(t->config->ctx);
   BIO *wire = t->ssl ? wire_new(t) : NULL;
   if (wire) SSL_set_bio(t->ssl, wire, wire);
+  if (wire && start->session) SSL_set_app_data(t->ssl, t);
+  if (wire && start->resume) SSL_set_session(t->ssl, start->resume); /* in vain, if it is of no use any more */
   if (wire && (t->config->server || set_peer(t))) return t;
   SSL_free(t->ssl);
   free(t);
   return NULL;
+}
+
+int gl_tls_new_session(SSL *ssl, SSL_SESSION *session) {
+  tls *t = SSL_get_app_data(ssl);
+  if (!t || !t->session) return 0;
+  t->session(t->stream, session);
+  return 1;
 }
 
 bool gl_tls_begin(gl_stream *s, const gl_tls_start *start) {
@@ -274,6 +286,16 @@ static void put_fingerprint(const X509 *x, char out[65]) {
 static void put_expiry(const X509 *x, char out[32]) {
   struct tm tm;
   if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1) strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+bool gl_tls_key_hash(const gl_stream *s, uint8_t out[32]) {
+  X509 *x = SSL_get0_peer_certificate(((tls *)s->filtering)->ssl);
+  unsigned char *der = NULL;
+  int n = x ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der) : 0;
+  bool ok = n > 0 && EVP_Digest(der, (size_t)n, out, NULL, EVP_sha256(), NULL) == 1;
+  OPENSSL_free(der);
+  ERR_clear_error();
+  return ok;
 }
 
 void gl_tls_describe(const gl_stream *s, gl_tls_info *out) {

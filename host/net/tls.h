@@ -15,6 +15,8 @@ typedef struct gl_tls_start {
   const char *name;            /* client: whom to ask for (SNI) and to verify, a host name or an IP address; NULL = nobody */
   double timeout;              /* seconds for the handshake */
   void (*ready)(gl_stream *s, int status); /* it is over, before any data; not called when the stream is closed first; may be NULL */
+  SSL_SESSION *resume;         /* client: of an earlier connection to the same; NULL = none */
+  void (*session)(gl_stream *s, SSL_SESSION *session); /* client: there is one to resume by later; a reference is the callee's; may be NULL */
   const char *received;        /* what has already been read and belongs to it */
   size_t received_len;
 } gl_tls_start;
@@ -42,6 +44,9 @@ bool gl_tls_secured(const gl_stream *s);
 
 /* Why the stream ended with UV_EPROTO, and the code of it: ETLS, or ETRUNCATED. NULL: not by a fault of TLS. */
 const char *gl_tls_fault(const gl_stream *s, const char **code);
+
+/* The SHA-256 of the public key (SubjectPublicKeyInfo) in the peer's certificate. False: it has none. Of a secured stream. */
+bool gl_tls_key_hash(const gl_stream *s, uint8_t out[32]);
 
 /* Of a secured stream. The strings live as long as the stream. */
 void gl_tls_describe(const gl_stream *s, gl_tls_info *out);

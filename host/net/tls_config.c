@@ -169,10 +169,11 @@ static SSL_CTX *context_new(gl_tls_config *c, const gl_tls_settings *set, char w
     gl_tls_reason(why, GL_TLS_WHY);
     return NULL;
   }
-  SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+  SSL_CTX_set_min_proto_version(ctx, set->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory of ours */
+  SSL_CTX_set_session_cache_mode(ctx, set->resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF); /* tickets need no memory of ours */
+  if (set->resumes) SSL_CTX_sess_set_new_cb(ctx, gl_tls_new_session);
   SSL_CTX_set_verify(ctx, verify_mode(set), NULL);
   SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"greenlua", 8); /* resuming with client certificates asks for one */
   if (set->server && c->alpn) SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, c);
@@ -210,7 +211,7 @@ static void memory_free(void *block, const char *file, int line) {
   if (block) gl_memory_resize_for_library(block, 0, false);
 }
 
-/* Does nothing when OpenSSL has allocated already, for a C module or for libcurl. */
+/* Does nothing when OpenSSL has allocated already, for a C module. */
 static void set_allocator(void) { CRYPTO_set_mem_functions(memory_new, memory_resize, memory_free); }
 
 gl_tls_config *gl_tls_config_new(const gl_tls_settings *set, char why[GL_TLS_WHY]) {

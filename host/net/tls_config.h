@@ -22,6 +22,8 @@ typedef struct gl_tls_settings {
   const char *ca;      /* a client trusts these instead of the system's; a server asks clients for a certificate of these */
   const gl_tls_config *trusting; /* client without `ca`: as this one does, which has read the system's already; may be NULL */
   bool verify;         /* client: check the certificate and its name */
+  bool resumes;        /* client: sessions are kept, to be resumed (gl_tls_start.session) */
+  int min_version;     /* 13: TLS 1.3 at least; 0 and 12: TLS 1.2 */
   bool optional;       /* server with `ca`: a client may have no certificate */
   const unsigned char *alpn; /* protocols, each after a byte with its length; a server chooses the first it shares */
   size_t alpn_len;
@@ -49,6 +51,9 @@ gl_tls_config *gl_tls_config_new(const gl_tls_settings *set, char why[GL_TLS_WHY
 bool gl_tls_config_add_name(gl_tls_config *c, const gl_tls_settings *set, const char *name, char why[GL_TLS_WHY]);
 
 void gl_tls_config_unref(gl_tls_config *c);
+
+/* A client got a session to resume by: the callback of contexts that keep them (net/tls.c). */
+int gl_tls_new_session(SSL *ssl, SSL_SESSION *session);
 
 /* What went wrong in OpenSSL last: the first cause it noted. */
 void gl_tls_reason(char *out, size_t size);
