@@ -21,7 +21,6 @@
 #include "db/sqlite/module.h"
 #include "embedded.h"
 #include "fs/module.h"
-#include "curl/client.h"
 #include "web/fields_lua.h"
 #include "web/hub_lua.h"
 #include "web/server_lua.h"
@@ -45,6 +44,7 @@
 #include "sys/terminal.h"
 #include "sys/timer.h"
 #include "sys/warn.h"
+#include "transport/module.h"
 
 /* A module in C whose name ends in .native is the C half of Lua modules, which scripts require instead; the others are for
  * scripts as they are. */
@@ -55,9 +55,9 @@ static const luaL_Reg c_modules[] = {
   {"green.debug", luaopen_green_debug},
   {"green.domain.native", luaopen_green_domain},
   {"green.fs.native", luaopen_green_fs},
-  {"green.http.client.native", luaopen_green_http_client},
   {"green.http.fields.native", luaopen_green_http_fields},
   {"green.http.native", luaopen_green_http},
+  {"green.http.transport.native", luaopen_green_http_transport},
   {"green.hub", luaopen_green_hub},
   {"green.json", luaopen_green_json},
   {"green.net", luaopen_green_net},

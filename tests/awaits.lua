@@ -57,7 +57,7 @@ local function with_websocket(test)
   end)
 end
 
-local ONCE = { headers = { connection = "close" } } -- a kept connection stays open until the next request looks at it
+local ONCE = { keep_alive = false } -- a kept connection is the server's, too
 
 -- Calls use(url) with a server that says hello.
 local function serving(use)

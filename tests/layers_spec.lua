@@ -16,7 +16,7 @@ local may_include = {
   ws = { "h1", "core" },
   http = { "h1", "ws", "json", "net", "core" },
   web = { "http", "h1", "ws", "json", "net", "core" },
-  curl = { "net", "core" },
+  transport = { "h1", "net", "core" },
   db = { "net", "core" },
 }
 

@@ -18,14 +18,15 @@ describe("a script that starts", function()
   it("has none of the large libraries loaded", function()
     local out = loaded ""
     assert.matches("libc%.so", out)
-    for _, name in ipairs { "libcurl", "libsqlite3", "libcrypto", "libssl", "libpq", "libidn2", "libpsl", "libz", "libbrotli" } do
+    for _, name in ipairs { "libsqlite3", "libcrypto", "libssl", "libpq", "libidn2", "libpsl", "libz", "libbrotli" } do
       assert.is_nil(out:find(name, 1, true), name)
     end
   end)
 
   it("has them from their first use on", function()
     assert.matches("libsqlite3%.so", loaded "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'")
-    assert.matches("libcurl%.so", loaded "pcall(require('green.http').get, 'http://127.0.0.1:1/')")
+    assert.is_nil(loaded("pcall(require('green.http').get, 'http://127.0.0.1:1/')"):find "libssl")
+    assert.matches("libssl%.so", loaded "pcall(require('green.http').get, 'https://127.0.0.1:1/')")
     assert.matches("libbrotlidec%.so", loaded "require('green.coding.native').decoder 'br'")
     assert.matches("libpsl%.so", loaded "require('green.http').cookies()")
     assert.matches("libidn2%.so", loaded "require('green.url').parse 'http://bücher.example/'")
@@ -41,8 +42,8 @@ describe("a library that is not there", function()
   end
 
   it("is named by the error", function()
-    assert.matches("^false\tENOLIBRARY\t.*the HTTP client needs libcurl: .*libcurl%.so%.4",
-      broken("libcurl.so.4", "require('green.http').get 'http://127.0.0.1:1/'"))
+    assert.matches("^false\tENOLIBRARY\t.*TLS needs OpenSSL: .*libssl%.so%.3",
+      broken("libssl.so.3", "require('green.http').get 'https://127.0.0.1:1/'"))
     assert.matches("^false\tENOLIBRARY\t.*SQLite needs libsqlite3: .*libsqlite3%.so%.0",
       broken("libsqlite3.so.0", "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'"))
     assert.matches("^false\tENOLIBRARY\t.*a body in the coding zstd needs libzstd%.so%.1: .*libzstd%.so%.1",

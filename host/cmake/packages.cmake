@@ -4,7 +4,6 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LUA REQUIRED lua5.4)
 pkg_check_modules(UV REQUIRED libuv)
-pkg_check_modules(CURL REQUIRED libcurl)
 pkg_check_modules(CRYPTO REQUIRED libcrypto)
 pkg_check_modules(SSL REQUIRED libssl)
 pkg_check_modules(SQLITE REQUIRED sqlite3)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 typedef struct gl_library {
-  const char *file;         /* "libcurl.so.4"; NULL ends the list */
+  const char *file;         /* "libssl.so.3"; NULL ends the list */
   const char *const *names; /* names of its functions, NULL at the end */
   void **addresses;         /* where the stubs of these functions jump to */
 } gl_library;

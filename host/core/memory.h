@@ -4,7 +4,7 @@
  * out: everything Lua allocates, tasks and ops; and the bytes that C holds for scripts and peers (gl_memory_resize, and so
  * every gl_buf): bodies, what is to be written, what was read ahead, messages, rows; and what SQLite and OpenSSL allocate
  * (gl_memory_resize_for_library). Not counted are the stacks of parked tasks, connections themselves, the lists of addresses
- * that the C library's resolver returns (some hundred bytes each, until a task takes them), libcurl, and whatever a script's own
+ * that the C library's resolver returns (some hundred bytes each, until a task takes them), and whatever a script's own
  * C modules allocate.
  *
  * Lua, when it is refused memory, collects all garbage, asks again, and then raises "not enough memory" in the task that asked.

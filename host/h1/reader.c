@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "h1/reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "h1/rules.h"
@@ -10,16 +11,32 @@
 
 /* ---- llhttp's callbacks ---- */
 
+static int bad(gl_h1_reader *r, const char *wrong) {
+  r->state = GL_H1_BAD;
+  r->wrong = wrong;
+  return -1;
+}
+
+/* A trailer was refused, or there is no memory for it. */
+static int refuse_trailer(gl_h1_reader *r) {
+  r->no_memory = !r->trailers || r->trailers->refuse_status == 503;
+  r->too_large = !r->no_memory;
+  return bad(r, r->no_memory ? "not enough memory" : "the trailers are too large");
+}
+
 static int on_name(llhttp_t *p, const char *at, size_t n) {
   gl_h1_reader *r = p->data;
-  if (r->state != GL_H1_HEAD) return 0; /* trailers are read and dropped */
-  return gl_head_name(r->head, r->limits, at, n);
+  if (r->state == GL_H1_HEAD) return gl_head_name(r->head, r->limits, at, n);
+  if (!r->keeps_trailers) return 0;
+  if (!r->trailers) r->trailers = calloc(1, sizeof *r->trailers);
+  return r->trailers && gl_head_name(r->trailers, r->limits, at, n) == 0 ? 0 : refuse_trailer(r);
 }
 
 static int on_value(llhttp_t *p, const char *at, size_t n) {
   gl_h1_reader *r = p->data;
-  if (r->state != GL_H1_HEAD) return 0;
-  return gl_head_value(r->head, r->limits, at, n);
+  if (r->state == GL_H1_HEAD) return gl_head_value(r->head, r->limits, at, n);
+  if (!r->keeps_trailers) return 0;
+  return gl_head_value(r->trailers, r->limits, at, n) == 0 ? 0 : refuse_trailer(r);
 }
 
 static int on_head(llhttp_t *p) {
@@ -32,7 +49,7 @@ static bool hand_on(gl_h1_reader *r, const char *at, size_t n) {
   return r->on_body(r, at, n);
 }
 
-static int on_body(llhttp_t *p, const char *at, size_t n) { return hand_on(p->data, at, n) ? 0 : -1; }
+static int on_body(llhttp_t *p, const char *at, size_t n) { return hand_on(p->data, at, n) ? 0 : bad(p->data, NULL); }
 
 static int on_chunk(llhttp_t *p) {
   gl_h1_reader *r = p->data;
@@ -89,7 +106,8 @@ void gl_h1_reader_next(gl_h1_reader *r, gl_head *head) {
   r->body_read = r->left = r->framing = 0;
   r->mode = GL_BODY_NONE;
   r->state = GL_H1_HEAD;
-  r->bodiless = false;
+  r->bodiless = r->no_memory = r->too_large = false;
+  r->wrong = NULL;
 }
 
 /* ---- the head ---- */
@@ -131,11 +149,12 @@ size_t gl_h1_read_head(gl_h1_reader *r, const char *bytes, size_t n) {
 
 /* What llhttp lets pass between the bytes of a body: endless extensions and trailers, and loose ends of lines after the
  * last chunk. */
-static bool is_framing_wrong(gl_h1_reader *r, bool trailers, const char *bytes, size_t n, uint64_t body_before) {
+static const char *wrong_framing(gl_h1_reader *r, bool trailers, const char *bytes, size_t n, uint64_t body_before) {
   r->framing += n - (r->body_read - body_before);
-  if (r->framing > r->limits->bytes + FRAMING_RATIO * r->body_read) return true;
-  if (!trailers || !n) return false;
-  bool wrong = gl_head_bad_line(r->trailers_last, bytes, n) != NULL;
+  r->too_large = r->framing > r->limits->bytes + FRAMING_RATIO * r->body_read;
+  if (r->too_large) return trailers ? "the trailers are too large" : "more framing than body";
+  if (!trailers || !n) return NULL;
+  const char *wrong = gl_head_bad_line(r->trailers_last, bytes, n);
   r->trailers_last = bytes[n - 1];
   return wrong;
 }
@@ -145,7 +164,10 @@ static size_t read_chunks(gl_h1_reader *r, const char *bytes, size_t n) {
   bool trailers = r->state == GL_H1_TRAILERS;
   llhttp_errno_t err = llhttp_execute(&r->parser, bytes, n);
   size_t used = err == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&r->parser) - bytes) : n;
-  if ((err != HPE_OK && err != HPE_PAUSED) || is_framing_wrong(r, trailers, bytes, used, before)) r->state = GL_H1_BAD;
+  bool failed = err != HPE_OK && err != HPE_PAUSED;
+  if (r->state == GL_H1_BAD) return used;
+  const char *wrong = failed ? llhttp_get_error_reason(&r->parser) : wrong_framing(r, trailers, bytes, used, before);
+  if (wrong) bad(r, wrong);
   else if (err == HPE_PAUSED && r->state == GL_H1_TRAILERS) llhttp_resume(&r->parser);
   return used;
 }
@@ -153,12 +175,13 @@ static size_t read_chunks(gl_h1_reader *r, const char *bytes, size_t n) {
 size_t gl_h1_read_body(gl_h1_reader *r, const char *bytes, size_t n) {
   if (r->mode == GL_BODY_CHUNKED) return read_chunks(r, bytes, n);
   if (r->mode == GL_BODY_LENGTH && r->left < n) n = (size_t)r->left;
-  if (!hand_on(r, bytes, n)) r->state = GL_H1_BAD;
+  if (!hand_on(r, bytes, n)) bad(r, NULL);
   else if (r->mode == GL_BODY_LENGTH && (r->left -= n) == 0) r->state = GL_H1_DONE;
   return n;
 }
 
 void gl_h1_read_end(gl_h1_reader *r) {
   if (r->state == GL_H1_DONE) return;
-  r->state = r->mode == GL_BODY_UNTIL_CLOSE && r->state == GL_H1_BODY ? GL_H1_DONE : GL_H1_BAD;
+  if (r->mode == GL_BODY_UNTIL_CLOSE && r->state == GL_H1_BODY) r->state = GL_H1_DONE;
+  else bad(r, "cut short");
 }

@@ -41,6 +41,11 @@ struct gl_h1_reader {
   bool responses;        /* else requests */
   bool bodiless;         /* the response that is read answers HEAD or CONNECT: it has no body, whatever it says */
   char trailers_last;    /* the last byte of the trailers so far */
+  bool keeps_trailers;   /* else they are dropped */
+  bool no_memory;        /* BAD: there was none for the trailers */
+  bool too_large;        /* BAD: the trailers, or all that is framing, are */
+  gl_head *trailers;     /* kept ones: the owner's, who frees them; NULL = there are none */
+  const char *wrong;     /* BAD: what is wrong with the message; NULL = the piece of the body was refused */
 };
 
 /* A reader of requests or of responses, in HEAD, without a head. `limits` stay the caller's. */

@@ -8,7 +8,6 @@ local new_app = require("green.app").new
 local response = require "green.response"
 local serve = require "process"
 
-local CLOSE = { connection = "close" } -- nothing is left behind after a test
 
 describe("a JSON answer", function()
   local app, server
@@ -25,18 +24,18 @@ describe("a JSON answer", function()
   local function url(path) return "http://" .. server:address() .. path end
 
   it("says what the handler said", function()
-    local answer = http.get(url "/numbers", { headers = CLOSE })
+    local answer = http.get(url "/numbers", { keep_alive = false })
     assert.equal("[1,1.0,-0.0,0.30000000000000004,1e+300]", answer.body)
     assert.equal("application/json", answer.headers["content-type"])
     for _ = 1, 3 do
-      answer = http.get(url "/long", { headers = CLOSE })
+      answer = http.get(url "/long", { keep_alive = false })
       assert.same({ 201, '["' .. ("x"):rep(100000) .. '",1.0]' }, { answer.status, answer.body })
     end
   end)
 
   it("gives back what came", function()
     for _, text in ipairs { "[]", "{}", '{"a":[]}', "[1.0,-0.0,9007199254740993]", "[[],[{}]]" } do
-      assert.equal(text, http.post(url "/echo", { body = text, headers = CLOSE }).body)
+      assert.equal(text, http.post(url "/echo", { body = text, keep_alive = false }).body)
     end
   end)
 
@@ -47,7 +46,7 @@ describe("a JSON answer", function()
       ["[1,2"] = "invalid JSON: line 1, column 5: ',' or ']' expected, found the end of the text",
       ["[1.]"] = "invalid JSON: line 1, column 4: a digit must follow the decimal point",
     } do
-      local answer = http.post(url "/echo", { body = text, headers = CLOSE })
+      local answer = http.post(url "/echo", { body = text, keep_alive = false })
       assert.equal(400, answer.status)
       assert.equal(said, json.decode(answer.body).error)
     end

@@ -21,12 +21,12 @@ local NONE = {}
 
 local M = {}
 
-M.DEFAULTS = { timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true, decode = true }
+M.DEFAULTS = { keep_alive = true, timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true, decode = true }
 
 M.SETTINGS = { -- of a client
   headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string", redirects = "bytes|boolean",
   max_body = "bytes", auth = "table", base_url = "string", decode = "boolean", proxy = "string|boolean", retry = "table|boolean",
-  cookies = "table|boolean",
+  cookies = "table|boolean", keep_alive = "boolean",
 }
 
 M.OPTIONS = { -- of a request
@@ -182,6 +182,7 @@ local function spec_of(call, request, left)
     target = target_of(parts), headers = with_cookies(call.cookies, request), body = request.body, length = request.length,
     proxy = proxy.select(call.op, call.proxy, parts, port), tls = { verify = call.verify, ca = call.ca },
     timeouts = { total = left, connecting = call.connect_timeout }, collect = not call.stream and call.max_body or nil,
+    close = call.keep_alive == false,
   }
 end
 

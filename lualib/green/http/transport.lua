@@ -1,41 +1,40 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- One request over the wire and its answer, by libcurl.
-local native = require "green.http.client.native"
+-- One request on the wire, and its answer. What is above that (redirects, cookies, codings, retries) is not here.
+local err = require "green.error"
+local native = require "green.http.transport.native"
 
-local M = {}
+local M = { close_idle = native.close_idle, stats = native.stats }
 
-local function lines_of(spec)
-  local lines, has_type = {}, false
-  local headers = spec.headers
-  for i = 1, #headers, 2 do
-    local name, value = headers[i], headers[i + 1]
-    has_type = has_type or name:lower() == "content-type"
-    lines[#lines + 1] = value == "" and name .. ";" or name .. ": " .. value -- libcurl's way to say empty
+-- A body that a function gives in pieces is written from the task that asked, until it ends or the server has heard enough.
+local function write_pieces(handle, spec)
+  local left = spec.length
+  for piece in spec.body do
+    if type(piece) ~= "string" then err.misuse("%s: body: the function gave a %s, not a string", spec.op or "http.request", type(piece)) end
+    if left then left = left - #piece end
+    if left and left < 0 then err.misuse("%s: body: more bytes than `length` said", spec.op or "http.request") end
+    if not handle:write(piece) then return end
   end
-  if spec.body then
-    if not has_type then lines[#lines + 1] = "Content-Type:" end
-    lines[#lines + 1] = "Expect:" -- no 100-continue: it costs a second with servers that ignore it
-  end
-  return lines
+  if left and left > 0 then err.misuse("%s: body: %d bytes fewer than `length` said", spec.op or "http.request", left) end
+  local trailers = spec.trailers
+  if type(trailers) == "function" then trailers = trailers() end
+  handle:finish(trailers)
 end
 
-local function address_of(spec)
-  local host = spec.host:find(":", 1, true) and "[" .. spec.host .. "]" or spec.host
-  return ("%s://%s:%d%s"):format(spec.scheme, host, spec.port, spec.target)
-end
+local Guard = { __close = function(guard, failure) if failure ~= nil then guard[1]:close() end end }
 
---- answer (status, headers, body), the values of repeated headers, a reader of the body when it is not collected.
+--- Sends a request and waits for its answer: answer, repeated headers or nil, reader or nil.
 function M.send(spec)
-  local proxy = spec.proxy
-  local answer, repeated, reader = native.request {
-    method = spec.method, url = spec.url, address = address_of(spec), headers = lines_of(spec), body = spec.body,
-    timeout = spec.timeouts.total, connect_timeout = spec.timeouts.connecting,
-    max_body = spec.collect or 0, stream = not spec.collect, verify = spec.tls.verify, ca = spec.tls.ca,
-    proxy = proxy and ("http://%s:%d"):format(proxy.host, proxy.port) or "",
-    proxy_authorization = proxy and proxy.authorization and "Proxy-Authorization: " .. proxy.authorization,
-  }
-  return answer, repeated, reader
+  if type(spec.body) ~= "function" then return native.send(spec) end
+  local handle = native.open(spec)
+  local _ <close> = setmetatable({ handle }, Guard)
+  write_pieces(handle, spec)
+  local answer, repeated = handle:answer()
+  if answer.body then
+    handle:close()
+    return answer, repeated
+  end
+  return answer, repeated, handle
 end
 
 return M

@@ -3,15 +3,17 @@
 
 ---The HTTP client. Every request waits for its answer, and only its own task does.
 ---An HTTP status is an answer, not an error: what raises is that there is no answer. Messages name method, URL without
----credentials, and reason. Connections are kept and reused; bodies in gzip, deflate, br and zstd are decoded; HTTP/2 is spoken where TLS servers offer
----it. Redirects are followed as browsers do: POST becomes GET for 301 and 302, every method for 303, and then the body is dropped
+---credentials, and reason. Connections are kept and reused; bodies in gzip, deflate, br and zstd are decoded. Content-Length,
+---Transfer-Encoding, Connection and others that say where a message ends are the client's own, and refused in `headers`. A certificate must name
+---the host as a subjectAltName. Redirects are followed as browsers do: POST becomes GET for 301 and 302, every method for 303, and then the body is dropped
 ---with what is said of it; credentials, cookies and a Host header do not follow to another origin.
 ---
 ---The variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` are heeded (in capitals, too, but for `HTTP_PROXY`). `no_proxy`
 ---lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that is meant.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
 ---certificate; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
----not HTTP, or a coded body is cut off or damaged.
+---not HTTP, or a coded body is cut off or damaged; EPROXY when a proxy does not let us through. Those of a request have the `phase` it was in
+---("queue", "resolve", "connect", "proxy", "tls", "send", "head", "body"), and `sent`: it may have reached the server.
 ---```lua
 ---local http = require "green.http"
 ---local resp = http.post(site .. "/orders", { json = { item = "soup", n = 2 } })
@@ -32,6 +34,7 @@ local http = {}
 ---@field timeout? number seconds for all of it, default 30; with `stream`, for the head and for each further piece
 ---@field connect_timeout? number seconds until connected, name lookup and TLS included, default 5
 ---@field verify? boolean check the server's certificate, default true
+---@field keep_alive? boolean keep the connection for the next request, default true
 ---@field ca? string file of certificates (PEM) to trust instead of the system's
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
 ---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport/destination.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "transport/spec.h"
+
+#define PINS 16
+
+static int port_at(lua_State *L, int idx) {
+  double port = gl_spec_number(L, idx, "port", -1);
+  if (!(port >= 1 && port <= 65535) || port != (int)port) luaL_error(L, "port: 1 to 65535 expected");
+  return (int)port;
+}
+
+static const char *host_at(lua_State *L, int idx) {
+  const char *host = gl_spec_need(L, idx, "host");
+  if (!*host || strlen(host) >= GL_HOST_MAX) gl_spec_refuse(L, "'%s' is no host", host);
+  for (const char *p = host; *p; p++)
+    if (*p <= ' ' || *p >= 0x7f || strchr("/?#@[]\\", *p)) gl_spec_refuse(L, "'%s' is no host", host);
+  return host;
+}
+
+void gl_destination_read(lua_State *L, gl_destination *t) {
+  const char *scheme = gl_spec_need(L, 1, "scheme");
+  t->https = strcmp(scheme, "https") == 0;
+  if (!t->https && strcmp(scheme, "http") != 0) gl_spec_refuse(L, "unsupported scheme '%s'", scheme);
+  t->host = host_at(L, 1);
+  t->port = port_at(L, 1);
+  t->path = gl_spec_text(L, 1, "unix", NULL);
+  if (t->path && (!*t->path || strlen(t->path) >= sizeof((gl_address){0}).path)) gl_spec_refuse(L, "unix: '%s' is no path of a socket", t->path);
+  if (lua_getfield(L, 1, "proxy") == LUA_TTABLE) {
+    int proxy = lua_gettop(L);
+    if (t->path) gl_spec_refuse(L, "%s: to a unix socket no proxy leads", "proxy");
+    t->proxy_host = host_at(L, proxy);
+    t->proxy_port = port_at(L, proxy);
+    t->proxy_auth = gl_spec_text(L, proxy, "authorization", NULL);
+  }
+  lua_pop(L, 1);
+}
+
+/* "example.org", "example.org:8080", "[::1]:8080" */
+void gl_destination_add_authority(luaL_Buffer *b, const gl_destination *t, bool always) {
+  char port[16];
+  bool v6 = strchr(t->host, ':') != NULL;
+  if (v6) luaL_addchar(b, '[');
+  luaL_addstring(b, t->host);
+  if (v6) luaL_addchar(b, ']');
+  if (!always && t->port == (t->https ? 443 : 80)) return;
+  snprintf(port, sizeof port, ":%d", t->port);
+  luaL_addstring(b, port);
+}
+
+void gl_destination_add_proxy_auth(lua_State *L, luaL_Buffer *b, const gl_destination *t) {
+  if (!t->proxy_auth) return;
+  gl_spec_check_value(L, "Proxy-Authorization", t->proxy_auth, strlen(t->proxy_auth));
+  luaL_addstring(b, "Proxy-Authorization: ");
+  luaL_addstring(b, t->proxy_auth);
+  luaL_addstring(b, "\r\n");
+}
+
+/* ---- the origin ---- */
+
+static int sextet(char c) {
+  static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *at = c ? strchr(set, c) : NULL;
+  return at ? (int)(at - set) : -1;
+}
+
+/* "sha256/" and 43 sextets with one "=" */
+static bool read_pin(const char *text, uint8_t out[32]) {
+  uint32_t bits = 0;
+  if (strncmp(text, "sha256/", 7) != 0) return false;
+  text += 7;
+  if (strlen(text) != 44 || text[43] != '=') return false;
+  for (int i = 0, n = 0, have = 0; i < 43; i++) {
+    int six = sextet(text[i]);
+    if (six < 0) return false;
+    bits = bits << 6 | (uint32_t)six;
+    have += 6;
+    if (have >= 8 && n < 32) out[n++] = (uint8_t)(bits >> (have -= 8));
+  }
+  return true;
+}
+
+static unsigned read_pins(lua_State *L, int tls, uint8_t pins[PINS][32]) {
+  unsigned n = 0;
+  if (lua_getfield(L, tls, "pins") == LUA_TTABLE) {
+    int list = lua_gettop(L);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    if (count > PINS) luaL_error(L, "pins: 16 at most expected");
+    for (lua_Integer i = 1; i <= count; i++, lua_pop(L, 1)) {
+      const char *text = lua_rawgeti(L, list, i) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
+      if (!read_pin(text, pins[n++])) gl_spec_refuse(L, "pins: \"sha256/...=\" expected, not '%s'", text);
+    }
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+typedef struct identity {
+  gl_tls_settings set;
+  const char *server_name;
+  uint8_t pins[PINS][32];
+  unsigned npins;
+  bool usual; /* as without any wish */
+} identity;
+
+static void read_identity(lua_State *L, identity *id) {
+  static const unsigned char alpn[] = "\x08http/1.1";
+  id->set = (gl_tls_settings){.verify = true, .resumes = true, .alpn = alpn, .alpn_len = sizeof alpn - 1};
+  id->usual = lua_getfield(L, 1, "tls") != LUA_TTABLE;
+  int tls = lua_gettop(L);
+  if (!id->usual) {
+    const char *version = gl_spec_text(L, tls, "min_version", NULL);
+    id->set.ca = gl_spec_text(L, tls, "ca", NULL);
+    id->set.cert = gl_spec_text(L, tls, "cert", NULL);
+    id->set.key = gl_spec_text(L, tls, "key", NULL);
+    id->set.verify = gl_spec_flag(L, tls, "verify", true);
+    id->server_name = gl_spec_text(L, tls, "server_name", NULL);
+    id->set.min_version = version && strcmp(version, "1.3") == 0 ? 13 : 0;
+    if (version && !id->set.min_version && strcmp(version, "1.2") != 0) gl_spec_refuse(L, "min_version: \"1.2\" or \"1.3\" expected, not '%s'", version);
+    id->npins = read_pins(L, tls, id->pins);
+    if (id->set.key && !id->set.cert) gl_spec_refuse(L, "%s: without a cert", "key");
+    id->usual = id->set.verify && !id->set.ca && !id->set.cert && !id->set.min_version && !id->server_name && !id->npins;
+  }
+  lua_pop(L, 1);
+}
+
+/* Each part with its length, so that no two lists of parts read the same. */
+static void add_part(luaL_Buffer *b, const void *bytes, size_t n) {
+  char len[24];
+  luaL_addlstring(b, len, (size_t)snprintf(len, sizeof len, "%zu:", n));
+  luaL_addlstring(b, bytes, n);
+}
+
+static void add_optional(luaL_Buffer *b, const char *text) {
+  if (text) add_part(b, text, strlen(text));
+  else luaL_addchar(b, '-');
+}
+
+/* Pushes the key. */
+static void push_key(lua_State *L, const gl_destination *t, const identity *id, bool deny_private) {
+  char ports[48];
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addlstring(&b, ports, (size_t)snprintf(ports, sizeof ports, "%d%d %d %d ", t->https, deny_private, t->port, t->proxy_port));
+  add_optional(&b, t->host);
+  add_optional(&b, t->path);
+  add_optional(&b, t->proxy_host);
+  add_optional(&b, t->proxy_auth);
+  if (id && !id->usual) {
+    luaL_addchar(&b, id->set.verify ? 'v' : 'n');
+    luaL_addchar(&b, id->set.min_version == 13 ? '3' : '2');
+    add_optional(&b, id->set.ca);
+    add_optional(&b, id->set.cert);
+    add_optional(&b, id->set.key);
+    add_optional(&b, id->server_name);
+    add_part(&b, id->pins, id->npins * sizeof *id->pins);
+  }
+  luaL_pushresult(&b);
+}
+
+static gl_tls_config *config_new(lua_State *L, const gl_tls_settings *set) {
+  char why[GL_TLS_WHY];
+  gl_tls_config *c = gl_tls_config_new(set, why);
+  if (!c) gl_error_raise(L, "http", strstr(why, "needs OpenSSL") ? "ENOLIBRARY" : "ETLS", "tls: %s", why);
+  return c;
+}
+
+/* A reference to the configuration for this identity. */
+static gl_tls_config *configure(lua_State *L, gl_pool *p, const identity *id) {
+  gl_tls_settings usual = {.verify = true, .resumes = true, .alpn = id->set.alpn, .alpn_len = id->set.alpn_len};
+  bool trusts = id->set.verify && !id->set.ca;
+  if (trusts && !p->trusting) p->trusting = config_new(L, &usual);
+  if (id->usual) {
+    p->trusting->refs++;
+    return p->trusting;
+  }
+  gl_tls_settings set = id->set;
+  set.trusting = trusts ? p->trusting : NULL;
+  return config_new(L, &set);
+}
+
+/* Pushes the head that asks a proxy for a way to the origin. */
+static const char *push_tunnel(lua_State *L, const gl_destination *t) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "CONNECT ");
+  gl_destination_add_authority(&b, t, true);
+  luaL_addstring(&b, " HTTP/1.1\r\nHost: ");
+  gl_destination_add_authority(&b, t, true);
+  luaL_addstring(&b, "\r\n");
+  gl_destination_add_proxy_auth(L, &b, t);
+  luaL_addstring(&b, "\r\n");
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
+gl_origin *gl_destination_origin(lua_State *L, gl_pool *p, const gl_destination *t) {
+  identity id = {0};
+  bool deny = gl_spec_flag(L, 1, "deny_private", false);
+  if (t->https) read_identity(L, &id);
+  if (deny && t->proxy_host) gl_spec_refuse(L, "deny_private: a proxy%s resolves names by itself", "");
+  if (deny && t->path) gl_error_raise(L, "http", "EACCES", "deny_private: a unix socket is not public");
+  push_key(L, t, t->https ? &id : NULL, deny);
+  gl_origin_spec to = {.host = t->host, .port = t->port, .path = t->path, .proxy_host = t->proxy_host, .proxy_port = t->proxy_port, .deny_private = deny};
+  to.key = lua_tolstring(L, -1, &to.key_len);
+  gl_origin *o = gl_pool_find(p, to.key, to.key_len);
+  if (o) return o;
+  to.tunnel = t->proxy_host && t->https ? push_tunnel(L, t) : NULL;
+  if (t->https) {
+    to.server_name = id.server_name;
+    to.pins = (const uint8_t(*)[32])id.pins;
+    to.npins = id.npins;
+    to.tls = configure(L, p, &id);
+  }
+  o = gl_origin_new(p, &to);
+  if (!o) gl_error_raise(L, "http", "ENOMEM", "not enough memory");
+  return o;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport/module.h"
+
+#include <string.h>
+
+#include "core/class.h"
+#include "core/error.h"
+#include "net/tls_lua.h"
+#include "transport/answer.h"
+#include "transport/outgoing.h"
+#include "transport/roundtrip.h"
+
+#define CLASS "green.http.stream"
+enum { BODY = 1 }; /* user value: the string that is being sent */
+
+/* The userdata of a round trip whose body is read, or written, in pieces. */
+typedef struct handle {
+  gl_roundtrip *rt; /* NULL = closed */
+  double patience;  /* seconds for each piece that is read */
+} handle;
+
+typedef struct trip_op {
+  gl_op op;
+  gl_roundtrip *rt; /* referenced; a request's goes over to the handle, if there is one */
+} trip_op;
+
+static void free_trip(gl_op *op) {
+  trip_op *t = (trip_op *)op;
+  if (!t->rt) return;
+  if (t->rt->waiter == op) gl_roundtrip_leave(t->rt);
+  gl_roundtrip_unref(t->rt);
+}
+
+/* "POST api.example:443" */
+static void object_trip(const gl_op *op, char *out, size_t size) {
+  const gl_roundtrip *rt = ((const trip_op *)op)->rt;
+  if (!rt) return;
+  const char *host = strstr(rt->url, "://");
+  host = host ? host + 3 : rt->url;
+  int n = (int)strcspn(host, "/?#");
+  const char *end = memchr(host, ']', (size_t)n), *port = memchr(end ? end : host, ':', (size_t)(host + n - (end ? end : host)));
+  const char *suffix = port ? "" : strncmp(rt->url, "https:", 6) == 0 ? ":443" : ":80";
+  snprintf(out, size, "%s %.*s%s", rt->method, n, host, suffix);
+}
+
+/* ---- handles ---- */
+
+static handle *push_handle(lua_State *L) {
+  handle *h = lua_newuserdatauv(L, sizeof *h, 1);
+  *h = (handle){0};
+  luaL_setmetatable(L, CLASS);
+  return h;
+}
+
+static void adopt(handle *h, gl_roundtrip *rt) {
+  h->rt = rt;
+  h->patience = rt->limits.phase[GL_PHASE_BODY] < rt->limits.total ? rt->limits.phase[GL_PHASE_BODY] : rt->limits.total;
+  rt->pool->host->census.handles++;
+}
+
+static int handle_close(lua_State *L) {
+  handle *h = luaL_checkudata(L, 1, CLASS);
+  gl_roundtrip *rt = h->rt;
+  if (!rt) return 0;
+  h->rt = NULL;
+  rt->pool->host->census.handles--;
+  gl_roundtrip_abort(rt, UV_ECONNABORTED, "the response was closed");
+  gl_roundtrip_unref(rt);
+  return 0;
+}
+
+static gl_roundtrip *check_open(lua_State *L, const char *op) {
+  handle *h = gl_class_self(L, CLASS);
+  if (!h->rt) gl_error_raise(L, op, "ECONNABORTED", "the response was closed");
+  return h->rt;
+}
+
+/* ---- the answer ---- */
+
+static int push_answer(lua_State *L, gl_op *op) { /* answer, repeated or nil, handle or nil */
+  trip_op *t = (trip_op *)op;
+  gl_roundtrip *rt = t->rt;
+  if (!rt) return gl_error_raise(L, op->type->name, "ENOMEM", "not enough memory");
+  bool streams = rt->streams && rt->headed;
+  if (rt->status && !streams) return gl_answer_raise(L, rt);
+  gl_answer_push(L, rt);
+  rt->answered = true;
+  if (streams) return 2;
+  lua_pushlstring(L, rt->body.len ? gl_buf_at(&rt->body) : "", rt->body.len);
+  lua_setfield(L, -3, "body");
+  return 2;
+}
+
+/* Of native.send: what streams is given a handle of its own. */
+static int push_send(lua_State *L, gl_op *op) {
+  trip_op *t = (trip_op *)op;
+  push_answer(L, op);
+  if (!(t->rt->streams && t->rt->headed)) return 2;
+  handle *h = push_handle(L);
+  if (op->pin != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
+    lua_setiuservalue(L, -2, BODY);
+  }
+  adopt(h, t->rt);
+  t->rt = NULL;
+  return 3;
+}
+
+static void cancel_send(gl_op *op) {
+  gl_roundtrip *rt = ((trip_op *)op)->rt;
+  gl_roundtrip_leave(rt);
+  gl_roundtrip_abort(rt, UV_ECANCELED, "the request was given up");
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype send_type = {"http.request", push_send, cancel_send, free_trip, object_trip};
+
+/* send(spec) -> answer, repeated or nil [, handle when the body is still to be read] */
+static int http_send(lua_State *L) {
+  gl_roundtrip_spec spec;
+  gl_op_check(L, &send_type);
+  gl_pool *p = gl_outgoing_read(L, &spec);
+  trip_op *t = gl_op_new(L, &send_type, sizeof *t, spec.body ? 2 : 0);
+  t->rt = gl_roundtrip_start(gl_pool_take_claim(p), &spec, &t->op);
+  if (!t->rt) gl_op_done(&t->op, UV_ENOMEM);
+  return gl_await(L, &t->op, GL_FOREVER);
+}
+
+/* ---- in pieces ---- */
+
+/* open(spec) -> handle: a request whose body is written by and by */
+static int http_open(lua_State *L) {
+  gl_roundtrip_spec spec;
+  gl_op_check(L, &send_type);
+  gl_pool *p = gl_outgoing_read(L, &spec);
+  handle *h = push_handle(L);
+  if (spec.body) {
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, BODY);
+  }
+  gl_roundtrip *rt = gl_roundtrip_start(gl_pool_take_claim(p), &spec, NULL);
+  if (!rt) return gl_error_raise(L, "http.request", "ENOMEM", "not enough memory");
+  adopt(h, rt);
+  return 1;
+}
+
+static int push_write(lua_State *L, gl_op *op) {
+  lua_pushboolean(L, op->status == 0);
+  return 1;
+}
+
+static void cancel_write(gl_op *op) {
+  gl_roundtrip *rt = ((trip_op *)op)->rt;
+  rt->writer = NULL;
+  rt->piece = NULL;
+  gl_roundtrip_abort(rt, UV_ECANCELED, "the request was given up"); /* what was begun cannot be taken back */
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static void free_write(gl_op *op) {
+  gl_roundtrip *rt = ((trip_op *)op)->rt;
+  if (rt) gl_roundtrip_unref(rt);
+}
+
+static const gl_optype write_type = {"http.write", push_write, cancel_write, free_write, object_trip};
+
+/* handle:write(bytes) -> true, or false when the server does not want more: it has answered, or is gone. Waits for room. */
+static int handle_write(lua_State *L) {
+  gl_roundtrip *rt = check_open(L, "http.write");
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  if (rt->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task writes this request");
+  if (rt->upload != GL_UPLOAD_PIECES || rt->finishing) return gl_error_raise(L, "http.write", "EINVAL", "the request was finished");
+  if (!n) {
+    lua_pushboolean(L, !rt->over && !rt->stopped);
+    return 1;
+  }
+  trip_op *t = gl_op_new(L, &write_type, sizeof *t, 2);
+  t->rt = rt;
+  rt->refs++;
+  gl_roundtrip_write(rt, &t->op, bytes, n);
+  return gl_await(L, &t->op, GL_FOREVER);
+}
+
+/* handle:finish([trailers]): the body has ended */
+static int handle_finish(lua_State *L) {
+  size_t n = 0;
+  const char *lines = "";
+  check_open(L, "http.write");
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) lines = gl_outgoing_fields(L, 2, &n);
+  gl_roundtrip *rt = check_open(L, "http.write");
+  if (!gl_roundtrip_finish(rt, lines, n)) return gl_error_raise(L, "http.write", "ENOMEM", "not enough memory");
+  return 0;
+}
+
+static const gl_optype answer_type = {"http.request", push_answer, cancel_send, free_trip, object_trip};
+
+/* handle:answer() -> answer, repeated or nil */
+static int handle_answer(lua_State *L) {
+  gl_roundtrip *rt = check_open(L, "http.request");
+  if (rt->waiter) return gl_error_raise(L, "http.read", "EBUSY", "another task waits for this answer");
+  trip_op *t = gl_op_new(L, &answer_type, sizeof *t, 1);
+  t->rt = rt;
+  rt->refs++;
+  gl_roundtrip_wait(rt, &t->op, GL_FOREVER);
+  return gl_await(L, &t->op, GL_FOREVER);
+}
+
+static int push_read(lua_State *L, gl_op *op) {
+  gl_roundtrip *rt = ((trip_op *)op)->rt;
+  if (rt->body.len) {
+    lua_pushlstring(L, gl_buf_at(&rt->body), rt->body.len);
+    gl_roundtrip_eat(rt);
+    return 1;
+  }
+  if (rt->status) return gl_answer_raise(L, rt);
+  lua_pushnil(L);
+  return 1;
+}
+
+static void cancel_read(gl_op *op) {
+  gl_roundtrip_leave(((trip_op *)op)->rt);
+  gl_op_done(op, UV_ECANCELED);
+}
+
+static const gl_optype read_type = {"http.read", push_read, cancel_read, free_trip, object_trip};
+
+/* handle:read() -> the next bytes, nil at the end. Waits. */
+static int handle_read(lua_State *L) {
+  gl_roundtrip *rt = check_open(L, "http.read");
+  if (rt->waiter) return gl_error_raise(L, "http.read", "EBUSY", "another task reads this response");
+  double patience = ((handle *)lua_touserdata(L, 1))->patience;
+  trip_op *t = gl_op_new(L, &read_type, sizeof *t, 1);
+  t->rt = rt;
+  rt->refs++;
+  gl_roundtrip_wait(rt, &t->op, patience);
+  return gl_await(L, &t->op, GL_FOREVER);
+}
+
+/* handle:trailers() -> headers, repeated or nil: what came behind the body; nil when nothing did */
+static int handle_trailers(lua_State *L) {
+  gl_roundtrip *rt = check_open(L, "http.read");
+  if (!rt->over || !rt->reader.h1.trailers) return 0;
+  gl_answer_push_fields(L, rt->reader.h1.trailers);
+  return 2;
+}
+
+/* ---- the pool ---- */
+
+static void set_count(lua_State *L, const char *name, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* stats() -> what there is now, and was */
+static int http_stats(lua_State *L) {
+  const gl_pool_stats *s = &gl_pool_of(L)->stats;
+  lua_createtable(L, 0, 6);
+  set_count(L, "connections", s->total);
+  set_count(L, "idle", s->idle);
+  set_count(L, "dialing", s->dialing);
+  set_count(L, "waiting", s->waiting);
+  set_count(L, "requests", s->requests);
+  set_count(L, "reused", s->reused);
+  return 1;
+}
+
+static int http_close_idle(lua_State *L) {
+  gl_pool_close_idle(gl_pool_of(L));
+  return 0;
+}
+
+int luaopen_green_http_transport(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"answer", handle_answer}, {"close", handle_close}, {"finish", handle_finish}, {"read", handle_read},
+    {"trailers", handle_trailers}, {"write", handle_write}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", handle_close}, {"__close", handle_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"close_idle", http_close_idle}, {"open", http_open}, {"send", http_send}, {"stats", http_stats}, {NULL, NULL}};
+  gl_class_new(L, CLASS, methods, meta);
+  luaL_newlib(L, functions);
+  return 1;
+}

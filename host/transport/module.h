@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The transport for scripts: green.http.transport.native.
+ */
+#ifndef GL_TRANSPORT_MODULE_H
+#define GL_TRANSPORT_MODULE_H
+
+#include <lua.h>
+
+int luaopen_green_http_transport(lua_State *L);
+
+#endif

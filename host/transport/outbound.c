@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport/outbound.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "net/tls.h"
+#include "transport/roundtrip.h"
+
+#define FRESH_NS ((uint64_t)2000000) /* what the loop saw so long ago is still true */
+
+static const gl_stream_user outbound_user;
+
+/* ---- life ---- */
+
+static void outbound_free(gl_outbound *c) {
+  if (c->tunnel) {
+    gl_head_free(c->tunnel->h1.head);
+    free(c->tunnel);
+  }
+  gl_origin_release(c->origin);
+  free(c);
+}
+
+static void on_closed(gl_stream *stream) {
+  gl_outbound *c = stream->owner;
+  if (c) outbound_free(c); /* else an attempt that lost, or was given up */
+}
+
+/* Out of all lists, and no more than a stream that is being closed. */
+static void leave(gl_outbound *c) {
+  gl_pool *p = c->pool;
+  if (c->state == GL_OUTBOUND_IDLE) gl_pool_unkeep(c);
+  if (c->state <= GL_OUTBOUND_SECURING) p->stats.dialing--;
+  if (c->rt) c->rt->conn = NULL;
+  c->rt = NULL;
+  c->state = GL_OUTBOUND_CLOSING;
+  *c->at = c->next;
+  if (c->next) c->next->at = c->at;
+  p->stats.total--;
+  c->origin->nconns--;
+}
+
+void gl_outbound_drop(gl_outbound *c) {
+  if (c->state == GL_OUTBOUND_CLOSING) return;
+  gl_origin *o = c->origin;
+  o->uses++;
+  leave(c);
+  if (c->dial) gl_dial_cancel(c->dial);
+  c->dial = NULL;
+  if (c->stream) gl_stream_close(c->stream);
+  else outbound_free(c);
+  if (o->first) gl_pool_gone(o);
+  gl_origin_release(o);
+}
+
+/* It ends by itself, and its round trip is told. */
+static void lose(gl_outbound *c, int status, const char *code, const char *why) {
+  gl_roundtrip *rt = c->rt;
+  if (rt && c->state == GL_OUTBOUND_BUSY) rt->exposed |= c->stream->taken != c->began || c->stream->write;
+  gl_outbound_drop(c); /* text of the stream lasts until it is closed */
+  if (rt) gl_roundtrip_lost(rt, status, code, why);
+}
+
+void gl_outbound_release(gl_outbound *c, bool reusable) {
+  const gl_stream *s = c->stream;
+  c->rt = NULL;
+  c->served++;
+  if (reusable && !s->ended && !s->broken && !s->mute && !s->closing && gl_pool_keep(c)) return;
+  gl_outbound_drop(c);
+}
+
+bool gl_outbound_is_alive(const gl_outbound *c) {
+  const gl_host *h = c->pool->host;
+  if (c->stream->ended || c->stream->closing) return false;
+  if (uv_hrtime() - h->polled < FRESH_NS) return true;
+  uv_os_fd_t fd;
+  char byte;
+  if (uv_fileno(&c->stream->uv.handle, &fd) != 0) return false;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+/* ---- a request on it ---- */
+
+static void ready(gl_outbound *c) {
+  if (c->state <= GL_OUTBOUND_SECURING) c->pool->stats.dialing--;
+  c->state = GL_OUTBOUND_BUSY;
+  c->began = c->stream->taken;
+  gl_roundtrip_begin(c->rt, c);
+}
+
+void gl_outbound_serve(gl_outbound *c, gl_roundtrip *rt) {
+  c->rt = rt;
+  rt->conn = c;
+  ready(c);
+}
+
+/* ---- TLS ---- */
+
+static void on_session(gl_stream *stream, SSL_SESSION *session) {
+  gl_outbound *c = stream->owner;
+  gl_origin *o = c->origin;
+  if (o->session) SSL_SESSION_free(o->session);
+  o->session = session;
+}
+
+static bool is_pinned(const gl_outbound *c) {
+  const gl_origin_spec *to = &c->origin->to;
+  uint8_t hash[32];
+  if (!to->npins) return true;
+  if (!gl_tls_key_hash(c->stream, hash)) return false;
+  for (unsigned i = 0; i < to->npins; i++)
+    if (memcmp(to->pins[i], hash, sizeof hash) == 0) return true;
+  return false;
+}
+
+static void on_secured(gl_stream *stream, int status) {
+  gl_outbound *c = stream->owner;
+  if (status != 0 || c->state != GL_OUTBOUND_SECURING) return; /* the stream ends, and says why */
+  if (is_pinned(c)) ready(c);
+  else lose(c, UV_EPROTO, "ETLS", "the server's public key is none of those that are pinned");
+}
+
+static void secure(gl_outbound *c) {
+  const gl_origin_spec *to = &c->origin->to;
+  c->state = GL_OUTBOUND_SECURING;
+  gl_roundtrip_enter(c->rt, GL_PHASE_TLS);
+  if (c->state != GL_OUTBOUND_SECURING) return;
+  gl_tls_start start = {
+    .config = to->tls, .name = to->server_name ? to->server_name : to->host, .timeout = GL_FOREVER, .ready = on_secured,
+    .resume = c->origin->session, .session = on_session,
+  };
+  if (!gl_tls_begin(c->stream, &start)) lose(c, UV_ENOMEM, NULL, NULL);
+}
+
+/* ---- the way through a proxy ---- */
+
+static bool tunnel_head(gl_response_reader *r) {
+  (void)r;
+  return true;
+}
+
+static bool tunnel_body(gl_response_reader *r, const char *bytes, size_t n) {
+  (void)r, (void)bytes, (void)n;
+  return true;
+}
+
+static const gl_response_user tunnel_user = {tunnel_head, tunnel_head, tunnel_body};
+
+static void tunnelled(gl_outbound *c, bool rest) {
+  const gl_response_reader *r = c->tunnel;
+  const gl_head *h = gl_response_head(r);
+  char why[200];
+  if (r->h1.state == GL_H1_BAD) {
+    snprintf(why, sizeof why, "the proxy's answer is no HTTP: %s", r->wrong);
+    lose(c, UV_EPROTO, NULL, why);
+  } else if (h->status / 100 != 2) {
+    snprintf(why, sizeof why, "the proxy answered %d %.*s", h->status, (int)(h->target_len < 100 ? h->target_len : 100), h->text ? h->text : "");
+    lose(c, UV_ECONNREFUSED, "EPROXY", why);
+  } else if (rest) {
+    lose(c, UV_EPROTO, NULL, "the proxy said more than it was asked");
+  } else if (c->origin->to.tls) {
+    secure(c);
+  } else {
+    ready(c);
+  }
+}
+
+static void tunnel_data(gl_outbound *c, const char *bytes, size_t n) {
+  size_t used = gl_response_read(c->tunnel, bytes, n);
+  if (c->tunnel->h1.state == GL_H1_DONE || c->tunnel->h1.state == GL_H1_BAD) tunnelled(c, used < n);
+}
+
+static void ask_proxy(gl_outbound *c) {
+  static const gl_head_limits limits = {.bytes = 65536, .fields = 128};
+  c->state = GL_OUTBOUND_TUNNEL;
+  gl_roundtrip_enter(c->rt, GL_PHASE_PROXY);
+  if (c->state != GL_OUTBOUND_TUNNEL) return;
+  gl_head *head = calloc(1, sizeof *head);
+  c->tunnel = head ? calloc(1, sizeof *c->tunnel) : NULL;
+  if (!c->tunnel) {
+    free(head);
+    lose(c, UV_ENOMEM, NULL, NULL);
+    return;
+  }
+  c->tunnel->user = &tunnel_user;
+  gl_response_begin(c->tunnel, head, &limits, true);
+  gl_stream_write(c->stream, c->origin->to.tunnel, strlen(c->origin->to.tunnel));
+}
+
+/* ---- the stream ---- */
+
+static void on_data(gl_stream *stream, const char *bytes, size_t n) {
+  gl_outbound *c = stream->owner;
+  switch (c->state) {
+    case GL_OUTBOUND_BUSY:
+      if (c->stream->taken == c->began && !c->stream->write) lose(c, UV_EPROTO, NULL, "the server spoke before it was asked");
+      else gl_roundtrip_data(c->rt, bytes, n);
+      break;
+    case GL_OUTBOUND_TUNNEL: tunnel_data(c, bytes, n); break;
+    case GL_OUTBOUND_IDLE: gl_outbound_drop(c); break;
+    default: break;
+  }
+}
+
+static void on_end(gl_stream *stream, int status) {
+  gl_outbound *c = stream->owner;
+  const char *code = NULL, *why = c->stream ? gl_tls_fault(stream, &code) : NULL;
+  if (status == UV_ETIMEDOUT || status == UV_ENOMEM) code = why = NULL; /* the kernel's, not TLS's */
+  lose(c, status, why ? code : NULL, why);
+}
+
+static void on_drained(gl_stream *stream) {
+  gl_outbound *c = stream->owner;
+  if (c->state == GL_OUTBOUND_BUSY) gl_roundtrip_pump(c->rt);
+}
+
+static const gl_stream_user outbound_user = {on_data, on_end, on_drained, on_closed, NULL};
+
+/* ---- connecting ---- */
+
+static void note_peer(gl_outbound *c) {
+  struct sockaddr_storage peer;
+  int len = sizeof peer;
+  if (c->origin->to.path) snprintf(c->remote, sizeof c->remote, "unix:%s", c->origin->to.path);
+  else if (uv_tcp_getpeername(&c->stream->uv.tcp, (struct sockaddr *)&peer, &len) == 0) gl_address_text((struct sockaddr *)&peer, c->remote);
+}
+
+static void refused(gl_outbound *c, int status, const gl_address *failed) {
+  const gl_origin_spec *to = &c->origin->to;
+  char address[GL_ADDRESS_MAX] = "", why[GL_ADDRESS_MAX + 128];
+  gl_address number;
+  bool named = !to->path && !gl_address_number(to->proxy_host ? to->proxy_host : to->host, 0, &number);
+  if (failed && failed->family != AF_UNIX && (named || to->proxy_host)) gl_address_text((const struct sockaddr *)&failed->ip, address);
+  if (status == UV_EACCES && to->deny_private && !failed) snprintf(why, sizeof why, "its address is not a public one");
+  else if (to->proxy_host) snprintf(why, sizeof why, "%s (proxy %s)", uv_strerror(status), *address ? address : to->proxy_host);
+  else if (*address) snprintf(why, sizeof why, "%s (%s)", uv_strerror(status), address);
+  else if (to->path) snprintf(why, sizeof why, "%s (unix:%s)", uv_strerror(status), to->path);
+  else snprintf(why, sizeof why, "%s", uv_strerror(status));
+  lose(c, status, NULL, why);
+}
+
+static void on_dialled(void *owner, gl_stream *stream, int status, const gl_address *failed) {
+  gl_outbound *c = owner;
+  c->dial = NULL;
+  if (!stream) {
+    refused(c, status, failed);
+    return;
+  }
+  c->stream = stream;
+  stream->owner = c;
+  stream->hears_out = true;
+  note_peer(c);
+  int err = gl_stream_read(stream);
+  if (err) lose(c, err, NULL, NULL);
+  else if (c->origin->to.tunnel) ask_proxy(c);
+  else if (c->origin->to.tls) secure(c);
+  else ready(c);
+}
+
+static void on_resolved(void *owner) { gl_roundtrip_enter(((gl_outbound *)owner)->rt, GL_PHASE_CONNECT); }
+
+static gl_outbound *outbound_new(gl_origin *o, gl_roundtrip *rt) {
+  gl_pool *p = o->pool;
+  gl_outbound *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->pool = p;
+  c->origin = o;
+  o->uses++;
+  o->nconns++;
+  p->stats.total++;
+  p->stats.dialing++;
+  c->rt = rt;
+  rt->conn = c;
+  c->next = p->live;
+  c->at = &p->live;
+  if (c->next) c->next->at = &c->next;
+  p->live = c;
+  return c;
+}
+
+bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt) {
+  gl_outbound *c = outbound_new(o, rt);
+  if (!c) return false;
+  const gl_origin_spec *to = &o->to;
+  gl_address address = {0};
+  gl_dial_to dial = {.addresses = &address, .user = &outbound_user, .resolved = on_resolved};
+  dial.host = to->proxy_host ? to->proxy_host : to->host;
+  dial.port = to->proxy_host ? to->proxy_port : to->port;
+  if (to->deny_private) dial.allows = gl_address_is_public;
+  if (to->path) {
+    address.family = AF_UNIX;
+    snprintf(address.path, sizeof address.path, "%s", to->path); /* its length was checked */
+    dial.n = 1;
+  } else if (gl_address_number(dial.host, dial.port, &address)) {
+    dial.n = 1;
+  }
+  gl_roundtrip_enter(rt, dial.n ? GL_PHASE_CONNECT : GL_PHASE_RESOLVE);
+  if (rt->conn != c) return true; /* no memory for its limit */
+  if (!gl_dial_start(o->pool->host, &dial, on_dialled, c, &c->dial)) lose(c, UV_ENOMEM, NULL, NULL);
+  return true;
+}

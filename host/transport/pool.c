@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/class.h"
+#include "core/error.h"
+#include "net/lookup.h"
+#include "transport/outbound.h"
+#include "transport/roundtrip.h"
+
+#define SWEEP_SECONDS 5.0
+#define SPARE_HEADS 64
+
+/* ---- origins ---- */
+
+void gl_pool_unref(gl_pool *p) {
+  if (--p->refs > 0) return;
+  for (gl_head *h = p->spare_heads, *next; h; h = next) {
+    next = h->next;
+    gl_head_free(h);
+  }
+  free(p);
+}
+
+static void warm_up(gl_origin *o) {
+  gl_pool *p = o->pool;
+  *(o->colder ? &o->colder->warmer : &p->coldest) = o->warmer;
+  *(o->warmer ? &o->warmer->colder : &p->warmest) = o->colder;
+  o->cold = false;
+  p->ncold--;
+}
+
+static void origin_free(gl_origin *o) {
+  gl_pool *p = o->pool;
+  if (o->cold) warm_up(o);
+  gl_map_remove(&p->origins, &o->node);
+  if (o->session) SSL_SESSION_free(o->session);
+  gl_tls_config_unref(o->to.tls);
+  free(o);
+  gl_pool_unref(p);
+}
+
+/* Remembers it for its session, and forgets the one that was used the longest time ago. */
+static void cool_down(gl_origin *o) {
+  gl_pool *p = o->pool;
+  o->colder = p->warmest;
+  o->warmer = NULL;
+  *(p->warmest ? &p->warmest->warmer : &p->coldest) = o;
+  p->warmest = o;
+  o->cold = true;
+  if (++p->ncold > GL_POOL_SESSIONS) origin_free(p->coldest);
+}
+
+void gl_origin_release(gl_origin *o) {
+  if (--o->uses > 0) return;
+  if (o->session && !o->pool->closed) cool_down(o);
+  else origin_free(o);
+}
+
+gl_origin *gl_pool_find(gl_pool *p, const char *key, size_t len) {
+  uint64_t hash = gl_hash_bytes(&p->key, key, len);
+  for (gl_mapnode *n = gl_map_find(&p->origins, hash); n; n = gl_map_next(n)) {
+    gl_origin *o = GL_CONTAINER(n, gl_origin, node);
+    if (o->to.key_len != len || memcmp(o->to.key, key, len) != 0) continue;
+    if (o->cold) warm_up(o);
+    o->uses++;
+    return o;
+  }
+  return NULL;
+}
+
+static size_t text_size(const char *text) { return text ? strlen(text) + 1 : 0; }
+
+static const char *copy_text(char **to, const char *text) {
+  if (!text) return NULL;
+  char *copy = strcpy(*to, text);
+  *to += strlen(text) + 1;
+  return copy;
+}
+
+/* The strings behind the struct. */
+static void copy_spec(gl_origin *o, const gl_origin_spec *to) {
+  char *at = (char *)(o + 1);
+  o->to = *to;
+  o->to.pins = (const uint8_t(*)[32])memcpy(at, to->npins ? to->pins[0] : (const uint8_t *)"", to->npins * sizeof *to->pins);
+  at += to->npins * sizeof *to->pins;
+  o->to.key = memcpy(at, to->key, to->key_len);
+  at += to->key_len;
+  o->to.host = copy_text(&at, to->host);
+  o->to.path = copy_text(&at, to->path);
+  o->to.proxy_host = copy_text(&at, to->proxy_host);
+  o->to.tunnel = copy_text(&at, to->tunnel);
+  o->to.server_name = copy_text(&at, to->server_name);
+}
+
+gl_origin *gl_origin_new(gl_pool *p, const gl_origin_spec *to) {
+  size_t texts = text_size(to->host) + text_size(to->path) + text_size(to->proxy_host) + text_size(to->tunnel) + text_size(to->server_name);
+  gl_origin *o = calloc(1, sizeof *o + to->npins * sizeof *to->pins + to->key_len + texts);
+  if (o) {
+    copy_spec(o, to);
+    o->pool = p;
+    o->uses = 1;
+    o->node.hash = gl_hash_bytes(&p->key, to->key, to->key_len);
+    if (gl_map_add(&p->origins, &o->node)) {
+      p->refs++;
+      return o;
+    }
+  }
+  free(o);
+  gl_tls_config_unref(to->tls);
+  return NULL;
+}
+
+void gl_pool_claim(gl_pool *p, gl_origin *o) {
+  gl_origin *before = p->claimed;
+  p->claimed = o;
+  if (before) gl_origin_release(before);
+}
+
+gl_origin *gl_pool_take_claim(gl_pool *p) {
+  gl_origin *o = p->claimed;
+  p->claimed = NULL;
+  return o;
+}
+
+/* ---- the line ---- */
+
+static void enqueue(gl_origin *o, gl_roundtrip *rt) {
+  rt->next = NULL;
+  rt->prev = o->last;
+  *(o->last ? &o->last->next : &o->first) = rt;
+  o->last = rt;
+  rt->queued = true;
+  o->nwaiting++;
+  o->pool->stats.waiting++;
+}
+
+void gl_pool_leave(gl_origin *o, gl_roundtrip *rt) {
+  *(rt->prev ? &rt->prev->next : &o->first) = rt->next;
+  *(rt->next ? &rt->next->prev : &o->last) = rt->prev;
+  rt->queued = false;
+  o->nwaiting--;
+  o->pool->stats.waiting--;
+}
+
+static void dial(gl_origin *o, gl_roundtrip *rt) {
+  if (!gl_outbound_dial(o, rt)) gl_roundtrip_abort(rt, UV_ENOMEM, "not enough memory");
+}
+
+void gl_pool_want(gl_origin *o, gl_roundtrip *rt, bool fresh) {
+  while (!fresh && o->idle) {
+    gl_outbound *c = o->idle;
+    if (gl_outbound_is_alive(c)) {
+      gl_pool_unkeep(c);
+      gl_outbound_serve(c, rt);
+      return;
+    }
+    gl_outbound_drop(c);
+  }
+  if (o->nconns >= GL_POOL_PER_ORIGIN && o->idle) gl_outbound_drop(o->idle);
+  if (o->nconns < GL_POOL_PER_ORIGIN && !o->first) dial(o, rt);
+  else enqueue(o, rt);
+}
+
+/* What fails at once comes back here, which the loop below it sees anyway. */
+void gl_pool_gone(gl_origin *o) {
+  if (o->dialling) return;
+  o->dialling = true;
+  o->uses++;
+  while (o->first && o->nconns < GL_POOL_PER_ORIGIN) {
+    gl_roundtrip *rt = o->first;
+    gl_pool_leave(o, rt);
+    dial(o, rt);
+  }
+  o->dialling = false;
+  gl_origin_release(o);
+}
+
+/* ---- idle connections ---- */
+
+static void on_sweep(gl_timer *timer) {
+  gl_pool *p = GL_CONTAINER(timer, gl_pool, sweep);
+  uint64_t now = uv_now(&p->host->loop), most = (uint64_t)(GL_POOL_IDLE_SECONDS * 1000);
+  while (p->oldest && now - p->oldest->idle_since >= most) gl_outbound_drop(p->oldest);
+  if (p->oldest) gl_timer_arm(&p->host->clock, &p->sweep, SWEEP_SECONDS);
+}
+
+void gl_pool_unkeep(gl_outbound *c) {
+  gl_pool *p = c->pool;
+  *c->idle_at = c->idle_next;
+  if (c->idle_next) c->idle_next->idle_at = c->idle_at;
+  *(c->older ? &c->older->newer : &p->oldest) = c->newer;
+  *(c->newer ? &c->newer->older : &p->newest) = c->older;
+  c->origin->nidle--;
+  p->stats.idle--;
+  p->host->census.handles++;
+}
+
+bool gl_pool_keep(gl_outbound *c) {
+  gl_pool *p = c->pool;
+  gl_origin *o = c->origin;
+  if (p->closed) return false;
+  if (o->first) {
+    gl_roundtrip *rt = o->first;
+    gl_pool_leave(o, rt);
+    gl_outbound_serve(c, rt);
+    return true;
+  }
+  if (p->stats.idle >= GL_POOL_IDLE) gl_outbound_drop(p->oldest);
+  c->state = GL_OUTBOUND_IDLE;
+  c->idle_since = uv_now(&p->host->loop);
+  c->idle_next = o->idle;
+  c->idle_at = &o->idle;
+  if (o->idle) o->idle->idle_at = &c->idle_next;
+  o->idle = c;
+  c->older = p->newest;
+  c->newer = NULL;
+  *(p->newest ? &p->newest->newer : &p->oldest) = c;
+  p->newest = c;
+  o->nidle++;
+  p->stats.idle++;
+  p->host->census.handles--; /* it is nobody's */
+  if (!p->sweep.slot) gl_timer_arm(&p->host->clock, &p->sweep, SWEEP_SECONDS); /* if not, it stays until it is one too many */
+  return true;
+}
+
+void gl_pool_close_idle(gl_pool *p) {
+  while (p->oldest) gl_outbound_drop(p->oldest);
+}
+
+/* ---- heads ---- */
+
+gl_head *gl_pool_head(gl_pool *p) {
+  gl_head *h = p->spare_heads;
+  if (!h) return calloc(1, sizeof *h);
+  p->spare_heads = h->next;
+  p->nspare--;
+  gl_head_clear(h);
+  return h;
+}
+
+void gl_pool_drop_head(gl_pool *p, gl_head *h) {
+  if (p->nspare >= SPARE_HEADS || h->cap > 8192 || h->fields_cap > 64) {
+    gl_head_free(h);
+    return;
+  }
+  h->next = p->spare_heads;
+  p->spare_heads = h;
+  p->nspare++;
+}
+
+/* ---- one per state ---- */
+
+/* In a forked child: the connections are the parent's. Closing our copies of their descriptors tells nobody anything. */
+static void on_forked(struct gl_fork_hook *hook) { gl_pool_close_idle(GL_CONTAINER(hook, gl_pool, fork)); }
+
+/* With the Lua state: nobody is told any more. */
+static int close_pool(lua_State *L) {
+  gl_pool *p = *(gl_pool **)lua_touserdata(L, 1);
+  if (!p) return 0;
+  *(gl_pool **)lua_touserdata(L, 1) = NULL;
+  p->closed = true;
+  gl_timer_drop(&p->host->clock, &p->sweep);
+  gl_fork_remove(p->host, &p->fork);
+  while (p->live) {
+    gl_outbound *c = p->live;
+    gl_roundtrip *rt = c->rt;
+    gl_outbound_drop(c);
+    if (!rt) continue;
+    rt->waiter = rt->writer = NULL;
+    gl_roundtrip_abort(rt, UV_ECANCELED, "the program ends");
+  }
+  while (p->coldest) origin_free(p->coldest);
+  gl_pool_claim(p, NULL);
+  gl_tls_config_unref(p->trusting);
+  gl_pool_unref(p);
+  return 0;
+}
+
+gl_pool *gl_pool_of(lua_State *L) {
+  static const char key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+    gl_lookup_init(L);
+    gl_pool **at = lua_newuserdatauv(L, sizeof *at, 0), *p; /* nil pool */
+    *at = NULL;
+    gl_class_finalizer(L, close_pool);
+    *at = p = calloc(1, sizeof *p);
+    if (!p) gl_error_raise(L, "http", "ENOMEM", "not enough memory");
+    p->host = gl_host_of(L);
+    p->refs = 1;
+    p->sweep.fire = on_sweep;
+    p->fork = (struct gl_fork_hook){.forked = on_forked};
+    gl_hash_key(&p->key);
+    gl_fork_add(p->host, &p->fork);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    lua_replace(L, -2);
+  }
+  gl_pool *p = *(gl_pool **)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (!p) gl_error_raise(L, "http", "ECANCELED", "the program ends");
+  return p;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The body of a request on its way out: bytes that are there, or pieces that come one by one.
+ */
+#include <stdio.h>
+
+#include "transport/roundtrip.h"
+
+#define SLICE ((size_t)64 * 1024) /* bytes of a body that are written at a time */
+#define CONTINUE_SECONDS 1.0      /* for 100 Continue, which many servers do not know */
+
+void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
+  gl_op *op = rt->writer;
+  rt->writer = NULL;
+  rt->piece = NULL;
+  if (op) gl_op_done(op, status);
+}
+
+static void all_sent(gl_roundtrip *rt) {
+  rt->sent = true;
+  if (!rt->headed) gl_roundtrip_enter(rt, GL_PHASE_HEAD);
+}
+
+static void pump_bytes(gl_roundtrip *rt) {
+  gl_outbound *c = rt->conn;
+  while (rt->uploaded < rt->upload_len) {
+    size_t n = rt->upload_len - rt->uploaded;
+    if (n > SLICE) n = SLICE;
+    gl_stream_write(c->stream, rt->upload_body + rt->uploaded, n);
+    rt->uploaded += n;
+    if (gl_stream_full(c->stream) || rt->conn != c) return; /* or it broke while that was found out */
+  }
+  all_sent(rt);
+}
+
+static void write_piece(gl_roundtrip *rt, gl_stream *s) {
+  char line[24];
+  if (rt->chunked) gl_stream_write(s, line, (size_t)snprintf(line, sizeof line, "%zx\r\n", rt->piece_len));
+  gl_stream_write(s, rt->piece, rt->piece_len);
+  if (rt->chunked) gl_stream_write(s, "\r\n", 2);
+  rt->uploaded += rt->piece_len;
+  rt->piece = NULL;
+}
+
+static void pump_pieces(gl_roundtrip *rt) {
+  gl_outbound *c = rt->conn;
+  if (rt->piece) write_piece(rt, c->stream);
+  if (rt->writer) {
+    if (gl_stream_full(c->stream) || rt->conn != c) return;
+    gl_roundtrip_wake_writer(rt, 0);
+  }
+  if (!rt->finishing) return;
+  if (rt->tail.len) gl_stream_write(c->stream, gl_buf_at(&rt->tail), rt->tail.len);
+  gl_buf_free(&rt->tail);
+  all_sent(rt);
+}
+
+void gl_roundtrip_pump(gl_roundtrip *rt) {
+  rt->progress = uv_hrtime();
+  if (rt->over || rt->held || rt->stopped || rt->sent || !rt->conn || rt->conn->state != GL_OUTBOUND_BUSY) return;
+  switch (rt->upload) {
+    case GL_UPLOAD_NONE: all_sent(rt); break;
+    case GL_UPLOAD_BYTES: pump_bytes(rt); break;
+    case GL_UPLOAD_PIECES: pump_pieces(rt); break;
+  }
+}
+
+static void on_hold(gl_timer *timer) {
+  gl_roundtrip *rt = GL_CONTAINER(timer, gl_roundtrip, hold);
+  rt->held = false;
+  gl_roundtrip_pump(rt);
+}
+
+/* The rest of the request is not wanted: what was begun of it makes the connection useless afterwards. */
+void gl_roundtrip_stop_sending(gl_roundtrip *rt) {
+  rt->stopped = true;
+  rt->held = false;
+  gl_timer_drop(&rt->pool->host->clock, &rt->hold);
+  gl_roundtrip_wake_writer(rt, UV_EPIPE);
+}
+
+void gl_roundtrip_send_body(gl_roundtrip *rt) {
+  rt->hold.fire = on_hold;
+  rt->held = rt->expect && gl_timer_arm(&rt->pool->host->clock, &rt->hold, CONTINUE_SECONDS);
+  gl_roundtrip_pump(rt);
+}
+
+void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, const char *bytes, size_t n) {
+  rt->writer = writer;
+  if (rt->over || rt->stopped) {
+    gl_roundtrip_wake_writer(rt, UV_EPIPE);
+    return;
+  }
+  rt->piece = bytes;
+  rt->piece_len = n;
+  gl_roundtrip_pump(rt);
+}
+
+bool gl_roundtrip_finish(gl_roundtrip *rt, const char *trailers, size_t n) {
+  if (rt->over || rt->stopped || rt->finishing) return true;
+  if (rt->chunked && !(gl_buf_add(&rt->tail, "0\r\n", 3) && gl_buf_add(&rt->tail, trailers, n) && gl_buf_add(&rt->tail, "\r\n", 2))) return false;
+  rt->finishing = true;
+  gl_roundtrip_pump(rt);
+  return true;
+}
