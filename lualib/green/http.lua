@@ -5,6 +5,7 @@ local err = require "green.error"
 local forward = require "green.http.forward"
 local options = require "green.options"
 local request = require "green.http.request"
+local transport = require "green.http.transport"
 local url = require "green.url"
 local write_file = require "green.http.download"
 
@@ -22,7 +23,7 @@ local Client = { __name = "green.http.client" }
 Client.__index = Client
 
 local is_client = err.receiver(Client, "client")
-local M = { cookies = cookies.new }
+local M = { cookies = cookies.new, stats = transport.stats }
 
 function M.request(method, target, opts) return request.run(request.DEFAULTS, check_method(method), target, opts) end
 

@@ -1,14 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The body of a request: of a value, a form, a form with files, or bytes.
+-- The body of a request: of a value, a form, a form with files, bytes, or what a function gives piece by piece.
 local err = require "green.error"
+local fs = require "green.fs"
 local json = require "green.json"
 local mime = require "green.mime"
+local options = require "green.options"
 local url = require "green.url"
 
 -- ---- multipart/form-data (RFC 7578) ----
 
 local LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+local PIECE = 65536 -- bytes of a file at a time
 
 local function new_boundary()
   local letters = {}
@@ -19,12 +22,13 @@ local function new_boundary()
   return "greenlua-" .. table.concat(letters)
 end
 
+local PART = { name = "string", value = "any", contents = "string", file = "string", filename = "string", type = "string" }
+
 local function check_part(op, i, part)
-  if type(part) ~= "table" or type(part.name) ~= "string" or (part.value or part.contents) == nil then
-    err.misuse("http: multipart[%d]: name and value (or contents) expected", i)
-  end
+  options.check(("%s: multipart[%d]"):format(op, i), part, PART, "field")
+  local given = (part.value ~= nil and 1 or 0) + (part.contents and 1 or 0) + (part.file and 1 or 0)
+  if not part.name or given ~= 1 then err.misuse("http: multipart[%d]: name and value (or contents, or file) expected", i) end
   for _, text in ipairs { part.name, part.filename or "", part.type or "" } do
-    if type(text) ~= "string" then err.misuse("http: multipart '%s': filename and type are strings", part.name) end
     if text:find "[\r\n%z]" then err.raise(op, "EINVAL", "multipart '%s': CR, LF or NUL in its head", part.name) end
   end
 end
@@ -33,33 +37,90 @@ end
 local function quoted(text) return '"' .. text:gsub('"', "%%22") .. '"' end
 
 local function head_of(part, boundary)
-  local kind = part.type or part.filename and mime.of(part.filename)
+  local filename = part.filename or part.file and fs.basename(part.file)
+  local kind = part.type or filename and mime.of(filename)
   return ("--%s\r\nContent-Disposition: form-data; name=%s%s\r\n%s\r\n"):format(boundary, quoted(part.name),
-    part.filename and "; filename=" .. quoted(part.filename) or "", kind and "Content-Type: " .. kind .. "\r\n" or "")
+    filename and "; filename=" .. quoted(filename) or "", kind and "Content-Type: " .. kind .. "\r\n" or "")
+end
+
+-- A file as it is now: what it grows by later is not sent.
+local function file_piece(op, path)
+  local stat = fs.stat(path)
+  if not stat then err.raise(op, "ENOENT", "multipart: %s: no such file", path) end
+  if stat.type ~= "file" then err.raise(op, "EINVAL", "multipart: %s: not a file", path) end
+  return { path = path, size = stat.size }
+end
+
+local function pieces_of(op, list, boundary)
+  local pieces, length, has_file = {}, 0, false
+  for i, part in ipairs(list) do
+    check_part(op, i, part)
+    local content = part.file and file_piece(op, part.file) or tostring(part.value == nil and part.contents or part.value)
+    has_file = has_file or part.file ~= nil
+    for _, piece in ipairs { head_of(part, boundary), content, "\r\n" } do
+      pieces[#pieces + 1] = piece
+      length = length + (type(piece) == "string" and #piece or piece.size)
+    end
+  end
+  pieces[#pieces + 1] = "--" .. boundary .. "--\r\n"
+  return pieces, length + #pieces[#pieces], has_file
+end
+
+-- The bytes of pieces, one call after the other; closed, it has no file open.
+local Source = {}
+Source.__index = Source
+
+function Source:__close()
+  if self.file then self.file:close() end
+  self.file = nil
+end
+
+function Source:next_of_file()
+  local bytes = self.left > 0 and self.file:read(math.min(PIECE, self.left))
+  if bytes then
+    self.left = self.left - #bytes
+    return bytes
+  end
+  self:__close() -- too short a file is refused by who counts
+end
+
+function Source:__call()
+  while true do
+    local bytes = self.file and self:next_of_file()
+    if bytes then return bytes end
+    self.at = self.at + 1
+    local piece = self.pieces[self.at]
+    if type(piece) ~= "table" then return piece end
+    self.file, self.left = fs.open(piece.path), piece.size
+  end
 end
 
 local function multipart(op, list)
-  local boundary, out = new_boundary(), {}
-  for i, part in ipairs(list) do
-    check_part(op, i, part)
-    out[#out + 1] = head_of(part, boundary)
-    out[#out + 1] = tostring(part.value or part.contents)
-    out[#out + 1] = "\r\n"
-  end
-  out[#out + 1] = "--" .. boundary .. "--\r\n"
-  return table.concat(out), "multipart/form-data; boundary=" .. boundary
+  local boundary = new_boundary()
+  local pieces, length, has_file = pieces_of(op, list, boundary)
+  local kind = "multipart/form-data; boundary=" .. boundary
+  if not has_file then return { bytes = table.concat(pieces), type = kind } end
+  return { open = function() return setmetatable({ pieces = pieces, at = 0 }, Source) end, length = length, type = kind }
+end
+
+-- A function can be asked once only.
+local function of_function(next, length)
+  return { open = function() return setmetatable({}, { __call = function() return next() end, __close = function() end }) end, length = length, once = true }
 end
 
 local M = {}
 
---- The body of these options and its Content-Type, as far as there are any.
+--- The body of these options: its bytes, or open() for a source of them (next piece = source(), closed by <close>) and their `length`, if it is
+--- known; its `type` and whether it can be sent only `once`. nil for none.
 function M.encode(op, opts)
   local given = (opts.json ~= nil and 1 or 0) + (opts.form and 1 or 0) + (opts.body and 1 or 0) + (opts.multipart and 1 or 0)
   if given > 1 then err.misuse("http: only one of json, form, body and multipart makes a request body") end
-  if opts.json ~= nil then return json.encode(opts.json), "application/json" end
-  if opts.form then return url.encode_query(opts.form), "application/x-www-form-urlencoded" end
+  if opts.length and type(opts.body) ~= "function" then err.misuse("%s: option 'length': it is for a body that is a function", op) end
+  if opts.json ~= nil then return { bytes = json.encode(opts.json), type = "application/json" } end
+  if opts.form then return { bytes = url.encode_query(opts.form), type = "application/x-www-form-urlencoded" } end
   if opts.multipart then return multipart(op, opts.multipart) end
-  return opts.body
+  if type(opts.body) == "function" then return of_function(opts.body, opts.length) end
+  return opts.body and { bytes = opts.body }
 end
 
 return M

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
 -- What a redirect makes of a request, as WHATWG's fetch has it (HTTP-redirect fetch). A request is { method, url, parts (of
--- the url), headers (a flat list of names and values), body, length, once (the body cannot be sent again), own (header names of the client, lower case) }.
+-- the url), headers (a flat list of names and values), body (as of green.http.body), own (header names of the client, lower case) }.
 local base64 = require "green.http.base64"
 local fault = require "green.error"
 local url = require "green.url"
@@ -60,12 +60,12 @@ function M.follow(request, status, locations, fail)
   parts.user, parts.password = nil, nil
   local next = {
     method = request.method, url = url.build(parts), parts = parts, headers = request.headers, own = request.own,
-    body = request.body, length = request.length, once = request.once,
+    body = request.body,
   }
   if is_changed_to_get(status, request.method) then
-    next.method, next.body, next.length, next.once = "GET", nil, nil, nil
+    next.method, next.body = "GET", nil
     next.headers = without(next.headers, function(name) return OF_THE_BODY[name] end)
-  elseif request.once then
+  elseif request.body and request.body.once then
     fail("EINVAL", "it leads on, and the body cannot be sent a second time")
   end
   if M.origin(parts) ~= M.origin(request.parts) then

@@ -26,13 +26,17 @@ M.DEFAULTS = { keep_alive = true, timeout = 30, connect_timeout = 5, redirects =
 M.SETTINGS = { -- of a client
   headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string", redirects = "bytes|boolean",
   max_body = "bytes", auth = "table", base_url = "string", decode = "boolean", proxy = "string|boolean", retry = "table|boolean",
-  cookies = "table|boolean", keep_alive = "boolean",
+  cookies = "table|boolean", keep_alive = "boolean", timeouts = "table", tls = "table", unix = "string", deny_private = "boolean", expect = "boolean",
 }
 
 M.OPTIONS = { -- of a request
-  query = "table", json = "any", form = "table", body = "string", multipart = "table", stream = "boolean",
+  query = "table", json = "any", form = "table", body = "string|function", length = "bytes", multipart = "table", stream = "boolean",
 }
 for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
+
+local TIMEOUTS = { queue = "seconds", resolve = "seconds", connect = "seconds", tls = "seconds", first_byte = "seconds", idle = "seconds" }
+local TLS = { cert = "string", key = "string", min_version = { "1.2", "1.3" }, server_name = "string", pins = "table" }
+local PASSED_ON = { "ca", "proxy", "retry", "auth", "timeouts", "tls", "unix", "deny_private", "expect" }
 
 local OPS = { GET = "http.get", HEAD = "http.head", POST = "http.post", PUT = "http.put", PATCH = "http.patch", DELETE = "http.delete" }
 
@@ -54,6 +58,8 @@ function M.normal(op, opts, known)
     if opts[name] == true then err.misuse("%s: option '%s': %s", op, name, meaning) end
   end
   if opts.auth then check_auth(op, opts.auth) end
+  if opts.timeouts then options.check(op .. ": timeouts", opts.timeouts, TIMEOUTS, "phase") end
+  if opts.tls then options.check(op .. ": tls", opts.tls, TLS) end
   if not opts.retry and opts.redirects ~= false then return opts end
   local copy = {}
   for name, value in pairs(opts) do copy[name] = value end
@@ -174,16 +180,45 @@ local function store_cookies(jar, request, headers, repeated)
   for _, line in ipairs(list) do jar:store(request.url, line) end
 end
 
+-- A copy of `given` under what is there already.
+local function under(table, given)
+  for name, value in pairs(given or NONE) do
+    if table[name] == nil then table[name] = value end
+  end
+  return table
+end
+
+local function proxy_of(call, parts, port)
+  if call.unix or call.deny_private and not call.proxy then return nil end -- a proxy would look names up by itself
+  return proxy.select(call.op, call.proxy, parts, port)
+end
+
+-- A stream has the time-out again for each piece.
+local function timeouts_of(call, left)
+  local timeouts = under({ total = left, connecting = call.connect_timeout }, call.timeouts)
+  if call.stream then timeouts.idle = timeouts.idle or call.timeout end
+  return timeouts
+end
+
 local function spec_of(call, request, left)
-  local parts = request.parts
+  local parts, content = request.parts, request.body
   local port = parts.port or PORTS[parts.scheme]
   return {
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
-    target = target_of(parts), headers = with_cookies(call.cookies, request), body = request.body, length = request.length,
-    proxy = proxy.select(call.op, call.proxy, parts, port), tls = { verify = call.verify, ca = call.ca },
-    timeouts = { total = left, connecting = call.connect_timeout }, collect = not call.stream and call.max_body or nil,
-    close = call.keep_alive == false,
+    target = target_of(parts), headers = with_cookies(call.cookies, request), body = content and content.bytes, length = content and content.length,
+    proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private, tls = under({ verify = call.verify, ca = call.ca }, call.tls),
+    timeouts = timeouts_of(call, left),
+    collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = call.expect,
   }
+end
+
+-- One request on the wire.
+local function send(call, request, left)
+  local spec = spec_of(call, request, left)
+  if not request.body or request.body.bytes then return transport.send(spec) end
+  local source <close> = request.body.open()
+  spec.body = function() return source() end
+  return transport.send(spec)
 end
 
 local function failing(call, request)
@@ -218,7 +253,9 @@ local function finish(call, request, got, repeated, reader)
   join_codings(got.headers, repeated)
   local bytes = got.body
   if call.decode then bytes, reader = decode(call, request, got, reader) end
-  return answer.new({ status = got.status, url = request.url, body = bytes }, got.headers, repeated, reader)
+  return answer.new({
+    status = got.status, url = request.url, body = bytes, version = got.version, timings = got.timings, remote = got.remote, reused = got.reused,
+  }, got.headers, repeated, reader)
 end
 
 -- One try: a request and those that its answers lead to.
@@ -226,7 +263,7 @@ local function perform(call, request)
   local ends = task.now() + call.timeout
   for hop = 0, call.redirects do
     local left = hop == 0 and call.timeout or math.max(0, ends - task.now())
-    local got, repeated, reader = transport.send(spec_of(call, request, left))
+    local got, repeated, reader = send(call, request, left)
     store_cookies(call.cookies, request, got.headers, repeated)
     local locations = redirect.location(got.status, repeated and repeated.location or { got.headers.location })
     if not locations or call.redirects == 0 then return finish(call, request, got, repeated, reader) end
@@ -243,16 +280,16 @@ function M.run(settings, method, target, opts)
   opts = M.normal(op, opts, M.OPTIONS)
   local call = { op = op, stream = opts.stream, cookies = settings.cookies }
   for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
-  for _, name in ipairs { "ca", "proxy", "retry", "auth" } do call[name] = choose(opts, settings, name) end
+  for _, name in ipairs(PASSED_ON) do call[name] = choose(opts, settings, name) end
   local parts, credentials = M.check_url(op, on_base(settings, op, target))
   if opts.query then add_query(parts, opts.query) end
-  local bytes, kind = body.encode(op, opts)
-  if method == "HEAD" and bytes then err.misuse("http.head: a HEAD request has no body") end
+  local content = body.encode(op, opts)
+  if method == "HEAD" and content then err.misuse("http.head: a HEAD request has no body") end
   local headers, own = header_list(op, settings, opts, {
-    Accept = "*/*", ["Content-Type"] = kind, ["Accept-Encoding"] = call.decode and coding.ACCEPT or nil,
+    Accept = "*/*", ["Content-Type"] = content and content.type, ["Accept-Encoding"] = call.decode and coding.ACCEPT or nil,
     Authorization = authorization(call.auth or credentials),
   })
-  local request = { method = method, url = url.build(parts), parts = parts, headers = headers, body = bytes, own = own }
+  local request = { method = method, url = url.build(parts), parts = parts, headers = headers, body = content, own = own }
   return retry.run(call.retry, request, call.timeout, function() return perform(call, request) end)
 end
 

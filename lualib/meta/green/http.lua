@@ -26,8 +26,9 @@ local http = {}
 ---@field name string
 ---@field value? string|number the value of a field
 ---@field contents? string the contents of a file
----@field filename? string
----@field type? string its content type
+---@field file? string the path of a file, which is read while it is sent
+---@field filename? string default: the last part of `file`
+---@field type? string its content type; default: by the name of the file
 
 ---@class green.http.settings
 ---@field headers? table<string, string|number|string[]> values with CR, LF or NUL are refused
@@ -37,12 +38,33 @@ local http = {}
 ---@field keep_alive? boolean keep the connection for the next request, default true
 ---@field ca? string file of certificates (PEM) to trust instead of the system's
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
+---@field timeouts? green.http.timeouts for single phases, within `timeout`
+---@field tls? green.http.tls
+---@field unix? string path of a socket to connect to instead of the URL's host
+---@field deny_private? boolean connect to no address that is not public (loopback, private, link-local ...): for URLs that users give.
+---Decided by the addresses that a name has, for each redirect, too; EACCES. The environment's proxies are not used then
+---@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default: for large ones
 ---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`
 ---@field decode? boolean undo the body's Content-Encoding, default true. After that, `content-encoding` names what is unknown and left,
 ---and `content-length` is that of `body`. false: the body as it came, and no Accept-Encoding is sent
 ---@field auth? { [1]: string, [2]: string }|{ bearer: string } user and password, or a token
 ---@field proxy? string|false the URL of a proxy (`http://user:password@host:3128`) instead of the environment's; false: none
 ---@field retry? green.http.retry|false when to try again; default: never
+
+---@class green.http.timeouts seconds; ETIMEDOUT says which it was
+---@field queue? number until one of the connections to this server is free, when there are as many as there may be
+---@field resolve? number the look-up of the name
+---@field connect? number
+---@field tls? number the handshake
+---@field first_byte? number from the end of the request to the beginning of the answer
+---@field idle? number between two pieces, in both directions; with `stream` default `timeout`
+
+---@class green.http.tls
+---@field cert? string certificate of ours (PEM), or the path of its file
+---@field key? string its private key
+---@field min_version? "1.2"|"1.3"
+---@field server_name? string to ask for and to check instead of the URL's host
+---@field pins? string[] "sha256/..." of public keys of which one must be in the chain
 
 ---When a request is tried again. An answer is only asked for again with a method that may be sent twice (GET, HEAD, OPTIONS, PUT,
 ---DELETE ...); what failed also with others, when nothing had been sent. A `Retry-After` of the server is waited for; when it
@@ -59,7 +81,9 @@ local http = {}
 ---@field query? table added to the URL's query: name to value or list of values, or a list of {name, value}
 ---@field json? any the request body: a value, as JSON
 ---@field form? table the request body: like `query`, as a web form
----@field body? string the request body: bytes
+---@field body? string|fun(): string? the request body: bytes, or a function that gives the next piece, nil at the end; it may wait, and is asked
+---as fast as the server takes the pieces. Such a body cannot be sent again, where a redirect would have it, or a retry
+---@field length? integer of the bytes that a function will give; else they are sent in chunks
 ---@field multipart? green.http.part[] the request body: a form with files
 
 ---@class green.http.options : green.http.request_options
@@ -91,6 +115,10 @@ function headers:all(name) end
 ---@field headers green.http.headers
 ---@field body? string nil when streamed
 ---@field url string where redirects led to
+---@field version string "1.1"
+---@field remote string the address that answered: "192.0.2.7:443"
+---@field reused boolean on a connection that was there already
+---@field timings table<"queue"|"resolve"|"connect"|"tls"|"first_byte"|"total", number> seconds that the phases took which there were
 ---@field size? integer bytes of a download
 local response = {}
 
@@ -225,6 +253,16 @@ function http.request(method, url, opts) end
 ---@param opts? green.http.download_options
 ---@return green.http.response response without a body; `size` is the number of bytes
 function http.download(url, path, opts) end
+
+---How the connections are used: their number, how many are idle or being made, how many requests wait for one, how many requests
+---there were, and how many of them on a connection that was there already.
+---Does not wait.
+---```lua
+---http.get(site .. "/orders")
+---print(http.stats().requests > 0) --> true
+---```
+---@return { connections: integer, idle: integer, dialing: integer, waiting: integer, requests: integer, reused: integer }
+function http.stats() end
 
 ---A cookie jar (RFC 6265bis), with what another one's `list` gave. What a server may set for which hosts is judged as browsers do,
 ---the list of public suffixes included.

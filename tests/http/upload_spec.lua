@@ -1,0 +1,177 @@
+-- SPDX-License-Identifier: MIT
+-- Bodies out: pieces of a function, forms with files; and what is said when they are not what they were said to be.
+local fs = require "green.fs"
+local http = require "green.http"
+local outcome = require "outcome"
+local raw = require "http.raw"
+local response = require "green.response"
+local task = require "green.task"
+require "green.app" -- requests have parts() then
+
+local failure = outcome.failure
+
+-- Tells what came: how many bytes, the length that was said, and the parts of a form.
+local function tell(req)
+  if (req.headers["content-type"] or ""):find("multipart", 1, true) then
+    local list = {}
+    for part in req:parts() do
+      local size = 0
+      for piece in part:chunks() do size = size + #piece end
+      list[#list + 1] = { part.name, part.filename or false, part.headers["content-type"] or false, size }
+    end
+    return { parts = list, length = req.headers["content-length"] }
+  end
+  local size = 0
+  for piece in req:chunks() do size = size + #piece end
+  return { size = size, length = req.headers["content-length"], coding = req.headers["transfer-encoding"], expect = req.headers.expect }
+end
+
+local function serve(handler, fn) raw.serve(handler, { max_body = 1 << 30 }, function(address) fn("http://" .. address .. "/") end) end
+
+local function pieces(n, size)
+  return function()
+    n = n - 1
+    return n >= 0 and ("x"):rep(size) or nil
+  end
+end
+
+describe("a body that a function gives", function()
+  it("goes out in chunks, or with its length", function()
+    serve(tell, function(url)
+      assert.same({ size = 30, coding = "chunked" }, http.post(url, { body = pieces(3, 10) }):json())
+      assert.same({ size = 30, length = "30" }, http.post(url, { body = pieces(3, 10), length = 30 }):json())
+      assert.same({ size = 0, coding = "chunked" }, http.put(url, { body = pieces(0, 1) }):json())
+      assert.same(20 << 20, http.post(url, { body = pieces(320, 65536), timeout = 60 }):json().size)
+    end)
+  end)
+
+  it("may wait", function()
+    serve(tell, function(url)
+      local next = pieces(3, 10)
+      assert.equal(30, http.post(url, { body = function() task.sleep(0.001) return next() end }):json().size)
+    end)
+  end)
+
+  it("is asked no faster than the server reads", function()
+    local go = task.channel(1)
+    serve(function(req)
+      go:receive(20)
+      return tell(req)
+    end, function(url)
+      local given, next = 0, pieces(1000, 65536)
+      local sending = task.spawn(http.post, url, { timeout = 60, body = function() given = given + 65536 return next() end })
+      local before
+      repeat
+        before = given
+        task.sleep(0.05)
+      until given == before and given > 0
+      assert.is_true(given < 32 << 20, given)
+      go:send(true)
+      assert.equal(1000 * 65536, sending:join():json().size)
+    end)
+  end)
+
+  it("fails with what the function raises, or when it gives something else than was said", function()
+    serve(tell, function(url)
+      assert.matches("on purpose", tostring(failure(http.post, url, { body = function() error "on purpose" end })))
+      for _, length in ipairs { 29, 31 } do assert.is_truthy(failure(http.post, url, { body = pieces(3, 10), length = length })) end
+      assert.is_truthy(failure(http.post, url, { body = function() return 5 end }))
+      assert.matches("'length'", tostring(failure(http.post, url, { body = "x", length = 1 })))
+    end)
+  end)
+
+  it("is not sent again", function()
+    serve(function(req)
+      tell(req)
+      return response.status(307, { location = "/" })
+    end, function(url)
+      local e = failure(http.post, url, { body = pieces(1, 1) })
+      assert.same({ "EINVAL", true }, { e.code, e.message:find("second time", 1, true) ~= nil })
+    end)
+  end)
+end)
+
+describe("a form with files", function()
+  it("is read from them while it is sent, and its length is known", function()
+    local dir <close> = fs.temp_dir()
+    fs.write(dir.path .. "/a.txt", ("t"):rep(200000))
+    fs.write(dir.path .. "/empty", "")
+    serve(tell, function(url)
+      local seen = http.post(url, { multipart = {
+        { name = "plain", value = "v" }, { name = "one", file = dir.path .. "/a.txt" }, { name = "two", file = dir.path .. "/empty", filename = "x.png", type = "a/b" },
+        { name = "three", contents = "c", filename = "c.json" },
+      } }):json()
+      assert.same({ { "plain", false, false, 1 }, { "one", "a.txt", "text/plain; charset=utf-8", 200000 }, { "two", "x.png", "a/b", 0 }, { "three", "c.json", "application/json", 1 } }, seen.parts)
+      assert.is_true(tonumber(seen.length) > 200000)
+    end)
+  end)
+
+  it("is sent again where a redirect or a retry has it", function()
+    local dir <close> = fs.temp_dir()
+    fs.write(dir.path .. "/a.txt", "text")
+    local tries = 0
+    serve(function(req)
+      tries = tries + 1
+      local seen = tell(req)
+      if tries == 1 then return response.status(503) end
+      if tries == 2 then return response.status(307, { location = "/again" }) end
+      return seen
+    end, function(url)
+      local form = { { name = "one", file = dir.path .. "/a.txt" } }
+      assert.same({ { "one", "a.txt", "text/plain; charset=utf-8", 4 } }, http.put(url, { multipart = form, retry = { backoff = 0 } }):json().parts)
+      assert.equal(3, tries)
+    end)
+  end)
+
+  it("fails for a file that is not there, is none, or becomes shorter", function()
+    local dir <close> = fs.temp_dir()
+    serve(tell, function(url)
+      assert.equal("ENOENT", failure(http.post, url, { multipart = { { name = "a", file = dir.path .. "/none" } } }).code)
+      assert.equal("EINVAL", failure(http.post, url, { multipart = { { name = "a", file = dir.path } } }).code)
+      fs.write(dir.path .. "/a.txt", ("x"):rep(100000))
+      local form = { { name = "a", file = dir.path .. "/a.txt" }, { name = "b", file = dir.path .. "/a.txt" } }
+      local content = require("green.http.body").encode("http.post", { multipart = form })
+      fs.write(dir.path .. "/a.txt", "shorter")
+      local source <close> = content.open()
+      local function read() return source() end
+      assert.is_truthy(failure(http.post, url, { body = read, length = content.length }))
+    end)
+    for pattern, part in pairs { ["unknown field 'path'"] = { name = "a", path = "x" }, ["name and value"] = { name = "a", value = 1, file = "x" }, ["multipart%[1%]"] = { value = "x" } } do
+      assert.matches(pattern, tostring(failure(http.post, "http://h.invalid/", { multipart = { part } })))
+    end
+  end)
+end)
+
+describe("an answer", function()
+  it("says how it came about", function()
+    serve(tell, function(url)
+      local got = http.get(url)
+      assert.same({ "1.1", "http://" .. got.remote .. "/" }, { got.version, url })
+      assert.is_true(got.timings.total > 0)
+      assert.is_true(http.get(url).reused)
+      local stats = http.stats()
+      assert.is_true(stats.requests >= 2 and stats.reused >= 1 and stats.connections >= 1)
+    end)
+  end)
+
+  it("is not asked of private addresses for strangers", function()
+    serve(tell, function(url)
+      assert.equal("EACCES", failure(http.get, url, { deny_private = true }).code)
+      assert.equal("EACCES", failure(http.get, (url:gsub("127.0.0.1", "localhost")), { deny_private = true }).code)
+    end)
+  end)
+
+  it("has times for its phases", function()
+    local go = task.channel(1)
+    serve(function()
+      go:receive(20)
+      return "late"
+    end, function(url)
+      local e = failure(http.get, url, { timeouts = { first_byte = 0.05 } })
+      assert.same({ "ETIMEDOUT", true }, { e.code, e.message:find("answer", 1, true) ~= nil })
+      go:send(true)
+      assert.matches("unknown phase 'first'", tostring(failure(http.get, url, { timeouts = { first = 1 } })))
+      assert.matches("unknown option 'pin'", tostring(failure(http.get, url, { tls = { pin = {} } })))
+    end)
+  end)
+end)
