@@ -113,6 +113,7 @@ local M = {}
 --- The body of these options: its bytes, or open() for a source of them (next piece = source(), closed by <close>) and their `length`, if it is
 --- known; its `type` and whether it can be sent only `once`. nil for none.
 function M.encode(op, opts)
+  if next(opts) == nil then return nil end
   local given = (opts.json ~= nil and 1 or 0) + (opts.form and 1 or 0) + (opts.body and 1 or 0) + (opts.multipart and 1 or 0)
   if given > 1 then err.misuse("http: only one of json, form, body and multipart makes a request body") end
   if opts.length and type(opts.body) ~= "function" then err.misuse("%s: option 'length': it is for a body that is a function", op) end

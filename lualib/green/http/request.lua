@@ -143,18 +143,21 @@ local function add_headers(list, said, op, headers)
 end
 
 local function authorization(auth)
-  if not auth then return nil end
   return auth.bearer and "Bearer " .. auth.bearer or "Basic " .. base64.encode(auth[1] .. ":" .. (auth[2] or ""))
 end
 
+local USUAL = { "Accept", "*/*", "Accept-Encoding", coding.ACCEPT } -- the list of most requests; nobody changes a list
+
 -- The list, and which names in it are the client's own.
-local function header_list(op, settings, opts, added)
+local function header_list(call, settings, opts, kind, auth)
+  if not (opts.headers or settings.headers or kind or auth) and call.decode then return USUAL end
   local list, said, own = {}, {}, nil
-  if opts.headers then add_headers(list, said, op, opts.headers) end
-  if settings.headers then own = add_headers(list, said, op, settings.headers) end
-  for name, value in pairs(added) do
-    if not said[name:lower()] then add_header(list, op, name, value) end
-  end
+  if opts.headers then add_headers(list, said, call.op, opts.headers) end
+  if settings.headers then own = add_headers(list, said, call.op, settings.headers) end
+  if not said.accept then add_header(list, call.op, "Accept", "*/*") end
+  if call.decode and not said["accept-encoding"] then add_header(list, call.op, "Accept-Encoding", coding.ACCEPT) end
+  if kind and not said["content-type"] then add_header(list, call.op, "Content-Type", kind) end
+  if auth and not said.authorization then add_header(list, call.op, "Authorization", authorization(auth)) end
   return list, settings.base_url and own
 end
 
@@ -205,7 +208,8 @@ local function spec_of(call, request, left)
   local port = parts.port or PORTS[parts.scheme]
   return {
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
-    target = target_of(parts), headers = with_cookies(call.cookies, request), body = content and content.bytes, length = content and content.length,
+    target = request.target or target_of(parts), headers = with_cookies(call.cookies, request),
+    body = content and content.bytes, length = content and content.length,
     proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private, tls = under({ verify = call.verify, ca = call.ca }, call.tls),
     timeouts = timeouts_of(call, left),
     collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = call.expect,
@@ -273,23 +277,68 @@ local function perform(call, request)
   failing(call, request)("ELOOP", "more than %d redirects", call.redirects)
 end
 
+-- ---- the beginning ----
+
+-- What is kept for the settings of a client: URLs that it asked for, since to take one apart costs more than all else here, and how its
+-- requests without options are made.
+local kept = setmetatable({}, { __mode = "k", __index = function(all, settings)
+  all[settings] = { urls = {}, count = 0, calls = {} }
+  return all[settings]
+end })
+
+local MANY, LONG = 256, 256 -- URLs, and bytes of one
+
+local function understand(op, settings, text)
+  local parts, credentials = M.check_url(op, on_base(settings, op, text))
+  return { parts = parts, url = url.build(parts), target = target_of(parts), credentials = credentials }
+end
+
+-- A URL as { parts, url, target, credentials }, which nobody changes.
+local function understood(op, settings, text)
+  local known = kept[settings]
+  if known.urls[text] then return known.urls[text] end
+  local it = understand(op, settings, text)
+  if #text > LONG or it.credentials then return it end
+  if known.count >= MANY then known.urls, known.count = {}, 0 end
+  known.urls[text], known.count = it, known.count + 1
+  return it
+end
+
+local function with_query(it, query)
+  local parts = {}
+  for name, value in pairs(it.parts) do parts[name] = value end
+  add_query(parts, query)
+  return { parts = parts, url = url.build(parts), target = target_of(parts), credentials = it.credentials }
+end
+
+local function new_call(op, settings, opts)
+  local call = { op = op, stream = opts.stream, cookies = settings.cookies }
+  for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
+  for _, name in ipairs(PASSED_ON) do call[name] = choose(opts, settings, name) end
+  return call
+end
+
+-- How a request is made: what holds of options and settings.
+local function call_of(op, settings, opts)
+  if opts ~= NONE then return new_call(op, settings, opts) end
+  local calls = kept[settings].calls
+  calls[op] = calls[op] or new_call(op, settings, NONE)
+  return calls[op]
+end
+
 --- Sends a request with a client's settings and waits for its response.
 function M.run(settings, method, target, opts)
   local op = op_of(method)
   if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
-  opts = M.normal(op, opts, M.OPTIONS)
-  local call = { op = op, stream = opts.stream, cookies = settings.cookies }
-  for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
-  for _, name in ipairs(PASSED_ON) do call[name] = choose(opts, settings, name) end
-  local parts, credentials = M.check_url(op, on_base(settings, op, target))
-  if opts.query then add_query(parts, opts.query) end
+  opts = opts == nil and NONE or M.normal(op, opts, M.OPTIONS)
+  local call = call_of(op, settings, opts)
+  local it = understood(op, settings, target)
+  if opts.query then it = with_query(it, opts.query) end
   local content = body.encode(op, opts)
   if method == "HEAD" and content then err.misuse("http.head: a HEAD request has no body") end
-  local headers, own = header_list(op, settings, opts, {
-    Accept = "*/*", ["Content-Type"] = content and content.type, ["Accept-Encoding"] = call.decode and coding.ACCEPT or nil,
-    Authorization = authorization(call.auth or credentials),
-  })
-  local request = { method = method, url = url.build(parts), parts = parts, headers = headers, body = content, own = own }
+  local headers, own = header_list(call, settings, opts, content and content.type, call.auth or it.credentials)
+  local request = { method = method, url = it.url, parts = it.parts, target = it.target, headers = headers, body = content, own = own }
+  if not call.retry then return perform(call, request) end
   return retry.run(call.retry, request, call.timeout, function() return perform(call, request) end)
 end
 

@@ -59,7 +59,7 @@ end
 
 --- Calls try() until it has an answer that is not to be tried again. `patience`: the longest wait that a server may ask for.
 function M.run(policy, request, patience, try)
-  if not policy or request.body and request.body.once then return try() end
+  if request.body and request.body.once then return try() end
   for attempt = 1, policy.max do
     local ok, answer = pcall(try)
     local response, failure = ok and answer or nil, not ok and answer or nil
