@@ -60,7 +60,7 @@ function M.download(target, path, opts) return download("http.download", request
 
 function Client:download(target, path, opts)
   is_client(self, "download")
-  return download("client:download", self.settings, target, path, opts)
+  return download("http.download", self.settings, target, path, opts)
 end
 
 -- ---- clients ----

@@ -155,6 +155,16 @@ function M.stream(fn, opts)
   return res
 end
 
+-- What another server answers to the same request. Settled after the middleware ran.
+function M.proxy(upstream, opts)
+  local gateway = require "green.http.gateway"
+  opts = gateway.check(upstream, opts)
+  local res = new(200)
+  res.settle = gateway.settle
+  res.proxy = { upstream = upstream, opts = opts }
+  return res
+end
+
 -- ---- server-sent events ----
 
 local Events = { __name = "green.events" }

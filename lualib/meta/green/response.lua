@@ -148,6 +148,26 @@ function response.file(path, opts) end
 ---@return green.Response
 function response.stream(fn, opts) end
 
+---@class green.proxyopts : green.http.settings
+---@field forwarded? boolean say who asked in X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, in place of what the client says; default
+---true. false: the client's are passed on
+
+---What another server answers to the same request: its status, its headers as far as they are meant for the other end, and its body, piece by
+---piece as the client takes it; the request's body goes the other way. An upstream without a path is asked for the request's
+---path and query, another one for exactly what it says. Redirects and coded bodies are passed on as they are. When the
+---client leaves, the upstream is left, too. Headers set on this response come in place of the other's.
+---
+---No answer is 502 for the client, a late one 504, and why is logged. `timeout` is for the head and for each further piece.
+---Does not wait; the server does, after all middleware.
+---```lua
+---app:get("/orders/:id", function(req) return response.proxy(site) end)
+---print(app:inject("/orders/7"):json().item) --> soup
+---```
+---@param upstream string
+---@param opts? green.proxyopts headers here come in place of the client's
+---@return green.Response
+function response.proxy(upstream, opts) end
+
 ---What server-sent events are written to.
 ---```lua
 ---return response.events(function(events)
