@@ -185,6 +185,7 @@ static bool raise_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   gl_task *t = h->task;
   bool hooked = lua_gethook(L) && lua_gethook(L) != preempt_hook;
   t->raise_in = t->kill_count > MAX_CAUGHT + MAX_KILLS ? 1 : MAX_WAIT;
+  gl_safepoint_init(L);
   raise_if_safe(L, h, ar, hooked);
   if (hooked) t->raise_in = 0;
   if (!t->raise_in) return false;
@@ -516,7 +517,6 @@ static bool start_watchdog(gl_host *h, struct gl_watchdog *w) {
 bool gl_preempt_start(gl_host *h) {
   struct gl_watchdog *w = calloc(1, sizeof *w);
   if (!w) return false;
-  gl_safepoint_init(h->L);
   w->random = 2463534242u;
   return start_watchdog(h, w);
 }

@@ -86,14 +86,17 @@ static int run_closing_probe(lua_State *L) {
   return 0;
 }
 
-static void try_out(lua_State *L, lua_CFunction probe) {
+static bool try_out(lua_State *L, lua_CFunction probe) {
   lua_pushcfunction(L, probe);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  bool ran = lua_pcall(L, 0, 0, 0) == LUA_OK;
+  if (!ran) lua_pop(L, 1);
+  return ran;
 }
 
 void gl_safepoint_init(lua_State *L) {
-  try_out(L, run_probe);
-  if (known) try_out(L, run_closing_probe);
+  static _Thread_local bool tried; /* else there was no memory for it */
+  if (tried) return;
+  tried = try_out(L, run_probe) && try_out(L, run_closing_probe);
 }
 
 gl_safepoint gl_safepoint_next(const lua_Debug *ar) { return known ? read_next(ar) : GL_POINT_PLAIN; }
