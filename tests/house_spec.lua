@@ -12,7 +12,6 @@ local LONG = {
   ["core/preempt.c"] = "handler, hook and thread share one state; the fair scheduler, which comes next, divides them",
   ["h1/fields.c"] = "to be split",
   ["h1/status.c:gl_status_reason"] = "a table of the standard's phrases, one a line",
-  ["net/stream.c"] = "to be split",
 }
 
 -- Functions that are called by other means than their name in host/: by the C library, by Lua's own library, by assembly.

@@ -187,7 +187,7 @@ static int sock_write(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &n);
   double timeout = gl_check_timeout(L, 3, 30);
   gl_stream *stream = s->stream;
-  if (s->closed || !stream || stream->closing || stream->broken || stream->finish || stream->shut) return gl_socket_raise(L, "net.write", s, UV_EPIPE);
+  if (s->closed || !stream || stream->closing || stream->broken || stream->after_output || stream->shut) return gl_socket_raise(L, "net.write", s, UV_EPIPE);
   if (s->writer && !gl_op_is_foreign(s->writer)) return gl_error_raise(L, "net.write", "EBUSY", "%s: another task is writing to this socket", s->peer);
   if (!gl_stream_room(stream, n)) return gl_memory_raise(L);
   gl_stream_write(stream, bytes, n);

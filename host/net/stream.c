@@ -9,62 +9,19 @@
 
 #include "core/check.h"
 
-#define OUT_MAX ((size_t)UINT32_MAX) /* what uv_buf_init can say */
 #define SHARE_MIN ((size_t)1024)     /* fewer bytes are copied for less than they are shared */
 #define GATHER 16                    /* segments written at once */
-
-/* Output behind `out`: bytes that others send as well, or bytes of its own that come after such. */
-struct gl_segment {
-  gl_segment *next;
-  gl_bytes *shared; /* NULL: `own` */
-  size_t at, n;     /* of the shared */
-  gl_buf own;
-};
 
 /* Bytes libuv holds on to because the kernel took only a part. */
 struct gl_write {
   uv_write_t req;
-  gl_buf bytes;
-  gl_segment *more;
-  size_t len; /* bytes in both */
+  gl_output output;
+  size_t len; /* bytes of it */
 };
-
-/* ---- segments ---- */
-
-static void segments_free(gl_segment *g) {
-  for (gl_segment *next; g; g = next) {
-    next = g->next;
-    if (g->shared) gl_bytes_unref(g->shared);
-    gl_buf_free(&g->own);
-    free(g);
-  }
-}
-
-static uv_buf_t segment_buf(const gl_segment *g) {
-  return g->shared ? uv_buf_init(g->shared->at + g->at, (unsigned)g->n) : uv_buf_init(gl_buf_at(&g->own), (unsigned)g->own.len);
-}
-
-static gl_segment *add_segment(gl_stream *s) {
-  gl_segment *g = calloc(1, sizeof *g);
-  if (!g) return NULL;
-  if (s->last) s->last->next = g;
-  else s->more = g;
-  return s->last = g;
-}
-
-static void drop_first(gl_stream *s) {
-  gl_segment *g = s->more;
-  if (!(s->more = g->next)) s->last = NULL;
-  g->next = NULL;
-  segments_free(g);
-}
 
 static void drop_output(gl_stream *s) {
   gl_buf_free(&s->plain);
-  gl_buf_free(&s->out);
-  segments_free(s->more);
-  s->more = s->last = NULL;
-  s->more_len = 0;
+  gl_output_free(&s->output);
 }
 
 /* In a forked child, before anything else: what there is of output is the parent's, and its loop does the reading. */
@@ -76,8 +33,6 @@ static void enter(gl_stream *s) {
   if (s->write || s->user->served) s->broken = true;
 }
 
-static bool has_output(const gl_stream *s) { return s->out.len > 0 || s->more_len > 0; }
-
 static void stream_free(gl_stream *s) {
   if (s->filter) s->filter->free(s);
   drop_output(s);
@@ -85,7 +40,7 @@ static void stream_free(gl_stream *s) {
 }
 
 static void tell_drained(gl_stream *s) {
-  if (s->closing || !s->full || (!s->broken && !s->mute && (s->write || s->plain.len || has_output(s)))) return;
+  if (s->closing || !s->full || (!s->broken && !s->mute && (s->write || s->plain.len || gl_output_len(&s->output)))) return;
   s->full = false;
   s->user->drained(s);
 }
@@ -217,9 +172,10 @@ static void break_off(gl_stream *s, int status) {
 void gl_stream_break(gl_stream *s, int status) {
   if (s->broken || s->closing) return;
   enter(s);
-  uv_buf_t buf = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
+  gl_buf *last = &s->output.first; /* an alert, for one */
+  uv_buf_t buf = uv_buf_init(gl_buf_at(last), (unsigned)last->len);
   uv_os_fd_t fd;
-  if (s->out.len && !s->write) uv_try_write(&s->uv.stream, &buf, 1);
+  if (last->len && !s->write) uv_try_write(&s->uv.stream, &buf, 1);
   if (!gl_stream_is_foreign(s) && uv_fileno(&s->uv.handle, &fd) == 0) shutdown(fd, SHUT_WR); /* the other side need not wait until we are closed */
   break_all(s, status);
   gl_stream_touch(s); /* it may have to be closed, and who waits for room has to be told */
@@ -231,8 +187,9 @@ static void on_shutdown(uv_shutdown_t *req, int status) {
 }
 
 static void finish_now(gl_stream *s) {
-  s->finish = false;
-  if (!s->half || s->broken || s->mute) {
+  bool shut_only = s->after_output == GL_THEN_SHUT && !s->broken && !s->mute;
+  s->after_output = GL_THEN_NOTHING;
+  if (!shut_only) {
     gl_stream_close(s);
     return;
   }
@@ -245,116 +202,82 @@ static void finish_now(gl_stream *s) {
   }
 }
 
-static void flight_free(gl_write *f) {
-  gl_buf_free(&f->bytes);
-  segments_free(f->more);
-  free(f);
+static void write_free(gl_write *w) {
+  gl_output_free(&w->output);
+  free(w);
 }
 
 static void on_write(uv_write_t *req, int status) {
-  gl_write *f = req->data;
+  gl_write *w = req->data;
   gl_stream *s = req->handle->data;
   s->write = NULL;
-  s->taken += f->len;
-  flight_free(f);
+  s->taken += w->len;
+  write_free(w);
   if (s->closing) return;
   if (status < 0) break_off(s, status);
   gl_stream_flush(s); /* also of a broken stream, which may have to be closed now */
   tell_drained(s);
 }
 
-/* Hand what the kernel did not take to libuv, which waits for the socket. */
-static int hand_over(gl_stream *s, gl_write *f) {
-  unsigned n = f->bytes.len ? 1 : 0;
-  for (gl_segment *g = f->more; g; g = g->next) n++;
+/* Gives libuv what the kernel did not take; libuv waits for the socket. */
+static int queue_write(gl_stream *s, gl_write *w) {
+  size_t bytes;
+  unsigned n = gl_output_count(&w->output);
   uv_buf_t *bufs = calloc(n, sizeof *bufs);
   if (!bufs) return UV_ENOMEM;
-  unsigned i = 0;
-  if (f->bytes.len) bufs[i++] = uv_buf_init(gl_buf_at(&f->bytes), (unsigned)f->bytes.len);
-  for (gl_segment *g = f->more; g; g = g->next) bufs[i++] = segment_buf(g);
-  f->req.data = f;
-  s->write = f;
-  int err = uv_write(&f->req, &s->uv.stream, bufs, n, on_write); /* has copied the array when it returns */
+  gl_output_buffers(&w->output, bufs, n, &bytes);
+  w->req.data = w;
+  s->write = w;
+  int err = uv_write(&w->req, &s->uv.stream, bufs, n, on_write); /* has copied the array when it returns */
   free(bufs);
   return err;
 }
 
 static void start_write(gl_stream *s) {
-  gl_write *f = calloc(1, sizeof *f);
-  if (!f) {
+  gl_write *w = calloc(1, sizeof *w);
+  if (!w) {
     break_off(s, UV_ENOMEM);
     return;
   }
-  f->bytes = s->out;
-  f->more = s->more;
-  f->len = s->out.len + s->more_len;
-  s->out = (gl_buf){0};
-  s->more = s->last = NULL;
-  s->more_len = 0;
-  int err = hand_over(s, f);
+  w->output = s->output;
+  w->len = gl_output_len(&s->output);
+  s->output = (gl_output){0};
+  int err = queue_write(s, w);
   if (err) {
     s->write = NULL;
-    flight_free(f);
+    write_free(w);
     break_off(s, err);
   } else if (s->user->blocked) {
     s->user->blocked(s);
   }
 }
 
-/* The kernel took n bytes. */
-static void eat(gl_stream *s, size_t n) {
-  size_t part = n < s->out.len ? n : s->out.len;
-  gl_buf_eat(&s->out, part);
-  n -= part;
-  s->more_len -= n;
-  while (n) {
-    gl_segment *g = s->more;
-    size_t len = g->shared ? g->n : g->own.len;
-    if (n >= len) {
-      n -= len;
-      drop_first(s);
-    } else if (g->shared) {
-      g->at += n;
-      g->n -= n;
-      return;
-    } else {
-      gl_buf_eat(&g->own, n);
-      return;
-    }
-  }
-}
-
-static void send_out(gl_stream *s) {
-  uv_buf_t bufs[GATHER + 1];
-  unsigned nbufs = 0;
-  size_t asked = s->out.len;
-  if (s->out.len) bufs[nbufs++] = uv_buf_init(gl_buf_at(&s->out), (unsigned)s->out.len);
-  for (gl_segment *g = s->more; g && nbufs < GATHER; g = g->next) {
-    bufs[nbufs] = segment_buf(g);
-    asked += bufs[nbufs++].len;
-  }
+static void send_output(gl_stream *s) {
+  uv_buf_t bufs[GATHER];
+  size_t asked;
+  unsigned nbufs = gl_output_buffers(&s->output, bufs, GATHER, &asked);
   int n = uv_try_write(&s->uv.stream, bufs, nbufs);
   if (n >= 0) {
-    eat(s, (size_t)n);
+    gl_output_eat(&s->output, (size_t)n);
     s->taken += (uint64_t)n;
   }
   if (n < 0 && n != UV_EAGAIN) break_off(s, n);
   else if (n < 0 || (size_t)n < asked) start_write(s);
-  if (!s->out.len) gl_buf_free(&s->out); /* an idle connection holds no buffer */
+  if (!s->output.first.len) gl_buf_free(&s->output.first); /* an idle connection holds no buffer */
 }
 
 /* Is there something to send? A filter is asked for its next piece. */
 static bool fill(gl_stream *s) {
-  if (!s->out.len && s->filter && !s->shut) s->filter->fill(s);
-  return !s->broken && !s->mute && has_output(s);
+  if (s->filter && !s->output.first.len && !s->shut) s->filter->fill(s);
+  return !s->broken && !s->mute && gl_output_len(&s->output) > 0;
 }
 
 void gl_stream_flush(gl_stream *s) {
   enter(s);
   if (s->closing || s->write) return;
-  while (!is_mute(s) && !s->write && fill(s)) send_out(s);
-  bool held = s->held && s->half && !s->broken;
-  if (s->finish && !s->write && !s->plain.len && !held) finish_now(s);
+  while (!is_mute(s) && !s->write && fill(s)) send_output(s);
+  bool held = s->held && s->after_output == GL_THEN_SHUT && !s->broken;
+  if (s->after_output && !s->write && !s->plain.len && !held) finish_now(s);
 }
 
 void gl_stream_touch(gl_stream *s) {
@@ -362,17 +285,11 @@ void gl_stream_touch(gl_stream *s) {
 }
 
 /* Where what the user writes goes. NULL: out of memory. */
-static gl_buf *input(gl_stream *s) {
-  if (s->filter) return &s->plain;
-  if (!s->more) return &s->out;
-  if (!s->last->shared) return &s->last->own;
-  gl_segment *g = add_segment(s);
-  return g ? &g->own : NULL;
-}
+static gl_buf *input(gl_stream *s) { return s->filter ? &s->plain : gl_output_end(&s->output); }
 
-/* So many bytes were put there. */
+/* `n` bytes were added to the input. */
 static void grown(gl_stream *s, size_t n) {
-  if (s->more) s->more_len += n;
+  if (!s->filter) gl_output_grew(&s->output, n);
   s->written += n;
   gl_at_turn_end(s->host, &s->turn);
 }
@@ -380,7 +297,7 @@ static void grown(gl_stream *s, size_t n) {
 char *gl_stream_room(gl_stream *s, size_t n) {
   enter(s);
   gl_buf *to = input(s);
-  if (!to || n > OUT_MAX - to->len) return NULL;
+  if (!to || n > GL_OUTPUT_MAX - to->len) return NULL;
   return gl_buf_room(to, n);
 }
 
@@ -399,7 +316,7 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   enter(s);
   if (is_mute(s)) return true; /* thrown away: the end was or will be told */
   gl_buf *to = input(s);
-  if (!to || n > OUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
+  if (!to || n > GL_OUTPUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
     break_off(s, UV_ENOMEM);
     return false;
   }
@@ -408,33 +325,33 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
 }
 
 bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
-  if (s->filter || n < SHARE_MIN || n > OUT_MAX) return gl_stream_write(s, bytes->at + at, n);
+  if (s->filter || n < SHARE_MIN || n > GL_OUTPUT_MAX) return gl_stream_write(s, bytes->at + at, n);
   enter(s);
   if (is_mute(s)) return true;
-  gl_segment *g = add_segment(s);
-  if (!g) {
+  if (!gl_output_share(&s->output, bytes, at, n)) {
     break_off(s, UV_ENOMEM);
     return false;
   }
-  g->shared = gl_bytes_ref(bytes);
-  g->at = at;
-  g->n = n;
-  grown(s, n);
+  s->written += n;
+  gl_at_turn_end(s->host, &s->turn);
+  return true;
+}
+
+static bool retract_plain(gl_buf *plain, size_t n, char *into) {
+  if (n > plain->len) return false;
+  plain->len -= n;
+  if (into && n) memcpy(into, gl_buf_at(plain) + plain->len, n);
   return true;
 }
 
 bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
-  gl_buf *from = s->filter ? &s->plain : !s->more ? &s->out : s->last->shared ? NULL : &s->last->own;
   size_t n = (size_t)(s->written - mark);
-  if (!from || n > from->len) return false;
-  from->len -= n;
-  if (s->more && !s->filter) s->more_len -= n;
-  s->written = mark;
-  if (into && n) memcpy(into, gl_buf_at(from) + from->len, n); /* n = 0: nothing was kept, as the stream is broken */
-  return true;
+  bool there = s->filter ? retract_plain(&s->plain, n, into) : gl_output_retract(&s->output, n, into);
+  if (there) s->written = mark;
+  return there;
 }
 
-size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + s->out.len + s->more_len + uv_stream_get_write_queue_size(&s->uv.stream); }
+size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + gl_output_len(&s->output) + uv_stream_get_write_queue_size(&s->uv.stream); }
 
 uint64_t gl_stream_delivered(const gl_stream *s) {
   uv_os_fd_t fd;
@@ -458,7 +375,6 @@ void gl_stream_finish(gl_stream *s, bool half) {
     gl_stream_close(s);
     return;
   }
-  s->finish = true;
-  s->half = half;
+  s->after_output = half ? GL_THEN_SHUT : GL_THEN_CLOSE;
   gl_at_turn_end(s->host, &s->turn);
 }

@@ -1,20 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * A connected byte stream (TCP or a unix socket). Reads land in the host's scratch buffer and are handed
- * to the user of the stream at once; writes are gathered and leave in one system call at the end of the
- * turn. No function here calls Lua or waits, and all may be used from loop callbacks.
+ * A connected byte stream (TCP or a unix socket). Reads land in the host's scratch buffer and are handed to the user of the stream
+ * at once. Writes are gathered, and leave in one system call: at the end of the turn, or when somebody flushes, as the server does
+ * after a response when no further request is there whose response could go with it. No function here calls Lua or waits, and all
+ * may be used from loop callbacks.
  *
- *     user: data* -> end -> closed          write* -> (full) -> drained
+ * Reading                                             What the user is told:  data* -> end -> closed
  *
- * A filter (net/tls.h) may sit between the stream and its user, who notices nothing: what arrives goes through it
- * first, and what is written waits in `plain` until it turned it into what leaves.
+ *     paused <---gl_stream_pause--- reading ---on_read: the peer's end, an error; break_all---> ended
+ *            ----gl_stream_read--->
+ *
+ * Writing                                             What the user is told:  (full -> drained)*
+ *
+ *     open --finish(half): all output has left--> shut --finish--> closing
+ *       |---finish: all output has left--------------------------> closing
+ *       |---break_off: a write failed, and the user hears_out------> mute ---finish--> closing
+ *       '---break_all: a write failed, no memory, the filter gives up---> broken --finish--> closing
+ *
+ * The handle                          any --gl_stream_close, _reset--> closing --on_closed--> gone --(no hook queued)--> freed
+ *
+ *  1. `end` is told once, and no `data` after it. `closed` is told once, and nothing after it.
+ *  2. Bytes leave in the order in which they were written: those of the write in flight, then those of `output`, then `plain`.
+ *  3. While a write is in flight nothing else is given to the kernel; on_write goes on with what was gathered meanwhile.
+ *  4. Once the writing side is mute, broken or closing, what is written is thrown away without an error: the end was told, or will be.
+ *  5. `plain` is empty unless there is a filter.
+ *  6. A stream is freed only when no hook for the end of the turn refers to it.
+ *
+ * A filter (net/tls.h) may sit between the stream and its user, who notices nothing: what arrives goes through the filter first, and
+ * what is written waits in `plain` until the filter has turned it into output.
  */
 #ifndef GL_NET_STREAM_H
 #define GL_NET_STREAM_H
 
 #include "core/buf.h"
-#include "core/bytes.h"
 #include "core/host.h"
+#include "net/output.h"
 
 typedef struct gl_stream gl_stream;
 
@@ -30,14 +50,13 @@ typedef struct gl_stream_user {
 
 /* What sits between a stream and its user. */
 typedef struct gl_filter {
-  void (*received)(gl_stream *s, const char *bytes, size_t n); /* of the wire: hand on with user->data */
-  void (*ended)(gl_stream *s, int status);                     /* the wire did: tell with gl_stream_end */
-  void (*fill)(gl_stream *s); /* move a piece of `plain` to `out`; once there is none and `finish` is set, its farewell */
-  void (*free)(gl_stream *s); /* what `filtering` is */
+  void (*received)(gl_stream *s, const char *bytes, size_t n); /* bytes came from the wire: it calls user->data with what they mean */
+  void (*ended)(gl_stream *s, int status);                     /* the wire has ended: it calls gl_stream_end */
+  void (*fill)(gl_stream *s); /* moves a piece of `plain` to `output`; once `plain` is empty and `after_output` is set, says goodbye */
+  void (*free)(gl_stream *s); /* frees `filtering` */
 } gl_filter;
 
 typedef struct gl_write gl_write;
-typedef struct gl_segment gl_segment;
 
 struct gl_stream {
   union {
@@ -51,28 +70,25 @@ struct gl_stream {
   void *owner;
   const gl_filter *filter; /* NULL: none */
   void *filtering;   /* the filter's own */
-  gl_buf plain;      /* with a filter: written and not yet in `out` */
-  gl_buf out;        /* to be written at the end of the turn */
-  gl_segment *more, *last; /* what is to be written after that */
-  size_t more_len;   /* bytes in there */
-  gl_write *write;   /* what the kernel did not take at once */
+  gl_buf plain;      /* with a filter: what the user wrote and the filter has not turned into output */
+  gl_output output;  /* gathered, for the next flush */
+  gl_write *write;   /* the write in flight: what the kernel did not take at once; NULL: none */
   uint64_t written;  /* bytes the user wrote so far */
-  uint64_t taken;    /* bytes the kernel took, but for those of the flight */
+  uint64_t taken;    /* bytes the kernel took, but for those of the write in flight */
   gl_turn_hook turn;
   uint32_t made_in;  /* number of the process (gl_host.process) that made it, */
   uint32_t used_in;  /* and of the one that used it last */
-  bool held;    /* by the filter: nothing can leave yet, not even that nothing more will */
-  bool reading;
-  bool ended;   /* end was told */
+  enum { GL_THEN_NOTHING, GL_THEN_SHUT, GL_THEN_CLOSE } after_output; /* what is due once all output has left */
+  bool reading; /* libuv reads */
+  bool ended;   /* the user was told the end */
+  bool held;    /* the filter lets no output out yet, nor the end of it */
+  bool full;    /* the user was told to wait for drained */
+  bool shut;    /* the writing side was shut down */
   bool hears_out; /* set by the user: a write that fails ends only writing; what the other side said before is still read */
   bool mute;    /* such a write has failed: output is thrown away */
-  bool broken;  /* it is of no use any more: output is thrown away */
-  bool full;    /* the user was told to wait for drained */
-  bool finish;  /* close when everything is written */
-  bool half;    /* with finish: only the writing side */
-  bool shut;    /* the writing side was shut down: nothing may be written */
-  bool closing;
-  bool gone;    /* closed was told */
+  bool broken;  /* the stream is of no use any more: output is thrown away */
+  bool closing; /* the handle is being closed */
+  bool gone;    /* the user was told that it is closed */
 };
 
 #define GL_STREAM_HIGH ((size_t)256 * 1024) /* output waiting beyond this: full */
@@ -85,19 +101,19 @@ gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, voi
  * is the end: a close in the child says nothing to the other side. */
 static inline bool gl_stream_is_foreign(const gl_stream *s) { return s->made_in != s->host->process; }
 
-/* Begin or stop reading. 0 or UV_E*. Idempotent. */
+/* Begins or stops reading. Returns 0 or UV_E*. Idempotent. */
 int gl_stream_read(gl_stream *s);
 void gl_stream_pause(gl_stream *s);
 
-/* Queue bytes (copied). False: out of memory, the stream is broken. */
+/* Queues bytes, which are copied. False: out of memory, the stream is broken. */
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n);
 
-/* Queue bytes that others send as well: `n` of them from `at` on, which are not copied when there are many. False: out of
+/* Queues bytes that other streams send as well: `n` of them from `at` on, which are not copied when there are many. False: out of
  * memory, the stream is broken. */
 bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n);
 
-/* Room in the output to build bytes in place: at least `n`; say how many were used with gl_stream_wrote. NULL:
- * out of memory. */
+/* Returns room in the output to build at least `n` bytes in place; call gl_stream_wrote with how many were used. NULL: out of
+ * memory. */
 char *gl_stream_room(gl_stream *s, size_t n);
 void gl_stream_wrote(gl_stream *s, size_t n);
 
@@ -105,7 +121,7 @@ void gl_stream_wrote(gl_stream *s, size_t n);
  * that has left already. */
 bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into);
 
-/* Write what is queued now instead of at the end of the turn. */
+/* Writes what is queued now, not at the end of the turn. */
 void gl_stream_flush(gl_stream *s);
 
 /* True while so much output waits that the user should wait for `drained`. */
@@ -118,13 +134,13 @@ size_t gl_stream_pending(const gl_stream *s);
  * slowly. Asks the kernel. */
 uint64_t gl_stream_delivered(const gl_stream *s);
 
-/* Close once the output is written; `half` only shuts down writing, so that the peer can read it all. */
+/* Closes once the output is written; `half` only shuts down the writing side, so that the peer can read it all. */
 void gl_stream_finish(gl_stream *s, bool half);
 
-/* Close now, dropping output. `closed` follows later. Idempotent. */
+/* Closes now and drops what is queued. `closed` follows later. Idempotent. */
 void gl_stream_close(gl_stream *s);
 
-/* The same, so that the other side cannot take the end for a regular one (TCP: a reset). */
+/* Closes so that the other side cannot take the end for a regular one (TCP: a reset). */
 void gl_stream_reset(gl_stream *s);
 
 /* For filters: the user is told the end, once. Reading is over. */

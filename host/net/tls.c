@@ -52,7 +52,7 @@ static int wire_write(BIO *b, const char *bytes, int n) {
   gl_stream *s = ((tls *)BIO_get_data(b))->stream;
   BIO_clear_retry_flags(b);
   if (s->shut || s->broken || s->mute || s->closing) return n; /* nobody is there to read it */
-  return gl_buf_add(&s->out, bytes, (size_t)n) ? n : -1;
+  return gl_buf_add(&s->output.first, bytes, (size_t)n) ? n : -1;
 }
 
 static long wire_ctrl(BIO *b, int cmd, long num, void *ptr) {
@@ -180,7 +180,7 @@ static void tls_fill(gl_stream *s) {
     }
     gl_buf_eat(&s->plain, (size_t)n);
     if (!s->plain.len) gl_buf_free(&s->plain);
-  } else if (s->finish && !t->farewell && (s->half || !gl_stream_is_foreign(s))) {
+  } else if (s->after_output && !t->farewell && (s->after_output == GL_THEN_SHUT || !gl_stream_is_foreign(s))) {
     t->farewell = true;
     SSL_shutdown(t->ssl);
   }

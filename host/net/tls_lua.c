@@ -252,7 +252,7 @@ static void host_of(const char *peer, char host[GL_HOST_MAX]) {
 
 static void check_ready(lua_State *L, const gl_socket *s) {
   const gl_stream *stream = s->stream;
-  if (s->closed || !stream || stream->closing || stream->broken || stream->finish || stream->shut) gl_socket_raise(L, START, s, UV_EPIPE);
+  if (s->closed || !stream || stream->closing || stream->broken || stream->after_output || stream->shut) gl_socket_raise(L, START, s, UV_EPIPE);
   if (s->ended) gl_socket_raise(L, START, s, s->ended);
   if (stream->filter) gl_error_raise(L, START, "EINVAL", "%s: it has TLS already", s->peer);
   if (s->reader || s->writer) gl_error_raise(L, START, "EBUSY", "%s: another task is reading or writing here", s->peer);
