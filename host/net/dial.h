@@ -3,6 +3,15 @@
  * Connecting to whatever answers first ("happy eyeballs", RFC 8305): a name's addresses are tried with the families in
  * turn, the next one a quarter of a second after the last or as soon as that has failed; the first connection wins and
  * the others are closed. No function here calls Lua or waits.
+ *
+ *     gl_dial_start --(a name)--> LOOKING UP --on_resolved--> TRYING --on_connect: the first that is connected--> OVER
+ *           '---(addresses)-------------------------------------^ |--on_connect: all have failed---------------> OVER
+ *                                                                 '--on_stagger, or a failure: the next address
+ *     any --gl_dial_cancel--> OVER --(no callback is pending)--> freed
+ *
+ *  1. `done` is called once, on the way to OVER, unless gl_dial_cancel came before.
+ *  2. At most one of the streams survives: that of `done`.
+ *  3. A dial is freed when it is OVER and libuv owes it no callback any more.
  */
 #ifndef GL_NET_DIAL_H
 #define GL_NET_DIAL_H

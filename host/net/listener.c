@@ -33,8 +33,8 @@ static void on_closed(uv_handle_t *handle) {
   free(l);
 }
 
-/* A forked child leaves it to its parent. The file at that path may be another server's by now. Ours cannot have lent its number to it: the socket, which is still
- * open, holds it. */
+/* Removes the file of a unix socket, unless it is not this socket's: a forked child leaves it to its parent, and another server
+ * may have put its own there. The inode number tells, since the open socket keeps it from being used again. */
 static void remove_file(const gl_listener *l) {
   struct stat st;
   if (l->bound != getpid() || lstat(l->address.path, &st) != 0) return;
@@ -74,8 +74,8 @@ static int open_stream(gl_stream *s, int family, int fd) {
   return family == AF_UNIX ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
 }
 
-/* Hands over the descriptor in l->accepted. False: not now. */
-static bool hand_over(gl_listener *l) {
+/* Makes a stream of the descriptor in l->accepted, for the user. False: not now. */
+static bool make_stream(gl_listener *l) {
   gl_stream *s = gl_stream_new(l->host, l->address.family, l->user->streams, NULL);
   if (!s) {
     starve(l, UV_ENOMEM);
@@ -98,7 +98,7 @@ static bool is_of_one(int error) { return error == ECONNABORTED || error == EPRO
 /* Takes the next connection. False: there is none, or it has to wait. */
 static bool accept_one(gl_listener *l) {
   if (l->accepted < 0) l->accepted = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (l->accepted >= 0) return hand_over(l);
+  if (l->accepted >= 0) return make_stream(l);
   if (is_of_one(errno)) return true;
   if (errno != EAGAIN) starve(l, uv_translate_sys_error(errno));
   return false;
@@ -118,7 +118,7 @@ static void on_retry(gl_timer *timer) {
   if (!l->starved) return;
   l->starved = false;
   watch(l);
-  if (l->accepted >= 0 && !l->held) hand_over(l);
+  if (l->accepted >= 0 && !l->held) make_stream(l);
 }
 
 bool gl_listener_keeps_waiting(const gl_listener *l) {

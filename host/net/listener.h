@@ -4,6 +4,12 @@
  *
  * A connection that cannot be taken now (no descriptor, no memory, no room by its user) stays in the kernel's backlog: the
  * listener looks again when its user says so, or a moment later, and says in the log why clients wait.
+ *
+ *     WATCHING --starve: no descriptor, no memory--> STARVED --on_retry, 50 ms later--> WATCHING
+ *     WATCHING --gl_listener_hold--> HELD --gl_listener_resume--> WATCHING     any --gl_listener_close--> closing --> freed
+ *
+ *  1. The listening descriptor is polled exactly in WATCHING: neither `held` nor `starved` (both may be set).
+ *  2. A connection that accept(2) returned and no stream could be made for stays in `accepted`, and is the next to be handed over.
  */
 #ifndef GL_NET_LISTENER_H
 #define GL_NET_LISTENER_H

@@ -4,6 +4,16 @@
  * job that found the database locked is started again from the loop, a little later each time, so that no
  * pool thread ever sleeps for a lock.
  *
+ *     gl_sqlite_job_await --> WAITING --finish of the one before: start--> RUNNING (on the pool) --on_job--> done
+ *            |                   |                                          ^   |
+ *            | (none is running) | gl_sqlite_job_cancel: done       on_retry|   | on_job, try_again: the database is locked
+ *            '---> RUNNING       '----> done                                |   v
+ *                                                                         LOCKED --gl_sqlite_job_cancel--> done
+ *
+ *  1. `running` is the one job that is RUNNING or LOCKED; only while it is RUNNING is the engine the pool thread's.
+ *  2. Cancelling a RUNNING job asks its statement to stop (`stop`) and dooms the transaction; on_job still comes.
+ *  3. Statements that were dropped meanwhile are put back by the next job, before it runs.
+ *
  * A connection lives as long as anybody refers to it: its handle in Lua, its cursors, each job. It is closed
  * on the pool, whoever was the last.
  */

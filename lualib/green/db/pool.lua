@@ -4,6 +4,17 @@
 -- never its user: a clean one is used again; one with a statement still running, an open cursor or an open transaction is put
 -- right first: in this task if that may still wait, else by a system task, which has nothing of the deadline or the cancel
 -- that made it necessary. The permit comes back when the connection does.
+--
+--      (none) --take: open()--> leased --give: clean--> idle --take--> leased
+--                                 |                      '--close_idle (the pool closes, or is full)--> closed
+--                                 '--give: not clean--> dirty --conn:reset, here or in a system task--> idle
+--                                                         '--reset fails--> closed
+--
+--  1. A connection is in `idle`, or in `lent` (leased or dirty), or closed: never in two of these.
+--  2. A permit is held exactly as long as its connection is leased or dirty; a lease beyond the limit (of a task that holds
+--     one already) may have none.
+--  3. No lease leaves `lent` without its permit: put and drop do both in one step.
+--  4. Nothing is put into `idle` of a pool that is closed and stays there.
 local fault = require "green.error"
 local native = require "green.task.native"
 local scope = require "green.scope.native"
