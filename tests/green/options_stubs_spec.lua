@@ -2,7 +2,6 @@
 -- The options that a stub declares are those that the code takes, both ways: each function that takes options is given one that
 -- cannot be, and the names it lists in its refusal are held against the fields of the stub. A field of an impossible type is refused by
 -- its name.
-local fs = require "green.fs"
 local index = require "green.reference.index" ()
 local task = require "green.task"
 
@@ -91,7 +90,7 @@ local SELF = {
 
 -- By a parameter's name or its type: what is in order, so that nothing but the options is wrong.
 local function argument(param)
-  if param.name == "url" then return "http://127.0.0.1:1/" end
+  if param.name == "url" or param.name == "upstream" then return "http://127.0.0.1:1/" end
   if param.name == "address" then return "127.0.0.1:0" end
   if param.name == "pattern" or param.name == "path" or param.name == "prefix" then return "/proc/nowhere/at/all" end
   if param.name == "method" then return "GET" end

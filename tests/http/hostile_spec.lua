@@ -4,7 +4,6 @@
 -- Needs: node
 local build = require "build"
 local certificates = require "net.certificates"
-local fs = require "green.fs"
 local leaves_nothing = require "net.descriptors"
 local outcome = require "outcome"
 local task = require "green.task"

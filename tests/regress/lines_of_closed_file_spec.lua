@@ -21,7 +21,7 @@ end
 describe("an iterator of io.lines", function()
   it("whose file another task has closed at its end closes nothing more", function()
     local first, second = fifo(), fifo()
-    local go, go_file <close>, go_writer = lines_of(first)
+    local go, _ <close>, go_writer = lines_of(first)
     local next_line, file, writer = lines_of(second)
     local order = {}
     local closer = task.spawn(function()

@@ -25,7 +25,8 @@ local M = {}
 function M.check(upstream, opts)
   options.argument("response.proxy", "upstream", upstream, "string")
   request.check_url("response.proxy", upstream)
-  return options.check("response.proxy", opts, KNOWN)
+  request.normal("response.proxy", opts, KNOWN)
+  return opts or {}
 end
 
 -- ---- what is asked ----
