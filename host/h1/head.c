@@ -34,7 +34,7 @@ static char *room(gl_head *h, size_t n) {
 }
 
 int gl_head_add(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
-  if (n > max->bytes || h->len + n > max->bytes) return gl_head_refuse(h, 431, "request header fields too large");
+  if (h->len + n > max->bytes) return gl_head_refuse(h, 431, "request header fields too large");
   if (!n) return 0;
   char *to = room(h, n);
   if (!to) return gl_head_refuse(h, 503, "not enough memory");

@@ -25,6 +25,12 @@ typedef struct gl_head_limits {
 #define GL_METHOD_MAX 32   /* bytes of a method's name */
 #define GL_METHOD_OTHER 47 /* beside llhttp's: a method it does not know */
 
+/* What gl_head.target_has says of a target: that of these a character is in its path; of '#', that one is in all of it. */
+#define GL_TARGET_ESCAPE 0x01    /* '%' */
+#define GL_TARGET_DOT 0x02       /* '.' */
+#define GL_TARGET_BACKSLASH 0x04
+#define GL_TARGET_HASH 0x08
+
 /* One header line, as places in the text. Names are in lower case, values trimmed. */
 typedef struct gl_field {
   uint32_t name, name_len, value, value_len;
@@ -37,12 +43,14 @@ typedef struct gl_head {
   uint32_t cap, fields_cap;
   uint32_t len;         /* from here on, gl_head_clear zeroes what a message leaves */
   uint32_t target_len;
+  uint32_t path_len;    /* of a request's target before '?' */
   uint32_t nfields;
   uint32_t raw;         /* bytes of the head seen so far */
   const char *refuse_reason; /* why the head is refused */
   uint64_t content_length; /* when has_body and not chunked */
   uint16_t refuse_status; /* what a server answers then; 0 = nothing is wrong so far */
   uint16_t status;      /* a response's */
+  uint8_t target_has;   /* a request's: GL_TARGET_... */
   uint8_t method;       /* a request's: llhttp_method_t, or GL_METHOD_OTHER */
   uint8_t minor;        /* HTTP/1.minor, 0 or 1 */
   uint8_t line;         /* how far the first line is read, up to GL_LINE_DONE */

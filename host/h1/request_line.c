@@ -7,11 +7,11 @@
 #include "h1/fields.h"
 #include "h1/start_line.h"
 
-enum { LINE_START, LINE_EMPTY, LINE_METHOD, LINE_TARGET, LINE_VERSION = GL_LINE_DONE - 10 };
+enum { LINE_START, LINE_EMPTY, LINE_METHOD, LINE_PATH, LINE_QUERY, LINE_VERSION = GL_LINE_DONE - 10 };
 
 static const char version[] = "HTTP/d.d\r\n"; /* d: a digit */
 
-_Static_assert(LINE_TARGET < LINE_VERSION && sizeof version - 1 == 10, "places of a request line");
+_Static_assert(LINE_QUERY < LINE_VERSION && sizeof version - 1 == 10, "places of a request line");
 
 static uint8_t method_of(const char *name, size_t n) {
 #define IS(number, id, text) \
@@ -48,20 +48,50 @@ static size_t read_method(gl_head *h, const char *at, size_t n) {
     return 0;
   }
   h->method = method_of(h->method_name, h->method_len);
-  h->line = LINE_TARGET;
+  h->line = LINE_PATH;
   return i + 1;
 }
 
-static size_t read_target(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+#define AT_END 0x40   /* a character that is in no target */
+#define AT_QUERY 0x80 /* the character that ends its path */
+
+/* Bytes before one that is `stop`. What they have of GL_TARGET_... is added to *has: the target is looked at once. */
+static size_t span(const char *at, size_t n, uint8_t stop, uint8_t *has) {
+  static const uint8_t kinds[256] = {
+    [0 ... ' '] = AT_END, [0x7f ... 0xff] = AT_END, ['?'] = AT_QUERY, ['%'] = GL_TARGET_ESCAPE, ['.'] = GL_TARGET_DOT,
+    ['\\'] = GL_TARGET_BACKSLASH, ['#'] = GL_TARGET_HASH,
+  };
+  uint8_t seen = 0, kind;
   size_t i = 0;
-  while (i < n && at[i] > ' ' && at[i] < 0x7f) i++;
+  for (; i < n && !((kind = kinds[(uint8_t)at[i]]) & stop); i++) seen |= kind;
+  *has |= seen;
+  return i;
+}
+
+static size_t read_path(gl_head *h, const char *at, size_t n) {
+  size_t i = span(at, n, AT_END | AT_QUERY, &h->target_has);
+  h->path_len += (uint32_t)i;
+  if (i < n && at[i] == '?') h->line = LINE_QUERY;
+  return i;
+}
+
+/* Nothing else in a query needs a second look. */
+static size_t read_query(gl_head *h, const char *at, size_t n) {
+  uint8_t has = 0;
+  size_t i = span(at, n, AT_END, &has);
+  h->target_has |= has & GL_TARGET_HASH;
+  return i;
+}
+
+static size_t read_target(gl_head *h, const gl_head_limits *max, const char *at, size_t n) {
+  size_t i = h->line == LINE_PATH ? read_path(h, at, n) : read_query(h, at, n);
   if (h->target_len + i > max->target) {
     gl_head_refuse(h, 414, "request target too long");
     return 0;
   }
   h->target_len += (uint32_t)i;
   if (gl_head_add(h, max, at, i) != 0) return 0;
-  if (i == n) return n;
+  if (i == n || at[i] == '?') return i;
   if (at[i] != ' ' || !h->target_len) {
     gl_head_refuse(h, 400, "malformed request target");
     return 0;
@@ -97,7 +127,7 @@ static size_t read_get(gl_head *h) {
   memcpy(h->method_name, "GET", 3);
   h->method_len = 3;
   h->method = HTTP_GET;
-  h->line = LINE_TARGET;
+  h->line = LINE_PATH;
   return 4;
 }
 
@@ -107,7 +137,7 @@ size_t gl_request_line_read(gl_head *h, const gl_head_limits *max, const char *a
     const char *p = at + used;
     if (h->line <= LINE_EMPTY) used += read_start(h, p);
     else if (h->line == LINE_METHOD) used += read_method(h, p, n - used);
-    else if (h->line == LINE_TARGET) used += read_target(h, max, p, n - used);
+    else if (h->line <= LINE_QUERY) used += read_target(h, max, p, n - used);
     else used += read_version(h, p, n - used);
   }
   h->raw += (uint32_t)used;

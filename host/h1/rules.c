@@ -138,6 +138,7 @@ static int split_url(gl_head *h, uint32_t scheme) {
   memmove(t + no_path, t + i, rest);
   t[0] = '/';
   h->target_len = rest + no_path;
+  h->path_len = h->path_len - i + no_path;
   memcpy(t + h->target_len, host, host_len); /* there is room: the scheme is gone */
   for (uint32_t f = 0; f < h->nfields; f++) {
     if (!same(h, &h->fields[f], "host", 4)) continue;
@@ -147,17 +148,12 @@ static int split_url(gl_head *h, uint32_t scheme) {
   return 0;
 }
 
-/* Some take it for a slash. It is in no URI, and behind the query nobody minds. */
-static bool has_backslash(const gl_head *h) {
-  const char *query = memchr(h->text, '?', h->target_len);
-  return memchr(h->text, '\\', query ? (size_t)(query - h->text) : h->target_len) != NULL;
-}
-
 /* Origin form, absolute form, and the asterisk for OPTIONS. */
 static int check_target(gl_head *h) {
   const char *t = h->text;
-  if (memchr(t, '#', h->target_len)) return gl_head_refuse(h, 400, "the request target has a fragment");
-  if (has_backslash(h)) return gl_head_refuse(h, 400, "the request target has a backslash");
+  if (h->target_has & GL_TARGET_HASH) return gl_head_refuse(h, 400, "the request target has a fragment");
+  if (h->target_has & GL_TARGET_BACKSLASH) /* some take it for a slash; it is in no URI, and behind the query nobody minds */
+    return gl_head_refuse(h, 400, "the request target has a backslash");
   if (h->target_len && t[0] == '/') return 0;
   if (h->target_len == 1 && t[0] == '*' && h->method == HTTP_OPTIONS) return 0;
   if (h->target_len > 7 && strncasecmp(t, "http://", 7) == 0) return split_url(h, 7);

@@ -54,17 +54,6 @@ void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]) {
 
 /* ---- making one ---- */
 
-/* Where the path ends, and what in it needs a second look. */
-static void scan_path(gl_request *r, const char *target) {
-  uint32_t i = 0;
-  r->escaped = r->dotted = false;
-  for (; i < r->target_len && target[i] != '?'; i++) {
-    r->escaped |= target[i] == '%';
-    r->dotted |= target[i] == '.' && i > 0 && target[i - 1] == '/';
-  }
-  r->path_len = i;
-}
-
 static gl_request *make(lua_State *L, gl_exchange *x) {
   const gl_web_server *s = x->context;
   gl_head *h = x->head;
@@ -86,7 +75,9 @@ static gl_request *make(lua_State *L, gl_exchange *x) {
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);
   if (method_len) memcpy((char *)&r->fields[r->nfields] + h->len, h->method_name, method_len);
-  scan_path(r, h->text);
+  r->path_len = h->path_len;
+  r->escaped = (h->target_has & GL_TARGET_ESCAPE) != 0;
+  r->dotted = (h->target_has & GL_TARGET_DOT) && memmem(h->text, h->path_len, "/.", 2);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &gl_request_meta);
   lua_setmetatable(L, -2);
   gl_call_of(x)->req = r;

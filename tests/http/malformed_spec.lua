@@ -70,6 +70,7 @@ local heads = {
   { "an asterisk for GET", target "*", 400 },
   { "an asterisk and more", line "OPTIONS *a HTTP/1.1", 400 },
   { "a fragment", target "/a#b", 400 },
+  { "a fragment behind the query", target "/a?b#c", 400 },
   { "NUL in the target", target "/a\0b", 400 },
   { "a control character in the target", target "/a\1b", 400 },
   { "DEL in the target", target "/a\127b", 400 },
@@ -357,6 +358,24 @@ describe("an odd head", function()
   answered("may have a URL with only a query", target "HTTP://b?c", "GET /?c b")
   answered("may have a URL shorter than Host", "GET http://b/ HTTP/1.1\r\nHost: " .. ("a"):rep(100) .. "\r\n\r\n", "GET / b")
   answered("may have a URL and no Host in HTTP/1.0", "GET http://b/ HTTP/1.0\r\n\r\n", "GET / nil")
+
+  -- The target is looked at once, piece by piece as it comes: where its path ends, and whether that has escapes or dot segments.
+  it("may have a target in pieces, whatever is in it", function()
+    local function tell(req) return ("%s %s %s"):format(req.path, req.raw_path, req.query_string) end
+    raw.serve(tell, {}, function(address)
+      for to, expected in pairs {
+        ["/%61/.b?c%2F/../?\\"] = "/a/.b /%61/.b c%2F/../?\\", ["/?"] = "/ / ", ["/a.b"] = "/a.b /a.b ",
+        ["http://b.c?d?e"] = "/ / d?e", ["http://b/%41?c"] = "/A /%41 c", ["http://b/a/./c"] = "/a/./c /a/./c ",
+      } do
+        local client <close> = raw.connect(address)
+        client:send(target(to))
+        assert.equal(expected, client:answer().body, to)
+        for byte in target(to):gmatch "." do client:send(byte) end
+        assert.equal(expected, client:answer().body, to)
+      end
+    end)
+  end)
+
   answered("may have empty values", header "A:\r\nB: \r\nC: d", "GET / a")
   answered("may have dot segments within the root", target "/a/../b/./c", "GET /a/../b/./c a")
   answered("may have just as many lines as allowed", header(("A: b\r\n"):rep(98) .. "C: d"), "GET / a")
