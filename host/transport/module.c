@@ -209,6 +209,7 @@ static int handle_answer(lua_State *L) {
 
 static int push_read(lua_State *L, gl_op *op) {
   gl_roundtrip *rt = ((trip_op *)op)->rt;
+  rt->taker = NULL;
   if (rt->body.len) {
     lua_pushlstring(L, gl_buf_at(&rt->body), rt->body.len);
     gl_roundtrip_eat(rt);
@@ -224,16 +225,24 @@ static void cancel_read(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-static const gl_optype read_type = {"http.read", push_read, cancel_read, free_trip, object_trip};
+/* The task may have ended between the news and push_read. */
+static void free_read(gl_op *op) {
+  gl_roundtrip *rt = ((trip_op *)op)->rt;
+  if (rt && rt->taker == op) rt->taker = NULL;
+  free_trip(op);
+}
+
+static const gl_optype read_type = {"http.read", push_read, cancel_read, free_read, object_trip};
 
 /* handle:read() -> the next bytes, nil at the end. Waits. */
 static int handle_read(lua_State *L) {
   gl_roundtrip *rt = check_open(L, "http.read");
-  if (rt->waiter) return gl_error_raise(L, "http.read", "EBUSY", "another task reads this response");
+  if (rt->waiter || rt->taker) return gl_error_raise(L, "http.read", "EBUSY", "another task reads this response");
   double patience = ((handle *)lua_touserdata(L, 1))->patience;
   trip_op *t = gl_op_new(L, &read_type, sizeof *t, 1);
   t->rt = rt;
   rt->refs++;
+  rt->taker = &t->op;
   gl_roundtrip_wait(rt, &t->op, patience);
   return gl_await(L, &t->op, GL_FOREVER);
 }

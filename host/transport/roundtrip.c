@@ -133,7 +133,7 @@ void gl_roundtrip_begin(gl_roundtrip *rt, gl_outbound *c) {
   gl_roundtrip_enter(rt, GL_PHASE_SEND);
   if (rt->conn != c) return;
   gl_stream_write(c->stream, head_text(rt), rt->head_len);
-  gl_roundtrip_send_body(rt);
+  if (rt->conn == c) gl_roundtrip_send_body(rt); /* else there was no memory */
 }
 
 /* ---- receiving ---- */

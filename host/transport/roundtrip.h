@@ -55,6 +55,7 @@ struct gl_roundtrip {
   gl_outbound *conn;          /* NULL: none yet, or no more */
   gl_roundtrip *next, *prev;  /* in line */
   gl_op *waiter;              /* for the answer, or for a piece of it */
+  gl_op *taker;               /* reads the body: from the call until it has its piece, which is longer than it waits */
   gl_op *writer;              /* PIECES: for room */
   gl_timer total, limit, hold;
   gl_roundtrip_limits limits;

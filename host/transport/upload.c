@@ -16,6 +16,9 @@ void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
   if (op) gl_op_done(op, status);
 }
 
+/* Each step below may find that the connection is gone, and then the round trip is over or begins anew: what is remembered of a step is
+ * remembered before it is taken, and nothing is afterwards. */
+
 static void all_sent(gl_roundtrip *rt) {
   rt->sent = true;
   if (!rt->headed) gl_roundtrip_enter(rt, GL_PHASE_HEAD);
@@ -26,8 +29,9 @@ static void pump_bytes(gl_roundtrip *rt) {
   while (rt->uploaded < rt->upload_len) {
     size_t n = rt->upload_len - rt->uploaded;
     if (n > SLICE) n = SLICE;
-    gl_stream_write(c->stream, rt->upload_body + rt->uploaded, n);
+    const char *slice = rt->upload_body + rt->uploaded;
     rt->uploaded += n;
+    gl_stream_write(c->stream, slice, n);
     if (gl_stream_full(c->stream) || rt->conn != c) return; /* or it broke while that was found out */
   }
   all_sent(rt);
@@ -35,16 +39,19 @@ static void pump_bytes(gl_roundtrip *rt) {
 
 static void write_piece(gl_roundtrip *rt, gl_stream *s) {
   char line[24];
-  if (rt->chunked) gl_stream_write(s, line, (size_t)snprintf(line, sizeof line, "%zx\r\n", rt->piece_len));
-  gl_stream_write(s, rt->piece, rt->piece_len);
-  if (rt->chunked) gl_stream_write(s, "\r\n", 2);
-  rt->uploaded += rt->piece_len;
+  const char *piece = rt->piece;
+  size_t n = rt->piece_len;
   rt->piece = NULL;
+  rt->uploaded += n;
+  if (rt->chunked) gl_stream_write(s, line, (size_t)snprintf(line, sizeof line, "%zx\r\n", n));
+  gl_stream_write(s, piece, n);
+  if (rt->chunked) gl_stream_write(s, "\r\n", 2);
 }
 
 static void pump_pieces(gl_roundtrip *rt) {
   gl_outbound *c = rt->conn;
   if (rt->piece) write_piece(rt, c->stream);
+  if (rt->conn != c) return;
   if (rt->writer) {
     if (gl_stream_full(c->stream) || rt->conn != c) return;
     gl_roundtrip_wake_writer(rt, 0);
@@ -52,7 +59,7 @@ static void pump_pieces(gl_roundtrip *rt) {
   if (!rt->finishing) return;
   if (rt->tail.len) gl_stream_write(c->stream, gl_buf_at(&rt->tail), rt->tail.len);
   gl_buf_free(&rt->tail);
-  all_sent(rt);
+  if (rt->conn == c) all_sent(rt);
 }
 
 void gl_roundtrip_pump(gl_roundtrip *rt) {
