@@ -22,7 +22,7 @@ describe("the proxy", function()
       { "http://h/", { HTTP_PROXY = "http://p:1" }, nil }, -- a header of a CGI script's client
       { "https://h/", { https_proxy = "http://p:1" }, "p:1" }, { "https://h/", { HTTPS_PROXY = "p:1" }, "p:1" },
       { "http://h/", { all_proxy = "p" }, "p:80" }, { "https://h/", { ALL_PROXY = "p:1" }, "p:1" },
-      { "http://h/", { http_proxy = "", all_proxy = "p:2" }, "p:2" }, { "http://h/", { http_proxy = "[::1]:3" }, "[::1]:3" },
+      { "http://h/", { http_proxy = "", all_proxy = "p:2" }, "p:2" }, { "http://h/", { http_proxy = "[::1]:3" }, "::1:3" },
       { "http://h/", {}, nil },
     } do assert.equal(case[3], selected(case[1], case[2]), case[1]) end
   end)

@@ -101,11 +101,12 @@ end
 --- A proxy's URL taken apart: scheme, host, port, authorization. Raises EINVAL by `op`; `whose` says where the URL came from.
 function M.parse(op, whose, text)
   local ok, parts = pcall(url.parse, text:find("://", 1, true) and text or "http://" .. text)
+  text = text:gsub("^(.*)@", "***@") -- a password is nothing for a message
   if not ok and not fault.is(parts, "EINVAL") then error(parts, 0) end
   if not ok or not parts.host or parts.host == "" then fault.raise(op, "EINVAL", "%s: '%s' is no URL of a proxy", whose, text) end
   if parts.scheme ~= "http" then fault.raise(op, "EINVAL", "%s: a proxy is spoken to by http://, not %s://", whose, parts.scheme) end
   return {
-    scheme = "http", host = parts.host, port = parts.port or 80,
+    scheme = "http", host = parts.host:match "^%[(.*)%]$" or parts.host, port = parts.port or 80,
     authorization = parts.user and "Basic " .. base64.encode(parts.user .. ":" .. (parts.password or "")) or nil,
   }
 end

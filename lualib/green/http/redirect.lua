@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
 -- What a redirect makes of a request, as WHATWG's fetch has it (HTTP-redirect fetch). A request is { method, url, parts (of
--- the url), headers (a flat list of names and values), body (as of green.http.body), own (header names of the client, lower case) }.
+-- the url), headers (a flat list of names and values), body (as of green.http.body), own (header names of the client, lower case),
+-- away (it has left the origin that was asked for, though it may be back) }.
 local base64 = require "green.http.base64"
 local fault = require "green.error"
 local url = require "green.url"
@@ -60,7 +61,7 @@ function M.follow(request, status, locations, fail)
   parts.user, parts.password = nil, nil
   local next = {
     method = request.method, url = url.build(parts), parts = parts, headers = request.headers, own = request.own,
-    body = request.body,
+    body = request.body, away = request.away,
   }
   if is_changed_to_get(status, request.method) then
     next.method, next.body = "GET", nil
@@ -69,6 +70,7 @@ function M.follow(request, status, locations, fail)
     fail("EINVAL", "it leads on, and the body cannot be sent a second time")
   end
   if M.origin(parts) ~= M.origin(request.parts) then
+    next.away = true
     local own = request.own or {}
     next.headers = without(next.headers, function(name) return CREDENTIALS[name] or own[name] and not HARMLESS[name] end)
   end

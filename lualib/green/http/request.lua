@@ -203,6 +203,13 @@ local function timeouts_of(call, left)
   return timeouts
 end
 
+-- Who we are is for the server that was meant, as is what that one is to be called.
+local function tls_of(call, request)
+  local tls = under({ verify = call.verify, ca = call.ca }, call.tls)
+  if request.away then tls.cert, tls.key, tls.server_name = nil, nil, nil end
+  return tls
+end
+
 local function spec_of(call, request, left)
   local parts, content = request.parts, request.body
   local port = parts.port or PORTS[parts.scheme]
@@ -210,7 +217,7 @@ local function spec_of(call, request, left)
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
     target = request.target or target_of(parts), headers = with_cookies(call.cookies, request),
     body = content and content.bytes, length = content and content.length,
-    proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private, tls = under({ verify = call.verify, ca = call.ca }, call.tls),
+    proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private, tls = tls_of(call, request),
     timeouts = timeouts_of(call, left),
     collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = call.expect,
   }
@@ -262,17 +269,34 @@ local function finish(call, request, got, repeated, reader)
   }, got.headers, repeated, reader)
 end
 
+-- Closes a reader that nobody was given, as soon as its scope is left.
+local Open = { __close = function(open) if open.reader then open.reader:close() end end }
+
+-- The request that an answer leads to.
+local function follow(call, request, status, locations)
+  local fail = failing(call, request)
+  local next = redirect.follow(request, status, locations, fail)
+  if next.away and call.unix then fail("EINVAL", "it leads to %s, which is not behind the unix socket", redirect.origin(next.parts)) end
+  return next
+end
+
 -- One try: a request and those that its answers lead to.
 local function perform(call, request)
-  local ends = task.now() + call.timeout
+  local ends, first = task.now() + call.timeout, request
   for hop = 0, call.redirects do
     local left = hop == 0 and call.timeout or math.max(0, ends - task.now())
     local got, repeated, reader = send(call, request, left)
+    local open <close> = reader and setmetatable({ reader = reader }, Open)
     store_cookies(call.cookies, request, got.headers, repeated)
     local locations = redirect.location(got.status, repeated and repeated.location or { got.headers.location })
-    if not locations or call.redirects == 0 then return finish(call, request, got, repeated, reader) end
+    if not locations or call.redirects == 0 then
+      local response = finish(call, request, got, repeated, reader)
+      if open then open.reader = nil end
+      return response
+    end
     if reader then reader:close() end
-    request = redirect.follow(request, got.status, locations, failing(call, request))
+    first.led_on = true
+    request = follow(call, request, got.status, locations)
   end
   failing(call, request)("ELOOP", "more than %d redirects", call.redirects)
 end

@@ -46,7 +46,9 @@ local function is_wanted(policy, request, response, failure, attempt)
   if type(policy.on) == "function" then return policy.on(response, failure, attempt) end
   if response then return policy.on[response.status] and IDEMPOTENT[request.method] end
   if not policy.on[failure.code] then return false end
-  return IDEMPOTENT[request.method] or failure.sent == false or failure.sent == nil and UNSENT[failure.code]
+  if IDEMPOTENT[request.method] then return true end
+  if request.led_on then return false end -- a server has had it, whatever failed after its redirect
+  return failure.sent == false or failure.sent == nil and UNSENT[failure.code]
 end
 
 -- Doubled each time, and of that a random part: those that failed together do not come together again.

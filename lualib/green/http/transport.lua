@@ -21,19 +21,18 @@ local function write_pieces(handle, spec)
   handle:finish(trailers)
 end
 
-local Guard = { __close = function(guard, failure) if failure ~= nil then guard[1]:close() end end }
+-- Closes a handle that the caller was not given: an error came, or the coroutine was closed.
+local Guard = { __close = function(guard) if guard.handle then guard.handle:close() end end }
 
 --- Sends a request and waits for its answer: answer, repeated headers or nil, reader or nil.
 function M.send(spec)
   if type(spec.body) ~= "function" then return native.send(spec) end
   local handle = native.open(spec)
-  local _ <close> = setmetatable({ handle }, Guard)
+  local guard <close> = setmetatable({ handle = handle }, Guard)
   write_pieces(handle, spec)
   local answer, repeated = handle:answer()
-  if answer.body then
-    handle:close()
-    return answer, repeated
-  end
+  if answer.body then return answer, repeated end
+  guard.handle = nil
   return answer, repeated, handle
 end
 

@@ -40,7 +40,7 @@ local http = {}
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
 ---@field timeouts? green.http.timeouts for single phases, within `timeout`
 ---@field tls? green.http.tls
----@field unix? string path of a socket to connect to instead of the URL's host
+---@field unix? string path of a socket to connect to instead of the URL's host; a redirect to another origin is refused (EINVAL)
 ---@field deny_private? boolean connect to no address that is not public (loopback, private, link-local ...): for URLs that users give.
 ---Decided by the addresses that a name has, for each redirect, too; EACCES. The environment's proxies are not used then
 ---@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default: for large ones
@@ -60,7 +60,7 @@ local http = {}
 ---@field idle? number between two pieces, in both directions; with `stream` default `timeout`
 
 ---@class green.http.tls
----@field cert? string certificate of ours (PEM), or the path of its file
+---@field cert? string certificate of ours (PEM), or the path of its file; a redirect to another origin goes without it, and without `server_name`
 ---@field key? string its private key
 ---@field min_version? "1.2"|"1.3"
 ---@field server_name? string to ask for and to check instead of the URL's host
