@@ -55,12 +55,19 @@ static void note(lua_State *L, lua_Debug *ar) {
   if (point != GL_POINT_PLAIN && nseen < sizeof seen) seen[nseen++] = point == GL_POINT_TAKES ? 'T' : 'R';
 }
 
-static int run_probe(lua_State *L) {
+/* Runs `source` on a coroutine of its own, resumed and not called: only so its errors, lack of memory for one, end there. False: the
+ * source did not run to its end. */
+static bool run(lua_State *L, const char *source, lua_Hook hook) {
+  int nresults;
   lua_State *co = lua_newthread(L);
-  if (luaL_loadstring(co, PROBE) != LUA_OK) return 0;
+  if (luaL_loadstring(co, source) != LUA_OK) return false;
+  lua_sethook(co, hook, LUA_MASKCOUNT, 1);
+  return lua_resume(co, L, 0, &nresults) == LUA_OK;
+}
+
+static int run_probe(lua_State *L) {
   nseen = 0;
-  lua_sethook(co, note, LUA_MASKCOUNT, 1);
-  lua_call(co, 0, 0);
+  if (!run(L, PROBE, note)) return luaL_error(L, "the probe did not run");
   known = nseen == strlen(EXPECTED) && memcmp(seen, EXPECTED, nseen) == 0;
   return 0;
 }
@@ -76,14 +83,11 @@ static void note_closing(lua_State *L, lua_Debug *ar) {
 }
 
 static int run_closing_probe(lua_State *L) {
-  int nresults;
-  lua_State *co = lua_newthread(L);
-  if (luaL_loadstring(co, CLOSING_PROBE) != LUA_OK) return 0;
   nclosing = 0;
   known_closing = true;
-  lua_sethook(co, note_closing, LUA_MASKCOUNT, 1);
-  known_closing = lua_resume(co, L, 0, &nresults) == LUA_OK && nclosing == 2;
-  return 0;
+  bool ran = run(L, CLOSING_PROBE, note_closing);
+  known_closing = ran && nclosing == 2;
+  return ran ? 0 : luaL_error(L, "the probe did not run");
 }
 
 static bool try_out(lua_State *L, lua_CFunction probe) {
@@ -94,7 +98,7 @@ static bool try_out(lua_State *L, lua_CFunction probe) {
 }
 
 void gl_safepoint_init(lua_State *L) {
-  static _Thread_local bool tried; /* else there was no memory for it */
+  static _Thread_local bool tried; /* else there was no memory for it, or no room on the C stack: the next error tries again */
   if (tried) return;
   tried = try_out(L, run_probe) && try_out(L, run_closing_probe);
 }

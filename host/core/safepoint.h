@@ -21,7 +21,7 @@ typedef enum gl_safepoint {
   GL_POINT_REPEATS /* a loop begins its next round: nothing is */
 } gl_safepoint;
 
-/* Tries whether the CallInfo is as expected, the first time; before that, and if it is not, every instruction is PLAIN. Allocates
+/* Tries whether the CallInfo is as expected, once there is memory for that; before that, and if it is not, every instruction is PLAIN. Allocates
  * on L, and raises nothing. */
 void gl_safepoint_init(lua_State *L);
 
