@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/cut.h"
 #include "core/error.h"
 #include "core/fault.h"
 #include "core/park.h"
@@ -105,7 +106,7 @@ void gl_op_reap(gl_host *h) {
 void gl_op_describe(const gl_op *op, char *out, size_t size) {
   size_t n = (size_t)snprintf(out, size, "%s ", op->type->name);
   if (op->type->object && n < size) op->type->object(op, out + n, size - n);
-  n = strnlen(out, size - 1);
+  n = gl_cut_whole(out, strnlen(out, size - 1));
   out[n] = '\0';
   if (n && out[n - 1] == ' ') out[n - 1] = '\0';
 }
@@ -114,7 +115,7 @@ void gl_op_describe(const gl_op *op, char *out, size_t size) {
 static char *name_object(const gl_op *op) {
   char object[OBJECT] = "";
   if (op->type->object) op->type->object(op, object, sizeof object);
-  object[sizeof object - 1] = '\0';
+  object[gl_cut_whole(object, strnlen(object, sizeof object - 1))] = '\0';
   return *object ? strdup(object) : NULL;
 }
 

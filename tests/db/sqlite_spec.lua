@@ -108,6 +108,19 @@ describe("green.db.sqlite", function()
       assert.matches('near "SELEC": syntax error', failure(query, "SELEC 1").message)
     end)
 
+    it("show a long statement without half a character, in messages and where it waited", function()
+      for _, letter in ipairs { "\u{e9}", "\u{20ac}", "\u{1d11e}" } do
+        for shift = 1, 4 do
+          local text = ("x"):rep(shift) .. letter:rep(120)
+          local message = failure(query, ("SELECT nope FROM t WHERE v = '%s'"):format(text)).message
+          assert.matches(letter .. "%.%.%.$", message)
+          assert.truthy(utf8.len(message), message)
+          local late = failure(c.query, c, 0.001, nil, ("SELECT '%s', (%s)"):format(text, ENDLESS)).message
+          assert.truthy(utf8.len(late) and late:find(letter, 1, true), late)
+        end
+      end
+    end)
+
     it("a name in double quotes is never a string", function()
       assert.matches("no such column", failure(query, 'SELECT * FROM t WHERE v = "typo"').message)
     end)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/cut.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/opqueue.h"
@@ -209,7 +210,7 @@ static void push_shown(lua_State *L, const char *sql) {
     if (blank && (n == 0 || text[n - 1] == ' ')) continue;
     text[n++] = blank ? ' ' : *sql;
   }
-  while (*sql && n && ((unsigned char)text[n - 1] & 0xc0) == 0x80) n--; /* not in the middle of a character */
+  if (*sql) n = gl_cut_whole(text, n);
   strcpy(text + n, *sql ? "..." : "");
   lua_pushstring(L, text);
 }
