@@ -109,6 +109,19 @@ describe("a download", function()
     end)
   end)
 
+  it("leaves nothing either when that is while its file is made", function()
+    within(function(base, dir)
+      for i = 1, 800 do
+        local job = task.spawn(http.download, base .. "/empty", dir .. "/new")
+        for _ = 1, i // 10 do task.sleep(0) end
+        job:cancel()
+        pcall(job.join, job)
+        pcall(fs.remove, dir .. "/new")
+        assert.equal("there", names(dir))
+      end
+    end)
+  end)
+
   it("refuses what it does not know", function()
     assert.matches("unknown option 'stream'", tostring(failure(http.download, "http://h.invalid/", "x", { stream = true })))
     assert.matches("http.download: path: a string expected", tostring(failure(http.download, "http://h.invalid/")))

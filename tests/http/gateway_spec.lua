@@ -110,6 +110,21 @@ describe("response.proxy", function()
     end)
   end)
 
+  it("leaves the other at once when no answer can be made of its own", function()
+    local gateway = require "green.http.gateway"
+    collectgarbage "stop"
+    local _ <close> = setmetatable({}, { __close = function() collectgarbage "restart" end })
+    serve(function()
+      return response.stream(function(out)
+        for _ = 1, 1000 do out:write(("x"):rep(65536)) end
+      end)
+    end, function(req, inside)
+      local before = http.stats().connections
+      local ok = pcall(gateway.settle, { proxy = { upstream = inside, opts = {} }, headers = { ["no name"] = "x" } }, req)
+      return ("%s %d"):format(ok, http.stats().connections - before)
+    end, function(front) assert.equal("false 0", http.get(front .. "/").body) end)
+  end)
+
   it("breaks off where the other does", function()
     serve(function()
       return response.stream(function(out)

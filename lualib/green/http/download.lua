@@ -5,6 +5,8 @@ local err = require "green.error"
 local fs = require "green.fs"
 local task = require "green.task"
 
+local PATIENCE = 5 -- seconds that the file system has, whatever becomes of the task
+
 local Part = {} -- the unfinished file, which goes when its scope is left
 
 local function discard(part)
@@ -14,12 +16,15 @@ end
 
 -- In its own time, and without a word: what went wrong before is what the caller hears of.
 function Part:__close()
-  if not self.kept then pcall(task.shield, 5, discard, self) end
+  if self.file and not self.kept then pcall(task.shield, PATIENCE, discard, self) end
 end
 
-local function new_part(path)
-  local name = ("%s.%08x.part"):format(path, math.random(0, 0xffffffff))
-  return setmetatable({ path = name, file = fs.open(name, "wx") }, Part)
+-- No file yet: from the moment there is one, its scope has to be there.
+local function new_part(path) return setmetatable({ path = ("%s.%08x.part"):format(path, math.random(0, 0xffffffff)) }, Part) end
+
+-- A task that is cancelled while the file is made would leave it behind, and not know.
+local function create(part)
+  task.shield(PATIENCE, function() part.file = fs.open(part.path, "wx") end)
 end
 
 local function check_status(op, response)
@@ -34,6 +39,7 @@ return function(op, response, path, opts)
   check_status(op, response)
   local received, total = 0, tonumber(response.headers["content-length"])
   local part <close> = new_part(path)
+  create(part)
   for piece in response:chunks() do
     received = received + #piece
     if opts.max_body and received > opts.max_body then err.raise(op, "EMSGSIZE", "GET %s: the body is larger than max_body", response.url) end

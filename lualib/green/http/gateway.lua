@@ -97,14 +97,19 @@ local function answer_of(req, got)
   end)
 end
 
+-- Closes the other's answer when none of ours is made of it.
+local Open = { __close = function(open) if open.answer then open.answer:close() end end }
+
 --- The answer that response.proxy promised, now that the request is at hand.
 function M.settle(promise, req)
   req.cancel_on_disconnect = true -- nobody else wants to know
   local upstream, opts = promise.proxy.upstream, promise.proxy.opts
   local ok, got = pcall(http.request, req.method, target_of(upstream, req), options_of(req, opts))
   if not ok then fail(got) end
+  local open <close> = setmetatable({ answer = got }, Open)
   local res = answer_of(req, got)
   for name, value in pairs(promise.headers) do res:header(name, value) end
+  open.answer = nil -- from now on it is closed by who sends it
   return res
 end
 
