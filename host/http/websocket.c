@@ -294,7 +294,7 @@ static void on_closed(gl_stream *s) {
   gl_ws_unref(ws);
 }
 
-static const gl_stream_user ws_user = {on_data, on_end, on_drained, on_closed, .served = true};
+static const gl_stream_user ws_user = {on_data, on_end, on_drained, on_closed, .served = true, .wants_end = true};
 
 /* ---- the connection whose task serves it ---- */
 

@@ -72,6 +72,11 @@ gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, voi
 
 /* ---- closing ---- */
 
+static void stop_watching(gl_stream *s) {
+  if (s->hangup) gl_hangup_drop(s->hangup);
+  s->hangup = NULL;
+}
+
 static void on_closed(uv_handle_t *handle) {
   gl_stream *s = handle->data;
   s->user->closed(s);
@@ -84,6 +89,7 @@ static void on_closed(uv_handle_t *handle) {
 void gl_stream_close(gl_stream *s) {
   if (s->closing) return;
   s->closing = true;
+  stop_watching(s);
   drop_output(s);
   uv_close(&s->uv.handle, on_closed);
 }
@@ -95,9 +101,15 @@ void gl_stream_reset(gl_stream *s) {
   gl_stream_close(s);
 }
 
+static void stop_reading(gl_stream *s) {
+  if (s->reading) uv_read_stop(&s->uv.stream);
+  s->reading = false;
+}
+
 void gl_stream_end(gl_stream *s, int status) {
   if (s->ended || s->closing) return;
-  gl_stream_pause(s);
+  stop_reading(s);
+  stop_watching(s);
   s->ended = true;
   s->user->end(s, status);
 }
@@ -126,7 +138,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
     if (s->filter) s->filter->received(s, buf->base, (size_t)n);
     else s->user->data(s, buf->base, (size_t)n);
   } else if (n < 0) {
-    gl_stream_pause(s);
+    stop_reading(s);
     if (s->filter) s->filter->ended(s, (int)n);
     else gl_stream_end(s, (int)n);
   }
@@ -135,15 +147,23 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
 int gl_stream_read(gl_stream *s) {
   enter(s);
   if (s->reading || s->ended || s->closing) return 0;
+  stop_watching(s);
   int err = uv_read_start(&s->uv.stream, on_alloc, on_read);
   s->reading = err == 0;
   return err;
 }
 
+static void on_hung_up(void *arg) {
+  gl_stream *s = arg;
+  s->hung_up = true;
+  gl_stream_read(s);
+}
+
 void gl_stream_pause(gl_stream *s) {
-  if (!s->reading) return;
-  uv_read_stop(&s->uv.stream);
-  s->reading = false;
+  uv_os_fd_t fd;
+  if (!s->reading || s->hung_up) return;
+  stop_reading(s);
+  if (s->user->wants_end && uv_fileno(&s->uv.handle, &fd) == 0) s->hangup = gl_hangup_watch(s->host, fd, on_hung_up, s);
 }
 
 /* ---- writing ---- */
@@ -154,7 +174,7 @@ static bool is_mute(const gl_stream *s) { return s->broken || s->mute || s->clos
 static void break_all(gl_stream *s, int status) {
   s->broken = true;
   drop_output(s);
-  gl_stream_pause(s);
+  stop_reading(s);
   if (s->filter) s->filter->ended(s, status);
   else gl_stream_end(s, status);
 }

@@ -8,7 +8,7 @@
  * Reading                                             What the user is told:  data* -> end -> closed
  *
  *     paused <---gl_stream_pause--- reading ---on_read: the peer's end, an error; break_all---> ended
- *            ----gl_stream_read--->
+ *            ----gl_stream_read, on_hung_up--->
  *
  * Writing                                             What the user is told:  (full -> drained)*
  *
@@ -34,6 +34,7 @@
 
 #include "core/buf.h"
 #include "core/host.h"
+#include "net/hangup.h"
 #include "net/output.h"
 
 typedef struct gl_stream gl_stream;
@@ -46,6 +47,7 @@ typedef struct gl_stream_user {
   void (*closed)(gl_stream *s);          /* the handle is gone; the stream is freed when this returns */
   void (*blocked)(gl_stream *s);         /* the kernel did not take all that was written; NULL: not of interest */
   bool served;                           /* by a server of ours: what a forked child writes is thrown away */
+  bool wants_end;                        /* also while it is paused: see gl_stream_pause */
 } gl_stream_user;
 
 /* What sits between a stream and its user. */
@@ -72,6 +74,7 @@ struct gl_stream {
   void *filtering;   /* the filter's own */
   gl_buf plain;      /* with a filter: what the user wrote and the filter has not turned into output */
   gl_output output;  /* gathered, for the next flush */
+  gl_hangup *hangup; /* watches while the stream is paused, for a user that wants the end; NULL: nothing does */
   gl_write *write;   /* the write in flight: what the kernel did not take at once; NULL: none */
   uint64_t written;  /* bytes the user wrote so far */
   uint64_t taken;    /* bytes the kernel took, but for those of the write in flight */
@@ -80,6 +83,7 @@ struct gl_stream {
   uint32_t used_in;  /* and of the one that used it last */
   enum { GL_THEN_NOTHING, GL_THEN_SHUT, GL_THEN_CLOSE } after_output; /* what is due once all output has left */
   bool reading; /* libuv reads */
+  bool hung_up; /* the other side ended while the stream was paused: what is left is read, without a pause */
   bool ended;   /* the user was told the end */
   bool held;    /* the filter lets no output out yet, nor the end of it */
   bool full;    /* the user was told to wait for drained */
@@ -101,7 +105,9 @@ gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, voi
  * is the end: a close in the child says nothing to the other side. */
 static inline bool gl_stream_is_foreign(const gl_stream *s) { return s->made_in != s->host->process; }
 
-/* Begins or stops reading. Returns 0 or UV_E*. Idempotent. */
+/* Begins or stops reading. Returns 0 or UV_E*. Idempotent. A user that wants the end is told it while the stream is paused, too: once
+ * the other side has ended or broken the connection, what it sent before, which the kernel's buffer bounds, is read on, and
+ * pausing does nothing any more. */
 int gl_stream_read(gl_stream *s);
 void gl_stream_pause(gl_stream *s);
 
