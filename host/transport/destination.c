@@ -85,12 +85,14 @@ static bool read_pin(const char *text, uint8_t out[32]) {
   return true;
 }
 
+/* A table without any is no wish to trust every key: a list that came out empty, or one by name. */
 static unsigned read_pins(lua_State *L, int tls, uint8_t pins[PINS][32]) {
   unsigned n = 0;
   if (lua_getfield(L, tls, "pins") == LUA_TTABLE) {
     int list = lua_gettop(L);
     lua_Integer count = (lua_Integer)lua_rawlen(L, list);
     if (count > PINS) luaL_error(L, "pins: 16 at most expected");
+    if (count == 0) gl_spec_refuse(L, "%s: a list of at least one \"sha256/...=\" expected", "pins");
     for (lua_Integer i = 1; i <= count; i++, lua_pop(L, 1)) {
       const char *text = lua_rawgeti(L, list, i) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
       if (!read_pin(text, pins[n++])) gl_spec_refuse(L, "pins: \"sha256/...=\" expected, not '%s'", text);

@@ -64,7 +64,7 @@ local http = {}
 ---@field key? string its private key
 ---@field min_version? "1.2"|"1.3"
 ---@field server_name? string to ask for and to check instead of the URL's host
----@field pins? string[] "sha256/..." of public keys of which one must be in the chain
+---@field pins? string[] "sha256/..." of public keys, at least one, of which one must be the server's
 
 ---When a request is tried again. An answer is only asked for again with a method that may be sent twice (GET, HEAD, OPTIONS, PUT,
 ---DELETE ...); what failed also with others, when nothing had been sent. A `Retry-After` of the server is waited for; when it
