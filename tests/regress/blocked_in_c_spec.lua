@@ -96,7 +96,7 @@ end)
 
 describe("a stall that comes again and again", function()
   it("is told once, and then how often it came", function()
-    local _, err = run "for _ = 1, 6 do blocking.read(150) task.sleep(0) end"
+    local _, err = run "for _ = 1, 6 do blocking.read(400) task.sleep(0) end"
     local reports, stalls = 0, 0
     for line in err:gmatch "[^\n]+" do
       if line:find "^greenlua: stalled" then reports, stalls = reports + 1, stalls + 1 end
