@@ -29,6 +29,17 @@ local function read_all(resp)
 end
 
 describe("the client", function()
+  it("frees what it decodes with when the body is refused, not when it is collected", function()
+    local coding = require "green.http.coding"
+    local function fail(code) error(code, 0) end
+    for _, name in ipairs { "gzip", "zstd" } do
+      local decoders = coding.decoders(name, fail)
+      local ok, code = pcall(coding.decode, encoders[name](TEXT), decoders, 10, fail)
+      assert.same({ false, "EMSGSIZE" }, { ok, code })
+      assert.matches("closed", select(2, pcall(decoders[1].native.pull, decoders[1].native)))
+    end
+  end)
+
   for name, coding in pairs(encoders.all) do
     it("undoes " .. name .. ", and says what the body is then", function()
       serve(coding[1], coding[2](TEXT), function(url, asked)

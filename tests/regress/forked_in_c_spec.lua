@@ -131,6 +131,49 @@ describe("a child that a C module forks", function()
       print(forking.wait(pid))]])
   end)
 
+  it("asks on connections of its own, and leaves its parent's to it", function()
+    says("late 1\n2\nchild 3\n0\t2\tlate 1\n", [[
+      local http, net = require "green.http", require "green.net"
+      local listener = net.listen "127.0.0.1:0"
+      local url, go, asked, count = "http://" .. listener:address() .. "/", task.channel(2), task.channel(2), 0
+      local function serve(socket, number) -- says which connection it is
+        for bytes in function() return socket:read(4096) end do
+          local late = bytes:find "^GET /late"
+          if late then asked:send(true) go:receive(20) end
+          local body = (late and "late " or "") .. number
+          socket:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+        end
+      end
+      task.spawn(function()
+        while true do
+          local socket = listener:accept()
+          count = count + 1
+          task.spawn(serve, socket, count)
+        end
+      end)
+      local function get(path) return http.get(url .. path).body end
+      local function late() -- one that is under way
+        local one = task.spawn(get, "late")
+        asked:receive(20)
+        return one
+      end
+      local one = late()
+      local kept = get ""
+      go:send(true)
+      print(one:join() .. "\n" .. kept) -- both are kept now
+      io.flush()
+      one = late()
+      local pid = fork(function()
+        print("child " .. get "")
+        os.exit(0, true)
+      end)
+      local code = wait(pid)
+      go:send(true)
+      print(code, kept == get "" and kept or "another", one:join())
+      os.exit(0)
+    ]])
+  end)
+
   it("ends by Ctrl-C though a command of its parent's has the terminal", function()
     says("-2\t-3\n", [[
       local process = require "green.process"

@@ -58,8 +58,11 @@ local function close_all(decoders)
   for _, decoder in ipairs(decoders) do decoder.native:close() end
 end
 
+local Open = { __close = close_all } -- decoders hold megabytes that the collector does not see: they go with their scope
+
 --- A whole body of at most `max` bytes.
 function M.decode(body, decoders, max, fail)
+  local _ <close> = setmetatable(decoders, Open)
   local function once()
     local all = body
     body = nil
@@ -67,7 +70,6 @@ function M.decode(body, decoders, max, fail)
   end
   local pieces = {}
   for piece in undo_all(decoders, once, max, fail) do pieces[#pieces + 1] = piece end
-  close_all(decoders)
   return table.concat(pieces)
 end
 
