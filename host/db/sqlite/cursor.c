@@ -51,6 +51,9 @@ static int run_fetch(gl_sqlite_job *job) {
   gl_sqlite *e = &c->conn->engine;
   bool first = !c->stmt;
   int rc = SQLITE_OK;
+  gl_sqlite_rows_free(&f->rows); /* of a try that found the database locked */
+  f->rows = (gl_sqlite_rows){0};
+  job->once = !first;
   if (first && (rc = gl_sqlite_take(e, c->call, &c->stmt, &job->fault)) != SQLITE_OK) return rc;
   rc = gl_sqlite_step(e, c->stmt, &f->rows, BATCH_ROWS, BATCH_BYTES, &job->fault);
   if (rc != SQLITE_ROW) {

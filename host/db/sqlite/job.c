@@ -128,7 +128,7 @@ static void on_retry(gl_timer *timer) { start(GL_CONTAINER(timer, gl_sqlite_job,
 static bool try_again(gl_sqlite_job *job) {
   uint64_t now = uv_hrtime();
   int code = job->fault.code;
-  if ((code != SQLITE_BUSY && code != SQLITE_BUSY_RECOVERY) || job->work.op.detached) return false;
+  if ((code != SQLITE_BUSY && code != SQLITE_BUSY_RECOVERY) || job->once || job->work.op.detached) return false;
   if (!job->give_up) job->give_up = gl_clock_after(now, LOCKED_FOR);
   if (now >= job->give_up) return false;
   double delay = RETRY_FIRST * (double)(1 << (job->tries < 10 ? job->tries : 10));

@@ -50,6 +50,7 @@ struct gl_sqlite_job {
   uint64_t give_up;                     /* when that becomes an error, ns */
   int tries;
   bool interruptible;                   /* the statement may be stopped half way */
+  bool once;                            /* set by run: what it goes on with cannot begin anew, should the database be locked */
 };
 
 /* NULL: out of memory. */
