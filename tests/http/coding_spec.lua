@@ -29,6 +29,14 @@ local function read_all(resp)
 end
 
 describe("the client", function()
+  it("says of a broken body that it is broken, each time it is read", function()
+    serve("gzip", "no gzip at all", function(url)
+      local resp <close> = http.get(url, { stream = true })
+      local next, stream = resp:chunks()
+      for _ = 1, 2 do assert.equal("EPROTO", failure(next, stream).code) end
+    end)
+  end)
+
   it("frees what it decodes with when the body is refused, not when it is collected", function()
     local coding = require "green.http.coding"
     local function fail(code) error(code, 0) end

@@ -87,9 +87,12 @@ end
 function Reader:read()
   if self.over then return self.reader:read() end -- what the other says after its end
   if self.busy then fault.raise("http.read", "EBUSY", "another task reads this response") end
+  if self.broken then error(self.broken, 0) end
   self.busy = true
   local ok, bytes = pcall(self.next)
   self.busy = false
+  if not ok and self.over then return self.reader:read() end -- it was closed meanwhile, which the other says
+  if not ok and fault.is(bytes, "EPROTO") then self.broken = bytes end
   if not ok then error(bytes, 0) end
   if not bytes then self:finish() end
   return bytes
