@@ -6,6 +6,8 @@
 
 #include "core/memory.h"
 
+#define SPARE_MAX ((size_t)4096) /* bytes that are kept as a spare buffer */
+
 char *gl_buf_room(gl_buf *b, size_t n) {
   size_t end = b->off + b->len;
   if (b->data && n <= b->cap - end) return b->data + end;
@@ -39,7 +41,23 @@ void gl_buf_eat(gl_buf *b, size_t n) {
   if (!b->len) b->off = 0;
 }
 
+bool gl_buf_retract(gl_buf *b, size_t n, char *into) {
+  if (n > b->len) return false;
+  b->len -= n;
+  if (into && n) memcpy(into, gl_buf_at(b) + b->len, n); /* an empty buffer has no address */
+  return true;
+}
+
 void gl_buf_free(gl_buf *b) {
   if (b->data) gl_memory_resize(b->data, b->cap, 0);
+  *b = (gl_buf){0};
+}
+
+void gl_buf_leave(gl_buf *b, gl_buf *spare) {
+  if (spare->data || b->cap > SPARE_MAX) {
+    gl_buf_free(b);
+    return;
+  }
+  *spare = *b;
   *b = (gl_buf){0};
 }

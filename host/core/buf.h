@@ -28,6 +28,18 @@ bool gl_buf_add(gl_buf *b, const void *bytes, size_t n);
 /* Drops `n` bytes (<= len) from the front. */
 void gl_buf_eat(gl_buf *b, size_t n);
 
+/* Takes the last `n` bytes back, and into `into` unless it is NULL. False: there are not as many. */
+bool gl_buf_retract(gl_buf *b, size_t n, char *into);
+
 void gl_buf_free(gl_buf *b);
+
+/* Lets an empty buffer serve another that is filled soon: one leaves its memory in `spare` if that is vacant and the memory is not
+ * much, else frees it; the other takes it unless it has memory. */
+void gl_buf_leave(gl_buf *b, gl_buf *spare);
+static inline void gl_buf_reuse(gl_buf *b, gl_buf *spare) {
+  if (b->data) return;
+  *b = *spare;
+  *spare = (gl_buf){0};
+}
 
 #endif

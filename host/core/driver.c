@@ -166,6 +166,7 @@ void gl_host_close(gl_host *h) {
   free(h->home);
   free(h->spare);
   gl_buf_free(&h->trace);
+  gl_buf_free(&h->spare_output);
   free(h->scratch);
   gl_memory_serve(NULL, false);
   free(h);

@@ -153,6 +153,7 @@ struct gl_host {
   gl_memory memory;
   gl_idle_work idle_work;
   char *scratch;                /* GL_SCRATCH bytes any loop callback may use until it returns: reads land here */
+  gl_buf spare_output;          /* empty: what one stream's output left for the next one (net/stream.c) */
 
   /* ---- preemption (core/preempt.c, shake.c): what hook.c and scope.c, on which those are built, have to know of them ---- */
   struct gl_watchdog *watchdog; /* NULL = nothing is preempted */

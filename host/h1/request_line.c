@@ -61,11 +61,12 @@ static size_t span(const char *at, size_t n, uint8_t stop, uint8_t *has) {
     [0 ... ' '] = AT_END, [0x7f ... 0xff] = AT_END, ['?'] = AT_QUERY, ['%'] = GL_TARGET_ESCAPE, ['.'] = GL_TARGET_DOT,
     ['\\'] = GL_TARGET_BACKSLASH, ['#'] = GL_TARGET_HASH,
   };
-  uint8_t seen = 0, kind;
-  size_t i = 0;
-  for (; i < n && !((kind = kinds[(uint8_t)at[i]]) & stop); i++) seen |= kind;
-  *has |= seen;
-  return i;
+  uint8_t kind = 0;
+  for (size_t i = 0;; i++) {
+    while (i < n && !(kind = kinds[(uint8_t)at[i]])) i++;
+    if (i == n || kind & stop) return i;
+    *has |= kind;
+  }
 }
 
 static size_t read_path(gl_head *h, const char *at, size_t n) {

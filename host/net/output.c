@@ -2,7 +2,6 @@
 #include "net/output.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct gl_segment {
   gl_segment *next;
@@ -95,9 +94,7 @@ void gl_output_eat_segments(gl_output *o, size_t n) {
 
 bool gl_output_retract(gl_output *o, size_t n, char *into) {
   gl_buf *from = !o->head ? &o->first : o->tail->shared ? NULL : &o->tail->own;
-  if (!from || n > from->len) return false;
-  from->len -= n;
+  if (!from || !gl_buf_retract(from, n, into)) return false;
   if (o->head) o->behind -= n;
-  if (into && n) memcpy(into, gl_buf_at(from) + from->len, n); /* an empty buffer has no address */
   return true;
 }

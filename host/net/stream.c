@@ -283,7 +283,7 @@ static void send_output(gl_stream *s) {
   }
   if (n < 0 && n != UV_EAGAIN) break_off(s, n);
   else if (n < 0 || (size_t)n < asked) start_write(s);
-  if (!s->output.first.len) gl_buf_free(&s->output.first); /* an idle connection holds no buffer */
+  if (!s->output.first.len) gl_buf_leave(&s->output.first, &s->host->spare_output); /* an idle connection holds no buffer */
 }
 
 /* Is there something to send? A filter is asked for its next piece. */
@@ -305,7 +305,11 @@ void gl_stream_touch(gl_stream *s) {
 }
 
 /* Where what the user writes goes. NULL: out of memory. */
-static gl_buf *input(gl_stream *s) { return s->filter ? &s->plain : gl_output_end(&s->output); }
+static gl_buf *input(gl_stream *s) {
+  gl_buf *to = s->filter ? &s->plain : gl_output_end(&s->output);
+  if (to) gl_buf_reuse(to, &s->host->spare_output);
+  return to;
+}
 
 /* `n` bytes were added to the input. */
 static void grown(gl_stream *s, size_t n) {
@@ -357,16 +361,9 @@ bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
   return true;
 }
 
-static bool retract_plain(gl_buf *plain, size_t n, char *into) {
-  if (n > plain->len) return false;
-  plain->len -= n;
-  if (into && n) memcpy(into, gl_buf_at(plain) + plain->len, n);
-  return true;
-}
-
 bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
   size_t n = (size_t)(s->written - mark);
-  bool there = s->filter ? retract_plain(&s->plain, n, into) : gl_output_retract(&s->output, n, into);
+  bool there = s->filter ? gl_buf_retract(&s->plain, n, into) : gl_output_retract(&s->output, n, into);
   if (there) s->written = mark;
   return there;
 }
