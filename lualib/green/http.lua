@@ -7,7 +7,6 @@ local options = require "green.options"
 local request = require "green.http.request"
 local transport = require "green.http.transport"
 local url = require "green.url"
-local write_file = require "green.http.download"
 
 local METHODS = { "get", "post", "put", "patch", "delete", "head" }
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
@@ -52,7 +51,7 @@ local function download(op, settings, target, path, opts)
   for name, value in pairs(options.check(op, opts, DOWNLOAD)) do rest[name] = value end
   rest.stream, rest.progress = true, nil
   local response <close> = request.run(settings, "GET", target, rest)
-  response.size = write_file(op, response, path, opts or {})
+  response.size = require "green.http.download"(op, response, path, opts or {})
   return response
 end
 

@@ -2,9 +2,7 @@
 -- Internal.
 -- The body of a request: of a value, a form, a form with files, bytes, or what a function gives piece by piece.
 local err = require "green.error"
-local fs = require "green.fs"
 local json = require "green.json"
-local mime = require "green.mime"
 local options = require "green.options"
 local url = require "green.url"
 
@@ -37,15 +35,15 @@ end
 local function quoted(text) return '"' .. text:gsub('"', "%%22") .. '"' end
 
 local function head_of(part, boundary)
-  local filename = part.filename or part.file and fs.basename(part.file)
-  local kind = part.type or filename and mime.of(filename)
+  local filename = part.filename or part.file and require "green.fs".basename(part.file)
+  local kind = part.type or filename and require "green.mime".of(filename)
   return ("--%s\r\nContent-Disposition: form-data; name=%s%s\r\n%s\r\n"):format(boundary, quoted(part.name),
     filename and "; filename=" .. quoted(filename) or "", kind and "Content-Type: " .. kind .. "\r\n" or "")
 end
 
 -- A file as it is now: what it grows by later is not sent.
 local function file_piece(op, path)
-  local stat = fs.stat(path)
+  local stat = require "green.fs".stat(path)
   if not stat then err.raise(op, "ENOENT", "multipart: %s: no such file", path) end
   if stat.type ~= "file" then err.raise(op, "EINVAL", "multipart: %s: not a file", path) end
   return { path = path, size = stat.size }
@@ -91,7 +89,7 @@ function Source:__call()
     self.at = self.at + 1
     local piece = self.pieces[self.at]
     if type(piece) ~= "table" then return piece end
-    self.file, self.left = fs.open(piece.path), piece.size
+    self.file, self.left = require "green.fs".open(piece.path), piece.size
   end
 end
 
