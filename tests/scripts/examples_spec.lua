@@ -3,6 +3,7 @@
 local frames = require "http.frames"
 local http = require "green.http"
 local net = require "green.net"
+local raw = require "http.raw"
 local serve = require "process"
 local task = require "green.task"
 
@@ -167,5 +168,41 @@ describe("scripts/static.lua", function()
       assert.same({ 404, "DENY" }, { none.status, none.headers["x-frame-options"] }, path)
     end
     assert_fine(app)
+  end)
+end)
+
+describe("scripts/gateway.lua", function()
+  it("passes on what those ask who have a token, and says how the other server is", function()
+    local notes <close> = served("notes", { DATABASE_URL = "sqlite::memory:" })
+    local app <close> = served("gateway", { UPSTREAM = notes.url })
+    local ann = http.client { base_url = app.url, headers = { Authorization = "Bearer tea" } }
+    local created = ann:post("/notes", { json = { text = "buy tea" } })
+    assert.same({ 201, "/notes/1", "1.1 gateway" }, { created.status, created.headers.location, created.headers.via })
+    assert.same({ { id = 1, text = "buy tea" } }, ann:get("/notes"):json())
+    assert.equal(404, ann:get("/notes/7").status)
+    local stranger = http.get(app.url .. "/notes", { headers = { Authorization = "Bearer milk" } })
+    assert.same({ 401, "Bearer" }, { stranger.status, stranger.headers["www-authenticate"] })
+    assert.equal(404, http.get(app.url .. "/gateway"):json().upstream)
+    assert_fine(app)
+    assert_fine(notes)
+  end)
+
+  it("sends a key of its own, and the user's name, whatever the client says", function()
+    local function echo(req) return { key = req.headers.authorization, user = req.headers["x-user"], target = req.target } end
+    raw.serve(echo, nil, function(inside)
+      local app <close> = served("gateway", { UPSTREAM = "http://" .. inside, UPSTREAM_KEY = "k" })
+      local seen = http.get(app.url .. "/a?b=1", { headers = { Authorization = "Bearer coffee", ["X-User"] = "root" } }):json()
+      assert.same({ key = "Bearer k", user = "bob", target = "/a?b=1" }, seen)
+      assert_fine(app)
+    end)
+  end)
+
+  it("answers 502 for a server that is down", function()
+    local app <close> = served("gateway", { UPSTREAM = "http://127.0.0.1:1" })
+    assert.equal(502, http.get(app.url, { headers = { Authorization = "Bearer tea" } }).status)
+    assert.equal("ECONNREFUSED", http.get(app.url .. "/gateway"):json().upstream)
+    local code, said = app:stop()
+    assert.equal(0, code)
+    assert.matches("connection refused", said)
   end)
 end)
