@@ -88,7 +88,7 @@ end)
 describe("a streamed response that is refused", function()
   it("is closed at once", function()
     collectgarbage "stop"
-    local stop <close> = setmetatable({}, { __close = function() collectgarbage "restart" end })
+    local _ <close> = setmetatable({}, { __close = function() collectgarbage "restart" end })
     raw.serve(function()
       return response.stream(function(out) out:write(("x"):rep(8 << 20)) end, { headers = { ["content-encoding"] = "gzip, gzip, gzip, gzip, gzip, gzip" } })
     end, nil, function(address)
