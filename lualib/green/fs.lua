@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Files, without stopping the others: each call waits while the pool works. What needs no system call is here.
+-- Files. A call that needs the system waits while a thread of the pool works, and other tasks go on; that is the C half. This half has the
+-- functions on paths, and those built from the others.
 local fault = require "green.error"
 local native = require "green.fs.native"
 
@@ -25,7 +26,7 @@ function fs.exists(path)
   return native.stat(path) ~= nil
 end
 
---- The pieces with one "/" between them. A later piece that begins with "/" does not start over.
+--- Joins the pieces with one "/" between them. A later piece that begins with "/" does not start over.
 function fs.join(...)
   local joined = ""
   for i = 1, select("#", ...) do
@@ -40,7 +41,7 @@ function fs.join(...)
   return joined
 end
 
--- "/a/b/" -> "/a/b"
+-- Removes slashes at the end: "/a/b/" becomes "/a/b".
 local function trim(path) return path:match "^(.*[^/])/*$" or path:sub(1, 1) end
 
 function fs.dirname(path)
@@ -56,14 +57,14 @@ function fs.basename(path)
   return path ~= "/" and path:match "^.*/(.*)$" or path
 end
 
---- With its dot: basename = stem .. extension. A name that begins with its only dot has none.
+--- Returns the extension with its dot, so that basename = stem .. extension. A name that begins with its only dot has none.
 function fs.extension(path)
   check_path(path, 1, "extension")
   local stem, extension = fs.basename(path):match "^(.*)(%.[^.]*)$"
   return stem and stem:find "[^.]" and extension or ""
 end
 
---- From the root, without "." and "..", by the words alone.
+--- Returns the path from the root, without "." and "..". Only the text counts: links are not looked at.
 function fs.absolute(path)
   check_path(path, 1, "absolute")
   if path:sub(1, 1) ~= "/" then path = native.cwd() .. "/" .. path end
@@ -77,7 +78,7 @@ end
 
 -- ---- walk ----
 
--- A folder that went away between its listing and its turn is empty.
+-- Lists a folder below the walk's first. One that was removed since its own folder was listed counts as empty.
 local function entries_of(path)
   local ok, list = pcall(native.list, path)
   if ok then return list end
@@ -85,7 +86,7 @@ local function entries_of(path)
   error(list, 0)
 end
 
---- for path, type in fs.walk(dir): everything below it, a folder before what is in it.
+--- Returns an iterator, as in `for path, type in fs.walk(dir)`, over everything below a folder, each folder before its contents.
 function fs.walk(dir)
   check_path(dir, 1, "walk")
   local levels = { { path = dir, list = native.list(dir), at = 0 } }
@@ -114,7 +115,7 @@ Watch.__index = Watch
 
 local is_watch = fault.receiver(Watch, "watch")
 
--- The system says that a name appeared or went; which of the two is looked up, as it is by now.
+-- Waits for the next change. The system reports one event for a name that appeared or went, so that a look at the file decides which.
 function Watch:next(timeout)
   is_watch(self, "next")
   local name, event = self.native:next(timeout)
@@ -131,8 +132,8 @@ end
 Watch.__close = Watch.close
 Watch.__call = function(self) return self:next() end
 
---- for change in fs.watch(path) do ... end; leaving the loop ends it. A file is watched by its name in its folder, so
---- that it may be replaced, as fs.write does.
+--- Returns an iterator, as in `for change in fs.watch(path)`, which ends with the loop. A file is watched by its name in its folder, since
+--- fs.write and editors replace files.
 function fs.watch(path)
   check_path(path, 1, "watch")
   local stat = native.stat(path)

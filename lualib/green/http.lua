@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The HTTP client.
+-- The HTTP client's public functions; green.http.request does the work.
 local cookies = require "green.http.cookies"
 local err = require "green.error"
 local forward = require "green.http.forward"

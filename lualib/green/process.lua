@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Child processes. This half turns what a person writes into the plain command the C half starts.
+-- Child processes. This half checks what scripts ask for and turns it into the plain command that the C half starts.
 local native = require "green.process.native"
 local fault = require "green.error"
 local options = require "green.options"
@@ -9,7 +9,7 @@ local misuse = fault.misuse
 local TIMEOUT = 60 -- seconds
 local MAX_OUTPUT = 16 * 1024 * 1024
 
--- What all take, with more.
+-- Returns the options that every call takes, and `more`.
 local function known(more)
   local all = {
     cwd = "string", env = "table", clear_env = "boolean", group = "boolean", stdin = { "pipe", "inherit", "null" },
@@ -40,7 +40,7 @@ local function words(argv)
   return list
 end
 
--- Ours with changes (false = without this one), or nothing but the given.
+-- Returns the child's environment: ours with the changes (false removes a name), or with `clear` only what is given; nil for ours as it is.
 local function environment(changes, clear)
   if not changes and not clear then return nil end
   local all = clear and {} or native.environ()

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Tasks: one running script each, with structure, deadlines, cancellation and ways to talk. The C half spawns, joins
--- and cancels (host/sys/task_lua.c); what is put together from that is here.
+-- A task runs one script. The C half spawns, joins and cancels tasks (host/sys/task_lua.c); this half builds deadlines, timers, groups,
+-- parallel maps and locks from that.
 local native = require "green.task.native"
 local channel = require "green.channel.native"
 local fault = require "green.error"
@@ -36,14 +36,14 @@ local function check_table(value, where)
   if type(value) ~= "table" then fault.misuse("%s: a table expected, not %s", where, type(value)) end
 end
 
--- Loads green.options only when options are given.
+-- Checks options. green.options is loaded only when some are given, to keep the start short.
 local function check_options(where, opts, known)
   return opts == nil and {} or require "green.options".check(where, opts, known)
 end
 
 -- ---- time ----
 
---- fn's results, unless `seconds` pass: then the await it is in, and each later one, raises EDEADLINE.
+--- Returns fn's results. Once `seconds` have passed, the await that fn is in, and each later one, raises EDEADLINE.
 function M.deadline(seconds, fn, ...)
   check_seconds(seconds, "task.deadline")
   check_function(fn, "task.deadline")
@@ -51,8 +51,8 @@ function M.deadline(seconds, fn, ...)
   return fn(...)
 end
 
---- Runs clean-up that must wait although the task was cancelled: nothing from outside reaches in, but it has only
---- `seconds` itself.
+--- Runs clean-up that must wait although the task was cancelled. No cancel or deadline from outside reaches fn, which has `seconds` of
+--- its own instead.
 function M.shield(seconds, fn, ...)
   check_seconds(seconds, "task.shield")
   check_function(fn, "task.shield")
@@ -60,14 +60,14 @@ function M.shield(seconds, fn, ...)
   return fn(...)
 end
 
---- fn's results, with no other task running meanwhile: nothing in it may wait.
+--- Returns fn's results. No other task runs meanwhile, so that fn may not wait.
 function M.atomic(fn, ...)
   check_function(fn, "task.atomic")
   local _ <close> = scope.atomic()
   return fn(...)
 end
 
---- fn() in `seconds`, as a task: its handle.
+--- Starts a task that calls fn(...) after `seconds`, and returns its handle.
 function M.after(seconds, fn, ...)
   check_seconds(seconds, "task.after")
   check_function(fn, "task.after")
@@ -79,7 +79,8 @@ end
 
 local EVERY = { on_error = { "stop", "continue" } }
 
--- Options come before fn's own arguments, one of which may be a table.
+-- Tells whether the argument behind fn holds options. fn's own arguments follow there and may be tables, so that only a table with the
+-- option's name, or a mistyped one, counts.
 local function are_options(value)
   if type(value) ~= "table" or getmetatable(value) then return false end
   local name = next(value)
@@ -90,8 +91,9 @@ local function logged(err)
   if not fault.is(err, "ECANCELED") then native.log("task.every goes on after this error", err, debug.traceback(nil, 2)) end
 end
 
---- fn() each `seconds`, as a task, until it is cancelled or fn raises; with { on_error = "continue" } an error is logged. The
---- next run is due `seconds` after the last one was; runs that would overlap are left out.
+--- Starts a task that calls fn each `seconds` until the task is cancelled or fn raises, and returns its handle; with
+--- { on_error = "continue" } an error is logged instead. A run is due `seconds` after the one before was due; runs that would overlap are
+--- left out.
 function M.every(seconds, fn, ...)
   if not (type(seconds) == "number" and seconds > 0) then fault.misuse("task.every: a number of seconds > 0 expected") end
   check_function(fn, "task.every")
@@ -113,7 +115,7 @@ end
 
 -- ---- context ----
 
---- Values that follow a task into its children: task.context.user = "ann".
+--- Holds values that a task's children inherit: task.context.user = "ann".
 M.context = setmetatable({}, {
   __index = function(_, key) return native.context()[key] end,
   __newindex = function(_, key, value) native.context()[key] = value end,
@@ -127,7 +129,8 @@ Group.__index = Group
 
 local is_group = fault.receiver(Group, "group")
 
--- Meanwhile others may be added, which is told to them, or move towards the front. Allocates nothing.
+-- Cancels the children. A child that spawns one meanwhile finds `ending` set, and one that ends may move others towards the front, so that
+-- the loop goes from the end. Allocates nothing, since memory may have run out.
 local function cancel(group)
   group.ending = true
   local children = group.children
@@ -142,7 +145,7 @@ local function fail(group, err)
   if not group.failed and not group.ending then
     group.failed, group.failure = true, err
     cancel(group)
-    group.scope:cancel() -- the body stops waiting, too
+    group.scope:cancel() -- ends what the body waits for, too
   end
 end
 
@@ -150,20 +153,21 @@ function Group.__close(group, err)
   if err ~= nil then fail(group, err) end
 end
 
--- A child. Allocates nothing before its failure is told, so that it is told also when memory runs out.
+-- Runs a child, whose failure fails the group. Nothing is allocated before the failure is recorded, which works also without memory.
 local function run(group, fn, ...)
   local _ <close> = group
   return fn(...)
 end
 
--- The child has ended, and its failure is the group's; if it could not tell, it had not even the memory to begin.
+-- Forgets a child that has ended or is waited for. A failed child has failed the group in `run`, unless it lacked even the memory to begin:
+-- then the group fails here.
 local function forget(group, child)
   if child:wait() == "failed" then fail(group, "not enough memory") end
 end
 
 local MANY = 64 -- children after which a group looks which of them have ended, to forget them
 
--- A group may live as long as the program, and have had any number of children.
+-- Forgets the children that have ended, since a group may live as long as the program and have any number of them.
 local function forget_ended(group)
   local children, kept = group.children, 0
   if #children < group.many then return end
@@ -182,14 +186,14 @@ local function forget_ended(group)
   group.many = math.max(MANY, 2 * kept)
 end
 
---- A child of the group: task.spawn(fn, ...), whose failure ends the group.
+--- Spawns a child of the group, as task.spawn does; its failure ends the group.
 function Group:spawn(fn, ...)
   is_group(self, "spawn")
   check_function(fn, "group:spawn")
   if self.closed then fault.misuse("group:spawn: the group has ended") end
   forget_ended(self)
   local child = native.spawn(run, self, fn, ...)
-  local ok, err = pcall(insert, self.children, child) -- in one piece, as children may spawn at the same time
+  local ok, err = pcall(insert, self.children, child) -- `insert` is not preempted, as children may spawn at the same time
   if not ok then -- no memory for a longer list: a child that the group does not know must not live on
     child:cancel()
     error(err, 0)
@@ -198,43 +202,42 @@ function Group:spawn(fn, ...)
   return child
 end
 
---- Cancels every child; not a failure.
+--- Cancels every child. The group does not fail by that.
 function Group:cancel()
   is_group(self, "cancel")
   cancel(self)
 end
 
--- Takes them from the list in one piece, as those that are left may spawn more at the same time.
+-- Waits until no child is left. `remove` is not preempted, as children that still run may spawn more at the same time.
 local function wait_for(group)
   repeat
     local last = group.last or remove(group.children)
     group.last = last
     if last then
-      if group.ending then last:cancel() end -- the list was gone through while it was in nobody's hands
+      if group.ending then last:cancel() end -- `cancel` may have run between `remove` and `last`, and missed this child
       forget(group, last)
       group.last = false
     end
   until not last
 end
 
--- Runs on every way out of the group, and comes back when no child lives. Allocates nothing, since one way out is that
--- memory ran out.
+-- Runs on every way out of the group, and returns when no child lives. Allocates nothing, since memory that ran out is one of the ways.
 local function finish(group, err)
-  group.scope:shield() -- first: the error of a deadline, which comes where a loop repeats, must not cut this short
-  if err ~= nil or not group.complete then cancel(group) end -- not complete: a coroutine that was closed
+  group.scope:shield() -- first, since a deadline's error, which is raised where a loop repeats, must not cut this short
+  if err ~= nil or not group.complete then cancel(group) end -- a group that is neither failed nor complete is one whose coroutine was closed
   wait_for(group)
   group.closed = true
   group.scope:leave()
   if group.failed and not rawequal(group.failure, err) then error(group.failure, 0) end
 end
 
---- body(group)'s results, once every child of the group has ended. The first failure, of a child or the body, cancels
---- the others and is raised.
+--- Returns body(group)'s results, once every child of the group has ended. The first failure, of a child or the body, cancels the others
+--- and is raised.
 function M.group(body)
   check_function(body, "task.group")
   local group = setmetatable({
     children = {}, many = MANY, scope = scope.enter(),
-    -- There from the beginning: a key that is new would need memory, in the midst of an end for want of it.
+    -- These keys exist from the beginning, since adding one later would need memory, which may be what the group fails for.
     closed = false, complete = false, ending = false, failed = false, failure = false, last = false,
   }, Group)
   local _ <close> = setmetatable({}, { __close = function(_, err) finish(group, err) end })
@@ -246,7 +249,7 @@ end
 
 -- ---- many at once ----
 
---- { fn(value, i), ... } for each value of the list, at most `opts.max` (64) at once, in the list's order.
+--- Calls fn(value, i) for each value of the list, at most `opts.max` (64) at once, and returns the results in the list's order.
 function M.map(list, fn, opts)
   check_table(list, "task.map")
   check_function(fn, "task.map")
@@ -254,7 +257,7 @@ function M.map(list, fn, opts)
   M.group(function(group)
     for i = 1, #list do
       permits:acquire(FOREVER)
-      if group.ending then return end -- the permit is of one that failed
+      if group.ending then return end -- a child that failed gave this permit back
       group:spawn(function()
         local _ <close> = permits
         results[i] = fn(list[i], i)
@@ -264,7 +267,7 @@ function M.map(list, fn, opts)
   return results
 end
 
---- Runs all functions at once: their first results under the same keys.
+--- Runs all functions at once, and returns their first results under the same keys.
 function M.all(functions)
   check_table(functions, "task.all")
   for key, fn in pairs(functions) do check_function(fn, ("task.all: %s"):format(tostring(key))) end
@@ -277,7 +280,7 @@ function M.all(functions)
   return results
 end
 
---- Runs all functions at once: the results of the first that ends. The others are cancelled. A failure counts as an end.
+--- Runs all functions at once, returns the results of the first that ends, and cancels the others. A failure counts as an end.
 function M.race(functions)
   check_table(functions, "task.race")
   for i, fn in ipairs(functions) do check_function(fn, ("task.race: %d"):format(i)) end

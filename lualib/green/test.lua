@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Testing an app without sockets: a request as the server would make it, and its answer as a client would see
--- it. `app:inject{ path = "/orders/1" }` is the way in.
+-- This module tests an app without sockets: it makes a request as the server would, and an answer as a client would see it. Scripts call it
+-- through `app:inject { path = "/orders/1" }`.
 local native = require "green.http.native"
 local fault = require "green.error"
 local json = require "green.json"
@@ -12,7 +12,7 @@ local url = require "green.url"
 local own = {}
 local Request = {}
 
--- Own methods, then what Lua added to the server's requests: methods, and values computed at first access.
+-- Looks up this file's methods, then the methods that Lua added to the server's requests, then values that are computed at first access.
 function Request.__index(req, name)
   local method = own[name] or native.request.methods[name]
   if method then return method end
@@ -82,8 +82,8 @@ local function check_spec(spec)
   if bodies > 1 then fault.misuse("inject: only one of body, json and form makes a request body") end
 end
 
--- spec: method ("GET"), path ("/", with its query, escaped as on the wire), headers, and one of body (a string,
--- a list of chunks, an iterator), json, form; scheme, remote.
+-- Makes a request. `spec` holds method ("GET"), path ("/", with its query, escaped as on the wire), headers, scheme, remote, and one of
+-- body (a string, a list of chunks, or an iterator), json and form.
 function M.request(spec)
   check_spec(spec)
   local target = spec.path or "/"
@@ -115,12 +115,12 @@ function Answer:json()
   return json.decode(self.body)
 end
 
--- What a client would have been sent of it.
+-- A handler may return the answer of another app; this makes the response that its client is sent.
 function Answer:__answer()
   return require "green.relay".response(self.status, self.headers, self.body)
 end
 
--- Runs a stream as the server does: the bytes it writes, of the length that was announced, if one was.
+-- Runs a stream as the server does and returns the bytes that it writes; their number must be the announced length, if there is one.
 local function collect(stream, length)
   local bytes, size = {}, 0
   local out = {}
@@ -137,7 +137,7 @@ local function collect(stream, length)
   return table.concat(bytes)
 end
 
--- What a handler returned, as the server settles it.
+-- Fills the answer from what a handler returned, which is settled by the server's own code.
 local function fill(answer, req, ...)
   local status, headers, body, stream = native.settle(req, ...)
   if req.method == "HEAD" then body, stream = nil, nil end
@@ -145,7 +145,8 @@ local function fill(answer, req, ...)
   answer.status, answer.headers, answer.body = status, headers, body or ""
 end
 
--- What the server answers to an error of the handler: the app's own function is asked once.
+-- Fills the answer for an error of the handler as the server does: the app's on_error is asked once, and if it fails as well the server
+-- answers.
 local function failed(app, answer, req, err)
   local status, reason = native.failure(err)
   answer.error = answer.error or err
@@ -155,8 +156,8 @@ local function failed(app, answer, req, err)
   answer.status, answer.headers, answer.body = status, { ["content-type"] = kind }, body
 end
 
--- Runs one request through the app: { status, headers, body }, :json(). Where the server would log a failed
--- handler, `error` is what it raised and `traceback` says where.
+-- Runs one request through the app and returns { status, headers, body } with json(). Where the server would log a failed handler,
+-- `error` is what the handler raised and `traceback` says where.
 function M.inject(app, spec)
   if type(spec) == "string" then spec = { path = spec } end
   check_spec(spec)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- URLs after RFC 3986: take apart, put together, percent-encode. Pure Lua.
+-- This module takes URLs apart, puts them together and resolves them as RFC 3986 says. Only names that are not ASCII need C.
 local err = require "green.error"
 
 local M = {}
@@ -76,8 +76,8 @@ end
 
 -- ---- hosts ----
 
--- Schemes whose URLs are read by browsers and HTTP libraries, each of which mends a malformed one in its own way: what they could
--- read differently is refused.
+-- Browsers and HTTP libraries read URLs of these schemes, and each of them mends a malformed URL in its own way. A URL that two of them
+-- could read differently is refused.
 local STRICT = { http = true, https = true, ws = true, wss = true }
 
 local function bad(what, ...) err.raise("url.parse", "EINVAL", what, ...) end
@@ -91,7 +91,7 @@ local function is_ipv4(text)
   return true
 end
 
--- How many of the 8 groups of an IPv6 address these are; nil when they are none.
+-- Returns how many of the 8 groups of an IPv6 address the text holds, nil when it holds anything else.
 local function groups_of(text, may_end_in_ipv4)
   if text == "" then return 0 end
   local count, over = 0, false
@@ -111,8 +111,8 @@ local function is_ipv6(text)
   return front ~= nil and back ~= nil and front + back < 8
 end
 
--- A name in other letters than those of ASCII as it is looked up (xn--...). A label that becomes plain ASCII (full-width letters, an
--- ideographic full stop) is refused: other programs would not read the same name in it.
+-- Returns a name with non-ASCII letters as the DNS looks it up (xn--...). A label that becomes plain ASCII (full-width letters, an
+-- ideographic full stop) is refused, since other programs would read another name in it.
 local function to_ascii(host)
   local ascii, why = require "green.domain.native".to_ascii(host)
   if not ascii then bad("host '%s': %s", host, why) end
@@ -127,7 +127,8 @@ local function to_ascii(host)
   return ascii
 end
 
--- A name that all read alike: no escapes, nothing that could be mapped to something else, and no number but an address of four.
+-- Refuses a name that two programs could read differently: one with escapes or characters that may be mapped to others, or one that ends in
+-- a number and is no IPv4 address of four numbers.
 local function check_name(host)
   if host == "" then bad "the URL has no host" end
   if host:find "[^%w._-]" or host:find "^%." or host:find("..", 1, true) or #host > 253 then bad("host '%s': a name or an address expected", host) end
@@ -136,7 +137,7 @@ local function check_name(host)
   if (last:find "^%d+$" or last:find "^0[xX]%x*$") and not is_ipv4(host) then bad("host '%s': an IPv4 address is four numbers up to 255", host) end
 end
 
--- The host as it is looked up.
+-- Returns the host as it is looked up.
 local function check_host(host, strict)
   if strict and host:find "[\128-\255]" then host = to_ascii(host) end
   local address = host:match "^%[(.*)%]$"
@@ -203,10 +204,10 @@ local function build_authority(url)
   return out .. host .. (port and ":" .. port or "")
 end
 
--- What would end the part it is in, or be refused by `parse`.
+-- Escapes the characters of `set`: each would end the part of the URL it stands in, or be refused by `parse`.
 local function escaped(text, set) return (text:gsub(set, escapes)) end
 
--- Without a host, what looks like one, or like a scheme, is part of the path.
+-- Returns a path without a host before it, such that no part of the path is read as a host or a scheme.
 local function lone_path(url, path)
   if path:find "^//" then return "/." .. path end
   if not url.scheme and path:find "^[^/]*:" then return "./" .. path end
@@ -229,7 +230,7 @@ end
 
 -- ---- references ----
 
---- A path without "." and ".." (RFC 3986, 5.2.4); above its root there is nothing.
+--- Returns a path without "." and ".." (RFC 3986, 5.2.4). A ".." at the root stays at the root.
 function M.normalize_path(path)
   check_text("url.normalize_path", path)
   if not path:find("/.", 1, true) then return path end

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- WebSockets for scripts: the C half does frames and waiting, this adds topics, JSON and the end of a socket.
+-- WebSockets for scripts. The C half does frames and waiting; this half adds topics, JSON, options and the closing by <close>.
 local native = require "green.ws.native"
 local fault = require "green.error"
 local hub = require "green.hub"
@@ -10,18 +10,18 @@ local ws = {}
 local methods = native.methods
 local is_socket = fault.receiver(native.metatable, "ws")
 
---- Send a value as JSON text. Waits as send does.
+--- Sends a value as JSON text. Waits as `send` does.
 function methods:json(value)
   is_socket(self, "json")
   return self:send(json.encode(value))
 end
 
---- From now on messages published to the topic are sent to this socket.
+--- Subscribes this socket to the messages that are published to the topic from now on.
 methods.subscribe = hub.join
 
 methods.unsubscribe = hub.leave
 
--- A socket held in a <close> variable says goodbye on every way out, and so leaves its topics.
+-- Shuts a socket held in a <close> variable on every way out, which also ends its subscriptions.
 function native.metatable.__close(self, err)
   if self.open then self:shut(err == nil and 1000 or 1011) end
 end
@@ -41,7 +41,7 @@ local function check_list(where, name, list)
   end
 end
 
---- The options themselves, or an empty table; `more` are others that `where` takes. Raises misuse.
+--- Checks options and returns them, or an empty table for none; `more` holds further ones that `where` takes. Raises misuse.
 function ws.check_options(where, given, more)
   local known = OPTIONS
   if more then
@@ -58,15 +58,15 @@ function ws.check_options(where, given, more)
   return given
 end
 
---- What accept does, with options that were checked.
+--- Accepts as ws.accept does, with options that were checked before.
 function ws.take(req, checked)
-  if type(req) ~= "userdata" then -- of app:inject
+  if type(req) ~= "userdata" then -- the request is a table of app:inject
     fault.status(426, "ws.accept", "EPROTO", "this address speaks WebSocket, which needs a connection")
   end
   return native.accept(req, checked)
 end
 
---- Answer the request by becoming a WebSocket. Raises an error with status 400, 403 or 426.
+--- Answers the request by making its connection a WebSocket. Raises an error with status 400, 403 or 426.
 function ws.accept(req, opts) return ws.take(req, ws.check_options("ws.accept", opts)) end
 
 return ws

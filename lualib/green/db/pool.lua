@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A bounded pool of connections, on loan one lease at a time. The pool decides what becomes of a connection that comes back,
--- never its user: a clean one is used again; one with a statement still running, an open cursor or an open transaction is put
--- right first: in this task if that may still wait, else by a system task, which has nothing of the deadline or the cancel
--- that made it necessary. The permit comes back when the connection does.
+-- A bounded pool lends its connections, one lease at a time. The pool, never the user of a connection, decides what becomes of one that
+-- comes back: a clean connection is used again; one with a running statement, an open cursor or an open transaction is reset first, by
+-- the task that gives it back if that task may still wait, else by a system task, which inherits neither deadline nor cancel. The
+-- permit is released when the connection is back.
 --
 --      (none) --take: open()--> leased --give: clean--> idle --take--> leased
 --                                 |                      '--close_idle (the pool closes, or is full)--> closed
@@ -23,22 +23,22 @@ local semaphore = require "green.semaphore"
 local Pool = {}
 Pool.__index = Pool
 
--- { conn =, pool =, task =, permit = the semaphore it is of }. Give it back by name or with <close>; an abandoned one is given back
--- when it is collected.
+-- A lease is { conn =, pool =, task =, permit = the semaphore that the permit is of }. Its user gives it back by lease:give() or <close>; an
+-- abandoned lease is given back when it is collected.
 local Lease = {}
 Lease.__index = Lease
 
--- In a child that a C module forked, nothing that was opened or lent before is the pool's any more.
+-- Makes the pool empty: at first, and in a child that a C module forked, where the connections belong to the parent.
 local function begin(self)
   local _ <close> = scope.atomic()
   self.process = native.process()
   self.permits = semaphore.new(self.size)
   self.idle = {}
-  self.lent = {} -- keeps a connection from being collected together with an abandoned lease
-  self.held = setmetatable({}, { __mode = "k" }) -- by task: a list as long as it has leases, since insert and remove are one step each
+  self.lent = {} -- keeps the connection of an abandoned lease from being collected with it
+  self.held = setmetatable({}, { __mode = "k" }) -- counts a task's leases by a list's length, since table.insert and table.remove are not preempted
 end
 
--- options: name (for messages), size, wait (seconds for a free connection), open (function -> connection).
+-- Makes a pool. `options` holds name (for messages), size, wait (seconds for a free connection) and open (a function -> connection).
 function Pool.new(options)
   local self = setmetatable({ name = options.name, size = options.size, wait = options.wait, open = options.open }, Pool)
   begin(self)
@@ -52,7 +52,7 @@ local function refuse(self, err)
   fault.raise("db", code, "no connection to %s came free within %g s (all %d are in use)", self.name, self.wait, self.size)
 end
 
--- A task that holds a connection already gets another beyond the limit: to wait, it might wait for itself.
+-- Waits for a permit. A task that holds a connection already gets another one beyond the limit, since otherwise it might wait for itself.
 local function admit(self, lease)
   if self.closed then refuse(self, { code = "ECLOSED" }) end
   local held = self.held[lease.task]
@@ -66,13 +66,13 @@ local function admit(self, lease)
   lease.permit = permits
 end
 
--- Waits, first come first served. Raises ETIMEDOUT, ECLOSED, and what opening raises.
+-- Takes a connection and returns its lease; waiting tasks are served in order. Raises ETIMEDOUT, ECLOSED, and what opening raises.
 function Pool:take()
   if self.process ~= native.process() then begin(self) end
   local lease = setmetatable({ task = native.current(), permit = false }, Lease)
   admit(self, lease)
   lease.pool = self
-  local held = self.held[lease.task] or {} -- nobody else sets it
+  local held = self.held[lease.task] or {} -- only this task sets its own entry
   self.held[lease.task] = held
   table.insert(held, true)
   lease.held = held
@@ -92,8 +92,8 @@ end
 
 -- ---- what comes back ----
 
--- Did it work here? Else a system task tries again: this one may not be able to wait any more. Ctrl-C, which is raised once,
--- is the second result, for whoever runs.
+-- Calls a method in this task, and returns whether it worked. If not, the caller lets a system task try again, since this one may be
+-- cancelled. Ctrl-C, which is raised only once, is the second result: the caller raises it when the connection is dealt with.
 local function try_here(method, conn)
   local ok, err = pcall(method, conn)
   local interrupt = not ok and type(err) == "string" and err:sub(-12) == "interrupted!"
@@ -102,7 +102,7 @@ end
 
 local function close(conn)
   local ok, interrupt = try_here(conn.close, conn)
-  if not ok then native.spawn_system(pcall, conn.close, conn) end -- it may have been collected, with the pool
+  if not ok then native.spawn_system(pcall, conn.close, conn) end -- pcall, since the connection may be collected with the pool before the task runs
   return interrupt
 end
 
@@ -112,13 +112,14 @@ local function close_idle(pool)
   return interrupt
 end
 
--- One step each: a finalizer or another task may be here as well.
+-- Puts a connection into `idle`, or closes it. A finalizer or another task may run between any two lines, so that each line is correct by
+-- itself.
 local function put(pool, conn, permit)
   pool.lent[conn] = nil
   local kept = not pool.closed and #pool.idle < pool.size and pcall(table.insert, pool.idle, conn)
   if permit then permit:release() end
   if not kept then return close(conn) end
-  if pool.closed then return close_idle(pool) end -- meanwhile
+  if pool.closed then return close_idle(pool) end -- it was closed after `kept` was decided
 end
 
 local function drop(pool, conn, permit)
@@ -126,7 +127,7 @@ local function drop(pool, conn, permit)
   if permit then permit:release() end
 end
 
--- When even this fails, the connection is closed, and the next who takes one opens another.
+-- Resets a connection in a system task. If that fails as well the connection is closed, and the next lease opens another.
 local function restore(pool, conn, permit)
   if pcall(conn.reset, conn) then return put(pool, conn, permit) end
   pcall(conn.close, conn)
@@ -143,7 +144,7 @@ local function give_back(pool, conn, permit)
   if not ok then ok, interrupt = try_here(conn.reset, conn) end
   if ok then
     interrupt = put(pool, conn, permit)
-  elseif not pcall(native.spawn_system, restore, pool, conn, permit) then -- not even memory for a task
+  elseif not pcall(native.spawn_system, restore, pool, conn, permit) then -- there was no memory for a task
     drop(pool, conn, permit)
   end
   if interrupt then error(interrupt, 0) end
@@ -160,18 +161,18 @@ end
 
 Lease.__close = Lease.give
 
--- A finalizer may not wait, and may run between any two lines of this file.
+-- Gives back an abandoned lease, in a system task since a finalizer may not wait.
 function Lease:__gc()
   if self.pool then native.spawn_system(self.give, self) end
 end
 
--- Closes one that is nobody's.
+-- Closes a connection that no pool holds.
 function Pool.close_connection(conn)
   local interrupt = close(conn)
   if interrupt then error(interrupt, 0) end
 end
 
--- Closes what is idle and wakes who waits, with ECLOSED; connections in use are closed as they come back.
+-- Closes the idle connections and raises ECLOSED in the tasks that wait for one. Connections in use are closed as they come back.
 function Pool:close()
   self.closed = true
   self.permits:close()

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What db:rows() returns: an iterator that reads a result in batches, and gives its connection back when the
--- loop ends, whichever way it ends.
+-- db:rows() returns a stream: an iterator that reads a result in batches, and gives its connection back however the loop ends.
 local Stream = {}
 Stream.__index = Stream
 
@@ -27,7 +26,7 @@ local function open(self)
   self.cursor = conn:cursor(self.sql, table.unpack(self, 1, self.n))
 end
 
--- A statement that writes runs to its end at once: it would keep all other writers waiting.
+-- Runs a statement that writes to its end at once, since in batches it would keep all other writers waiting.
 local function read_all(self)
   self:close()
   self.ended = nil
@@ -59,7 +58,7 @@ local function next_row(self)
   return row
 end
 
--- Nothing happens until the first row is asked for: by then a for loop guards the stream.
+-- Makes a stream. Nothing is opened before the first row is asked for, when the for loop guards the stream.
 return function(db, sql, ...)
   local self = setmetatable({ db = db, sql = sql, n = select("#", ...), at = 0, batch = EMPTY, ... }, Stream)
   return next_row, self, nil, self

@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Transactions. What fails leaves through <close> guards, not through pcall: the error and its traceback
--- arrive untouched, and a cancelled task, which can wait for nothing any more, still gives back its connection,
--- which the pool then rolls back.
+-- Transactions. A failure leaves through <close> guards, not through pcall: so the error and its traceback arrive untouched, and a
+-- cancelled task, which cannot wait any more, still gives back its connection, which the pool then rolls back.
 local scope = require "green.scope.native"
 
--- Seconds for what is rolled back here: its own, not what is left of the deadline that may have made it necessary.
+-- Rollbacks have these seconds of their own, since a deadline that has passed may be their cause.
 local CLEAN_UP = 5
 
 -- ---- the outermost: a connection of its own, unless a rows loop of this task holds the only one ----
@@ -44,7 +43,7 @@ end
 
 local Savepoint = {}
 
--- If even this fails, nothing of the whole transaction may be kept.
+-- Rolls back to a savepoint that was not released. If that fails, `broken` keeps the whole transaction from being committed.
 function Savepoint:__close()
   local lease = self.lease
   lease.depth = lease.depth - 1

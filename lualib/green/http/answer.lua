@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What the client answers: the response and its headers.
+-- This file makes what a request returns: the response, and its headers.
 local err = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
@@ -30,7 +30,7 @@ local function finish_headers(headers, repeated)
   for name, values in pairs(repeated or NONE) do
     headers[name] = name == "set-cookie" and values[1] or table.concat(values, ", ")
   end
-  if headers.all then -- a server does not take the method away
+  if headers.all then -- a header named "all" must not take the method away
     repeated = repeated or {}
     repeated.all = repeated.all or { headers.all }
     headers.all = nil
@@ -51,9 +51,9 @@ function Response:json()
   if not self.body then err.misuse("http: a streamed response has no body to decode; read its chunks()") end
   local ok, value = pcall(json.decode, self.body)
   if ok then return value end
-  if not err.is(value, "EJSON") then error(value, 0) end -- cancelled, or out of time or memory
+  if not err.is(value, "EJSON") then error(value, 0) end -- the task was cancelled, or is out of time or memory
   local failure = err.new("http.json", "EJSON", "%s: status %d: %s", self.url, self.status, value.message)
-  failure.response, failure.position = self, value.position -- no `status`: a server would answer with it
+  failure.response, failure.position = self, value.position -- `status` stays unset, since a server would answer with it
   error(failure)
 end
 
@@ -84,7 +84,7 @@ end
 
 Response.__close = Response.close
 
--- For a handler that returns it: what the client of ours is sent.
+-- A handler may return a response of the client; this makes the answer that the handler's own client is sent.
 function Response:__answer()
   local headers = {}
   for name in pairs(self.headers) do headers[name] = header_values(self.headers, name) end
@@ -95,7 +95,7 @@ end
 
 local M = {}
 
---- fields: status, body (nil with a reader), url ...
+--- Makes a response. `fields` holds its status, url, body (nil with a reader) and what else scripts may read of it.
 function M.new(fields, headers, repeated, reader)
   local response = setmetatable(fields, Response)
   response.headers = finish_headers(headers, repeated)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Base64 (RFC 4648), for credentials.
+-- This file encodes credentials as Base64 (RFC 4648).
 local LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 local function letter(number) return LETTERS:sub(number + 1, number + 1) end

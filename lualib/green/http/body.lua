@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The body of a request: of a value, a form, a form with files, bytes, or what a function gives piece by piece.
+-- This file makes the body of a request out of a value, a form, a form with files, bytes, or a function that gives pieces.
 local err = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
@@ -31,7 +31,7 @@ local function check_part(op, i, part)
   end
 end
 
--- As browsers escape it.
+-- Escapes a name or filename as browsers do.
 local function quoted(text) return '"' .. text:gsub('"', "%%22") .. '"' end
 
 local function head_of(part, boundary)
@@ -41,7 +41,7 @@ local function head_of(part, boundary)
     filename and "; filename=" .. quoted(filename) or "", kind and "Content-Type: " .. kind .. "\r\n" or "")
 end
 
--- A file as it is now: what it grows by later is not sent.
+-- Makes the piece of a file as large as the file is now: its length is announced, so that what is appended later is not sent.
 local function file_piece(op, path)
   local stat = require "green.fs".stat(path)
   if not stat then err.raise(op, "ENOENT", "multipart: %s: no such file", path) end
@@ -64,7 +64,7 @@ local function pieces_of(op, list, boundary)
   return pieces, length + #pieces[#pieces], has_file
 end
 
--- The bytes of pieces, one call after the other; closed, it has no file open.
+-- A source gives the bytes of the pieces, some with each call. It opens one file at a time, and none once it is closed.
 local Source = {}
 Source.__index = Source
 
@@ -79,7 +79,7 @@ function Source:next_of_file()
     self.left = self.left - #bytes
     return bytes
   end
-  self:__close() -- too short a file is refused by who counts
+  self:__close() -- the transport counts, and refuses a file that became shorter
 end
 
 function Source:__call()
@@ -101,15 +101,15 @@ local function multipart(op, list)
   return { open = function() return setmetatable({ pieces = pieces, at = 0 }, Source) end, length = length, type = kind }
 end
 
--- A function can be asked once only.
+-- The body that a function gives: it is `once`, since the function cannot be asked again from the start.
 local function of_function(next, length)
   return { open = function() return setmetatable({}, { __call = function() return next() end, __close = function() end }) end, length = length, once = true }
 end
 
 local M = {}
 
---- The body of these options: its bytes, or open() for a source of them (next piece = source(), closed by <close>) and their `length`, if it is
---- known; its `type` and whether it can be sent only `once`. nil for none.
+--- Returns the body that the options ask for, nil for none: either its `bytes`, or `open`, which returns a source (each call gives the
+--- next piece; <close> closes it), and the `length` if that is known; its content `type`; and whether it can be sent only `once`.
 function M.encode(op, opts)
   if next(opts) == nil then return nil end
   local given = (opts.json ~= nil and 1 or 0) + (opts.form and 1 or 0) + (opts.body and 1 or 0) + (opts.multipart and 1 or 0)

@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Content codings of an answer's body, undone on the task that reads it: a slice at a time, so that a bomb holds nobody else and
--- stops where the body grows too large.
+-- This file undoes the content codings of an answer's body. The task that reads the body decodes it, a slice at a time: so a
+-- decompression bomb delays nobody else, and is given up where the body grows too large.
 local fault = require "green.error"
 local native = require "green.coding.native"
 
-local MANY = 5 -- more codings around one body are an attack
+local MANY = 5 -- nobody but an attacker puts more codings around one body
 
 local M = { ACCEPT = "gzip, deflate, br, zstd" }
 
---- What to undo of a Content-Encoding: a decoder for each, outermost first, or nil for none; and what stays coded, or nil. A coding that
---- is unknown stays, and all inside it. fail(code, format, ...) raises.
+--- Returns the decoders that undo a Content-Encoding, the outermost coding's first, or nil for none; and the codings that stay, or nil.
+--- An unknown coding stays, with all codings inside it. fail(code, format, ...) raises.
 function M.decoders(encoding, fail)
   local names, decoders = {}, {}
   for name in encoding:gmatch "[^,%s]+" do
@@ -25,7 +25,7 @@ function M.decoders(encoding, fail)
   return decoders[1] and decoders, names[1] and table.concat(names, ", ")
 end
 
--- One coding undone: next() gives bytes, or nil at the end. `max`: the most bytes.
+-- Returns a function that gives the next decoded bytes, nil at the end, of what next() gives. More than `max` bytes are an error.
 local function undone(decoder, next, max, fail)
   local size = 0
   return function()
@@ -58,9 +58,9 @@ local function close_all(decoders)
   for _, decoder in ipairs(decoders) do decoder.native:close() end
 end
 
-local Open = { __close = close_all } -- decoders hold megabytes that the collector does not see: they go with their scope
+local Open = { __close = close_all } -- decoders hold megabytes that the collector does not see, so that their scope frees them
 
---- A whole body of at most `max` bytes.
+--- Returns a whole body decoded; more than `max` bytes are an error.
 function M.decode(body, decoders, max, fail)
   local _ <close> = setmetatable(decoders, Open)
   local function once()
@@ -78,20 +78,20 @@ end
 local Reader = {}
 Reader.__index = Reader
 
---- As the reader it is made of, but decoded.
+--- Returns a reader with the methods of `reader`, which gives the decoded bytes.
 function M.reader(reader, decoders, fail)
   local next = undo_all(decoders, function() return reader:read() end, math.huge, fail)
   return setmetatable({ reader = reader, decoders = decoders, next = next }, Reader)
 end
 
 function Reader:read()
-  if self.over then return self.reader:read() end -- what the other says after its end
+  if self.over then return self.reader:read() end -- after the end, the inner reader's answer holds
   if self.busy then fault.raise("http.read", "EBUSY", "another task reads this response") end
   if self.broken then error(self.broken, 0) end
   self.busy = true
   local ok, bytes = pcall(self.next)
   self.busy = false
-  if not ok and self.over then return self.reader:read() end -- it was closed meanwhile, which the other says
+  if not ok and self.over then return self.reader:read() end -- another task closed this reader meanwhile, which the inner one reports
   if not ok and fault.is(bytes, "EPROTO") then self.broken = bytes end
   if not ok then error(bytes, 0) end
   if not bytes then self:finish() end

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A cookie jar (RFC 6265bis): which cookies of an answer are kept, and which of them a request carries.
+-- A cookie jar (RFC 6265bis) decides which cookies of an answer are kept, and which of the kept ones a request carries.
 local fault = require "green.error"
 local native = require "green.domain.native"
 local options = require "green.options"
 local set_cookie = require "green.http.set_cookie"
 local url = require "green.url"
 
-local PER_DOMAIN, IN_ALL = 180, 3000 -- as browsers have it
+local PER_DOMAIN, IN_ALL = 180, 3000 -- cookies; browsers have the same limits
 local LONGEST = 400 * 86400 -- seconds a cookie is kept at most
 
 local Jar = { __name = "green.http.jar" }
@@ -21,7 +21,7 @@ local M = { is = function(value) return getmetatable(value) == Jar end }
 
 local function is_address(host) return host:find("^%[") or host:find("^%d+%.%d+%.%d+%.%d+$") end
 
--- Is the host the domain, or below it?
+-- Tells whether the host is the domain or a name below it.
 local function domain_matches(host, domain)
   return host == domain or host:sub(-#domain - 1) == "." .. domain and not is_address(host)
 end
@@ -78,7 +78,7 @@ local function drop(jar, list, is_unwanted)
   end
 end
 
--- The one that was used longest ago goes.
+-- Drops the cookie of the list that was used longest ago.
 local function drop_oldest(jar, list)
   local oldest = 1
   for i = 2, #list do
@@ -87,7 +87,7 @@ local function drop_oldest(jar, list)
   remove(jar, list, oldest)
 end
 
--- In a full jar a quarter goes at once, so that to look through all of it is paid by many.
+-- Drops a quarter of a full jar: the search goes through the whole jar, and its cost is shared by the many cookies stored after it.
 local function drop_quarter(jar)
   local used = {}
   for _, list in pairs(jar.domains) do
@@ -123,7 +123,7 @@ end
 
 -- ---- what may be kept ----
 
--- The domain of a cookie that a host sets, and whether it is for that host only; nil: it may not.
+-- Returns the domain of a cookie that a host sets, and whether the cookie is for that host only; nil when the host may not set it.
 local function domain_of(host, attribute)
   local domain = attribute and attribute:gsub("^%.", ""):lower() or ""
   if domain == "" then return host, true end
@@ -137,7 +137,7 @@ local function domain_of(host, attribute)
   return domain, false
 end
 
--- An insecure server does not lay a cookie over a secure one.
+-- Tells whether a cookie that came in the clear would stand before a secure one of the same name, which only TLS may replace.
 local function would_hide_secure(jar, cookie)
   for known in pairs(jar.secure[cookie.name] or {}) do
     local related = domain_matches(known.domain, cookie.domain) or domain_matches(cookie.domain, known.domain)
@@ -202,7 +202,7 @@ end
 
 -- ---- what is public ----
 
---- What a Cookie header for this URL says; nil: nothing.
+--- Returns the value of the Cookie header for a request to this URL, nil when no cookie is for it.
 function Jar:header(target)
   is_jar(self, "header")
   options.argument("jar:header", "url", target, "string")
@@ -211,7 +211,7 @@ function Jar:header(target)
   return list[1] and table.concat(list, "; ")
 end
 
---- Takes a Set-Cookie line of an answer from this URL. Was it kept (or did it delete one)?
+--- Takes a Set-Cookie line of an answer from this URL. Returns whether the line had an effect: its cookie was kept, or deleted one.
 function Jar:store(target, line)
   is_jar(self, "store")
   options.argument("jar:store", "url", target, "string")
@@ -224,7 +224,7 @@ local FIELDS = {
   same_site = "string", expires = "number",
 }
 
---- The cookies as plain tables, which http.cookies takes again.
+--- Returns the cookies as plain tables, which http.cookies takes again.
 function Jar:list()
   is_jar(self, "list")
   local all, now = {}, os.time()
@@ -247,8 +247,8 @@ function Jar:clear()
 end
 
 function M.new(list)
-  local jar = setmetatable({ domains = {}, secure = {}, count = 0, tick = 0 }, Jar) -- secure: name -> set of cookies
-  native.is_public_suffix "localhost" -- raises where the list is not to be had
+  local jar = setmetatable({ domains = {}, secure = {}, count = 0, tick = 0 }, Jar) -- secure maps a name to the set of its secure cookies
+  native.is_public_suffix "localhost" -- raises now, not at the first answer, where libpsl is missing
   for i, given in ipairs(options.argument("http.cookies", "list", list or {}, "table")) do
     local cookie = {}
     for name, value in pairs(options.check(("http.cookies: cookie %d"):format(i), given, FIELDS, "field")) do cookie[name] = value end

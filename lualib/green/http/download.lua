@@ -1,28 +1,30 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- An answer's body into a file, which is there as a whole or not at all: it is written beside its place and then moved there.
+-- This file writes an answer's body into a file that is there as a whole or not at all: the bytes go into a part beside its
+-- place, and the complete part is moved there.
 local err = require "green.error"
 local fs = require "green.fs"
 local task = require "green.task"
 
 local PATIENCE = 5 -- seconds that the file system has, whatever becomes of the task
 
-local Part = {} -- the unfinished file, which goes when its scope is left
+local Part = {} -- an unfinished file, which is removed when its scope is left
 
 local function discard(part)
   part.file:close()
   fs.remove(part.path)
 end
 
--- In its own time, and without a word: what went wrong before is what the caller hears of.
+-- Removes the part, under a shield of its own since the task may be cancelled. An error here is dropped: the caller is to hear of the
+-- one that ended the download.
 function Part:__close()
   if self.file and not self.kept then pcall(task.shield, PATIENCE, discard, self) end
 end
 
--- No file yet: from the moment there is one, its scope has to be there.
+-- Makes a part without its file, so that the scope that removes the file is entered before the file exists.
 local function new_part(path) return setmetatable({ path = ("%s.%08x.part"):format(path, math.random(0, 0xffffffff)) }, Part) end
 
--- A task that is cancelled while the file is made would leave it behind, and not know.
+-- Makes the file of a part. A cancel in the midst of `open` would leave a file behind that nobody knows, hence the shield.
 local function create(part)
   task.shield(PATIENCE, function() part.file = fs.open(part.path, "wx") end)
 end
@@ -34,7 +36,8 @@ local function check_status(op, response)
   error(failure)
 end
 
---- Writes the streamed response to `path`; opts: progress(received, total or nil), max_body. Returns how many bytes there were.
+--- Writes the body of a streamed response to `path` and returns its number of bytes. `opts` holds progress(received, total or nil) and
+--- max_body.
 return function(op, response, path, opts)
   check_status(op, response)
   local received, total = 0, tonumber(response.headers["content-length"])

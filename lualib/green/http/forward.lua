@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Which headers may be passed on by somebody between two ends (RFC 9110, 7.6.1). What is about one connection, or about the framing of one
--- message, is the business of who sends that message.
+-- This file knows which headers an intermediary passes on (RFC 9110, 7.6.1). Headers about one connection, or about the framing of one
+-- message, are made anew by the sender of each message.
 local fault = require "green.error"
 
 local HOP = {
@@ -15,8 +15,8 @@ local function each_value(value)
   return tostring(value)
 end
 
---- A copy of headers (name -> value or list), lower-case names, without those that are between two neighbours, and without those that
---- Connection names.
+--- Returns a copy of headers (name -> value or list) with lower-case names. It lacks the headers that are meant for the next neighbour
+--- only, and those that Connection names.
 return function(headers)
   local copy, named = {}, {}
   for name, value in pairs(headers) do

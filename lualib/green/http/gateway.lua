@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- response.proxy: the answer of another server to the request that is being answered (a gateway, RFC 9110, 3.7). Bodies go through in
--- both directions piece by piece, as fast as the slower side takes them.
+-- response.proxy answers a request with the answer of another server (a gateway, RFC 9110, 3.7). Bodies go through in both directions
+-- piece by piece, as fast as the slower side takes them.
 local fault = require "green.error"
 local forward = require "green.http.forward"
 local http = require "green.http"
@@ -17,11 +17,11 @@ for name, kind in pairs(request.OPTIONS) do
   if not OURS[name] then KNOWN[name] = kind end
 end
 
-local DEFAULTS = { redirects = 0, decode = false, proxy = false } -- what the other says is for the client, and no business of a third
+local DEFAULTS = { redirects = 0, decode = false, proxy = false } -- redirects and codings are the client's to follow and to undo
 
 local M = {}
 
---- The options of response.proxy, checked.
+--- Checks the options of response.proxy, and returns them.
 function M.check(upstream, opts)
   options.argument("response.proxy", "upstream", upstream, "string")
   request.check_url("response.proxy", upstream)
@@ -31,14 +31,14 @@ end
 
 -- ---- what is asked ----
 
--- Only an upstream without a path gets the request's.
+-- Returns the URL to ask. An upstream with a path or a query of its own is asked for just that; another one gets the request's.
 local function target_of(upstream, req)
   local parts = url.parse(upstream)
   if parts.path ~= "" or parts.query then return upstream end
   return upstream .. (req.target == "*" and "" or req.target)
 end
 
--- Clients may say anything in these, so that theirs are not passed on.
+-- Sets the headers that say who asked. Clients may write anything into them, so that the client's own are replaced.
 local function add_forwarded(headers, req)
   headers.forwarded = nil
   headers["x-forwarded-for"] = req.remote:match "^%[([^%]]*)%]" or req.remote:match "^([^:]*):"
@@ -52,7 +52,7 @@ local function headers_of(req, opts)
   return headers
 end
 
--- The request's body, as it comes; nil for none.
+-- Returns a function that gives the pieces of the request's body as they come, and the length if it is known; nil for no body.
 local function body_of(req)
   local length = req.headers["content-length"]
   if not length and not req.headers["transfer-encoding"] or length == "0" then return nil end
@@ -72,7 +72,8 @@ end
 
 local UNTOLD = { ECANCELED = true, EDEADLINE = true, ENOMEM = true }
 
--- The other's failure is 502 or 504; what is wrong with our client's request, or with our time, stays what it is.
+-- Raises the answer to a failed request: 502 or 504 when the upstream failed. Errors of the client's own request (they have a status),
+-- a cancel, a deadline and a lack of memory are not the upstream's, and are raised as they are.
 local function fail(err)
   if not fault.is(err) or err.status or UNTOLD[err.code] then error(err, 0) end
   tasks.log("response.proxy", err.message)
@@ -97,19 +98,20 @@ local function answer_of(req, got)
   end)
 end
 
--- Closes the other's answer when none of ours is made of it.
+-- Closes the upstream's answer when the scope is left before a response was made of it.
 local Open = { __close = function(open) if open.answer then open.answer:close() end end }
 
---- The answer that response.proxy promised, now that the request is at hand.
+--- Asks the upstream and returns the response that `promise`, made by response.proxy, stands for. Called after all middleware, when the
+--- request is at hand.
 function M.settle(promise, req)
-  req.cancel_on_disconnect = true -- nobody else wants to know
+  req.cancel_on_disconnect = true -- the upstream works for this client alone
   local upstream, opts = promise.proxy.upstream, promise.proxy.opts
   local ok, got = pcall(http.request, req.method, target_of(upstream, req), options_of(req, opts))
   if not ok then fail(got) end
   local open <close> = setmetatable({ answer = got }, Open)
   local res = answer_of(req, got)
   for name, value in pairs(promise.headers) do res:header(name, value) end
-  open.answer = nil -- from now on it is closed by who sends it
+  open.answer = nil -- from here on the server closes the answer, with the response
   return res
 end
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Which proxy a request goes through: the client's, or the environment's as curl reads it. HTTP_PROXY in capitals is not read: to a CGI
--- script it is a header of its client.
+-- This file decides which proxy a request goes through: the one of the options, or the environment's. HTTP_PROXY in capitals is not
+-- read, since a CGI script finds its client's header "Proxy" there (httpoxy).
 local fault = require "green.error"
 local base64 = require "green.http.base64"
 local url = require "green.url"
@@ -30,7 +30,7 @@ local function groups(text)
 end
 
 local function ipv6_bytes(text)
-  if not pcall(url.parse, "http://[" .. text .. "]/") then return nil end -- the one parser says what an address is
+  if not pcall(url.parse, "http://[" .. text .. "]/") then return nil end -- green.url alone decides what an address is
   local at = text:find("::", 1, true)
   if not at then return groups(text) end
   local front, back = groups(text:sub(1, at - 1)), groups(text:sub(at + 2))
@@ -52,7 +52,7 @@ end
 
 -- ---- no_proxy ----
 
--- An entry as a table: { bytes =, bits = } of a network, or { name = }; and the port that it is about, if it names one.
+-- Returns an entry as a table: { bytes =, bits = } for a network, { name = } for a domain, and the `port` if the entry names one.
 local function entry_of(text)
   local address, bits = text:match "^(.*)/(%d%d?%d?)$"
   local bytes = address_bytes(address or text)
@@ -76,7 +76,7 @@ local function entries_of(text)
   return entries
 end
 
-local read, read_entries -- the last value of no_proxy, which hardly ever changes
+local read, read_entries -- the last value of no_proxy and its entries, since the value hardly ever changes
 
 local function is_exempt(text, parts, port)
   if text ~= read then read, read_entries = text, entries_of(text) end
@@ -98,10 +98,10 @@ end
 
 -- ---- the proxy ----
 
---- A proxy's URL taken apart: scheme, host, port, authorization. Raises EINVAL by `op`; `whose` says where the URL came from.
+--- Takes a proxy's URL apart into scheme, host, port and authorization. Raises EINVAL by `op`; `whose` says where the URL came from.
 function M.parse(op, whose, text)
   local ok, parts = pcall(url.parse, text:find("://", 1, true) and text or "http://" .. text)
-  text = text:gsub("^(.*)@", "***@") -- a password is nothing for a message
+  text = text:gsub("^(.*)@", "***@") -- a message must not show the password
   if not ok and not fault.is(parts, "EINVAL") then error(parts, 0) end
   if not ok or not parts.host or parts.host == "" then fault.raise(op, "EINVAL", "%s: '%s' is no URL of a proxy", whose, text) end
   if parts.scheme ~= "http" then fault.raise(op, "EINVAL", "%s: a proxy is spoken to by http://, not %s://", whose, parts.scheme) end
@@ -118,7 +118,7 @@ local function from(getenv, ...)
   end
 end
 
---- The proxy for a URL's parts (with a port), or nil. `setting`: a proxy's URL, false for none, nil for the environment's.
+--- Returns the proxy for a URL's parts and port, or nil. `setting` is a proxy's URL, false for no proxy, or nil for the environment's.
 function M.select(op, setting, parts, port, getenv)
   if setting == false then return nil end
   if setting then return M.parse(op, "proxy", setting) end

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What a redirect makes of a request, as WHATWG's fetch has it (HTTP-redirect fetch). A request is { method, url, parts (of
--- the url), headers (a flat list of names and values), body (as of green.http.body), own (header names of the client, lower case),
--- away (it has left the origin that was asked for, though it may be back) }.
+-- This file makes the request that a redirect leads to, as WHATWG's fetch does (HTTP-redirect fetch). A request is { method, url, parts (of
+-- the url), headers (a flat list of names and values), body (of green.http.body), own (names of the headers that come from the client's
+-- settings, lower case), away (true once a redirect has left the origin that was asked for, even if a later one came back) }.
 local base64 = require "green.http.base64"
 local fault = require "green.error"
 local url = require "green.url"
@@ -16,10 +16,10 @@ local M = {}
 
 local PORTS = { http = 80, https = 443 }
 
---- "https://h:443" of a URL's parts.
+--- Returns the origin of a URL's parts, such as "https://h:443".
 function M.origin(parts) return ("%s://%s:%d"):format(parts.scheme, parts.host, parts.port or PORTS[parts.scheme]) end
 
---- Where the answer leads to: the values of its Location headers, or nil when it leads nowhere.
+--- Returns the values of an answer's Location headers if the answer is a redirect, else nil.
 function M.location(status, locations)
   return LEADS_ON[status] and #locations > 0 and locations or nil
 end
@@ -32,13 +32,13 @@ local function without(headers, unwanted)
   return kept
 end
 
--- The URL that is meant, with spaces and other letters than ASCII's escaped: servers write them as they are.
+-- Returns the parts of the URL that a Location means. Servers write spaces and non-ASCII letters as they are, so that these are escaped.
 local function target(request, locations, fail)
   for i = 2, #locations do
     if locations[i] ~= locations[1] then fail("EPROTO", "it leads to two places, '%s' and '%s'", locations[1], locations[i]) end
   end
   local text = ((locations[1]:match "^%s*(.*)$"):match "^(.*%S)" or ""):gsub("[\0-\32\127]", url.encode)
-  local front, rest = text:match "^([^/?#]*//[^/?#]*)(.*)$" -- the host has a way of its own to be in ASCII
+  local front, rest = text:match "^([^/?#]*//[^/?#]*)(.*)$" -- a host becomes ASCII by IDNA, not by escapes
   text = (front or "") .. (rest or text):gsub("[\128-\255]", url.encode)
   local ok, whole = pcall(url.resolve, request.url, text)
   if not ok and not fault.is(whole) then error(whole, 0) end
@@ -54,7 +54,7 @@ local function is_changed_to_get(status, method)
   return (status == 301 or status == 302) and method == "POST"
 end
 
---- The request that follows. fail(code, format, ...) raises.
+--- Returns the request that a redirect leads to. fail(code, format, ...) raises.
 function M.follow(request, status, locations, fail)
   local parts = target(request, locations, fail)
   local user, password = parts.user, parts.password

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A request of the client: checked, completed, sent, sent on where an answer leads, tried again, and its answer decoded. What goes over
--- the wire is the transport's (green.http.transport).
+-- This file runs a request of the client: it checks and completes the options, sends, follows redirects, tries again, and decodes the
+-- answer. The bytes on the wire are made and read by green.http.transport.
 local answer = require "green.http.answer"
 local base64 = require "green.http.base64"
 local body = require "green.http.body"
@@ -23,13 +23,13 @@ local M = {}
 
 M.DEFAULTS = { keep_alive = true, timeout = 30, connect_timeout = 5, redirects = 10, max_body = 64 * 1024 * 1024, verify = true, decode = true }
 
-M.SETTINGS = { -- of a client
+M.SETTINGS = { -- what a client takes
   headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string", redirects = "bytes|boolean",
   max_body = "bytes", auth = "table", base_url = "string", decode = "boolean", proxy = "string|boolean", retry = "table|boolean",
   cookies = "table|boolean", keep_alive = "boolean", timeouts = "table", tls = "table", unix = "string", deny_private = "boolean", expect = "boolean",
 }
 
-M.OPTIONS = { -- of a request
+M.OPTIONS = { -- what a request takes beside them
   query = "table", json = "any", form = "table", body = "string|function", length = "bytes", multipart = "table", stream = "boolean",
 }
 for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
@@ -51,7 +51,7 @@ local function check_auth(op, auth)
   if is_basic and auth[1]:find(":", 1, true) then err.misuse("%s: option 'auth': a user's name has no ':'", op) end
 end
 
---- The options, checked. `redirects = false` reads well, and is 0.
+--- Checks the options and returns them, with `redirects = false` as 0 and `retry` completed.
 function M.normal(op, opts, known)
   opts = options.check(op, opts, known)
   for name, meaning in pairs { redirects = "how many, or false", proxy = "a URL, or false", retry = "a table, or false" } do
@@ -76,17 +76,17 @@ end
 
 -- ---- the URL ----
 
--- A URL's parts, by the one parser there is; refuses what is no HTTP URL.
+-- Returns a URL's parts. Raises EINVAL for what is no URL with http or https.
 local function parts_of(op, target)
   local ok, parts = pcall(url.parse, target)
-  if not ok and not err.is(parts, "EINVAL") then error(parts, 0) end -- no memory, no library
+  if not ok and not err.is(parts, "EINVAL") then error(parts, 0) end -- memory or a library is missing
   if not ok then err.raise(op, "EINVAL", "%s", (parts.message:gsub("^url%.parse: ", ""))) end
   if not parts.scheme or not parts.host then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
   if not PORTS[parts.scheme] then err.raise(op, "EINVAL", "unsupported scheme '%s': only http and https", parts.scheme) end
   return parts
 end
 
---- The parts of a URL as it was understood, and the credentials that were in it.
+--- Returns the parts of a URL, without its credentials, and these as { user, password } or nil. Letters that are not ASCII are escaped.
 function M.check_url(op, target)
   local parts = parts_of(op, target)
   local credentials = parts.user and { parts.user, parts.password or "" } or nil
@@ -95,7 +95,7 @@ function M.check_url(op, target)
   return parts, credentials
 end
 
--- Absolute URLs stay with the client's own server: its headers may be secrets.
+-- Returns the absolute URL. With a base_url, other servers are refused, since the client's headers may be secrets.
 local function on_base(settings, op, target)
   local base = settings.base_url
   if not base then return target end
@@ -114,7 +114,7 @@ local function add_query(parts, query)
   if text ~= "" then parts.query = parts.query and parts.query .. "&" .. text or text end
 end
 
--- What goes into the request line: escaped as browsers do.
+-- Returns the target of the request line, escaped as browsers escape it.
 local function target_of(parts)
   local path = url.normalize_path(parts.path == "" and "/" or parts.path):gsub('["<>^`{}]', url.encode)
   return path .. (parts.query and "?" .. parts.query:gsub("[\"<>']", url.encode) or "")
@@ -146,9 +146,9 @@ local function authorization(auth)
   return auth.bearer and "Bearer " .. auth.bearer or "Basic " .. base64.encode(auth[1] .. ":" .. (auth[2] or ""))
 end
 
-local USUAL = { "Accept", "*/*", "Accept-Encoding", coding.ACCEPT } -- the list of most requests; nobody changes a list
+local USUAL = { "Accept", "*/*", "Accept-Encoding", coding.ACCEPT } -- most requests share this list, which works because nobody changes a list
 
--- The list, and which names in it are the client's own.
+-- Returns the list of headers, and the set of names that come from the settings of a client with a base_url.
 local function header_list(call, settings, opts, kind, auth)
   if not (opts.headers or settings.headers or kind or auth) and call.decode then return USUAL end
   local list, said, own = {}, {}, nil
@@ -163,7 +163,7 @@ end
 
 -- ---- sending ----
 
--- With the jar's cookies beside those that the caller gave.
+-- Returns the headers with the jar's cookies beside those that the caller gave. Lists are shared, so that a changed one is a copy.
 local function with_cookies(jar, request)
   local cookies = jar and jar:header(request.url)
   if not cookies then return request.headers end
@@ -183,7 +183,7 @@ local function store_cookies(jar, request, headers, repeated)
   for _, line in ipairs(list) do jar:store(request.url, line) end
 end
 
--- A copy of `given` under what is there already.
+-- Copies into `table` those entries of `given` whose names it lacks, and returns it.
 local function under(table, given)
   for name, value in pairs(given or NONE) do
     if table[name] == nil then table[name] = value end
@@ -192,18 +192,19 @@ local function under(table, given)
 end
 
 local function proxy_of(call, parts, port)
-  if call.unix or call.deny_private and not call.proxy then return nil end -- a proxy would look names up by itself
+  if call.unix or call.deny_private and not call.proxy then return nil end -- a proxy looks names up by itself, which deny_private must not allow
   return proxy.select(call.op, call.proxy, parts, port)
 end
 
--- A stream has the time-out again for each piece.
+-- Returns the transport's time-outs. A stream has `timeout` anew for each piece, since nobody knows how long all of it takes.
 local function timeouts_of(call, left)
   local timeouts = under({ total = left, connecting = call.connect_timeout }, call.timeouts)
   if call.stream then timeouts.idle = timeouts.idle or call.timeout end
   return timeouts
 end
 
--- Who we are is for the server that was meant, as is what that one is to be called.
+-- Returns the TLS settings. Our certificate and the name to check are meant for the origin that was asked for, so that a redirect to
+-- another one goes without them.
 local function tls_of(call, request)
   local tls = under({ verify = call.verify, ca = call.ca }, call.tls)
   if request.away then tls.cert, tls.key, tls.server_name = nil, nil, nil end
@@ -223,7 +224,7 @@ local function spec_of(call, request, left)
   }
 end
 
--- One request on the wire.
+-- Sends one request and waits for its answer; returns what transport.send does.
 local function send(call, request, left)
   local spec = spec_of(call, request, left)
   if not request.body or request.body.bytes then return transport.send(spec) end
@@ -236,7 +237,7 @@ local function failing(call, request)
   return function(code, format, ...) err.raise(call.op, code, "%s %s: " .. format, request.method, request.url, ...) end
 end
 
--- The body without its codings, and headers that say what it is then.
+-- Returns the bytes or the reader without the body's codings, and changes the headers so that they describe the decoded body.
 local function decode(call, request, got, reader)
   local headers = got.headers
   local encoding = headers["content-encoding"]
@@ -253,7 +254,7 @@ local function decode(call, request, got, reader)
   return bytes
 end
 
--- Content-Encoding may come in several lines, which make one list.
+-- Joins the lines of Content-Encoding, which together are one list.
 local function join_codings(headers, repeated)
   local list = repeated and repeated["content-encoding"]
   if not list then return end
@@ -269,10 +270,10 @@ local function finish(call, request, got, repeated, reader)
   }, got.headers, repeated, reader)
 end
 
--- Closes a reader that nobody was given, as soon as its scope is left.
+-- Closes the reader when the scope is left, unless the caller was given it.
 local Open = { __close = function(open) if open.reader then open.reader:close() end end }
 
--- The request that an answer leads to.
+-- Returns the request that a redirect leads to. A unix socket stands for one origin, so that other origins are refused.
 local function follow(call, request, status, locations)
   local fail = failing(call, request)
   local next = redirect.follow(request, status, locations, fail)
@@ -280,7 +281,7 @@ local function follow(call, request, status, locations)
   return next
 end
 
--- One try: a request and those that its answers lead to.
+-- Makes one try: sends a request, and those that redirects lead to, until an answer leads nowhere.
 local function perform(call, request)
   local ends, first = task.now() + call.timeout, request
   for hop = 0, call.redirects do
@@ -303,8 +304,8 @@ end
 
 -- ---- the beginning ----
 
--- What is kept for the settings of a client: URLs that it asked for, since to take one apart costs more than all else here, and how its
--- requests without options are made.
+-- For each client's settings, `kept` holds the URLs that were asked for, since taking a URL apart costs more than all else here, and the
+-- calls of requests without options, which are all alike.
 local kept = setmetatable({}, { __mode = "k", __index = function(all, settings)
   all[settings] = { urls = {}, count = 0, calls = {} }
   return all[settings]
@@ -317,7 +318,8 @@ local function understand(op, settings, text)
   return { parts = parts, url = url.build(parts), target = target_of(parts), credentials = credentials }
 end
 
--- A URL as { parts, url, target, credentials }, which nobody changes.
+-- Returns a URL as { parts, url, target, credentials }. Requests share this table, so that nobody may change it. URLs with credentials
+-- are not kept.
 local function understood(op, settings, text)
   local known = kept[settings]
   if known.urls[text] then return known.urls[text] end
@@ -342,7 +344,7 @@ local function new_call(op, settings, opts)
   return call
 end
 
--- How a request is made: what holds of options and settings.
+-- Returns the call of a request: each setting, as the options or else the client have it.
 local function call_of(op, settings, opts)
   if opts ~= NONE then return new_call(op, settings, opts) end
   local calls = kept[settings].calls

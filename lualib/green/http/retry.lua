@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- When a request is tried again, and how long after.
+-- This file decides whether a request is tried again, and after what pause.
 local date = require "green.date"
 local err = require "green.error"
 local options = require "green.options"
@@ -8,7 +8,7 @@ local task = require "green.task"
 
 local KNOWN = { max = "integer", on = "table|function", backoff = "seconds|function" }
 local ON = { 429, 502, 503, 504, "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN" }
-local UNSENT = { ECONNREFUSED = true, EAI_AGAIN = true } -- of these, nothing reached the server
+local UNSENT = { ECONNREFUSED = true, EAI_AGAIN = true } -- after these errors nothing has reached the server
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true } -- RFC 9110, 9.2.2
 
 local M = {}
@@ -24,7 +24,7 @@ local function set_of(op, list)
   return set
 end
 
---- The option checked and completed; nil for none.
+--- Checks the option and returns it completed; nil for none.
 function M.check(op, given)
   if not given then return nil end
   options.check(op .. ": retry", given, KNOWN)
@@ -33,7 +33,7 @@ function M.check(op, given)
   return { max = given.max or 2, on = type(on) == "function" and on or set_of(op, on), backoff = given.backoff or 0.5 }
 end
 
--- The seconds a Retry-After asks for; nil: it does not.
+-- Returns the seconds that an answer's Retry-After asks for, nil without one.
 local function asked_for(response)
   local text = response and response.headers["retry-after"]
   if not text then return nil end
@@ -47,11 +47,12 @@ local function is_wanted(policy, request, response, failure, attempt)
   if response then return policy.on[response.status] and IDEMPOTENT[request.method] end
   if not policy.on[failure.code] then return false end
   if IDEMPOTENT[request.method] then return true end
-  if request.led_on then return false end -- a server has had it, whatever failed after its redirect
+  if request.led_on then return false end -- a server has answered by a redirect, so that it had the request
   return failure.sent == false or failure.sent == nil and UNSENT[failure.code]
 end
 
--- Doubled each time, and of that a random part: those that failed together do not come together again.
+-- Returns the pause before the next try. It doubles each time, and half of it is random, so that clients that failed together do not
+-- come back together.
 local function backoff(policy, attempt)
   if type(policy.backoff) == "function" then
     return options.argument("http: retry", "what backoff returned", policy.backoff(attempt), "seconds")
@@ -59,7 +60,7 @@ local function backoff(policy, attempt)
   return policy.backoff * 2 ^ (attempt - 1) * (0.5 + math.random() / 2)
 end
 
---- Calls try() until it has an answer that is not to be tried again. `patience`: the longest wait that a server may ask for.
+--- Calls try() until its answer or error is final. `patience` is the longest pause, in seconds, that a server may ask for.
 function M.run(policy, request, patience, try)
   if request.body and request.body.once then return try() end
   for attempt = 1, policy.max do

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A Set-Cookie line taken apart, the way browsers do it (RFC 6265bis, 5.6): what is odd about an attribute makes it count for nothing,
--- and only control characters and sizes refuse the cookie.
+-- This file takes a Set-Cookie line apart as browsers do (RFC 6265bis, 5.6): a malformed attribute is ignored, and a cookie is
+-- refused only for control characters and its size.
 local MAX, MAX_ATTRIBUTE = 4096, 1024 -- bytes
 
 local M = {}
 
---- Control characters other than a tab, or ";" of all things.
+--- Tells whether a text has control characters other than a tab, or a ";", which would begin an attribute.
 function M.is_bad(text) return text:find "[\0-\8\10-\31\127;]" ~= nil end
 
 local function trim(text) return (text:match "^[ \t]*(.*)$"):match "^(.*[^ \t])" or "" end
@@ -16,7 +16,7 @@ local function trim(text) return (text:match "^[ \t]*(.*)$"):match "^(.*[^ \t])"
 local MONTHS = { jan = 1, feb = 2, mar = 3, apr = 4, may = 5, jun = 6, jul = 7, aug = 8, sep = 9, oct = 10, nov = 11, dec = 12 }
 local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
--- One token of a date into `date`, as the first thing it may be that is not known yet.
+-- Reads one token of a date into `date`: as the time, the day, the month or the year, whichever fits first and is not known yet.
 local function take_token(date, token)
   if not date.hour then
     local hour, min, sec = token:match "^(%d%d?):(%d%d?):(%d%d?)%f[%D]"
@@ -38,7 +38,7 @@ end
 
 local function is_leap(year) return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) end
 
--- Days from 1970 to a date of the proleptic Gregorian calendar.
+-- Returns the days from 1970 to a date of the proleptic Gregorian calendar.
 local function days_since_1970(year, month, day)
   if month <= 2 then year = year - 1 end
   local era, shifted = year // 400, (month + 9) % 12
@@ -46,7 +46,7 @@ local function days_since_1970(year, month, day)
   return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + (153 * shifted + 2) // 5 + day - 1 - 719468
 end
 
---- Seconds since 1970; nil: it is no date.
+--- Returns the seconds since 1970, nil when the text is no date.
 function M.date(text)
   local date = {}
   for token in text:gmatch "[%w:\128-\255]+" do take_token(date, token) end
@@ -76,14 +76,14 @@ local attributes = {
   samesite = function(cookie, value) cookie.same_site = SAME_SITE[value:lower()] end,
 }
 
--- "a = b" -> "a", "b"; without "=", nil and all of it.
+-- Splits "a = b" into "a" and "b"; without a "=" returns nil and the whole text.
 local function pair(text)
   local at = text:find("=", 1, true)
   if not at then return nil, trim(text) end
   return trim(text:sub(1, at - 1)), trim(text:sub(at + 1))
 end
 
---- { name, value, domain, path, secure, http_only, same_site, max_age (seconds), expires }; nil: it is none.
+--- Returns { name, value, domain, path, secure, http_only, same_site, max_age (seconds), expires }, nil when the line sets no cookie.
 function M.parse(line)
   if line:find "[\0-\8\10-\31\127]" then return nil end
   local front, rest = line:match "^([^;]*);?(.*)$"

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- One request on the wire, and its answer. What is above that (redirects, cookies, codings, retries) is not here.
+-- This file sends one request over the native transport and reads its answer. Redirects, cookies, codings and retries are
+-- green.http.request's.
 local err = require "green.error"
 local native = require "green.http.transport.native"
 
 local M = { close_idle = native.close_idle, stats = native.stats }
 
--- A body that a function gives in pieces is written from the task that asked, until it ends or the server has heard enough.
+-- Writes a body that a function gives in pieces, on the calling task since the function may wait. Stops at the body's end, or when the
+-- server has heard enough.
 local function write_pieces(handle, spec)
   local left = spec.length
   for piece in spec.body do
@@ -21,10 +23,10 @@ local function write_pieces(handle, spec)
   handle:finish(trailers)
 end
 
--- Closes a handle that the caller was not given: an error came, or the coroutine was closed.
+-- Closes the handle when an error was raised, or the coroutine closed, before the caller was given it.
 local Guard = { __close = function(guard) if guard.handle then guard.handle:close() end end }
 
---- Sends a request and waits for its answer: answer, repeated headers or nil, reader or nil.
+--- Sends a request and waits. Returns the answer, the repeated headers or nil, and the reader or nil.
 function M.send(spec)
   if type(spec.body) ~= "function" then return native.send(spec) end
   local handle = native.open(spec)
