@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Serving while developing (--dev): before each request the files the app was made of are looked at. If one changed the app is
--- loaded anew (green.dev.generation), and answers from then on; requests in flight go on with the functions they have. If it cannot
--- be loaded, what was there goes on serving, and the error is shown on stderr and in the browser. Globals, and what green.* itself
--- keeps, stay.
+-- Serving while developing (--dev). Before each request the files that the app was made of are looked at. If one changed the app is loaded
+-- anew (green.dev.generation) and answers from then on; requests in flight go on with the functions they have. If the app cannot be
+-- loaded, the old one goes on serving, and the error is shown on stderr and in the browser. Globals stay, and so does the state of the
+-- green.* modules.
 local capture = require "green.dev.capture"
 local failure = require "green.failure"
 local files = require "green.dev.files"
@@ -20,19 +20,19 @@ local valid = require "green.valid"
 local PATIENCE = 10 -- seconds a request waits for a load; an app that asks itself while it is loaded would wait for ever
 
 local M = {}
-local pending = {} -- path -> kind: changed, and not taken over yet
-local problem -- why not: text
-local revision = 0 -- how often something changed for browsers
+local pending = {} -- path -> kind of the files that changed and are not taken over yet
+local problem -- the text of why the last change could not be taken over; nil when it was
+local revision = 0 -- counts the changes that browsers have to see
 local born = ("%x-%x"):format(os.time(), math.random(0, 0xffffff))
 local stopping = false
 
--- Control characters are escaped, as in the log: a message may hold what somebody else chose.
+-- Escapes control characters, as the log does, since a message may hold text that a client chose.
 local function escape(char)
   if char == "\n" or char == "\t" then return nil end
   return ("\\x%02x"):format(char:byte())
 end
 
--- In UTF-8 there are more of them, which terminals obey, too.
+-- Escapes the control characters U+0080 to U+009F, which terminals obey, too.
 local function escape_c1(byte) return ("\\u{%x}"):format(byte:byte()) end
 
 local function say(text)
@@ -40,7 +40,7 @@ local function say(text)
   io.stderr:write("greenlua: ", text, "\n")
 end
 
---- For the host: runs the script for the first time.
+--- Runs the script for the first time; the host calls this.
 M.load = generation.start
 
 -- ---- looking ----
@@ -84,7 +84,7 @@ local function look(with_pages)
   end
 end
 
---- The app's file and its modules anew, changed or not. Raises what is wrong with them; the old code then goes on.
+--- Loads the app's file and its modules anew, changed or not. Raises what is wrong with them, and then the old code goes on.
 function M.reload()
   local report = generation.reload()
   if report then error(page.text(report, "the old code goes on serving"), 0) end
@@ -92,9 +92,10 @@ function M.reload()
   revision = revision + 1
 end
 
-local looking -- the task that does
+local looking -- the task that looks at the files; nil when none does
 
--- For everybody: neither the look nor the tasks of an app that it loads end with the request that caused it.
+-- Starts a look, in a system task: neither the look, which all requests share, nor the tasks of an app loaded by it may end with the request
+-- that caused it.
 local function start_look(with_pages)
   looking = task_native.spawn_system(function()
     local _ <close> = setmetatable({}, { __close = function() looking = nil end })
@@ -106,7 +107,8 @@ local function wait_for(handle)
   if handle then handle:wait(PATIENCE) end
 end
 
--- Comes back when every change up to now was taken over, or refused. Who looks already may have looked too early.
+-- Returns when every change up to now was taken over, or refused. A look that runs already may have missed the last change, so that a second
+-- one follows.
 local function bring_up_to_date(with_pages)
   if not pcall(wait_for, looking) then return end
   if not looking then start_look(with_pages) end
@@ -126,7 +128,7 @@ local state = {
 
 local told_of = {} -- path -> true
 
--- { status = 404, body = "..." } is data, as any table; whoever writes it means something else, for the first time.
+-- Says once for each path that { status = 404, body = "..." } is sent as JSON, as any table, though its author meant a response.
 local function tell_of_status(answer, req)
   if type(answer) ~= "table" or getmetatable(answer) or told_of[req.path] then return end
   local status = rawget(answer, "status")
@@ -136,7 +138,7 @@ local function tell_of_status(answer, req)
     :format(req.method, req.raw_path, status, status))
 end
 
--- As the server would, but where an error is still seen.
+-- Settles what a handler returned as the server would, but here, where an error still becomes a report.
 local function complete(req, ...)
   tell_of_status((...), req)
   local status, headers, body, stream, live_stream = native.settle(req, ...)
@@ -157,7 +159,7 @@ local function run(app, req)
   return complete(req, app:handle(req))
 end
 
--- What the server answers by itself, saying nothing internal: it is not a fault of the code.
+-- Tells whether the server may answer this error by itself, because the error is no fault of the code.
 local function is_told(err)
   local code = type(err) == "table" and rawget(err, "code")
   return native.failure(err) < 500 or code == "ECPULIMIT" or code == "EDEADLINE" or code == "ECANCELED"
@@ -165,7 +167,7 @@ end
 
 local function failed(report, req)
   if not capture.is_report(report) then report = capture.report(report) end
-  local upgraded = (req:header "upgrade" or ""):lower() == "websocket" -- nobody reads a page there; the server closes with 1011, and logs
+  local upgraded = (req:header "upgrade" or ""):lower() == "websocket" -- nobody would read a page; the server closes with 1011 and logs
   if upgraded or is_told(report.err) then error(report.err, 0) end
   say(page.text(report, req.method .. " " .. req.raw_path))
   return page.answer(report, req)
@@ -189,14 +191,14 @@ local function is_loopback(address)
   return address:find "^127%." or address:find "^%[::1%]" or address:find "^unix:"
 end
 
--- What the server would answer by itself goes to the app's own function, if it has one.
+-- Lets the app's on_error answer where the server would answer by itself, if the app has one.
 local function answer_failure(req, status, reason, err)
   local app = generation.current().app
   if is_app(app) then return app:failed(req, status, reason, err) end
   return failure.answer(nil, req, status, reason, err)
 end
 
--- A server for what the script returned.
+-- Serves what the script returned on an address, and returns the server.
 function M.listen(value, address)
   generation.current().app = value
   local server = native.listen(address, { fallback = M.answer, on_error = answer_failure }, is_app(value) and value.options or nil)
@@ -209,13 +211,13 @@ function M.listen(value, address)
   return server
 end
 
--- The app as it is now.
+-- Returns the app that serves now.
 function M.app() return generation.current().app end
 
--- No browser is to wait for news any more.
+-- Ends the waiting of browsers for news, so that the server can stop.
 function M.stop()
   stopping = true
-  if looking then looking:cancel() end -- an app that loads for ever
+  if looking then looking:cancel() end -- the app may be one that loads for ever
 end
 
 return M

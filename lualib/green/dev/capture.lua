@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What an error looks like from inside, for --dev: its frames with their variables, taken while they still stand. Values
--- become text at once, by rules that call nothing of the script's: bounded, and without metamethods.
+-- This file takes the frames of an error and their variables for --dev, while the stack still stands. Values become text at once, bounded
+-- in length and without metamethods, so that nothing of the script's is called.
 local MAX_STRING = 200
 local MAX_ENTRIES = 8
 local MAX_DEPTH = 3
 local MAX_TABLE = 400 -- bytes after which no entry is added
 local FIRST, LAST = 12, 12 -- frames shown of a deep stack
 local MAX_LOCALS = 40
-local KEPT = 64 -- stacks of coroutines and tasks that failed lately
+local KEPT = 64 -- stacks of failed coroutines and tasks, of which the latest are kept
 
 local SECRET = { "passw", "secret", "token", "authorization", "cookie", "api_?key" }
 local HIDDEN = "(hidden)"
 
-local OWN = { _ENV = true, __out = true, __escape = true, __raw = true } -- of request scripts and templates
+local OWN = { _ENV = true, __out = true, __escape = true, __raw = true } -- variables that request scripts and templates have from us
 
 local M = {}
 
@@ -30,7 +30,7 @@ end
 
 local function escape(c) return ({ ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" })[c] or ("\\%d"):format(c:byte()) end
 
--- Text that is no UTF-8 is shown byte by byte.
+-- Quotes a string as Lua source; bytes of text that is no UTF-8 are escaped.
 local function quote(text)
   local cut = #text > MAX_STRING and text:sub(1, MAX_STRING) or text
   if #cut < #text then cut = cut:sub(1, (utf8.offset(cut, 0, #cut) or #cut + 1) - 1) end
@@ -51,7 +51,7 @@ local function show_key(key)
   return "[" .. show(key, MAX_DEPTH) .. "]"
 end
 
--- The entries as texts, those of the list first.
+-- Returns the entries of a table as texts, those of its list part first.
 local function entries_of(value, depth)
   local out, listed, size = {}, 0, 0
   local function add(text)
@@ -92,10 +92,10 @@ function show(value, depth)
     return ("function: %s:%d"):format(info.short_src, info.linedefined)
   end
   if kind == "userdata" or kind == "thread" then return described(value) end
-  return tostring(value) -- nil, booleans and numbers: no metamethods of their own
+  return tostring(value) -- nil, booleans and numbers have no metamethods of the script's
 end
 
---- Any value as a short text. Calls no metamethods.
+--- Returns any value as a short text. Calls no metamethods.
 function M.show(value) return show(value, 0) end
 
 -- ---- frames ----
@@ -138,7 +138,7 @@ end
 
 local WHAT = "Slntuf"
 
--- How many levels there are: asking for one costs as much as it is deep.
+-- Returns how many levels a stack has. Asking for a level costs as much as it is deep, hence the bisection.
 local function depth_of(co)
   local low, high = 0, 1
   while debug.getinfo(co, high, "l") do low, high = high, high * 2 end
@@ -149,7 +149,7 @@ local function depth_of(co)
   return low
 end
 
--- What is at the bottom of the stack, up to the function `stop`, is how the host got there.
+-- Returns the level at which the script's frames end: from the function `stop` down to the bottom the frames are the host's.
 local function end_of(co, stop)
   local depth = depth_of(co)
   for level = depth - 1, math.max(0, stop and depth - 64 or depth), -1 do
@@ -158,7 +158,7 @@ local function end_of(co, stop)
   return depth
 end
 
--- The frames of another coroutine, from the innermost (at level `first`) on.
+-- Returns the frames of another coroutine, from the innermost one (at level `first`) to the one before `stop`.
 local function frames_of(co, first, stop)
   local frames, last = {}, end_of(co, stop) - 1
   local level = first
@@ -174,7 +174,7 @@ local function frames_of(co, first, stop)
   return frames
 end
 
--- Those of who called the function `top`.
+-- Returns the frames above the function `top`: its caller's, and so on.
 local function frames_above(co, top, stop)
   local level = 0
   while debug.getinfo(co, level, "f").func ~= top do level = level + 1 end
@@ -190,7 +190,7 @@ local function remember(co, err, note)
   left[#left + 1] = { err = err, note = note, frames = frames_of(co, 0) }
 end
 
--- A string may have got a position in front of it on its way.
+-- Tells whether two errors are the same. A string may have been given a position in front when it was raised again.
 local function is_same(err, other)
   if rawequal(err, other) then return true end
   return type(err) == "string" and type(other) == "string" and err:sub(-#other) == other and other ~= ""
@@ -220,8 +220,8 @@ end
 
 function M.report(err, stacks) return setmetatable({ err = err, message = message_of(err), stacks = stacks or {} }, Report) end
 
--- A message handler for xpcall that makes a report of an error; frames from `stop`, a function, on are not part of it.
--- It looks from a coroutine, so that the levels of this one do not depend on who asks.
+-- Returns a message handler for xpcall that makes a report of an error, without the frames from the function `stop` on. The handler looks
+-- at its stack from a new coroutine, whose own frames then do not shift the levels.
 function M.handler(stop)
   local function handler(err)
     local stacks = take(err)
@@ -232,7 +232,7 @@ function M.handler(stop)
   return handler
 end
 
--- Failing coroutines and tasks show themselves from now on (host/core/trace.c).
+-- From this call on the host passes each failing coroutine and task to `remember` (host/core/trace.c).
 function M.start() debug.getregistry()["green.failure"] = remember end
 
 return M

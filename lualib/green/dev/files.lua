@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The files that what is served was made of, for --dev: whoever reads one notes it here. Without --dev nothing is kept.
+-- For --dev, this file keeps the files that the app was made of: the code that reads a file notes it here. Without --dev nothing is kept.
 --
---     code    of the app: it is loaded anew when one changes (the script, its modules, templates)
---     script  a request script: compiled anew by itself
---     page    sent as it is: only browsers need to know
+--     code    belongs to the app (the script, its modules, templates), which is loaded anew when the file changes
+--     script  is a request script, which alone is compiled anew
+--     page    is sent as it is; only browsers need to know that it changed
 local native = require "green.fs.native"
 
 local M = { on = false }
 local noted = {} -- path -> { kind =, stamp = }
-local refused = {} -- path -> { line =, message = }: what the compiler found wrong with it
+local refused = {} -- path -> { line =, message = } of the compiler's error
 
--- What tells two versions of a file apart; editors write it in place or put another one there.
+-- Returns a text that differs for two versions of a file, whether an editor wrote the file in place or replaced it.
 local function stamp_of(path)
   local ok, stat = pcall(native.stat, path)
   if not ok or not stat then return "absent" end
@@ -22,13 +22,13 @@ function M.note(kind, path)
   if M.on and not noted[path] then noted[path] = { kind = kind, stamp = stamp_of(path) } end
 end
 
---- Is this a file of the app's code? Only these may be shown to whoever looks at an error.
+--- Tells whether a file belongs to the app's code: only such files are shown with an error.
 function M.is_code(path)
   local file = noted[path]
   return file ~= nil and file.kind ~= "page"
 end
 
---- A file of the app cannot be compiled; the compiler's message begins with the place.
+--- Notes that a file of the app cannot be compiled; the compiler's message begins with the place.
 function M.refused(path, message)
   if not M.is_code(path) then return end
   local chunk = debug.getinfo(load("", "@" .. path), "S").short_src .. ":"
@@ -36,14 +36,14 @@ function M.refused(path, message)
   if line then refused[path] = { line = math.tointeger(line), message = message } end
 end
 
---- The path and the line of the file that an error is about which cannot be compiled; or nil.
+--- Returns path and line of the file whose compilation failed with this message; nil for another error.
 function M.refusal_in(message)
   for path, one in pairs(refused) do
     if message:sub(-#one.message) == one.message then return path, one.line end
   end
 end
 
--- { path = kind } of those that are not what they were, or nil. The next call compares with what they are now.
+-- Returns { path = kind } of the files that changed since the last call, or nil. Pages are looked at only for browsers.
 function M.changed(with_pages)
   local paths, found = {}, nil
   for path, file in pairs(noted) do
@@ -59,7 +59,7 @@ function M.changed(with_pages)
   return found
 end
 
--- What the app is made of is about to be noted again. Returns what undoes that.
+-- Forgets the app's code, since loading it notes its files again. Returns a function that restores what was noted.
 function M.renew()
   local before = noted
   noted, refused = {}, {}

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Generations of an app under --dev. A generation is what one run of the script made: the app that it returned, the modules it
--- loaded, the tasks it started. To reload is to run the script again in a new generation, with its modules forgotten; if that fails,
--- everything is as before. An old generation is retired: when its last request has ended, its tasks are cancelled, and what only it
--- held (pools, sockets) goes with the collector.
+-- Generations of an app under --dev. A generation is what one run of the script made: the app that the run returned, the modules it
+-- loaded, the tasks it started. A reload forgets the modules and runs the script again in a new generation; if that fails, everything is
+-- as before. An old generation is retired: when its last request has ended its tasks are cancelled, and the collector takes what nothing
+-- else held (pools, sockets).
 local capture = require "green.dev.capture"
 local files = require "green.dev.files"
 local is_app = require "green.app".is
@@ -13,14 +13,14 @@ local task_native = require "green.task.native"
 local OWNER = "green.dev" -- in a task's context: the generation it belongs to
 
 local M = {}
-local path, arguments -- of the script
-local addresses = {} -- where it is served
+local path, arguments -- the script's file and its arguments
+local addresses = {} -- where the app is served
 local current -- the generation that serves: { app =, tasks =, many =, busy = requests in flight, retired = }
 local modules = {} -- name -> true: modules that are Lua files, and none of ours
 
 -- ---- what the app is made of ----
 
--- Modules that are Lua files, and none of ours, are noted as they are found, whoever finds them.
+-- Notes a module that is a Lua file and none of ours. Each searcher calls this, so that searchers of scripts are covered, too.
 local function note_module(name, loader)
   if type(loader) ~= "function" or name == "green" or name:find "^green%." then return end
   local info = debug.getinfo(loader, "S")
@@ -29,7 +29,7 @@ local function note_module(name, loader)
   files.note("code", info.source:sub(2))
 end
 
--- A module that cannot be compiled: where, for who looks at the error.
+-- Notes the file of a module that cannot be compiled, by loading it once more: so the report can show the place.
 local function note_refusal(name)
   local file = package.searchpath(name, package.path)
   if not file then return end
@@ -51,7 +51,7 @@ local function watch_modules()
   end
 end
 
--- So are the files that the app loads by itself.
+-- Notes the files that the app loads by loadfile and dofile.
 local function watch_files()
   local stock = loadfile
   function _G.loadfile(file, ...)
@@ -77,7 +77,7 @@ local function add_task(owner, handle)
   owner.tasks[#owner.tasks + 1] = handle
 end
 
--- The tasks that a script starts, and those that they start, are its generation's.
+-- Adds each task to the generation that started it. Tasks started by those are found as well, since a context is inherited.
 local function watch_tasks()
   local spawn = task_native.spawn
   local function watched(...)
@@ -98,14 +98,14 @@ local function dismiss(old)
   collectgarbage()
 end
 
--- The requests it is busy with may need its tasks.
+-- Retires a generation. Its tasks go on while requests are in flight, which may need them.
 local function retire(old)
   old.retired = true
   dismiss(old)
 end
 
---- A request of the generation `owner` is in flight until the result, a <close> variable, is closed: with the request, or with its
---- stream. A stream begins right after its handler ended, so that `dismiss` comes later.
+--- Counts a request of the generation `owner` as in flight until the result, a <close> variable, is closed: at the end of the request, or of
+--- its stream. `dismiss` runs in a task, and so after a stream, which begins right after its handler ended, has been counted.
 function M.busy(owner)
   owner.busy = owner.busy + 1
   return setmetatable({}, {
@@ -127,7 +127,7 @@ local function run_script(owner)
   return table.unpack(results, 1, results.n)
 end
 
---- For the host: runs the script for the first time, as it would be run without --dev. Returns what it returns.
+--- Runs the script for the first time, as the host would without --dev, and returns the script's results.
 function M.start(file, ...)
   files.on = true
   capture.start()
@@ -138,10 +138,10 @@ function M.start(file, ...)
   return run_script(current)
 end
 
---- The generation that serves.
+--- Returns the generation that serves.
 function M.current() return current end
 
---- The app is served on this address, and so is each that comes after it.
+--- Notes an address on which this app, and each that takes its place, is served.
 function M.served_on(address) addresses[#addresses + 1] = address end
 
 -- ---- loading it anew ----
@@ -162,7 +162,7 @@ local function forget_modules()
   return before
 end
 
---- Runs the script anew. Returns a report of what went wrong, and the old app goes on; or nil: the new one serves.
+--- Runs the script anew. Returns nil when the new app serves, or a report of what went wrong, and then the old app goes on.
 function M.reload()
   local undo, before, next_one = files.renew(), forget_modules(), new_generation()
   local ok, result = xpcall(load_app, capture.handler(run_script), next_one)

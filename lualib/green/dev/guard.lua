@@ -1,24 +1,24 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Who may see what --dev shows. A page of the web that the developer visits can make its own name mean this machine (DNS
--- rebinding) and then read all answers, so only hosts are served that nobody else can make mean it: localhost, loopback
--- addresses, and what --listen named.
+-- This file decides who may see what --dev shows. A web page that the developer visits can make its own name resolve to this machine (DNS
+-- rebinding) and then read all answers. So only hosts are served whose names nobody else controls: localhost, loopback addresses, and
+-- those that --listen named.
 local response = require "green.response"
 local url = require "green.url"
 
 local M = {}
 local named = {} -- host -> true
-local every_address = false -- --listen named all of them: 0.0.0.0 or [::]
+local every_address = false -- --listen named 0.0.0.0 or [::], which stand for every address
 
 local function is_address(host) return host:find "^%[" ~= nil or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil end
 
--- The host of "host:port", as url.parse writes it; nil when that is none.
+-- Returns the host of "host:port", as url.parse writes it, nil when the text is malformed.
 local function host_of(text)
   local ok, parts = pcall(url.parse, "http://" .. text .. "/")
   return ok and not parts.user and parts.path == "/" and not parts.query and not parts.fragment and parts.host or nil
 end
 
---- What --listen said.
+--- Allows the host of an address that --listen named.
 function M.allow(address)
   if address:find "^unix:" then return end
   local host = host_of(address)
@@ -33,7 +33,7 @@ end
 
 local function refusal(text) return response.text(text .. "\n", 403):header("x-content-type-options", "nosniff"):header("cache-control", "no-store") end
 
---- The refusal of a request whose host may be anybody's; or nil. Browsers always name one.
+--- Returns the refusal of a request to a host that anybody may control, else nil. A request without a host passes: browsers always send one.
 function M.refuse_host(req)
   local host = req:header "host"
   if not host or M.is_allowed(host) then return nil end
@@ -41,7 +41,7 @@ function M.refuse_host(req)
     .. "that --listen named, not for '%s'."):format(host))
 end
 
---- The refusal of a request that a page of another site makes for what is --dev's own; or nil.
+--- Returns the refusal of a request for --dev's own addresses that a page of another site makes, else nil.
 function M.refuse_origin(req)
   local origin, site = req:header "origin", req:header "sec-fetch-site"
   local same = not origin or origin:lower() == "http://" .. (req:header "host" or ""):lower()

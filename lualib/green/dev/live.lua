@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What --dev adds to pages: a script that waits for news of the code, loads the page again when it changed, and shows an edit
--- that cannot be loaded. It comes from the server itself, so that a Content-Security-Policy with 'self' lets it pass.
+-- --dev adds a script to pages. The script waits for news of the code, loads the page again after a change, and shows an edit that cannot be
+-- loaded. It is served from the same origin, so that a Content-Security-Policy with 'self' allows it.
 local guard = require "green.dev.guard"
 local response = require "green.response"
 local native = require "green.http.native"
@@ -62,7 +62,7 @@ local function news(req, state)
   end)
 end
 
--- The answer to a request that is --dev's own, or nil.
+-- Returns the answer to a request for one of --dev's own addresses, else nil.
 function M.answer(req, state)
   if req.raw_path:sub(1, #PREFIX) ~= PREFIX or req.method ~= "GET" then return nil end
   if req.raw_path == PREFIX then return guard.refuse_origin(req) or news(req, state) end
@@ -80,7 +80,7 @@ local function sources_of(policy, ...)
       if name and name:lower() == wanted then return sources:lower() end
     end
   end
-  return "*" -- nothing is said about it
+  return "*" -- a policy without the directive allows every source
 end
 
 local function permits(sources)
@@ -99,7 +99,8 @@ local function is_permitted(headers)
   return true
 end
 
--- A page somebody looks at, and can look at again: not a piece of one that a script asked for, nor the answer to a form.
+-- Tells whether a response is a page that a person looks at and may load again: not a fragment that a script asked for, nor the answer to a
+-- form.
 local function is_page(res, req)
   if getmetatable(res) ~= native.response or not res.stream and type(res.body) ~= "string" then return false end
   local headers = res.headers
@@ -118,11 +119,11 @@ local function place_of(body)
   end
 end
 
--- The answer, with the script in it if it is a page. `stamp` says which code made it.
+-- Returns the response, with the script in it if the response is a page. `stamp` names the code that made the page.
 function M.inject(res, req, stamp)
   if not is_page(res, req) or not is_permitted(res.headers) then return res end
   local script = ('<script src="%s.js?%s"></script>'):format(PREFIX, stamp)
-  if res.stream then -- behind everything: browsers take it there, too
+  if res.stream then -- the script goes behind everything, where browsers run it, too
     local stream = res.stream
     res.stream = function(out)
       stream(out)
@@ -133,7 +134,7 @@ function M.inject(res, req, stamp)
     res.body = res.body:sub(1, at - 1) .. script .. res.body:sub(at)
   end
   for _, name in ipairs { "content-length", "etag", "last-modified", "accept-ranges" } do res.headers[name] = nil end
-  res.headers["cache-control"] = "no-store" -- without --dev it must be asked for again
+  res.headers["cache-control"] = "no-store" -- the browser must not show the page with the script when --dev is off
   return res
 end
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A failed handler, shown to who develops it (--dev): message, source, frames with their variables, the request; as a page, or as
--- text for a terminal. The page needs nothing else from anywhere.
+-- This file shows a failed handler to its developer (--dev): message, source, frames with their variables, and the request, as a page or as
+-- text for a terminal. The page loads nothing else, so that no address of the app's is needed for it.
 local capture = require "green.dev.capture"
 local files = require "green.dev.files"
 local fs = require "green.fs.native"
@@ -12,7 +12,7 @@ local template = require "green.template"
 local AROUND = 5 -- lines of source before and after the one that failed
 local MAX_SOURCE = 4 * 1024 * 1024
 local BODY_SHOWN = 2000
-local BODY_WAIT = 0.2 -- seconds for what is still to come of it
+local BODY_WAIT = 0.2 -- seconds to wait for the rest of a request's body
 
 local M = {}
 
@@ -32,7 +32,7 @@ local function lines_of(path)
   return lines
 end
 
--- { path =, line =, first =, lines = {...} }, or nil when there is no such file.
+-- Returns { path =, line =, first =, lines = {...} }, nil when there is no such file.
 local function excerpt(path, line)
   local lines = path and line and line > 0 and lines_of(path)
   if not lines or line > #lines + 1 then return nil end
@@ -40,8 +40,8 @@ local function excerpt(path, line)
   return { path = path, line = line, first = first, lines = table.move(lines, first, last, 1, {}) }
 end
 
--- Where it happened: in the file that could not be compiled, or the innermost frame that is the app's. Never as the message says:
--- what is in it may have come from a client.
+-- Returns an excerpt of where the error happened: of the file that could not be compiled, or of the app's innermost frame. A place that only
+-- the message names is not shown, since a client may have written the message.
 local function source_of(report)
   cache_of_one = {}
   local found = excerpt(files.refusal_in(report.message))
@@ -76,7 +76,7 @@ local function add_frame(out, frame, with_locals)
   if frame.tail then out[#out + 1] = "\t(...tail calls...)" end
 end
 
--- Frames of ours say nothing about what could not even be loaded.
+-- Tells whether frames are worth showing. After a failed compilation all frames are ours, and say nothing.
 local function has_frames(report)
   for _, stack in ipairs(report.stacks) do
     for _, frame in ipairs(stack.frames) do
@@ -96,13 +96,13 @@ local function traceback(report, with_locals)
   return table.concat(out, "\n")
 end
 
---- What a terminal is told: what failed, why, and where. The lines of a message are indented, so that none looks like one of ours.
+--- Returns the report for a terminal: what failed, why, and where. The lines of a message are indented, so that none looks like one of ours.
 function M.text(report, what)
   local trace = traceback(report)
   return what .. ": " .. report.message:gsub("\n\t?", "\n\t") .. (trace ~= "" and "\n" .. trace or "")
 end
 
---- Why, and the source: enough to mend an edit.
+--- Returns the message and the source, which are enough to mend an edit.
 function M.summary(report)
   local source = source_of(report)
   if not source then return report.message end
@@ -122,7 +122,7 @@ end
 
 local function past(text, class, at) return select(2, text:find(class, at)) + 1 end
 
--- Where the value of the name before `at` begins: behind its equals sign or colon. nil: that was no name.
+-- Returns where the value of the name before `at` begins: behind an equals sign or colon. nil when neither follows the name.
 local function value_at(text, at)
   at = past(text, "^[\"']?", past(text, "^%s*", at))
   at = past(text, "^%s*", at)
@@ -130,7 +130,7 @@ local function value_at(text, at)
   return past(text, "^[\"']?", past(text, "^%s*", at + 1))
 end
 
--- Values that the names before them say are secret, of forms, JSON and the like.
+-- Hides the values of names that sound secret, in forms, JSON and the like.
 local function hide_secrets(text)
   local out, from, at = {}, 1, 1
   while true do
@@ -291,7 +291,7 @@ local PAGE = template.compile([=[
 </html>
 ]=], "greenlua --dev")
 
--- "a.lua:3: b.lua:5: no tea" -> "no tea", "a.lua:3: b.lua:5:"
+-- Splits positions off a message: "a.lua:3: b.lua:5: no tea" becomes "no tea" and "a.lua:3: b.lua:5:".
 local function split_positions(message)
   local at = 1
   while true do
@@ -302,7 +302,7 @@ local function split_positions(message)
   return message:sub(at), message:sub(1, math.max(0, at - 2))
 end
 
--- "function <app.lua:7>" says the file again.
+-- Shortens the place of an unnamed function: "function <app.lua:7>" would name the file a second time.
 local function short_place(frame) return frame.unnamed and "function at line " .. frame.unnamed or frame.place end
 
 local function html(report, req)
@@ -313,7 +313,7 @@ local function html(report, req)
     end
   end
   local source = source_of(report)
-  local function attributes(i) -- of a line
+  local function attributes(i) -- returns the attributes of line i
     local n = source.first + i - 1
     return ('data-n="%d"%s'):format(n, n == source.line and ' class="bad" aria-current="true"' or "")
   end
@@ -338,7 +338,7 @@ local function status_of(err)
   return math.type(status) == "integer" and status >= 500 and status <= 599 and status or 500
 end
 
---- The answer of a handler that failed: a page for who can read one, else text.
+--- Returns the answer of a failed handler: a page for a client that accepts HTML, else text.
 function M.answer(report, req)
   local accept = (req:header "accept" or ""):lower()
   local res
