@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The reference at hand: help() in the REPL and `greenlua doc` in the shell. It is made of the stubs in lualib/meta.
+-- The reference behind help() at the prompt and `greenlua doc` in the shell, which is made of the stubs in lualib/meta.
 local fault = require "green.error"
 local index_of = require "green.reference.index"
 local native = require "green.reference.native"
@@ -18,7 +18,7 @@ local function plain(text) return text end
 local function bold(text) return "\27[1m" .. text .. "\27[0m" end
 local function dim(text) return "\27[2m" .. text .. "\27[0m" end
 
--- Is stdout a terminal that takes colours, by the convention of no-color.org?
+-- Tells whether stdout is a terminal that takes colours, by the convention of no-color.org.
 local function is_colourful()
   local no = os.getenv "NO_COLOR"
   return native.columns() ~= nil and (no == nil or no == "") and os.getenv "TERM" ~= "dumb"
@@ -37,7 +37,7 @@ local function display_names(entries)
   return table.concat(names, ", ")
 end
 
--- What is said when nothing has this name: what it may mean, or what is like it.
+-- Returns the text for a name that no entry has alone: the entries that may be meant, or names like it.
 local function excuse(name, index, several, layout)
   if #several > 0 then return ("'%s' is several:\n%s"):format(name, printer.list(several, layout)) end
   local near = index:near(name, SUGGESTIONS)
@@ -45,7 +45,7 @@ local function excuse(name, index, several, layout)
   return ("no '%s' here; did you mean %s?"):format(name, display_names(near))
 end
 
--- Where it is spoken of, if nothing has this name; or nil. What looks like a name that was mistyped is no word.
+-- Returns the list of entries whose text has this word, nil when none has. A text that looks like a mistyped name is not searched for.
 local function mentions(name, index, layout)
   if name:find "[.:]" and #index:near(name, 1) > 0 then return nil end
   local found, n = index:search(name, MENTIONS)
@@ -79,7 +79,7 @@ function M.help(...)
   print((M.text((...))))
 end
 
--- What people call it: a method by its class, and by its module where that is clear: "task:join".
+-- Returns the names by which people call an entry: a method by its class, and by its module where only one method is meant ("task:join").
 local function usual_names(entry, index)
   if entry.kind == "module" then return { entry.name } end
   local name = entry.name:gsub("^green%.", "")

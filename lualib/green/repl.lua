@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The interactive mode: on a terminal with an editor, on a dumb one without, and as lua has it where there is none.
+-- The interactive mode has an editor on a terminal, reads plain lines on a dumb one, and is lua's own where there is no terminal.
 local io, os, pcall, require = io, os, pcall, require
 local plain = require "green.repl.plain"
 local ask, prompt = plain.ask, plain.prompt
@@ -46,7 +46,7 @@ local function edited(terminal, session, opts)
   }, { color = session.color, interruptible = opts.interruptible })
 end
 
--- A terminal that knows nothing but lines.
+-- Runs a session on a terminal that can only show lines.
 local function dumb(session)
   while true do
     local text = ask(prompt("_PROMPT", "> "))
@@ -68,9 +68,9 @@ local function interact(opts, served)
   plain.run(opts.handler, opts.interruptible, opts.piped)
 end
 
---- opts: handler, what turns an error into the text that is shown, as in scripts; interruptible(on): is Ctrl-C an error in the
---- running task, or the end; piped: stdin is no terminal; noenv: -E. What a script returned is served meanwhile:
---- app, listen, grace, name.
+--- Runs the interactive mode. `opts` holds handler(error) -> the text that is shown, as for scripts; interruptible(on), which makes Ctrl-C an
+--- error in the running task or the end; piped: stdin is no terminal; noenv: -E was given; and, for a script's app that is served
+--- meanwhile, app, listen, grace and name.
 return function(opts)
   if opts.app == nil then return interact(opts) end
   local serving = require("green.serve").start(opts.app, opts)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Every entry of the stubs, and the names people call them by: "green.http.get", "http.get", "green.Task:join", "task:join",
--- "Task:join"; "join" too where there is one only.
+-- An index holds every entry of the stubs and finds it by the names that people use: "green.http.get", "http.get", "green.Task:join",
+-- "task:join", "Task:join", and also "join" where only one entry has that name.
 local native = require "green.reference.native"
 local parse = require "green.reference.parse"
 local search = require "green.reference.search"
@@ -9,7 +9,7 @@ local stock = require "green.reference.stock"
 
 -- ---- the stubs' text ----
 
--- While developing, those of the folder.
+-- Reads the stubs of the folder GREENLUA_LUALIB, which a developer edits; nil when the folder has none.
 local function from_folder(dir)
   local fs = require "green.fs"
   local root = fs.join(dir, "meta")
@@ -34,7 +34,7 @@ end
 local function short(name) return (name:gsub("^green%.", "")) end
 local function last(name) return name:match "[^.:]*$" end
 
--- What an entry may be called, the better names first.
+-- Returns the names of an entry in three lists, the better names first.
 local function names_of(entry)
   local names = { { entry.name, short(entry.name) }, {}, { last(entry.name) } }
   if entry.kind == "method" or entry.kind == "field" then
@@ -72,7 +72,7 @@ local function add_stock(entries)
   for _, entry in ipairs(stock()) do table.insert(entries, entry) end
 end
 
--- A function comes before a class of the same name, and what is ours before what is Lua's.
+-- Returns the one entry that is meant, nil when several may be. A function or module is preferred to a class of the same name.
 local function preferred(list)
   local kinds = {}
   for _, entry in ipairs(list) do kinds[entry.kind] = kinds[entry.kind] or entry end
@@ -80,7 +80,7 @@ local function preferred(list)
   return #list == 1 and list[1] or nil
 end
 
--- What handlers call their arguments.
+-- Handlers usually call their arguments by these names.
 local USUAL = { req = "request", res = "response" }
 
 local function has_field(entry, name)
@@ -90,7 +90,7 @@ local function has_field(entry, name)
   return false
 end
 
--- The entry of this name, or which has a field of this name ("json.null"); or nil and those it may mean.
+-- Returns the entry of this name, or the one that has a field of this name ("json.null"); else nil and the entries that may be meant.
 function Index:find(name)
   name = name:gsub("%(%s*%)$", ""):gsub(":", "."):gsub("^%l+%f[.]", USUAL)
   local entry, several = self:find_named(name)
@@ -118,24 +118,24 @@ function Index:module(name)
   end
 end
 
--- Entries in which each of the words is found, the best first, at most `max`, and how many there are.
+-- Returns the entries in which each of the words is found, the best first, at most `max`, and how many there are in all.
 function Index:search(words, max) return search(self.entries, words, max) end
 
--- A class, or another name of a type.
+-- Returns the class or alias of this name.
 function Index:type(name)
   for _, entry in ipairs(self.entries) do
     if (entry.kind == "class" or entry.kind == "alias") and entry.name == name then return entry end
   end
 end
 
--- Names like this one, the nearest first, at most `max`.
+-- Returns the entries with a name like this one, the nearest first, at most `max`.
 function Index:near(name, max)
   name = name:gsub(":", "."):lower()
   local found, seen = {}, {}
   for rank, names in ipairs(self.ranks) do
     for known, list in pairs(names.lower) do
       local mistakes = native.near(name, known)
-      mistakes = mistakes and mistakes + rank / 10 -- of the same distance the better name
+      mistakes = mistakes and mistakes + rank / 10 -- of two names at the same distance the better one comes first
       for _, entry in ipairs(mistakes and list or {}) do
         if not seen[entry] or mistakes < seen[entry].mistakes then
           if not seen[entry] then table.insert(found, { entry = entry }) seen[entry] = found[#found] end
@@ -155,7 +155,7 @@ end
 
 local index
 
--- Parsed at first use.
+-- Returns the index, which is made at the first call.
 return function()
   if index then return index end
   local dir = os.getenv "GREENLUA_LUALIB"

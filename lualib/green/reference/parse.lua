@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A stub of lualib/meta as entries. A stub is what the Lua language server reads, and in its comments says on lines of
--- their own, after the prose, what the server has no words for:
+-- This file reads a stub of lualib/meta into entries. A stub is what the Lua language server reads; facts that the server has no
+-- annotation for stand on lines of their own, after the prose:
 --
 --     ---Waits until the peer took it.        or: ---Does not wait.
 --     ---Raises: ETIMEDOUT; EPIPE when the peer is gone.
 --
--- What a class or module says there ("Nothing here waits." or "Everything here waits.", Raises) holds for all of it that
--- says nothing itself. An example is fenced: ```lua is run by the tests, ```lua norun is compiled; what follows `-->`
--- is what its print prints.
+-- Such a line of a class or module ("Nothing here waits." or "Everything here waits.", Raises) holds for all its members without one of
+-- their own. An example is fenced: the tests run ```lua and compile ```lua norun; the text after `-->` is what the example's print
+-- prints.
 --
 -- An entry: { kind = "module"|"class"|"function"|"method"|"field"|"alias", name = "green.net.listen", module = "green.net",
 -- owner = entry, head = "listen(address)", prose = { line }, examples = { { code =, runs = } }, waits = boolean, waiting = text,
@@ -17,8 +17,8 @@
 local NOTHING = "Nothing here waits."
 local EVERYTHING = "Everything here waits."
 
--- The end of the type that begins at `at`: brackets and quotes hold anything, a blank goes on after or before "|", and after
--- ":" and ",".
+-- Returns the end of the type that begins at `at`. Brackets and quotes hold anything; a blank ends the type, unless it is beside "|" or
+-- after ":" or ",".
 local function type_end(text, at)
   local unit = at
   while unit <= #text do
@@ -35,7 +35,7 @@ local function type_end(text, at)
   return #text
 end
 
--- "integer? how many" -> "integer?", "how many"
+-- Splits a type from its comment: "integer? how many" becomes "integer?" and "how many".
 local function split_type(text)
   local last = type_end(text, 1)
   return text:sub(1, last), (text:sub(last + 1):gsub("^ *#? *", ""))
@@ -79,7 +79,7 @@ end
 
 function tags.private(block) block.private = true end
 
--- The block's own prose so far is that of what it names.
+-- Moves the prose, examples and statements that a block has so far to the class or alias that the block names.
 local function takes_over(block, entry)
   for _, key in ipairs { "prose", "examples" } do
     for _, each in ipairs(block[key]) do table.insert(entry[key], each) end
@@ -112,7 +112,7 @@ function tags.alias(block, rest, stub)
   block.alias = entry
 end
 
--- `---| "pipe" # ours to read`
+-- Adds a choice of an alias, which is written as `---| "pipe" # ours to read`.
 local function add_choice(entry, text)
   local kind, comment = split_type(text)
   entry.type = entry.type == "" and kind or entry.type .. "|" .. kind
@@ -145,7 +145,7 @@ local function read_example(block, lines, i)
   return i
 end
 
--- Prose, statements and the further lines of either.
+-- Reads a line of prose, a statement, or a further line of either.
 local function read_text(block, line, open)
   local target = block.class or block
   local key = statement(target, line)
@@ -159,7 +159,7 @@ end
 
 local function read_block(stub, lines)
   local block = { prose = {}, examples = {}, params = {}, returns = {}, fields = {} }
-  local i, open = 1, nil -- open: what a line without a tag goes on with
+  local i, open = 1, nil -- a line without a tag continues the item `open`
   while i <= #lines do
     local line = lines[i]
     local tag, rest = line:match "^@(%a+)%s*(.*)$"
@@ -188,7 +188,7 @@ function Stub:add(entry)
   return entry
 end
 
--- A class of the module's name is the module.
+-- Returns the entry of a class. The class with the module's name is the module's entry.
 function Stub:class(name)
   if name == self.module.name then return self.module end
   return self:add(new_entry("class", name, self.module.name))
@@ -235,7 +235,7 @@ local function attach(stub, block, code)
   end
 end
 
--- The entries of a stub, the module's own first.
+-- Returns the entries of a stub, the module's own first.
 return function(module, text)
   local stub = setmetatable({ entries = {}, locals = {} }, Stub)
   stub.module = stub:add(new_entry("module", module, module))

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Entries as text for people: `layout` has the width in columns, and bold(text) and dim(text) for terminals.
+-- This file prints entries for people. `layout` holds the width in columns, and bold(text) and dim(text) for terminals.
 local INDENT = "  "
 
 -- ---- lines ----
@@ -17,7 +17,7 @@ local function wrap(text, width, indent, lines)
   if #line > #indent then table.insert(lines, line) end
 end
 
--- Prose: paragraphs are wrapped, lists keep their lines.
+-- Adds prose: paragraphs are wrapped, lists keep their lines.
 local function add_prose(out, prose, indent)
   local paragraph = {}
   local function flush()
@@ -39,7 +39,7 @@ local function add_prose(out, prose, indent)
   while out[#out] == "" do table.remove(out) end
 end
 
--- Name, type and text in columns; the text is wrapped beside them.
+-- Adds rows of name, type and text in columns; the text is wrapped in its column.
 local function add_rows(out, rows, indent)
   local left = 0
   for _, row in ipairs(rows) do left = math.max(left, #row[1]) end
@@ -87,7 +87,7 @@ local function item_rows(items)
   return rows
 end
 
--- What holds for the entry: what it says, or else its owner, or its module.
+-- Returns what an entry says under `key`, or else its owner, or its module.
 local function inherited(entry, key, index)
   if entry[key] ~= nil then return entry[key] end
   if entry.owner and entry.owner[key] ~= nil then return entry.owner[key] end
@@ -115,7 +115,7 @@ end
 
 local add_types
 
--- The types that nothing else tells about: tables of options and results with what they inherit, and other names of types.
+-- Adds the types that have no page of their own: tables of options and results with the fields that they inherit, and aliases.
 function add_types(out, items, index, seen)
   local function add(name)
     local entry = index:type(name)
@@ -132,7 +132,7 @@ function add_types(out, items, index, seen)
   end
 end
 
--- Its own example; else one of its class or module that uses it.
+-- Returns an entry's own examples, or else one of its class or module in which its name is used.
 local function examples_of(entry, index)
   if #entry.examples > 0 then return entry.examples end
   local found = {}
@@ -203,7 +203,7 @@ local function add_title(out, entry)
   if #entry.prose > 0 or entry.type then table.insert(out, "") end
 end
 
--- All about one entry.
+-- Returns the page of one entry.
 function M.entry(entry, index, layout)
   local out, seen = new_out(layout), { [entry] = true }
   if entry.kind == "stock" then return print_stock(out, entry) end
@@ -227,7 +227,7 @@ function M.entry(entry, index, layout)
   return finish(out)
 end
 
--- The modules, a line each.
+-- Returns the list of modules, a line for each.
 function M.overview(index, layout)
   local out, rows = new_out(layout), {}
   heading(out, "The modules of greenlua")
@@ -238,7 +238,7 @@ function M.overview(index, layout)
   return finish(out)
 end
 
--- Several entries, a line each.
+-- Returns a list of entries, a line for each.
 function M.list(entries, layout)
   local out, rows = new_out(layout), {}
   for _, entry in ipairs(entries) do

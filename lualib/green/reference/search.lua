@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Full-text search over the entries: for who knows a word of what is looked for, and not its name.
-local NAME, PART, FIELD, TEXT = 8, 5, 4, 1 -- what it counts where a word is found
+-- This file searches the text of the entries, for people who know a word of what they look for, but not its name.
+local NAME, PART, FIELD, TEXT = 8, 5, 4, 1 -- points of a word found in the name, in a part of it, in a field's name, in the text
 
--- What is said of an entry, in lower case: { names of its fields and parameters }, and the text.
+-- Returns the words of an entry in lower case: the set of names of its fields and parameters, and its text.
 local function texts_of(entry)
   local fields, text = {}, { entry.raises or "", entry.waiting or "" }
   for _, line in ipairs(entry.prose) do text[#text + 1] = line end
@@ -30,7 +30,7 @@ local function score_of(entry, word)
   return texts.text:find("%f[%w_]" .. word .. "%f[^%w_]") and TEXT or nil
 end
 
--- Entries that have each word of the text, the best first, at most `max`.
+-- Returns the entries that have each word of the text, the best first, at most `max`, and how many there are in all.
 return function(entries, text, max)
   local words, found = {}, {}
   for word in text:lower():gmatch "[%w_]+" do words[#words + 1] = word end

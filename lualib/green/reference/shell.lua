@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- `greenlua doc [NAME]`. Returns the exit code of the process.
+-- `greenlua doc [NAME]` prints the reference. The function returns the exit code of the process.
 local reference = require "green.reference"
 
 local USAGE = [[

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Lua's own functions: how they are called, where the manual has them, and which of them wait in greenlua.
+-- This file lists Lua's own functions: their arguments, their place in the manual, and whether they wait in greenlua.
 local SECTIONS = {
   { "6.1", "", "assert(v [, message]) collectgarbage([opt [, arg]]) dofile([filename]) error(message [, level]) getmetatable(object) "
     .. "ipairs(t) load(chunk [, chunkname [, mode [, env]]]) loadfile([filename [, mode [, env]]]) next(table [, index]) pairs(t) "
@@ -45,7 +45,7 @@ local function new_entry(section, library, key, call)
   }
 end
 
--- Entries of kind "stock": name, head, section and anchor in the manual, waits; a library has no head.
+-- Returns entries of kind "stock", with name, head, section and anchor in the manual, and waits. A library has no head.
 return function()
   local entries = {}
   for _, row in ipairs(SECTIONS) do

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- From a value to its entry: functions and modules by what is loaded, methods and objects by their metatables. A class is
--- called what its metatable is called (__name, which messages have: "green.socket expected, got nil"), except these.
+-- This file finds the entry of a value: of functions and modules by what is loaded, of methods and objects by their metatables. A class has the
+-- name of its metatable (__name, which is in messages: "green.socket expected, got nil"), except these.
 local METATABLES = {
   ["green.Channel"] = "green.channel",
   ["green.File"] = "green.file",
@@ -25,7 +25,7 @@ local M = {}
 
 -- ---- metatables ----
 
--- The tables a metatable finds methods in: its __index, or what that function knows.
+-- Returns the tables that hold a metatable's methods: its __index, or the tables among the upvalues of an __index function.
 local function holders(metatable)
   local index = rawget(metatable, "__index")
   if index == nil then return { metatable } end
@@ -45,8 +45,8 @@ local function functions_in(value, add)
   end
 end
 
--- What a function or a table leads to: the functions in tables of functions, one level deeper in a module. Data is not
--- looked through.
+-- Calls add for what a value leads to: a function's upvalues, the functions of a class, and those one level deeper of a module. Tables of data
+-- are not searched.
 local function neighbours(value, is_module, add)
   local metatable = debug.getmetatable(value)
   if type(value) == "function" then
@@ -67,7 +67,7 @@ local function neighbours(value, is_module, add)
   end
 end
 
--- Calls visit(metatable) for those that functions of the modules lead to, and those of C.
+-- Calls visit(metatable) for the metatables that functions of the modules lead to, and for those in C's registry.
 local function each_metatable(roots, visit)
   local seen, queue = { [_G] = true, [package.loaded] = true }, {}
   local function add(value)
@@ -87,7 +87,7 @@ local function each_metatable(roots, visit)
   end
 end
 
--- { name of a metatable = { table that holds its methods } }, of the modules that are loaded.
+-- Returns { name of a metatable = { table that holds its methods } } of the loaded modules.
 function M.methods()
   local found, roots = {}, {}
   for name, value in pairs(package.loaded) do
@@ -102,7 +102,7 @@ function M.methods()
   return found
 end
 
--- The name of a class's metatable.
+-- Returns the name of a class's metatable.
 function M.metatable_of(entry) return METATABLES[entry.name] or entry.name end
 
 -- ---- looking up ----
@@ -139,7 +139,7 @@ local function class_called(name, index)
   return index:module(name)
 end
 
--- The class of an object; of an instance of a model, its model's.
+-- Returns the class of an object; for an instance of a model, the model's class.
 local function class_of(value, index)
   local metatable = debug.getmetatable(value)
   for _ = 1, 8 do
@@ -152,7 +152,7 @@ local function class_of(value, index)
   end
 end
 
--- The entry of a function, a module or an object; nil for other values.
+-- Returns the entry of a function, a module or an object, nil for other values.
 function M.find(index, value)
   local methods = M.methods()
   for _, entry in ipairs(index.entries) do

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- `greenlua attach PATH`: a prompt here for a process over there. Returns the exit code.
+-- `greenlua attach PATH` is a prompt in this process whose lines run in another one. The function returns the exit code.
 local chunk = require "green.repl.chunk"
 local frames = require "green.repl.frames"
 local native = require "green.repl.native"
@@ -14,7 +14,7 @@ A prompt inside the process that was started with --console PATH:
   greenlua --console /tmp/app.sock app.lua
   greenlua attach /tmp/app.sock]]
 
-local IMPATIENT = 3 -- how many Ctrl-C for one line mean this side of the connection
+local IMPATIENT = 3 -- the Ctrl-C of a line after which this process ends instead of passing it on
 
 local function complain(text)
   io.stderr:write("greenlua: attach: ", text, "\n")
@@ -32,10 +32,11 @@ end
 
 local function as_it_is(text) return text or "" end
 
--- However much we trust the process: what it prints may come from its clients. A file or a pipe gets it as it is.
+-- Returns the filter of the output. On a terminal control characters are made harmless, since the process may print what its clients sent; a
+-- file or a pipe gets the output as it is.
 local function filter() return require("green.reference.native").columns() and safe.new() or as_it_is end
 
--- Output is written as it comes, also above a prompt; what answers something is for who asked.
+-- Reads frames: output is written as it comes, also above a prompt, and answers go to the tasks that wait for them.
 local function listen(client)
   local cleaned = filter()
   for kind, payload in client.wire.receive, client.wire do
@@ -67,11 +68,11 @@ local function pass_interrupts(client)
   os.exit(130)
 end
 
---- Runs a line over there: "quit" when it was the last.
+--- Runs a line in the other process. Returns "quit" when the session is over.
 function Client:eval(text)
   local columns = require("green.reference.native").columns() or 80
   local interrupts = task.spawn(pass_interrupts, self)
-  task.sleep(0) -- it waits for the signal from here on
+  task.sleep(0) -- lets the task begin to wait for the signal
   self.wire:send("L", string.pack(">I2B", columns, self.color and 1 or 0) .. text)
   local kind = self.lines:receive()
   interrupts:cancel()
@@ -112,7 +113,7 @@ local function edit(client)
   }, { color = client.color, interruptible = function() end })
 end
 
--- Lines from a pipe, or a terminal that knows nothing but lines: their output and nothing else.
+-- Runs the lines of a pipe, or of a terminal without an editor, and shows their output only.
 local function plain(client)
   local text
   for line in io.stdin:lines() do

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- From text to a function that runs as a line of a session: its local variables stay for the lines after it. A line is
--- compiled inside a function whose upvalues are the variables kept so far, so that a closure of an earlier line and a
--- later line mean the same variable; at its end it hands over its own.
+-- This file compiles a text to a function that runs as a line of a session, whose local variables stay for later lines. A line is compiled
+-- inside a function whose upvalues are the variables kept so far, so that a closure of an earlier line and a later line mean the same
+-- variable; at its end the line hands over its own variables.
 --
 --     local x, n = ... return function(...) LINE  __keep(function() return y end) end
 local tokens = require "green.repl.tokens"
@@ -13,7 +13,7 @@ local KEEP = "__keep" -- an upvalue of the line while it is compiled
 
 local function is_incomplete(message) return message:sub(-5) == "<eof>" end
 
--- As an expression, else as statements. Returns the text that is a chunk, or nil and why not.
+-- Compiles the text as an expression, else as statements. Returns the text of the chunk, or nil and the compiler's message.
 local function as_chunk(text, name)
   text = text:gsub("^(%s*)=", "%1 ")
   local expression = "return " .. text
@@ -25,7 +25,7 @@ local function as_chunk(text, name)
   return nil, is_incomplete(no_expression) and no_expression or message
 end
 
---- "complete", "incomplete" or "wrong", with the message.
+--- Returns "complete", "incomplete" or "wrong", and the compiler's message.
 function M.judge(text)
   local chunk, message = as_chunk(text, "=stdin")
   if chunk then return "complete" end
@@ -40,7 +40,7 @@ local function upvalue_index(fn, name)
   end
 end
 
--- A variable of its own for a value that has none: a constant is no upvalue.
+-- Makes a variable for a value that has none: a compile-time constant is no upvalue of the function that returns it.
 local function cell_of(value)
   return { fn = function() return value end, index = 1 }
 end
@@ -60,7 +60,7 @@ end
 local function kept(list)
   local declared, names = {}, {}
   for _, variable in ipairs(tokens.locals(list)) do
-    if variable.attribute ~= "close" then -- that one is closed, and over
+    if variable.attribute ~= "close" then -- a <close> variable is closed at the line's end, and not kept
       declared[#declared + 1] = variable
       names[#names + 1] = variable.name
     end
@@ -68,7 +68,7 @@ local function kept(list)
   return declared, table.concat(names, ", ")
 end
 
--- Only those the line names: a function has 255 upvalues at most.
+-- Declares the kept variables that the line names, and no others: a function has 255 upvalues at most.
 local function prologue(session, list)
   local names = {}
   for name in pairs(tokens.names(list)) do
@@ -95,7 +95,8 @@ local function join(session, fn, keep)
   end
 end
 
---- A function, or nil and a message. session: { env =, locals = { name -> cell } }. Second: is it an expression?
+--- Compiles a text in a session, { env =, locals = { name -> cell } }. Returns a function and whether the text is an expression, or nil and a
+--- message.
 function M.compile(session, text, name)
   name = name or "=stdin"
   local source, is_expression = as_chunk(text, name)
@@ -114,12 +115,12 @@ function M.compile(session, text, name)
   return fn, is_expression == true
 end
 
---- The text in pieces that are each complete, as if they had been typed one after the other; the last one may not be.
+--- Splits a text into complete pieces, as if a person had typed one after the other; the last one may be incomplete.
 function M.split(text)
   if M.judge(text) ~= "wrong" then return { text } end
   local pieces, piece, number = {}, nil, 0
   for line in (text .. "\n"):gmatch "([^\n]*)\n?" do
-    piece = piece and piece .. "\n" .. line or ("\n"):rep(number) .. line -- messages are about the line of the whole
+    piece = piece and piece .. "\n" .. line or ("\n"):rep(number) .. line -- newlines in front make messages count lines from the text's beginning
     number = number + 1
     if M.judge(piece) ~= "incomplete" then
       pieces[#pieces + 1] = piece:find "%S" and piece or nil

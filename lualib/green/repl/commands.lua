@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Lines that begin with a dot, which no Lua does.
+-- This file runs commands: lines that begin with a dot, as no Lua does.
 local M = {}
 
 local list = {}
@@ -72,7 +72,7 @@ command("quit", nil, "leave", function() return "quit" end)
 
 local function starts_with(text, prefix) return text:sub(1, #prefix) == prefix end
 
---- ".re" -> { ".reload" }
+--- Returns the commands that begin so: ".re" gives { ".reload" }.
 function M.matching(prefix)
   local names = {}
   for _, one in ipairs(list) do
@@ -81,7 +81,7 @@ function M.matching(prefix)
   return names
 end
 
---- Runs a line that is a command; its unambiguous beginning will do. "quit" when the session is over.
+--- Runs a line that is a command, or the unambiguous beginning of one. Returns "quit" when the session is over.
 function M.run(session, text)
   local name, argument = text:match "^%s*%.(%a+)%s*(.*)$"
   argument = argument:match "^(.*%S)" or ""

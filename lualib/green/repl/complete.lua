@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What may follow at the cursor. Looks at tables raw and at __index only where that is a table, so that nothing runs and
--- nothing waits.
+-- This file finds what may follow at the cursor. Tables are read raw, and __index is followed only where it is a table, so that no code of
+-- the script's runs and nothing waits.
 local names = require "green.repl.names"
 local tokens = require "green.repl.tokens"
 
@@ -22,7 +22,7 @@ end
 
 -- ---- values, without running anything ----
 
--- The table where the fields of a value that it has not itself are looked up.
+-- Returns the table in which a value's missing fields are looked up, nil when a function does that.
 local function index_of(value)
   local meta = debug.getmetatable(value)
   local index = type(meta) == "table" and rawget(meta, "__index")
@@ -92,7 +92,7 @@ local function modules(prefix)
   local set = {}
   for name in pairs(names.public) do set[name] = true end
   for _, loaded in ipairs { package.loaded, package.preload } do
-    for name in next, loaded do -- ours that are not public are internal
+    for name in next, loaded do -- modules of ours that are not public are left out
       if type(name) == "string" and not starts_with(name, "green.") then set[name] = true end
     end
   end
@@ -116,7 +116,7 @@ local function files(prefix)
   return sorted(set)
 end
 
--- A string that is not closed yet is a module where require stands before it, else a file.
+-- Completes in a string that is not closed yet: modules behind `require`, files elsewhere.
 local function in_string(list, text)
   local last = list[#list]
   local prefix = text:sub(last.from + 1)
@@ -126,13 +126,13 @@ local function in_string(list, text)
   return last.from + 1, files(prefix)
 end
 
--- "x = a.b " -> "a.b"
+-- Returns the path at the end of a text: "x = a.b " gives "a.b".
 local function path_at_end(text)
   text = text:match "^(.*%S)" or ""
   return (text:match "^.*[^%w_%.]([%w_%.]*)$" or text):match "[%a_].*"
 end
 
---- For the text before the cursor: where the word to be completed begins, and what it may become.
+--- Returns, for the text before the cursor, where the word to be completed begins, and the list of words that it may become.
 function M.at(session, text)
   local command, from = text:match "^%s*(%.%a*)()$"
   if command then return from - #command, require("green.repl.commands").matching(command) end

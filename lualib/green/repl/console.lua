@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- --console PATH: prompts inside a process that serves, one per connection to a unix socket that only its user may
--- open. What a line prints goes to the console it was typed at; what it raises, too.
+-- --console PATH opens prompts inside a process that serves: one for each connection to a unix socket that only the process's user may
+-- open. Output and errors of a line go to the console at which the line was typed.
 local complete = require "green.repl.complete"
 local frames = require "green.repl.frames"
 local native = require "green.repl.native"
@@ -24,7 +24,7 @@ local function joined(...)
   return table.concat(texts, "\t")
 end
 
--- The same names as anywhere, but it is this console that they print to, and that exit leaves.
+-- Returns print, io, os and help for a console: they write to the console instead of stdout, and os.exit leaves the console only.
 local function values(console)
   local function write(_, ...)
     for _, text in ipairs { ... } do console.write(tostring(text)) end
@@ -75,7 +75,8 @@ local function answer_tab(console, text)
   console.wire:send("C", string.pack(">I4", from) .. table.concat(list, "\0"))
 end
 
--- A line that is still running when its console goes is ended, as a terminal's would be.
+-- Ends the line that still runs when its console is gone, as a terminal's hang-up would. The first interrupt raises an error in the line;
+-- the second one cancels a line that has caught the error.
 local function hang_up(console)
   console.wire:close()
   console.session:interrupt()
@@ -123,7 +124,8 @@ local function traceback(err)
   return debug.traceback(tostring(err), 2)
 end
 
---- Listens at a path. served: name, app() -> what is served, perhaps reload(). Raises. Returns what closes it.
+--- Listens at a path, and returns a function that stops. Raises when the path cannot be listened on. `served` holds name, app() -> the app, and
+--- perhaps reload().
 function M.start(path, served, handler)
   local listener = net.listen("unix:" .. path, { mode = "600" })
   local accepting = task.spawn(function() pcall(accept_all, listener, served, handler or traceback) end)

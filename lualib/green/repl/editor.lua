@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The text that is being typed: keys change it, and nothing here knows of a terminal. Positions count the bytes before
--- the cursor.
+-- An editor holds the text that is being typed. Keys change the text; nothing here knows of a terminal. A position is the number of bytes
+-- before the cursor.
 local width = require "green.repl.width"
 
 local Editor = {}
 Editor.__index = Editor
 
---- opts: history (green.repl.history).
+--- Makes an editor. `opts` holds the history (of green.repl.history).
 function Editor.new(opts)
   return setmetatable({ text = "", cursor = 0, history = opts.history, at = nil, killed = "", undo = {} }, Editor)
 end
@@ -44,7 +44,7 @@ end
 
 -- ---- places ----
 
--- How many bytes are before the line that ends here.
+-- Returns the number of bytes before the last line of a text.
 local function before_line(text) return (text:match "^.*\n()" or 1) - 1 end
 
 function Editor:line_start() return before_line(self.text:sub(1, self.cursor)) end
@@ -64,7 +64,7 @@ function Editor:word_right()
   return stop
 end
 
--- The same column in another line of the text.
+-- Moves the cursor to the same column of another line, or to the line's end if the line is shorter.
 function Editor:to_line(start, column)
   local stop = (self.text:find("\n", start + 1, true) or #self.text + 1) - 1
   self.cursor = math.min(start + column, stop)
@@ -169,7 +169,7 @@ function Editor:search_history()
   self.search = { text = "", before = self.text, cursor = self.cursor }
 end
 
--- Takes the keys of a search; whatever else ends it and is then done.
+-- Takes a key of a search. Returns false for a key that ends the search and is then to have its usual effect.
 function Search.key(editor, key, text)
   local search = editor.search
   if key == "char" then
@@ -195,7 +195,7 @@ local function newline(editor)
   editor:insert("\n" .. line:match "^%s*")
 end
 
---- Takes a key. What is the front end's to do comes back: "enter", "eof", "interrupt", "complete", "clear", "suspend".
+--- Takes a key. Returns what the front end has to do, if anything: "enter", "eof", "interrupt", "complete", "clear" or "suspend".
 function Editor:key(key, text)
   if key == "ctrl-r" then return self:search_history() end
   if self.search and Search.key(self, key, text) then return end

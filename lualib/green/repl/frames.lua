@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What an attached prompt and its process say to each other: a length of four bytes, a letter, and bytes.
+-- An attached prompt and its process exchange frames: a length of four bytes, a letter, and the payload.
 --
 --     to the process    L line     columns, colour?, text: run it       from it    O output
 --                       T tab      the text before the cursor                       C completions: where, names
@@ -17,13 +17,13 @@ local FOREVER = math.huge
 local Wire = {}
 Wire.__index = Wire
 
---- A socket that speaks it.
+--- Makes a wire, which sends and receives frames, of a socket.
 function M.new(socket) return setmetatable({ socket = socket, bytes = "", writing = task.semaphore(1) }, Wire) end
 
---- Connects to the console at a path. Raises.
+--- Connects to the console at a path and returns the wire. Raises what net.connect raises.
 function M.connect(path) return M.new(net.connect("unix:" .. path)) end
 
---- Any task may send; false: the other side is gone.
+--- Sends a frame; any task may call this. Returns false when the other side is gone.
 function Wire:send(kind, payload)
   if self.gone then return false end
   self.writing:acquire(FOREVER)
@@ -45,7 +45,7 @@ local function fill(wire, wanted)
   return true
 end
 
---- The next frame: its letter and its bytes; nil when the other side is gone.
+--- Waits for the next frame and returns its letter and payload, nil when the other side is gone.
 function Wire:receive()
   if not fill(self, 4) then return nil end
   local length = string.unpack(">I4", self.bytes)

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The lines typed before, kept between runs in a file that only its owner reads: one entry per line, its newlines
--- and backslashes escaped. Several prompts at once append to the same file.
+-- A history keeps the lines that were typed, in a file that only its owner may read: one entry per line, with newlines and backslashes
+-- escaped. Several prompts at once append to the same file.
 local fs = require "green.fs"
 
 local History = {}
 History.__index = History
 
 local MOST = 2000     -- entries that are kept
-local LONGEST = 65536 -- bytes of one that is
+local LONGEST = 65536 -- bytes of an entry; longer ones are not kept
 
 local function state_folder()
   local state = os.getenv "XDG_STATE_HOME"
@@ -30,7 +30,7 @@ local function save(path, entries)
   pcall(fs.chmod, path, 384)
 end
 
---- The history of a file; without one, that of the person. A file that cannot be used is no reason not to have a prompt.
+--- Opens the history in a file, by default the user's. A file that cannot be read gives an empty history: a prompt must work without one.
 function History.open(path)
   local folder = state_folder()
   path = path or folder and folder .. "/history"
@@ -51,14 +51,14 @@ function History.open(path)
   return self
 end
 
---- Remembers a line; not one that begins with a space, nor the same twice.
+--- Adds a line, unless the line begins with a space or repeats the last entry.
 function History:add(entry)
   if entry:find "^%s" or not entry:find "%S" or entry == self[#self] or #entry > LONGEST then return end
   self[#self + 1] = entry
   if self.path then pcall(fs.append, self.path, encode(entry) .. "\n") end
 end
 
---- The last entry before `index` that holds the text: its index, and where.
+--- Finds the last entry at or before `index` that holds the text. Returns the entry's index and the place of the text.
 function History:find(text, index)
   for i = math.min(index, #self), 1, -1 do
     local at = self[i]:find(text, 1, true)

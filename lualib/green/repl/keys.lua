@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What a terminal sends, as keys: "a", "left", "ctrl-c", "alt-b", "paste" with its text. What is incomplete waits for
--- more bytes.
+-- This file reads keys from the bytes that a terminal sends: "a", "left", "ctrl-c", "alt-b", "paste" with its text. An incomplete sequence
+-- waits for more bytes.
 local M = {}
 
 local CSI = {
@@ -46,8 +46,8 @@ local function escape(bytes, at)
   return "alt-" .. (name and control(byte) or following), at + 2
 end
 
---- The key at a byte: its name (or the character itself), where the next one begins, the text of a paste. nil: it is not
---- complete. `all`: no more is to come, take it as it is.
+--- Returns the key at a byte: its name, where the next key begins, and its text, if it has one. Returns nil for an incomplete key, unless
+--- `all` says that no more bytes come: then the bytes are taken as they are.
 function M.at(bytes, at, all)
   local byte = bytes:byte(at)
   if byte == 27 then

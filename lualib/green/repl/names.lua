@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The modules that scripts may require (`public`, by full name), and those of them that a prompt has at hand as globals
--- (`modules`, by short name). Each is loaded when it is named first.
+-- This file lists the modules that scripts may require (`public`, by full name), and those that a prompt has at hand as globals (`modules`,
+-- by short name). A module is loaded when a line first names it.
 local native = require "green.reference.native"
 
 local M = { modules = {}, public = {} }
@@ -12,7 +12,7 @@ for _, name in ipairs(native.modules()) do
   if short then M.modules[short] = true end
 end
 
---- The module, or nil: there is none of that name, or it cannot be loaded here.
+--- Returns the module, nil when there is none of that name or it cannot be loaded.
 function M.module(name)
   local ok, module = pcall(require, name == "green" and name or "green." .. name)
   return ok and module or nil

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- How a text that is being typed looks on a terminal: rows of at most so many columns, those around the cursor when there
--- are more than the screen has, and where the cursor stands.
+-- This file draws a text that is being typed: it lays the text out in rows, chooses those around the cursor when the screen has fewer, and
+-- places the cursor.
 local tokens = require "green.repl.tokens"
 local width = require "green.repl.width"
 
@@ -11,7 +11,7 @@ local HIGHLIGHTED = 20000 -- bytes up to which a text is coloured
 local COLOURS = { string = "\27[32m", number = "\27[36m", keyword = "\27[35m", comment = "\27[2m" }
 local RESET = "\27[0m"
 
--- byte -> colour
+-- Returns a table that maps the bytes of coloured tokens to their colours.
 local function colours_of(text)
   local colours = {}
   if #text > HIGHLIGHTED then return colours end
@@ -84,7 +84,7 @@ local function lay_out(opts)
   return layout
 end
 
--- The rows that are shown: all, or as many as the screen has, the cursor's among them.
+-- Returns the first and the last row that are shown: all rows, or as many as the screen has, with the cursor's among them.
 local function window(layout, lines)
   local count = #layout.rows
   if count <= lines then return 1, count end
@@ -94,8 +94,8 @@ end
 
 local function up(n) return n > 0 and ("\27[%dA"):format(n) or "" end
 
---- opts: text, cursor, prompt, prompt2, columns, lines, color, prompt_colour. What to write to show it, and what is then
---- needed to erase it: the rows above the cursor.
+--- Draws a picture. `opts` holds text, cursor, prompt, prompt2, columns, lines, color and prompt_colour. Returns the bytes that show the
+--- picture, and its shape, of which M.eraser makes the bytes that erase it.
 function M.draw(opts)
   local layout = lay_out(opts)
   local first, last = window(layout, math.max(opts.lines, 2))
@@ -108,14 +108,14 @@ function M.draw(opts)
   return table.concat(parts, "\r\n") .. move, { above = above, column = layout.cursor_column }
 end
 
---- What erases a picture, on a terminal that is so wide now: one that got narrower has wrapped its rows.
+--- Returns the bytes that erase a picture on a terminal of now so many columns: one that became narrower has wrapped the picture's rows.
 function M.eraser(shape, columns)
   local rows = shape.column // columns
   for _, used in ipairs(shape.above) do rows = rows + math.max(1, (used + columns - 1) // columns) end
   return "\r" .. up(rows) .. "\27[J"
 end
 
---- All of it, for the record: as it scrolls by.
+--- Returns the bytes of the whole text, also of the rows that the screen had no room for, to stay on the terminal.
 function M.whole(opts)
   local layout = lay_out(opts)
   local parts = {}

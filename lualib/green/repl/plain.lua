@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- The interactive mode, line by line as lua has it. Each chunk runs in the task of the prompt and may wait;
--- other tasks go on while it does, and while a person types, and whatever becomes of the globals.
+-- The interactive mode line by line, as lua has it. Each chunk runs in the prompt's task and may wait; other tasks go on while it waits, and
+-- while a person types. The functions used here are locals, so that a chunk may change any global without breaking the prompt.
 local _G, io, load, pcall, select, tostring, type, xpcall = _G, io, load, pcall, select, tostring, type, xpcall
 
 local function prompt(name, default)
@@ -9,8 +9,8 @@ local function prompt(name, default)
   return value == nil and default or tostring(value)
 end
 
--- A line of what a person types, or nil; what follows is there for io.read. What does not come from a
--- terminal is shown, so that the output reads as if it did.
+-- Asks for a line and returns it, nil at the end; later lines stay for io.read. With `echo` a line that does not come from a terminal is
+-- shown, so that the output reads as if a person had typed it.
 local function ask(question, echo)
   io.stdout:write(question)
   io.stdout:flush()
@@ -23,7 +23,7 @@ local function is_incomplete(message)
   return type(message) == "string" and message:sub(-5) == "<eof>"
 end
 
--- A statement may take several lines; an expression is worth its values. Returns nil at the end of input.
+-- Reads a chunk: an expression, which returns its values, or a statement, which may take several lines. Returns nil at the end of input.
 local function read_chunk(echo)
   local text = ask(prompt("_PROMPT", "> "), echo)
   if not text then return nil end
@@ -45,7 +45,7 @@ local function report(message)
   io.stderr:write(message, "\n")
 end
 
--- What lies below the chunk in a traceback is this file, which nobody asked for.
+-- Cuts the frames below the chunk, which are this file's, off a traceback.
 local function trim(message)
   return (message:gsub("\n\t%[C%]: in function 'xpcall'\n\tgreen:green/repl/plain%.lua:.*", "\n\t[C]: in ?"))
 end
@@ -59,8 +59,8 @@ end
 
 local M = { prompt = prompt, ask = ask }
 
--- handler: what turns an error into the text that is shown, as in scripts; interruptible: says whether Ctrl-C is
--- an error or the end; echo: the input is no terminal.
+-- Reads and runs chunks until the end of input. handler(error) returns the text that is shown, as for scripts; interruptible(on) makes Ctrl-C
+-- an error or the end; `echo` says that the input is no terminal.
 function M.run(handler, interruptible, echo)
   while true do
     interruptible(false)

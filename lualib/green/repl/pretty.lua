@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Values for people: nested, cyclic, sorted, cut where they get long, rows of a query as a table.
+-- This file shows values to people: nested, with cycles marked, sorted, cut where they get long, and the rows of a query as a table.
 local M = {}
 
 local LIMITS = { depth = 6, items = 60, total = 400, string = 1000, rows = 40, cell = 40 }
@@ -20,7 +20,7 @@ local function escape(char)
   return ESCAPES[char] or ("\\x%02X"):format(char:byte())
 end
 
--- What cannot be shown as it is: control characters, and what is no UTF-8.
+-- Escapes the bytes that cannot be shown as they are: control characters, and all that is no UTF-8.
 local function escape_all(text)
   if not utf8.len(text) then
     local parts, at = {}, 1
@@ -36,7 +36,7 @@ local function escape_all(text)
   return (text:gsub('[%c"\\]', escape))
 end
 
--- At most n bytes, not in the middle of a character.
+-- Returns at most n bytes of a text, cut between two characters.
 local function head_of(text, n)
   if #text <= n then return text end
   while n > 0 and (text:byte(n + 1) or 0) & 0xC0 == 0x80 do n = n - 1 end
@@ -57,7 +57,7 @@ local function describe(value)
   return ok and text or ("(a %s whose tostring failed: %s)"):format(type(value), tostring(text))
 end
 
--- A table's own idea of how it looks.
+-- Tells whether a value has a __tostring, which then decides how the value looks.
 local function has_tostring(value)
   local meta = debug.getmetatable(value)
   return type(meta) == "table" and rawget(meta, "__tostring") ~= nil
@@ -103,7 +103,7 @@ function Printer:key(key)
   return "[" .. self.paint(describe(key), "key") .. "]"
 end
 
--- Sorted, and no more than anybody would look at: a million keys are not sorted to show sixty.
+-- Returns the keys outside the list part, sorted, and how many more there are. Only the first 2000 are sorted, since sixty are shown.
 local function keys_of(value, length)
   local keys, more = {}, 0
   for key in next, value do
@@ -116,7 +116,7 @@ local function keys_of(value, length)
   return keys, more
 end
 
--- The parts of a table as text, and how many are left out.
+-- Returns the entries of a table as texts, and how many are left out.
 function Printer:items(value, depth)
   local items, length, left = {}, rawlen(value), 0
   local function add(text)
@@ -181,7 +181,7 @@ local function is_row(value)
   return true
 end
 
--- The columns of a list of records, or nil: it is none. A query's result says in which order they were asked for.
+-- Returns the columns of a list of records, nil when the list is none. A query's result has `columns`, in the order of the query.
 local function columns_of(list)
   local n = rawlen(list)
   if n == 0 then return nil end
@@ -244,7 +244,7 @@ function Printer:rows(list, columns)
   return table.concat(lines, "\n")
 end
 
---- The text of a value. opts: color, width (80). Calls __tostring, which may wait, and nothing else of the value's.
+--- Returns the text of a value. `opts` holds color and width (80). Of the value's own code only __tostring is called, which may wait.
 function M.text(value, opts)
   local printer = setmetatable({
     paint = opts and opts.color and coloured or plain, width = opts and opts.width or 80, total = 0, path = {},

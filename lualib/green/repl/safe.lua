@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What another process sends, fit for a terminal: text, lines and colours pass; every other control character is shown as
--- the escape that Lua has for it, and does nothing. What may be the first half of something waits for the rest.
+-- This file makes the output of another process harmless for a terminal: text, lines and colours pass; every other control character is
+-- shown as Lua's escape for it, and so does nothing. The first half of a character or colour waits for the rest.
 local M = {}
 
-local LONGEST = 64 -- bytes of a colour: one that is longer is none
+local LONGEST = 64 -- bytes; a longer sequence is no colour
 
 local COLOUR = "^%[[%d;:]*m"
 
--- How many bytes at the end are not to be judged yet.
+-- Returns how many bytes at the end may be the first half of a colour, a line's end or a character.
 local function unfinished(text)
   local tail = text:sub(-LONGEST)
   local rest = tail:match "\27%[?[%d;:]*$" or tail:match "\r$"
@@ -21,7 +21,7 @@ local function unfinished(text)
   return 0
 end
 
--- Bytes that are no UTF-8, some of which are control characters to a terminal that has another encoding.
+-- Escapes bytes that are no UTF-8, some of which are control characters to a terminal with another encoding.
 local function only_utf8(text)
   local parts, from = {}, 1
   while true do
@@ -48,7 +48,7 @@ local function clean(text)
   end))
 end
 
---- A function that takes pieces of a text, and returns what of it may be written; without a piece: what is left.
+--- Returns a function that takes a piece of a text and returns the part that may be written now; called without a piece, it returns the rest.
 function M.new()
   local pending = ""
   return function(piece)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- What a prompt is worth without a terminal: an environment, the variables of its lines, and running a line in a task of its
--- own, so that Ctrl-C has something to end. Where lines come from and where text goes is the front end's.
+-- A session is a prompt without its terminal: it has an environment and the variables of its lines, and runs each line in a task of its
+-- own, which Ctrl-C can end. The front end reads the lines and writes the text.
 local chunk = require "green.repl.chunk"
 local commands = require "green.repl.commands"
 local names = require "green.repl.names"
@@ -31,15 +31,15 @@ local function environment(values)
   })
 end
 
--- `app` is what is served, also once another has taken its place; unless a line says otherwise.
+-- Sets `app` to the app that is served when a reload has put another one in its place. Between reloads a line may assign `app`.
 local function follow(self)
   local app = self.served and self.served.app()
   if app == self.app then return end
   self.app, self.values.app = app, app
 end
 
---- opts: write(text), handler(error) -> what is shown of it; may have: color, width() -> columns, values (of its
---- environment), served (what .routes and .reload are about), interruptible(on).
+--- Makes a session. `opts` holds write(text) and handler(error) -> the text that is shown, and may hold color, width() -> columns, values (of
+--- the environment), served (the app for .routes and .reload) and interruptible(on).
 function Session.new(opts)
   local values = opts.values or {}
   values.help = values.help or require("green.reference").help
@@ -60,7 +60,7 @@ function Session:pretty(value) return pretty.text(value, { color = self.color, w
 
 local function is_plain(value) return type(value) ~= "table" end
 
---- The values of an expression; `_` is the first one.
+--- Shows the values of an expression and sets `_` to the first one.
 function Session:show(results)
   if results.n == 0 then return end
   self.values._ = results[1]
@@ -72,7 +72,7 @@ function Session:show(results)
   self.write(table.concat(texts, plain and "\t" or "\n") .. "\n")
 end
 
--- What lies below the line in a traceback is this file, which nobody asked for; and a line is compiled as a function.
+-- Cuts the frames below the line, which are this file's, off a traceback, and calls the line a main chunk, though it is compiled as a function.
 local function trim(message)
   message = message:gsub("\n\t%[C%]: in function 'xpcall'\n\tgreen:green/repl/session%.lua:.*", "")
   return (message:gsub("in function <stdin:%d+>", "in main chunk"):gsub("\nstack traceback:$", ""))
@@ -89,21 +89,21 @@ end
 local function run(session, fn, ...)
   session.line = native.begin_line()
   session.interruptible(true)
-  if session.early then native.interrupt_line(session.line) end -- it came before there was a line
+  if session.early then native.interrupt_line(session.line) end -- Ctrl-C came before the line had begun
   session.early = false
   local began = task.now()
   local results = table.pack(xpcall(fn, session.handler, ...))
   return results, task.now() - began
 end
 
---- Runs fn(...) as a line, in a task of its own: its results packed, or nil when it failed and that was told; and the
---- seconds it took.
+--- Runs fn(...) as a line, in a task of its own. Returns the packed results, or nil when fn failed and the error was shown; and the seconds
+--- that fn took.
 function Session:call(fn, ...)
   local line = task.spawn(run, self, fn, ...)
   self.running = line
   local ok, results, seconds = pcall(line.join, line)
   self.running, self.line = nil, nil
-  self.interruptible(false) -- also when it was ended before it could say so
+  self.interruptible(false) -- the line may have ended before its own call of this
   if not ok then self:complain(tostring(results)) return nil, 0 end
   if results[1] then
     table.remove(results, 1)
@@ -114,12 +114,12 @@ function Session:call(fn, ...)
   return nil, seconds
 end
 
---- Ctrl-C: for what the line started, and nothing else.
+--- Handles Ctrl-C: interrupts the line and the tasks that it started, and nothing else.
 function Session:interrupt()
   if self.line then native.interrupt_line(self.line) else self.early = true end
 end
 
--- Showing calls __tostring, which may wait, fail and be interrupted as anything else.
+-- Runs a piece of a line and shows its values. Showing runs as a line, too, since __tostring may wait, fail and be interrupted.
 function Session:run_piece(text)
   local fn, problem = chunk.compile(self, text)
   if not fn then
@@ -133,8 +133,8 @@ function Session:run_piece(text)
   return shown
 end
 
---- Runs what was typed: a command, or Lua, which may be several statements one after the other. "quit" when that
---- was asked for.
+--- Runs a typed text: a command, or Lua, which may be several statements one after the other. Returns "quit" when a command asked for
+--- that.
 function Session:eval(text)
   follow(self)
   if text:find "^%s*%.%a" then return commands.run(self, text) end
@@ -144,7 +144,7 @@ function Session:eval(text)
   end
 end
 
---- A file's chunk in the environment of the session. True when it ran.
+--- Runs a file in the environment of the session. Returns whether it ran without an error.
 function Session:load(path)
   local fn, problem = loadfile(path, "t", self.env)
   if not fn then
@@ -154,7 +154,7 @@ function Session:load(path)
   return self:call(fn, path) ~= nil
 end
 
---- Is what was typed a line, or does it need more? "complete", "incomplete", "wrong".
+--- Tells whether a typed text is a whole line: returns "complete", "incomplete" or "wrong".
 function Session.judge(text)
   if text:find "^%s*%.%a" then return "complete" end
   return (chunk.judge(text))

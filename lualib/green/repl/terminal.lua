@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- A prompt on a terminal: reads keys on the loop, shows what the editor holds, and hands over lines. Others run meanwhile,
--- and what they print goes above the prompt (host/sys/terminal.c).
+-- A prompt on a terminal reads keys on the loop, shows the editor's text, and hands lines to its backend. Other tasks run meanwhile, and
+-- their output goes above the prompt (host/sys/terminal.c).
 local Editor = require "green.repl.editor"
 local History = require "green.repl.history"
 local keys = require "green.repl.keys"
@@ -13,7 +13,7 @@ local width = require "green.repl.width"
 local M = {}
 
 local PASTE_ON, PASTE_OFF = "\27[?2004h", "\27[?2004l"
-local REST = 0.05 -- seconds within which the rest of a key comes
+local REST = 0.05 -- seconds to wait for the rest of a key; then an escape is the key Esc
 local NUMBER = { HUP = 1, TERM = 15 }
 
 local Prompt = {}
@@ -47,7 +47,7 @@ function Prompt:hide()
   self.shape = nil
 end
 
--- What was typed stays on the screen.
+-- Leaves the text on the screen, with `mark` behind it, and ends the editing.
 function Prompt:leave(mark)
   self.editor.search = nil
   local opts = self:opts()
@@ -133,13 +133,13 @@ function ACTIONS.suspend(self)
   self.terminal:write(PASTE_ON)
 end
 
--- The keys that are there. A line ends it: text, or false at the end of input; nil: read on.
+-- Handles the keys that have been read. Returns the text of a complete line, false at the end of input, nil when more keys are needed.
 function Prompt:take(all)
   while self.bytes ~= "" do
     local key, following, text = keys.at(self.bytes, 1, all)
     if not key then return nil end
     local stop = following
-    if key == "char" then -- a run of them at once
+    if key == "char" then -- a run of characters is inserted at once
       local run = self.bytes:match "^[\32-\126]+"
       if run then text, stop = run, #run + 1 end
     end
@@ -150,7 +150,7 @@ function Prompt:take(all)
   end
 end
 
--- More bytes: true, or false: the terminal is gone.
+-- Reads more bytes. Returns false when the terminal is gone, else true, and whether the time-out passed without bytes.
 function Prompt:read_more(timeout)
   local ok, bytes = pcall(self.terminal.read, self.terminal, timeout)
   if ok and not bytes then return false end
@@ -158,7 +158,7 @@ function Prompt:read_more(timeout)
     self.bytes = self.bytes .. bytes
   elseif type(bytes) == "table" and bytes.code == "ETIMEDOUT" then
     return true, true
-  elseif type(bytes) == "string" then -- SIGINT that somebody sent
+  elseif type(bytes) == "string" then -- another process sent SIGINT
     ACTIONS.interrupt(self)
   else
     error(bytes, 0)
@@ -182,7 +182,7 @@ function Prompt:edit()
   return line
 end
 
---- A line, or nil when there are no more.
+--- Reads a line and returns it, nil at the end of input.
 function Prompt:line()
   self.first, self.second = self.backend.prompts()
   self.editor:reset()
@@ -213,8 +213,8 @@ local function end_tidily(prompt)
   os.exit(128 + NUMBER[name])
 end
 
---- Reads lines and evaluates them until it is over. terminal: of green.repl.native. backend: judge(text), eval(text) ->
---- "quit" or nil, complete(text) -> from, list, prompts() -> first, second. opts: color, interruptible, history.
+--- Reads lines and evaluates them until the input ends or eval returns "quit". `terminal` is of green.repl.native. `backend` holds judge(text),
+--- eval(text) -> "quit" or nil, complete(text) -> from, list, and prompts() -> first, second. `opts` holds color, interruptible and history.
 function M.run(terminal, backend, opts)
   local prompt = setmetatable({
     terminal = terminal, backend = backend, color = opts.color, interruptible = opts.interruptible, bytes = "",

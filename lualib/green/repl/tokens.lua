@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Lua source as words, for what the prompt has to know before the parser does: which names a line declares, what the
--- cursor stands behind. Never fails: what is no Lua is a token, too.
+-- This file splits Lua source into tokens, for questions that a prompt has before a line can be parsed: which names the line declares, and what
+-- stands before the cursor. It never fails: characters that are no Lua are tokens, too.
 
 local M = {}
 
@@ -9,7 +9,7 @@ local KEYWORDS = {}
 for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while")
   :gmatch "%a+" do KEYWORDS[word] = true end
 
--- The end of what begins with long brackets at `from`, or nil: there are none; `open`: it is not closed.
+-- Returns where the long brackets that open at `from` end, and whether their closing ones are missing; nil when none open there.
 local function long_end(text, from)
   local level = text:match("^%[(=*)%[", from)
   if not level then return nil end
@@ -28,7 +28,7 @@ local function quoted_end(text, from)
   return #text, true
 end
 
--- kind, end, whether it is still open
+-- Returns the kind of the token at `from`, its last byte, and whether its end is missing.
 local function scan(text, from)
   local char = text:sub(from, from)
   if char:find "[%a_]" then
@@ -52,7 +52,7 @@ local function scan(text, from)
   return "sign", stop or from
 end
 
---- { { kind = "name", text = "x", from = 1, to = 1, open = nil }, ... }
+--- Returns the tokens: { { kind = "name", text = "x", from = 1, to = 1, open = nil }, ... }.
 function M.list(text)
   local list, at = {}, 1
   while true do
@@ -66,7 +66,7 @@ end
 
 local DEEPER = { ["do"] = 1, ["if"] = 1, ["function"] = 1, ["repeat"] = 1, ["end"] = -1, ["until"] = -1 }
 
--- The names that `local` at list[i] declares. Returns what comes behind.
+-- Adds the names that a `local` just before list[i] declares to `names`. Returns the index at which to go on.
 local function declare(list, i, names)
   if list[i] and list[i].text == "function" then
     local name = list[i + 1]
@@ -87,7 +87,7 @@ local function declare(list, i, names)
   return i
 end
 
---- The local variables of the outermost block, the last of those with one name: { { name =, attribute = }, ... }
+--- Returns the local variables of the outermost block, only the last one of each name: { { name =, attribute = }, ... }.
 function M.locals(list)
   local names, depth, i = {}, 0, 1
   while list[i] do
@@ -106,7 +106,7 @@ function M.locals(list)
   return last
 end
 
---- The set of all names in it.
+--- Returns the set of all names in a list of tokens.
 function M.names(list)
   local set = {}
   for _, token in ipairs(list) do

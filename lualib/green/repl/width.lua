@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- How text lies on a terminal: characters as the person sees them, and how many columns each takes.
+-- This file splits text into the characters that a person sees, and knows how many columns of a terminal each takes.
 local M = {}
 
 local NONE = { { 0x300, 0x36F }, { 0x483, 0x489 }, { 0x591, 0x5BD }, { 0x610, 0x61A }, { 0x64B, 0x65F }, { 0x1AB0, 0x1AFF },
@@ -24,8 +24,8 @@ function M.of_code(code)
   return is_in(code, WIDE) and 2 or 1
 end
 
---- The character at a byte: where the next one begins, what to show for it, its columns. A byte that is no UTF-8 and a
---- control character are shown as what they are.
+--- Returns, for the character at a byte, where the next one begins, the text that shows it, and its columns. Control characters and bytes that
+--- are no UTF-8 are shown as escapes.
 function M.char(text, at)
   local byte = text:byte(at)
   if byte >= 0x20 and byte < 0x7F then return at + 1, text:sub(at, at), 1 end
@@ -38,8 +38,8 @@ function M.char(text, at)
   return at + length, char, M.of_code(code)
 end
 
---- Where the character behind (before) a byte position is over, with the marks that belong to it. Positions count the
---- bytes before the cursor.
+--- Returns the position behind the character after a position, with the marks that belong to the character. A position is the number of bytes
+--- before the cursor.
 function M.next(text, position)
   if position >= #text then return #text end
   local at = M.char(text, position + 1)
