@@ -318,7 +318,7 @@ describe("green.http", function()
   end)
 
   describe("many at once", function()
-    -- libcurl counts such tries per handle, and gives up at the sixth.
+    -- The client once stood on libcurl, which counts such tries per handle and gave up at the sixth.
     it("tries again when a kept connection turns out to be closed", function()
       for _ = 1, 50 do
         assert.are.equal("bye", http.get(base .. "/lastword").body)

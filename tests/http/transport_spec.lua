@@ -336,7 +336,7 @@ describe("time", function()
     end)
   end)
 
-  it("passes while connecting, and poisons nothing", function() -- libcurl left the descriptor's number watched
+  it("passes while connecting, and poisons nothing", function() -- the client's former libcurl left the descriptor's number watched
     local full = net.listen "127.0.0.1:0" -- nobody accepts: once its backlog is full, connecting takes for ever
     local port, held = port_of(full:address()), {}
     local e

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- libcurl sends a request once more when a connection it kept dies before the first byte of the answer. For a POST
--- that the server had carried out by then, an order was cooked twice. It is an error now; a GET is still repeated.
+-- The client once stood on libcurl, which sends a request once more when a kept connection dies before the first byte of the answer. When the
+-- server had carried out a POST by then, an order was cooked twice. The POST is an error now; a GET is still repeated.
 local http = require "green.http"
 local net = require "green.net"
 local task = require "green.task"

@@ -1,15 +1,21 @@
 ---@meta green.http
 -- SPDX-License-Identifier: MIT
 
----The HTTP client. Every request waits for its answer, and only its own task does.
----An HTTP status is an answer, not an error: what raises is that there is no answer. Messages name method, URL without
----credentials, and reason. Connections are kept and reused; bodies in gzip, deflate, br and zstd are decoded. Content-Length,
----Transfer-Encoding, Connection and others that say where a message ends are the client's own, and refused in `headers`. A certificate must name
----the host as a subjectAltName. Redirects are followed as browsers do: POST becomes GET for 301 and 302, every method for 303, and then the body is dropped
----with what is said of it; credentials, cookies and a Host header do not follow to another origin.
+---The HTTP client (HTTP/1.1). Every request waits for its answer, and only its own task does.
+---An HTTP status is an answer, not an error: a request raises when there is no answer. Messages name method, URL without
+---credentials, and reason. Bodies in gzip, deflate, br and zstd are decoded. Content-Length, Transfer-Encoding, Connection and other headers that
+---say where a message ends are the client's own, and refused in `headers`.
+---
+---Connections are kept for 60 seconds and used again, by requests to the same server with the same proxy and TLS settings. There are at most 1024
+---to a server; further requests wait in order. Without `retry` a request is sent a second time only when a kept connection turns out to be
+---closed before an answer, and the method may be sent twice or nothing can have reached the server.
+---
+---A certificate must name the host as a subjectAltName, and be signed by an authority that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR`
+---name others for the process. Redirects are followed as browsers do: POST becomes GET for 301 and 302, every method but HEAD for 303, and then the
+---body is dropped with the headers about it; credentials, cookies and a Host header do not follow to another origin.
 ---
 ---The variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` are heeded (in capitals, too, but for `HTTP_PROXY`). `no_proxy`
----lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that is meant.
+---lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that port is meant.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
 ---certificate; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
 ---not HTTP, or a coded body is cut off or damaged; EPROXY when a proxy does not let us through. Those of a request have the `phase` it was in
@@ -36,13 +42,13 @@ local http = {}
 ---@field connect_timeout? number seconds until connected, name lookup and TLS included, default 5
 ---@field verify? boolean check the server's certificate, default true
 ---@field keep_alive? boolean keep the connection for the next request, default true
----@field ca? string file of certificates (PEM) to trust instead of the system's
+---@field ca? string certificates (PEM), or the path of their file, to trust instead of the system's
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
 ---@field timeouts? green.http.timeouts for single phases, within `timeout`
 ---@field tls? green.http.tls
 ---@field unix? string path of a socket to connect to instead of the URL's host; a redirect to another origin is refused (EINVAL)
 ---@field deny_private? boolean connect to no address that is not public (loopback, private, link-local ...): for URLs that users give.
----Decided by the addresses that a name has, for each redirect, too; EACCES. The environment's proxies are not used then
+---The addresses of a name decide, also after a redirect; EACCES. The environment's proxies are not used then, and `proxy` and `unix` are refused
 ---@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default: for large ones
 ---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`
 ---@field decode? boolean undo the body's Content-Encoding, default true. After that, `content-encoding` names what is unknown and left,
@@ -51,7 +57,7 @@ local http = {}
 ---@field proxy? string|false the URL of a proxy (`http://user:password@host:3128`) instead of the environment's; false: none
 ---@field retry? green.http.retry|false when to try again; default: never
 
----@class green.http.timeouts seconds; ETIMEDOUT says which it was
+---@class green.http.timeouts seconds; the message of ETIMEDOUT says in which phase the time ran out
 ---@field queue? number until one of the connections to this server is free, when there are as many as there may be
 ---@field resolve? number the look-up of the name
 ---@field connect? number
@@ -60,15 +66,15 @@ local http = {}
 ---@field idle? number between two pieces, in both directions; with `stream` default `timeout`
 
 ---@class green.http.tls
----@field cert? string certificate of ours (PEM), or the path of its file; a redirect to another origin goes without it, and without `server_name`
----@field key? string its private key
+---@field cert? string the client's certificate (PEM), or the path of its file; a redirect to another origin goes without it, and without `server_name`
+---@field key? string the certificate's private key (PEM), or the path of its file
 ---@field min_version? "1.2"|"1.3"
 ---@field server_name? string to ask for and to check instead of the URL's host
 ---@field pins? string[] "sha256/..." of public keys, at least one, of which one must be the server's
 
----When a request is tried again. An answer is only asked for again with a method that may be sent twice (GET, HEAD, OPTIONS, PUT,
----DELETE ...); what failed also with others, when nothing had been sent. A `Retry-After` of the server is waited for; when it
----is longer than `timeout`, its answer is given as it is. `timeout` counts for each try.
+---When a request is tried again. After an answer, only a request whose method may be sent twice (GET, HEAD, OPTIONS, PUT, DELETE ...) is tried
+---again; after an error, also another one of which nothing had been sent. A `Retry-After` of the server is waited for; when it is longer than
+---`timeout`, the answer is returned as it is. `timeout` counts for each try.
 ---@class green.http.retry
 ---@field max? integer tries after the first, default 2
 ---@field on? (integer|string)[]|fun(response: green.http.response?, err: table?, attempt: integer): boolean statuses and codes of errors;
@@ -90,8 +96,8 @@ local http = {}
 ---@field stream? boolean answer when the head is there; read the body with `chunks`
 
 ---@class green.http.client_settings : green.http.settings
----@field base_url? string what relative URLs are appended to; absolute ones must be on the same server, and a redirect to another
----one leaves the client's `headers` behind
+---@field base_url? string the URL to which relative ones are appended; absolute ones must be on the same server, and a redirect to another
+---server leaves the client's `headers` behind
 ---@field cookies? true|green.http.jar keep the cookies that answers set and send them along: in a jar of its own, or in this one
 
 ---The headers of an answer.
@@ -114,11 +120,11 @@ function headers:all(name) end
 ---@field status integer
 ---@field headers green.http.headers
 ---@field body? string nil when streamed
----@field url string where redirects led to
+---@field url string of the last request, after all redirects
 ---@field version string "1.1"
 ---@field remote string the address that answered: "192.0.2.7:443"
 ---@field reused boolean on a connection that was there already
----@field timings table<"queue"|"resolve"|"connect"|"tls"|"first_byte"|"total", number> seconds that the phases took which there were
+---@field timings table<"queue"|"resolve"|"connect"|"tls"|"first_byte"|"total", number> seconds; phases that there were not are missing
 ---@field size? integer bytes of a download
 local response = {}
 
@@ -254,8 +260,8 @@ function http.request(method, url, opts) end
 ---@return green.http.response response without a body; `size` is the number of bytes
 function http.download(url, path, opts) end
 
----How the connections are used: their number, how many are idle or being made, how many requests wait for one, how many requests
----there were, and how many of them on a connection that was there already.
+---How the connections are used: how many there are, how many of them are idle or being made, how many requests wait for one, how many
+---requests there were so far, and how many of them were sent on a kept connection.
 ---Does not wait.
 ---```lua
 ---http.get(site .. "/orders")
@@ -264,8 +270,8 @@ function http.download(url, path, opts) end
 ---@return { connections: integer, idle: integer, dialing: integer, waiting: integer, requests: integer, reused: integer }
 function http.stats() end
 
----A cookie jar (RFC 6265bis), with what another one's `list` gave. What a server may set for which hosts is judged as browsers do,
----the list of public suffixes included.
+---A cookie jar (RFC 6265bis), empty or with the cookies that another jar's `list` gave. Which hosts a server may set cookies for is decided as
+---browsers do, by the list of public suffixes.
 ---Does not wait.
 ---Raises: ENOLIBRARY without libpsl.
 ---```lua
@@ -277,8 +283,9 @@ function http.stats() end
 ---@return green.http.jar
 function http.cookies(list) end
 
----A copy of headers for somebody between two ends to pass on: without those about one connection or the framing of one message
----(Connection and what it names, Transfer-Encoding, Content-Length, Upgrade, Proxy-* ...), and without Host.
+---A copy of headers, for an intermediary to pass on: without those about one connection or the framing of one message
+---(Connection and the headers it names, Transfer-Encoding, Content-Length, Upgrade, Proxy-* ...), and without Host. `response.proxy` does
+---this by itself.
 ---Does not wait.
 ---```lua
 ---print(http.forward({ Accept = "text/html", Connection = "close" }).accept) --> text/html
@@ -298,7 +305,7 @@ function http.forward(headers) end
 ---@field same_site? "Strict"|"Lax"|"None"
 ---@field expires? number seconds since 1970
 
----Cookies that answers set. At most 180 of a domain and 3000 in all: those that were not used for longest go.
+---Cookies that answers set. A jar holds at most 180 of a domain and 3000 in all; beyond that it drops those that were unused for longest.
 ---```lua
 ---local client = http.client { cookies = http.cookies() }
 ---client:get(site .. "/orders")
@@ -306,7 +313,7 @@ function http.forward(headers) end
 ---@class green.http.jar
 local jar = {}
 
----What a request for this URL says in its Cookie header; nil: nothing.
+---The value of the Cookie header of a request for this URL, nil when no cookie is for it.
 ---Does not wait.
 ---```lua
 ---print(http.cookies({ { name = "a", value = "1", domain = "ann" } }):header "http://ann/") --> a=1
@@ -322,7 +329,7 @@ function jar:header(url) end
 ---```
 ---@param url string
 ---@param line string
----@return boolean taken kept, or another one deleted
+---@return boolean taken its cookie was kept, or deleted another one
 function jar:store(url, line) end
 
 ---The cookies as plain tables, the oldest first: to be saved, and given to http.cookies again.
@@ -335,7 +342,7 @@ function jar:store(url, line) end
 ---@return green.http.cookie[]
 function jar:list() end
 
----Forgets all of them.
+---Forgets all cookies.
 ---Does not wait.
 ---```lua
 ---local jar = http.cookies { { name = "a", value = "1", domain = "ann" } }

@@ -149,15 +149,17 @@ function response.file(path, opts) end
 function response.stream(fn, opts) end
 
 ---@class green.proxyopts : green.http.settings
----@field forwarded? boolean say who asked in X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, in place of what the client says; default
----true. false: the client's are passed on
+---@field forwarded? boolean tell the upstream the client's address, scheme and host in X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, in
+---place of the client's own such headers; default true. false: the client's are passed on
 
----What another server answers to the same request: its status, its headers as far as they are meant for the other end, and its body, piece by
----piece as the client takes it; the request's body goes the other way. An upstream without a path is asked for the request's
+---The answer of another server to the same request (a gateway): its status, its headers except those about one connection, and its body, piece by
+---piece as the client takes it; the request's body goes the other way in the same manner. An upstream without a path is asked for the request's
 ---path and query, another one for exactly what it says. Redirects and coded bodies are passed on as they are. When the
----client leaves, the upstream is left, too. Headers set on this response come in place of the other's.
+---client leaves, the request to the upstream is given up, too. Headers set on this response come in place of the upstream's. WebSockets are not passed
+---on, and the environment's proxies are not used.
 ---
----No answer is 502 for the client, a late one 504, and why is logged. `timeout` is for the head and for each further piece.
+---The client is answered 502 when the upstream does not answer, 504 when it is late, and the reason is logged. `timeout` is for the head and for each
+---further piece.
 ---Does not wait; the server does, after all middleware.
 ---```lua
 ---app:get("/orders/:id", function(req) return response.proxy(site) end)
