@@ -119,7 +119,7 @@ local function put(pool, conn, permit)
   local kept = not pool.closed and #pool.idle < pool.size and pcall(table.insert, pool.idle, conn)
   if permit then permit:release() end
   if not kept then return close(conn) end
-  if pool.closed then return close_idle(pool) end -- it was closed after `kept` was decided
+  if pool.closed then return close_idle(pool) end -- the pool was closed after `kept` was decided
 end
 
 local function drop(pool, conn, permit)

@@ -29,7 +29,7 @@ M.SETTINGS = { -- what a client takes
   cookies = "table|boolean", keep_alive = "boolean", timeouts = "table", tls = "table", unix = "string", deny_private = "boolean", expect = "boolean",
 }
 
-M.OPTIONS = { -- what a request takes beside them
+M.OPTIONS = { -- what a request takes; the settings of a client are added below
   query = "table", json = "any", form = "table", body = "string|function", length = "bytes", multipart = "table", stream = "boolean",
 }
 for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
