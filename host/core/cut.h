@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* Returns how many of the `n` bytes of a text, which was perhaps cut behind them, are left without half a character at their end. */
+/* Returns how many of the `n` bytes of a text are left without half a character at their end, if the text was cut behind them. */
 static inline size_t gl_cut_whole(const char *text, size_t n) {
   size_t lead = n; /* behind the first byte of the last character */
   while (lead && n - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) lead--;

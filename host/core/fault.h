@@ -17,14 +17,15 @@ uint32_t gl_fault_wait(gl_host *h, uint32_t n, int outcome);
  * order were still to go. */
 uint32_t gl_fault_alloc(gl_host *h, uint32_t n);
 
-/* Counts a wait of the task, which has just begun. True: the ordered one; the task is cancelled or past its deadline now, and
- * its wait must end, unless a shield holds. */
+/* Counts a wait of the task that has just begun. True: the wait is the ordered one; the task is cancelled or past its deadline now,
+ * and the wait must end, unless a shield holds. */
 bool gl_fault_in_wait(gl_task *t);
 
-/* Must allocations be asked about? */
+/* Must the allocator ask gl_fault_refuses? */
 bool gl_fault_is_armed(const gl_host *h);
 
-/* Counts an allocation. True: it must be refused. `again`: whoever asks will ask once more. */
+/* Counts an allocation of so many bytes, if it is the ordering task's. True: the allocation must be refused. `again`: the caller will
+ * ask for the same bytes once more, and is refused then, too. */
 bool gl_fault_refuses(gl_host *h, size_t bytes, bool again);
 
 /* Drops the orders of a task that has ended. True: the edge must be set (gl_memory_set_edge). */

@@ -24,8 +24,8 @@ static void unqueue(void *queue[2]) {
   queue[0] = queue[1] = queue;
 }
 
-/* Removes all watchers from the loop but its own. libuv can stop only some of them (no write, no server), and uv_loop_fork would
- * watch all of them anew. Reads members of libuv that are private; checked with libuv 1.44.2. */
+/* Removes all watchers from the loop but the loop's own. libuv can stop only some watchers (no write, no server), and uv_loop_fork
+ * would watch all of them anew. Reads members of libuv that are private; checked with libuv 1.44.2. */
 static void drop_watchers(uv_loop_t *loop) {
   for (unsigned int i = 0; i < loop->nwatchers; i++) {
     uv__io_t *w = loop->watchers[i];
@@ -63,7 +63,7 @@ static void stop_handle(uv_handle_t *handle, void *arg) {
   }
 }
 
-/* Forgets the jobs on the thread pool, which are the parent's. One of the pool's threads may have held the lock. */
+/* Forgets the jobs on the thread pool, which are the parent's. Makes the lock anew, which one of the pool's threads may have held. */
 static void drop_jobs(gl_host *h) {
   uv_loop_t *loop = &h->loop;
   loop->wq[0] = loop->wq[1] = &loop->wq;
@@ -93,7 +93,7 @@ static void drop_queues(gl_host *h) {
   h->clock.len = 0;
 }
 
-/* The others, their coroutines and C stacks are left as they are for good. */
+/* Forgets all tasks but the one that forked. Their coroutines and C stacks stay as they are for good. */
 static void drop_tasks(gl_host *h) {
   gl_task *own = h->task;
   h->foreign_ids = h->task_ids;
@@ -109,7 +109,7 @@ static void drop_tasks(gl_host *h) {
   gl_owned_release_all(own);
 }
 
-/* Blocks all signals: one that the child gets before its handlers are the defaults would be reported to the parent. */
+/* Blocks all signals: a signal that the child gets before its handlers are the defaults would be reported to the parent. */
 static void before_fork(void) {
   sigset_t all;
   sigfillset(&all);
@@ -127,7 +127,7 @@ static void in_child(gl_host *h) {
   h->holds = 0;
   h->ending = false;
   h->exit = EXIT_SUCCESS;
-  if (!renew_loop(h)) h->stop = true; /* out of descriptors: it can run, but not wait */
+  if (!renew_loop(h)) h->stop = true; /* out of descriptors: the child can run, but not wait */
   for (struct gl_fork_hook *hook = h->fork_hooks; hook; hook = hook->next) hook->forked(hook);
   gl_interrupt_forked(h);
 }
@@ -137,8 +137,8 @@ static void on_forked(void) {
   after_fork();
 }
 
-/* Registered before all others, and so run after them. libuv's destructor, which comes next, would join the threads of its
- * pool: the parent's. */
+/* Ends a child before libuv's destructor, which would join the threads of the pool: the parent's. This handler is registered before
+ * all other exit handlers, and so runs after them. */
 static void on_exit_of_child(int code, void *arg) {
   (void)arg;
   if (!is_child) return;
@@ -147,7 +147,7 @@ static void on_exit_of_child(int code, void *arg) {
 }
 
 static void register_handlers(void) {
-  pthread_atfork(before_fork, after_fork, on_forked); /* after libuv's own, of which uv_loop_init has registered the one for signals */
+  pthread_atfork(before_fork, after_fork, on_forked); /* after libuv's own handlers: uv_loop_init has registered the one for signals */
   on_exit(on_exit_of_child, NULL);
 }
 

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
  * What happens when a C module calls fork(). The child has one thread, and one task: the one that forked, which goes on with a
- * loop, a watchdog and timers of its own. All else that the parent does stays with the parent: in the child its other tasks never
- * run, nothing is waited for that the parent waits for, its servers do not listen, and signals have their defaults; the
- * socket files of the parent stay.
+ * loop, a watchdog and timers of its own. All else that the parent does stays with the parent: in the child the parent's other
+ * tasks never run, its waits do not end, its servers do not listen, and signals have their defaults; the parent's socket files stay.
  *
- *     in_child, before fork returns   the child gets a new epoll instance (the old one is shared: the parent would not hear of
- *                                     what the child removes there), empty queues, an empty heap of timers, and one task
+ *     in_child, before fork returns   the child gets a new epoll instance (the old one is shared: what the child removed there
+ *                                     would be removed for the parent), empty queues, an empty heap of timers, and one task
  *     poll_loop, before it waits      the child gets a watchdog; a child that execs before starts no thread in vain
  *
- * It ends when its task ends, or by os.exit; never with lua_close, which would say goodbye to the parent's peers. Text that
- * was buffered before the fork is written by both, as with stdio; text that the parent was writing, by the parent. What is
- * started with clone, as children of ours are (process/spawn.h), is none of this.
+ * The child ends when its task ends, or by os.exit; never with lua_close, which would say goodbye to the parent's peers. Both write
+ * text that was buffered before the fork, as with stdio; the parent alone writes text that it was writing. None of this holds for
+ * processes that are started with clone, as process/spawn.h does.
  *
- * What the parent has in common with the child is not ended by it: a close in the child says nothing to the other side of a
- * connection (net/stream.h), removes no file (fs/cleanup.h), rolls no transaction back (db/sqlite/job.h).
+ * The child ends nothing that the parent has, too: a close in the child says nothing to the other side of a connection
+ * (net/stream.h), removes no file (fs/cleanup.h), rolls no transaction back (db/sqlite/job.h).
  *
  * The child writes to nothing that the parent has many of, since each write copies a page: a task is known to be the parent's
  * by its id, a timer not to be armed by its place in the heap, a turn hook not to be queued by the number of the process.
@@ -24,19 +23,20 @@
 
 #include "core/host.h"
 
-/* A member of whoever owns kernel objects, or bytes, that a child must not share. */
+/* A member of a struct that owns kernel objects, or bytes, which a child must not share. */
 struct gl_fork_hook {
-  void (*forked)(struct gl_fork_hook *hook); /* in the child, at once. Calls no Lua */
-  void (*leave)(struct gl_fork_hook *hook);  /* in the child, when it ends. Calls no Lua */
+  void (*forked)(struct gl_fork_hook *hook); /* called in the child, before fork returns; calls no Lua */
+  void (*leave)(struct gl_fork_hook *hook);  /* called in the child, when it ends; calls no Lua. NULL: nothing to do */
   struct gl_fork_hook *next;                 /* in host->fork_hooks */
 };
 
-/* Makes `h` ready for a fork on the calling thread. Call when the loop of `h` is there. */
+/* Makes `h` ready for a fork on the calling thread. Call after the loop of `h` was made. */
 void gl_fork_begin(gl_host *h);
 
 /* Undoes gl_fork_begin; call before the host is closed. */
 void gl_fork_end(gl_host *h);
 
+/* Adds or removes a hook, whose memory is the caller's. To remove a hook that was not added does no harm. */
 void gl_fork_add(gl_host *h, struct gl_fork_hook *hook);
 void gl_fork_remove(gl_host *h, struct gl_fork_hook *hook);
 

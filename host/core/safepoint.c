@@ -12,8 +12,8 @@ typedef struct frame {
   void *func, *top;
   struct frame *previous, *next;
   union {
-    const uint32_t *next_instruction; /* of Lua: after the one that the hook comes before */
-    void *of_c[3];
+    const uint32_t *next_instruction; /* of a Lua function: the instruction after the one that the hook comes before */
+    void *of_c[3];                    /* of a C function: not used here */
   };
   int other;
   short nresults;
@@ -28,7 +28,7 @@ static int opcode(uint32_t instruction) { return (int)(instruction & 0x7f); }
 
 static bool jumps_back(uint32_t instruction) { return opcode(instruction) == OP_JMP && instruction >> 7 < (1 << 24) - 1; }
 
-/* Lua runs a comparison and the jump behind it in one. */
+/* A comparison counts as the jump behind it, since Lua runs both as one instruction. */
 static gl_safepoint read_next(const lua_Debug *ar) {
   const uint32_t *after = ((const frame *)ar->i_ci)->next_instruction, next = after[-1];
   int code = opcode(next);
@@ -37,7 +37,7 @@ static gl_safepoint read_next(const lua_Debug *ar) {
   return code >= OP_EQ && code <= OP_TESTSET && jumps_back(*after) ? GL_POINT_REPEATS : GL_POINT_PLAIN;
 }
 
-/* ---- is it so? ---- */
+/* ---- the trial ---- */
 
 #define PROBE                                                                              \
   "local variable <close> = nil for _ = 1, 2 do end for _ in next, { 1 } do end "             \
@@ -55,8 +55,8 @@ static void note(lua_State *L, lua_Debug *ar) {
   if (point != GL_POINT_PLAIN && nseen < sizeof seen) seen[nseen++] = point == GL_POINT_TAKES ? 'T' : 'R';
 }
 
-/* Runs `source` on a coroutine of its own, resumed and not called: only so its errors, lack of memory for one, end there. False: the
- * source did not run to its end. */
+/* Runs `source` under `hook` on a coroutine of its own, resumed and not called: only so an error, lack of memory for one, ends in the
+ * coroutine. False: the source did not run to its end. */
 static bool run(lua_State *L, const char *source, lua_Hook hook) {
   int nresults;
   lua_State *co = lua_newthread(L);
@@ -72,7 +72,7 @@ static int run_probe(lua_State *L) {
   return 0;
 }
 
-/* Two instructions are those of the one that closes. */
+/* Closes `value` once for a pcall that catches an error; the hook must find two instructions during that closing. */
 #define CLOSING_PROBE                                                                              \
   "local value = setmetatable({}, { __close = function() local a = 1 end }) "                      \
   "pcall(function() local variable <close> = value local b = 2 error() end) local c = 3"
@@ -98,7 +98,7 @@ static bool try_out(lua_State *L, lua_CFunction probe) {
 }
 
 void gl_safepoint_init(lua_State *L) {
-  static _Thread_local bool tried; /* else there was no memory for it, or no room on the C stack: the next error tries again */
+  static _Thread_local bool tried; /* false also after a trial without enough memory or C stack: the next error tries again */
   if (tried) return;
   tried = try_out(L, run_probe) && try_out(L, run_closing_probe);
 }

@@ -5,7 +5,7 @@
 #include "core/park.h"
 #include "core/task.h"
 
-#define COUNT_BITS 10 /* bits of the longest count of instructions between two switches; each length in bits is as frequent */
+#define COUNT_BITS 10 /* bits of the longest count of instructions between two switches; each length in bits is equally likely */
 
 static void shake_hook(lua_State *L, lua_Debug *ar);
 

@@ -2,9 +2,9 @@
  *
  * Schedule fuzzing, for tests (green.debug). While it is on, tasks are switched at random instructions, and often where C has just
  * called Lua: what C code has looked at before such a call may have changed after the call, and code that does not look again
- * fails within seconds. Tasks are switched as preemption does it, by a yield or by parking, and at moments drawn from a seed:
- * what does not depend on time or on the kernel is the same in each run. Collector steps, and with them finalizers, come at
- * random moments as well.
+ * fails within seconds. Tasks are switched as preemption does it, by a yield or by parking, at moments drawn from a seed: a run
+ * that depends neither on time nor on the kernel repeats. Collector steps, and with them finalizers, come at random moments as
+ * well.
  *
  * While it is off, a step of a task costs one comparison.
  */
@@ -15,7 +15,7 @@
 
 #include "core/host.h"
 
-/* Begins, with a seed other than 0, or stops (0). L gets the hook at once, other coroutines when they are resumed. */
+/* Begins to shake, with a seed other than 0, or stops (0). L gets the hook at once, other coroutines when they are resumed. */
 void gl_shake(lua_State *L, uint64_t seed);
 
 /* Sets the hook on `co`, which is about to run while h->shake is on, unless the script has set one. */

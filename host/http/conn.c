@@ -63,8 +63,6 @@ static void on_closed(gl_stream *stream) {
   if (!has_user(c)) free_conn(c);
 }
 
-/* Closes after the output. `sending`: the client may still be sending, and would lose the answer if it were reset: it is
- * given time to end first. */
 void gl_conn_close_gently(gl_conn *c, bool sending) {
   c->state = GL_CONN_LINGER;
   gl_buf_free(&c->in);
@@ -97,7 +95,7 @@ void gl_conn_shutdown(gl_conn *c, bool fresh) {
   if (!c->stream) return;
   if (between && !(c->fresh && fresh)) {
     gl_stream_finish(c->stream, false);
-    gl_stream_flush(c->stream); /* now, and not all of them together at the end of the turn */
+    gl_stream_flush(c->stream); /* now: the end of the turn would have to write for all connections at once */
   } else if (c->state == GL_CONN_DRAIN) {
     gl_conn_close_gently(c, true);
   }
@@ -107,13 +105,13 @@ void gl_conn_shutdown(gl_conn *c, bool fresh) {
 
 static void read_early(gl_conn *c, bool now) {
   size_t used = gl_conn_consume(c, gl_buf_at(&c->in), c->in.len, now);
-  if (c->state != GL_CONN_LINGER) gl_buf_eat(&c->in, used); /* else the head was refused, and what else came is gone */
+  if (c->state != GL_CONN_LINGER) gl_buf_eat(&c->in, used); /* else the head was refused, and c->in is empty */
 }
 
 static void next_request(gl_conn *c, bool now) {
   bool full = gl_stream_full(c->stream);
   c->state = full ? GL_CONN_STALLED : GL_CONN_HEAD;
-  if (c->stream->closing) return; /* the stream broke while that was found out */
+  if (c->stream->closing) return; /* the stream broke: gl_stream_full tries to write */
   if (full) { /* a client that sends requests and reads no answers gets no more of them */
     gl_stream_pause(c->stream);
     return;
@@ -123,20 +121,20 @@ static void next_request(gl_conn *c, bool now) {
   if (c->state == GL_CONN_LINGER) return;
   if (!c->in.len) gl_buf_free(&c->in);
   if (c->in.len <= GL_CONN_IN_HIGH) gl_stream_read(c->stream); /* also while busy: to see the client leave */
-  if (c->state == GL_CONN_RUN && c->x.eof) gl_conn_end_body(c); /* what is missing of it will never come */
+  if (c->state == GL_CONN_RUN && c->x.eof) gl_conn_end_body(c); /* the client has ended, and the rest of the body will never come */
   if (c->state != GL_CONN_HEAD) return;
   if (c->x.eof || c->server->closing) gl_conn_close_gently(c, false);
-  if (c->stream) gl_stream_flush(c->stream); /* nothing more to gather */
+  if (c->stream) gl_stream_flush(c->stream); /* no further answer is about to join the output */
 }
 
-/* The answer is out: what becomes of the connection. */
+/* Decides what becomes of the connection once the answer is out. */
 static void conclude(gl_conn *c) {
   gl_buf_free(&c->x.body);
   if (c->close_after || c->x.in == GL_IN_BAD || c->server->closing) {
     gl_conn_close_gently(c, c->x.in != GL_IN_DONE || c->in.len > 0);
   } else if (c->x.in == GL_IN_DONE) {
     next_request(c, true);
-  } else if (c->wants_continue) { /* the client will send the body or not: nobody can tell */
+  } else if (c->wants_continue) { /* nobody can tell whether the client will send the body, and so where the next request begins */
     gl_conn_close_gently(c, true);
   } else {
     c->state = GL_CONN_DRAIN;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * One client connection of the HTTP/1.1 server: the carrier (http/exchange.h) of one exchange after the other, in order.
- * What arrives early waits in `in`. Nothing here calls Lua or knows a task.
+ * What a client sends before its last request was answered waits in `in`. No function here calls Lua, waits, or knows a task.
  *
  *                    next_request: the client does not take its answers
  *                STALLED <-----------------------------------.
@@ -14,7 +14,7 @@
  *                      |                                                    '--conn_stream_closed--> RUN, without a stream
  *                      '--refuse (bad head, too late)--> LINGER --the client's end, or the deadline--> closed
  *
- * From any state gl_stream_close and then on_closed lead out: the connection is freed, in RUN once its user releases.
+ * From any state gl_stream_close and then on_closed lead out: the connection is freed, in RUN once the exchange is released.
  *
  *     file         its part
  *     conn.c       life, and the edges between the states
@@ -26,10 +26,10 @@
  * 2. `stream` is NULL only in TAKEN and LEFT, in RUN once it closed, and while the connection is freed.
  * 3. reader.head is NULL in HEAD before the first byte of a head, and in RUN once the exchange has it (x.head).
  * 4. x.in follows reader.state: gl_conn_begin and gl_conn_set_in see to that.
- * 5. What is written while the peer is gone is thrown away by the stream; nothing here asks first.
+ * 5. The stream throws away what is written while the peer is gone; no function here asks first.
  * 6. `deadline` is of the state: HEAD header_timeout, or keepalive_timeout before the first byte; RUN request_timeout, or the
- *    body's time while the user waits for it; DRAIN body_timeout; LINGER 2 s, or write_timeout. While `blocked`, the write
- *    clock runs beside it, and in all but RUN instead of it.
+ *    body's time while the user waits for the body; DRAIN body_timeout; LINGER 2 s, or write_timeout. While `blocked`, the write
+ *    clock runs beside the deadline in RUN and while the reader has a head, and instead of the deadline otherwise.
  */
 #ifndef GL_HTTP_CONN_H
 #define GL_HTTP_CONN_H
@@ -60,7 +60,7 @@ struct gl_conn {
   uint32_t held_len;
   uint8_t state;            /* gl_conn_state */
   uint8_t out_mode;         /* gl_body_mode of the answer */
-  bool fresh;               /* no request came yet: when the server stops, the first one is still answered */
+  bool fresh;               /* no request came yet: a server that stops may still answer the first one */
   bool wants_continue;      /* the client waits for 100 Continue */
   bool close_after;         /* this answer is the last one */
   bool blocked;             /* the kernel did not take all output: the write clock runs */
@@ -69,17 +69,19 @@ struct gl_conn {
 
 extern const gl_stream_user gl_conn_user;
 
-/* A connection for an accepted stream; the server's list owns it. False: out of memory. */
+/* Makes the connection of an accepted stream, reads from the stream, and enters the server's list, which owns the connection.
+ * False: out of memory, and the stream is still the caller's. */
 bool gl_conn_new(gl_server *server, gl_stream *stream);
 
-/* Closes the connection now, whatever it does; the user of its exchange is told. */
+/* Closes the connection now, in whatever state, and tells the user of its exchange (`abort`). The connection is freed later. */
 void gl_conn_abort(gl_conn *c);
 
-/* The server stops: closes an idle connection now and another one after the answer in progress. `fresh`: one that got no
- * request yet is still given that. */
+/* Closes an idle connection now, and another one after the answer in progress, since the server stops. `fresh`: a connection
+ * without a request yet stays for the first one. */
 void gl_conn_shutdown(gl_conn *c, bool fresh);
 
-/* Acts on a deadline that passed; the server calls this now and then. False: there was nothing to do. */
+/* Acts on a deadline that has passed at `now` (loop time, ms); the server's sweep calls this now and then. Returns whether there
+ * was something to do, which the sweep counts as work. */
 bool gl_conn_sweep(gl_conn *c, uint64_t now);
 
 /* ---- between the files of a connection ---- */
@@ -89,25 +91,43 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now);
 
 static inline gl_conn *gl_conn_of(const gl_exchange *x) { return GL_CONTAINER(x, gl_conn, x); }
 
+/* Gives the state so many seconds from now on (invariant 6). */
 void gl_conn_set_deadline(gl_conn *c, double seconds);
 
-/* conn.c: a head is complete; the answer to a request that reaches no user; the end of what is read. */
+/* Begins an exchange: the reader's head is complete. `now` is that of gl_exchange_user.head. (conn.c) */
 void gl_conn_begin(gl_conn *c, bool now);
+
+/* Answers a request that reaches no user, and closes after the answer. */
 void gl_conn_refuse(gl_conn *c, int status, const char *reason);
+
+/* Closes after the output (LINGER). `sending`: the client may still be sending, and would lose the answer if the connection were
+ * reset, so it has 2 s to end first. */
 void gl_conn_close_gently(gl_conn *c, bool sending);
 
-/* conn_in.c: as many of the bytes as the state takes now. The user is told that what it wants of the body has come, or failed. */
+/* Gives bytes to the reader, and returns how many of them the state takes now. The connection may be in any state after it, and
+ * its stream closing. `now` as in gl_conn_begin. (conn_in.c) */
 size_t gl_conn_consume(gl_conn *c, const char *bytes, size_t n, bool now);
+
+/* Tells a user that waits that the body it wants has come (0), or why not (UV_E*). Harmless when the user does not wait. */
 void gl_conn_tell_body(gl_conn *c, int status);
+
+/* Makes x.in, x.to_come and x.error follow the reader. */
 void gl_conn_set_in(gl_conn *c);
+
+/* Tells the reader that the client sends nothing more; a body without an end of its own is BAD then. */
 void gl_conn_end_body(gl_conn *c);
+
+/* Takes note that the client sends nothing more (UV_EOF), or is gone (another UV_E*), and tells the user. In the second case the
+ * stream is closed. */
 void gl_conn_lose(gl_conn *c, int status);
+
+/* The carrier's `want`, and what the reader and the stream call. */
 void gl_conn_want(gl_exchange *x, size_t more_than);
 bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n);
 void gl_conn_on_data(gl_stream *stream, const char *bytes, size_t n);
 void gl_conn_on_end(gl_stream *stream, int status);
 
-/* conn_out.c: the carrier's functions that send. */
+/* The carrier's functions that send, as http/exchange.h has them. (conn_out.c) */
 int gl_conn_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);
 int gl_conn_send_head(gl_exchange *x, const gl_message_head *head);
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n);
@@ -116,9 +136,11 @@ bool gl_conn_take_back(gl_exchange *x);
 void gl_conn_cut(gl_exchange *x);
 bool gl_conn_is_full(gl_exchange *x);
 bool gl_conn_is_open(const gl_exchange *x);
+
+/* Forgets a held head, which is not sent then. */
 void gl_conn_drop_held(gl_conn *c);
 
-/* conn_clock.c: the kernel did not take all output. */
+/* Starts the write clock: the kernel did not take all output. (conn_clock.c) */
 void gl_conn_on_blocked(gl_stream *stream);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The clocks of a connection. None of them has a timer: the server's sweep looks at each connection now and then.
+ * The clocks of a connection. None of the clocks has a timer: the server's sweep looks at each connection now and then, which
+ * costs a request nothing.
  */
 #include "http/conn.h"
 #include "http/server.h"
@@ -32,7 +33,7 @@ static bool takes_output(gl_conn *c, uint64_t now) {
   return true;
 }
 
-/* All output is out: what comes next has its time from now on. */
+/* Stops the write clock: all output is out, and what the connection waits for next has its time from now on. */
 static void unblock(gl_conn *c) {
   c->blocked = false;
   if (c->state == GL_CONN_LINGER) gl_conn_set_deadline(c, GL_CONN_LINGER_SECONDS);
@@ -40,12 +41,12 @@ static void unblock(gl_conn *c) {
   else if (c->state == GL_CONN_DRAIN) gl_conn_set_deadline(c, c->server->limits.body_timeout);
 }
 
-/* Outside of an exchange only the write clock runs while output waits: what follows an answer has its time once that is out. */
+/* Does only the write clock run? While output waits outside of an exchange, what follows an answer has its time once the answer is out. */
 static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !c->reader.head; }
 
 /* ---- the deadline ---- */
 
-/* The time of a body ends the body, that of an exchange ends the exchange. */
+/* Ends the body while the user waits for the body, else the exchange: their time is over. */
 static void exchange_overdue(gl_conn *c) {
   gl_exchange *x = &c->x;
   if (x->waiting) {
@@ -61,7 +62,7 @@ static void exchange_overdue(gl_conn *c) {
   gl_conn_set_deadline(c, c->server->limits.request_timeout);
 }
 
-/* Between two requests, with nothing on the way in or out. */
+/* Is the connection between two requests, with nothing on the way in or out? */
 static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->reader.head && !c->fresh && !c->blocked; }
 
 static bool is_due(const gl_conn *c, uint64_t now) { return now >= c->deadline || (is_idle(c) && c->server->crowded); }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * What arrives on a connection: bytes become heads and bodies (h1/reader.h), and the peer's end.
+ * What arrives on a connection: bytes, which become heads and bodies (h1/reader.h), and the peer's end.
  */
 #include "http/conn.h"
 #include "http/server.h"
 
 #define BODY_HIGH ((size_t)256 * 1024) /* bytes of a body kept while nobody asks for them */
-#define DRAIN_MAX ((uint64_t)1 << 20)  /* an unread body up to this is read away to keep the connection */
+#define DRAIN_MAX ((uint64_t)1 << 20)  /* bytes of an unread body that are read away at most to keep the connection */
 
 /* ---- time for a body ---- */
 
-/* A body has some time, and one second more for each so many bytes of it, of which only those count in which its user waits
- * for it; and some time between two pieces. So none can come so slowly that it never ends. */
+/* Sets the time for the rest of the body. In all, the user may wait body_timeout, and one second more for each body_min_rate bytes
+ * that came; and body_timeout between two pieces. So no body can come so slowly that it never ends. */
 static void set_body_deadline(gl_conn *c) {
   const gl_server_limits *l = &c->server->limits;
   c->waiting_since = uv_now(&c->server->host->loop);
@@ -37,7 +37,7 @@ void gl_conn_tell_body(gl_conn *c, int status) {
   c->x.user->body(&c->x, status);
 }
 
-/* Tells a user that waits what it wants to know, and holds the client back when nobody reads. */
+/* Tells the user if enough of the body came or the body is bad, and holds the client back when the user does not read. */
 static void body_arrived(gl_conn *c) {
   gl_exchange *x = &c->x;
   if (x->in == GL_IN_BAD) {
@@ -68,7 +68,7 @@ bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n) {
   c->wants_continue = false;
   if (c->state == GL_CONN_DRAIN) return r->body_read <= DRAIN_MAX;
   if (gl_buf_add(&c->x.body, at, n)) return true;
-  gl_buf_free(&c->x.body); /* others may have its memory */
+  gl_buf_free(&c->x.body); /* a body that is bad now needs no memory, and others lack it */
   c->x.error = UV_ENOMEM;
   return false;
 }
@@ -79,7 +79,7 @@ static bool begin_head(gl_conn *c) {
   gl_head *head = gl_server_head(c->server);
   if (!head) return false;
   gl_h1_reader_next(&c->reader, head);
-  c->x.out = GL_OUT_HEAD; /* from now on there is something to answer, if only that it comes too slowly */
+  c->x.out = GL_OUT_HEAD; /* from now on there is something to answer, if only by 408 */
   c->x.head_only = false;
   c->x.minor = 1;
   gl_conn_set_deadline(c, c->server->limits.header_timeout);
@@ -132,19 +132,18 @@ void gl_conn_on_data(gl_stream *stream, const char *bytes, size_t n) {
   if (used == n) return;
   bool kept = gl_buf_add(&c->in, bytes + used, n - used);
   if (!kept && c->state != GL_CONN_RUN) gl_conn_abort(c);
-  else if (!kept) c->close_after = true; /* the client had better wait for its answer before it asks again */
+  else if (!kept) c->close_after = true; /* a client whose early bytes find no memory asks again, on another connection */
   if (!kept || c->in.len > GL_CONN_IN_HIGH) gl_stream_pause(stream);
 }
 
 /* ---- the peer's end ---- */
 
 void gl_conn_end_body(gl_conn *c) {
-  if (c->x.in == GL_IN_BODY) c->x.error = UV_ECONNRESET; /* unless its end is the body's */
+  if (c->x.in == GL_IN_BODY) c->x.error = UV_ECONNRESET; /* the reason if the reader finds the body cut short */
   gl_h1_read_end(&c->reader);
   gl_conn_set_in(c);
 }
 
-/* The client will send nothing more (UV_EOF), or is gone. */
 void gl_conn_lose(gl_conn *c, int status) {
   c->x.eof = true;
   if (c->state == GL_CONN_RUN) {
@@ -152,7 +151,7 @@ void gl_conn_lose(gl_conn *c, int status) {
     gl_conn_tell_body(c, UV_ECONNRESET);
     c->x.user->gone(&c->x, status);
   }
-  if (status != UV_EOF) gl_stream_close(c->stream); /* else half closed: the answer is still wanted */
+  if (status != UV_EOF) gl_stream_close(c->stream); /* after UV_EOF the connection is half closed: the client still wants its answer */
 }
 
 void gl_conn_on_end(gl_stream *stream, int status) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What leaves on a connection: messages become bytes in the stream's output, in place where that can be.
+ * What leaves on a connection: messages, which become bytes in the stream's output, without a copy where the head is not held.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 
 static bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
 
-/* Bytes a head takes at most: 256 are for what is the carrier's to write. */
+/* Returns how many bytes a head takes at most; 256 of them are for the fields that the carrier writes itself. */
 static inline size_t head_room(const gl_message_head *m, size_t type_len) {
   size_t n = 256 + sizeof UPGRADE + type_len;
   for (uint32_t i = 0; i < m->fields.n; i++) n += (size_t)m->fields.list[i].name_len + m->fields.list[i].value_len + 4;
@@ -24,11 +24,11 @@ static inline size_t head_room(const gl_message_head *m, size_t type_len) {
 
 static inline size_t type_len(const gl_message_head *m) { return m->type ? strlen(m->type) : 0; }
 
-/* All but how the body is framed, and the blank line. */
+/* Writes the head but for the fields that frame the body and the blank line, and returns the end. */
 static inline char *put_head(char *to, gl_conn *c, const gl_message_head *m, size_t type) {
   to = gl_h1_put_status_line(to, m->status);
   to = gl_h1_put_date(to, &c->server->date);
-  if (m->close || c->wants_continue || c->x.in == GL_IN_BAD) c->close_after = true; /* or where the next request begins, nobody can tell */
+  if (m->close || c->wants_continue || c->x.in == GL_IN_BAD) c->close_after = true; /* else nobody can tell where the next request begins */
   if (c->close_after) to = GL_PUT(to, "Connection: close\r\n");
   else if (c->x.minor == 0) to = GL_PUT(to, "Connection: keep-alive\r\n");
   if (m->upgrade) to = GL_PUT(to, UPGRADE);
@@ -136,7 +136,7 @@ int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n) {
   }
   if (!s) return 0;
   release_held(c);
-  if (!n) return 0; /* an empty chunk would be the last one */
+  if (!n) return 0; /* an empty chunk would end the body */
   if (c->out_mode == GL_BODY_CHUNKED) gl_stream_write(s, size, (size_t)(gl_h1_put_chunk_size(size, n) - size));
   gl_stream_write(s, bytes, n);
   if (c->out_mode == GL_BODY_CHUNKED) gl_stream_write(s, "\r\n", 2);
@@ -156,7 +156,7 @@ void gl_conn_cut(gl_exchange *x) {
   gl_conn *c = gl_conn_of(x);
   x->out = GL_OUT_DONE;
   if (!c->stream) return;
-  if (c->out_mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end would look like that of the body */
+  if (c->out_mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end of the connection would look like the end of the body */
   else gl_stream_close(c->stream);
 }
 

@@ -9,7 +9,7 @@
 
 #define LONGEST 6 /* bytes that one byte may become: &quot; */
 
-/* Does the client like a page better than JSON? Only those who name HTML do: curl and fetch accept anything. */
+/* Does the client prefer a page to JSON? Only clients that name HTML do: curl and fetch accept anything. */
 static bool wants_page(gl_text accept) {
   return gl_field_quality(accept, "text/html") > 0 && gl_field_quality(accept, "text/html") > gl_field_quality(accept, "application/json");
 }
@@ -21,7 +21,7 @@ static void put(gl_failure_body *b, const char *text, size_t n) {
 
 static void put_string(gl_failure_body *b, const char *text) { put(b, text, strlen(text)); }
 
-/* How a character is written, when it is not as it is. */
+/* Returns what a character is written as; NULL: as the character itself. */
 static const char *escaped(char c, bool page) {
   if ((unsigned char)c < 0x20) return " ";
   switch (c) {
@@ -34,10 +34,10 @@ static const char *escaped(char c, bool page) {
   }
 }
 
-/* As much of the text as leaves `rest` bytes free. */
+/* Writes as much of the text as leaves `rest` bytes free. */
 static void put_text(gl_failure_body *b, const char *text, bool page, size_t rest) {
   const char *end = text + strlen(text);
-  int n; /* bytes of a character; 0 = that is none */
+  int n; /* bytes of a character; 0: the byte is no character */
   for (const char *at = text; at < end && b->n + LONGEST + rest < sizeof b->bytes; at += n ? n : 1) {
     n = (unsigned char)*at < 0x80 ? 1 : gl_text_utf8(at, end);
     const char *instead = n == 0 ? "?" : n == 1 ? escaped(*at, page) : NULL;

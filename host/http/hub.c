@@ -176,7 +176,7 @@ int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace world, const char *name, si
   if (len) memcpy(m.bytes->at + GL_HUB_HEAD, text, len);
   int64_t sent = 0;
   for (gl_member *at = c->first, *next; at; at = next) {
-    next = at->next; /* whoever is asked may go; nobody else does */
+    next = at->next; /* the subscriber that is asked may leave, and no other does */
     if (at->subscriber->take(at->subscriber, &m)) sent++;
   }
   gl_bytes_unref(m.bytes);

@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who listens to what: topics and users, each a channel with its members in the order they came. No Lua and no waiting
- * here, so that a message reaches all members of a channel before anything else happens: one order for all of them.
+ * Which subscribers listen to which topics and users. A topic or a user is a channel; its members are the subscribers that
+ * listen to it, in the order in which they came. No function here calls Lua or waits, so a message reaches all members of a
+ * channel before anything else happens, and all members see the messages of all tasks in one order.
+ *
+ *     gl_hub --channels[world], by name--> channel --first, next: in order--> gl_member --subscriber--> gl_subscriber
+ *        '-----members, by channel and subscriber-------------------------------^ ^----members, next_own-----'
+ *
+ *     gl_hub_subscribe --add_channel, unless it is there--> add_member
+ *     gl_hub_unsubscribe, _unsubscribe_all, _remove ------> drop_member --it was the last one--> drop_channel
+ *     gl_hub_publish --one gl_bytes for all--> take of each member: a WebSocket writes it, a subscription hands it to a task or keeps it
+ *
+ *  1. A channel exists exactly while it has a member.
+ *  2. A subscriber is a member of a channel at most once.
+ *  3. A subscriber refers to the hub from its first gl_hub_subscribe until gl_hub_remove, also while it has no channel.
+ *  4. While a message is published nobody joins, and no subscriber leaves but the one that is asked to take the message.
  */
 #ifndef GL_HTTP_HUB_H
 #define GL_HTTP_HUB_H
@@ -13,44 +26,46 @@ typedef struct gl_hub gl_hub;
 typedef struct gl_member gl_member;
 typedef struct gl_subscriber gl_subscriber;
 
-#define GL_HUB_HEAD ((size_t)10) /* bytes of a message before its text: where a frame's head goes (ws/frames.h) */
+#define GL_HUB_HEAD ((size_t)10) /* bytes of a message before its text: room for a frame's head (ws/frames.h) */
 
-/* A message: the head of a text frame, right before GL_HUB_HEAD, and the text. */
+/* A message: the head of a WebSocket's text frame, which ends at GL_HUB_HEAD, and the text from there on. */
 typedef struct gl_hub_message {
   gl_bytes *bytes;
   size_t head; /* bytes of the head */
 } gl_hub_message;
 
 struct gl_subscriber {
-  /* Takes the message. False: it does not; it may have left its channels, and may be gone. Calls no Lua. */
+  /* Takes the message, and a reference to its bytes if they are needed for longer. Returns whether the subscriber took the message;
+   * after false it may have left its channels, and may be freed. Calls no Lua. */
   bool (*take)(gl_subscriber *s, const gl_hub_message *m);
-  gl_hub *hub;        /* NULL: it never joined anything */
-  gl_member *members; /* what it listens to */
+  gl_hub *hub;        /* referenced; NULL: this subscriber never joined a channel */
+  gl_member *members; /* one for each channel that it listens to */
 };
 
-/* Two worlds, so that no topic a client may choose is somebody's address. */
+/* The two worlds of names. They are apart, so that no topic that a client may choose is the name of a user. */
 typedef enum gl_hub_namespace { GL_HUB_TOPICS, GL_HUB_USERS } gl_hub_namespace;
 
-/* Counted references: the module's, and each subscriber's. NULL: out of memory. */
+/* Makes a hub with one reference, the caller's; each subscriber has one more. NULL: out of memory. */
 gl_hub *gl_hub_new(gl_host *h);
 void gl_hub_unref(gl_hub *hub);
 
-/* The subscriber listens to the channel from now on; harmless when it does already. False: out of memory. */
+/* Makes the subscriber a member of the channel, if it is none yet. `name` is copied. False: out of memory. */
 bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n);
 
-/* It does not any more; harmless when it does not. */
+/* Ends the membership of the subscriber in the channel, if there is one. */
 void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n);
 
-/* It listens to nothing any more. */
+/* Ends all memberships of the subscriber. */
 void gl_hub_unsubscribe_all(gl_subscriber *s);
 
-/* The same, when it is about to be freed. */
+/* Ends all memberships, and drops the subscriber's reference to the hub. Call before the subscriber is freed. */
 void gl_hub_remove(gl_subscriber *s);
 
-/* How many listen. */
+/* Returns how many members the channel has. */
 size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n);
 
-/* Text for everybody who listens. How many took it; -1: out of memory, nobody did. */
+/* Sends a text to all members of the channel. Returns how many took it; -1: out of memory, and no member got it. The text is UTF-8,
+ * which the caller has checked. */
 int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n, const char *text, size_t len);
 
 #endif

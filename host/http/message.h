@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The head of a message that is sent: a request's or a response's, in whatever version of HTTP it leaves. (A head that was
- * received is a gl_head, h1/head.h, on both sides too.)
+ * The head of a message that is sent: a request's or a response's, whatever version of HTTP the carrier speaks. (A head that was
+ * received is a gl_head, h1/head.h, on both sides.)
  */
 #ifndef GL_HTTP_MESSAGE_H
 #define GL_HTTP_MESSAGE_H
@@ -13,27 +13,27 @@
 
 #define GL_LENGTH_UNKNOWN INT64_C(-1)
 
-/* Fields to send, as places in one text, in the order they leave. Whoever makes the list has checked names and values
+/* Fields to send, as places in one text, in the order in which they leave. The maker of the list has checked names and values
  * (RFC 9110, 5.1 and 5.5), and has left out the fields that frame or route a message: Content-Length, Transfer-Encoding,
- * Connection, Date, Host. Those are the carrier's to write. */
+ * Connection, Date, Host. The carrier writes those itself. */
 typedef struct gl_fields {
   const char *text;
   const gl_field *list;
   uint32_t n;
 } gl_fields;
 
-/* All memory is the caller's, and is used during the call only that gets the head. */
+/* All memory is the caller's, and is used only during the call that gets the head. */
 typedef struct gl_message_head {
   uint16_t status;                   /* a response's, 101 to 599; 0: this is a request's head */
   bool close;                        /* nothing follows this message on its connection, as far as HTTP/1 is concerned */
-  bool hold;                         /* the head may still be taken back (gl_exchange_take_back): it leaves with the first
+  bool hold;                         /* the head may still be taken back (gl_carrier.take_back): it leaves with the first
                                         byte of the body, or at the end */
   bool upgrade;                      /* a response 426 to a request that should have asked for WebSocket */
   int64_t length;                    /* bytes of the body, announced as Content-Length; GL_LENGTH_UNKNOWN: not announced */
   const char *type;                  /* the Content-Type, for a message whose fields have none; NULL: none */
   gl_fields fields;
   gl_text method, scheme, authority; /* a request's; authority: host[:port], as in Host */
-  gl_text target;                    /* origin form, "*", or what a proxy is asked for */
+  gl_text target;                    /* in origin form ("/path"), "*", or in absolute form for a proxy */
 } gl_message_head;
 
 #endif

@@ -7,7 +7,7 @@
 #include "core/check.h"
 
 #define MAX_SPARE_HEADS 64
-#define SLICE_NS 1000000 /* of looking at connections, until others have their turn */
+#define SLICE_NS 1000000 /* of looking at connections, until the tasks have their turn */
 #define LOOKS 256        /* connections looked at between two looks at the clock */
 
 /* ---- memory ---- */
@@ -44,8 +44,8 @@ void gl_server_unref(gl_server *s) {
 
 /* ---- walks over the connections ---- */
 
-/* A walk takes at most a slice: when thousands are closed in the same moment, others have their turn in between. `act`
- * returns whether it did something that takes time. */
+/* Calls `act` for the connections from *cursor on, for at most a slice: when thousands are closed at the same moment, tasks have
+ * their turn in between. `act` returns whether it did something that takes time. */
 static void walk_slice(gl_server *s, gl_conn **cursor, bool (*act)(gl_conn *c, uint64_t now)) {
   uint64_t now = uv_now(&s->host->loop), end = uv_hrtime() + SLICE_NS;
   for (int i = 1; *cursor; i++) {
@@ -73,7 +73,7 @@ static double sweep_interval(const gl_server_limits *l) {
 static void on_sweep(gl_timer *timer) {
   gl_server *s = GL_CONTAINER(timer, gl_server, sweep);
   if (!s->listener && !s->conns) return;
-  gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits)); /* first: its place is still free */
+  gl_timer_arm(&s->host->clock, timer, sweep_interval(&s->limits)); /* first: the timer's place in the heap is still free, so this cannot fail */
   if (s->stopped) {
     walk_slice(s, &s->stopped, shut_down);
   } else {
@@ -109,7 +109,7 @@ int gl_server_listen(gl_server *s, const gl_address *address) {
   s->sweep.fire = on_sweep;
   int err = gl_listener_open(h, address, &listener_user, s, &s->listener);
   if (err) return err;
-  s->refs++; /* the listener's, which it gives back when it is closed */
+  s->refs++; /* the listener's: on_listener_closed drops it */
   if (!gl_timer_arm(&h->clock, &s->sweep, sweep_interval(&s->limits))) {
     gl_listener_close(s->listener, false);
     s->listener = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * An HTTP/1.1 server without Lua: its listener, its connections and their limits. Who answers the requests is the
- * connections' user (http/exchange.h).
+ * An HTTP/1.1 server without Lua: its listener, its connections and their limits. The user of the connections' exchanges
+ * answers the requests (http/exchange.h). No function here calls Lua or waits.
  */
 #ifndef GL_HTTP_SERVER_H
 #define GL_HTTP_SERVER_H
@@ -10,17 +10,17 @@
 #include "http/conn.h"
 #include "net/listener.h"
 
-/* Every one finite; times in seconds. */
+/* The limits of a server. Each is finite; times are in seconds. */
 typedef struct gl_server_limits {
   gl_head_limits head;
   double header_timeout;    /* from the first byte of a head (or the connection) to its last: 408 */
   double keepalive_timeout; /* between requests */
-  double body_timeout;      /* for a body that is waited for, or two pieces of it, and more for a long one: 408 */
-  double body_min_rate;     /* bytes of it that give it another second */
+  double body_timeout;      /* for a body that the handler waits for, and between two pieces of it: 408 */
+  double body_min_rate;     /* bytes of a body that give it one second more */
   double write_timeout;     /* for a client that does not read its answer */
   double request_timeout;   /* for the handler to answer: 503 */
-  double cpu_limit;         /* of CPU a request may use, in slices it did not make way by itself: 503 */
-  size_t max_body;          /* bytes req:body() takes: 413 */
+  double cpu_limit;         /* of CPU that a request's task may use in slices that it used up: 503 */
+  size_t max_body;          /* bytes that req:body() takes: 413 */
   uint32_t max_connections; /* further ones wait in the kernel's backlog */
 } gl_server_limits;
 
@@ -34,36 +34,40 @@ struct gl_server {
   uint32_t nconns;
   uint32_t refs;          /* the owner, the listener, each connection */
   gl_server_limits limits;
-  gl_head *spare_heads;   /* to be used again */
-  int spares;             /* how many those are */
+  gl_head *spare_heads;   /* empty heads for the next requests */
+  int spares;             /* how many spare heads there are */
   gl_timer sweep;
-  gl_conn *swept;         /* the next one to look at in this sweep; NULL: the sweep is over */
-  gl_conn *stopped;       /* the next one to tell that the server stops; NULL: all were told */
+  gl_conn *swept;         /* the next connection to look at in this sweep; NULL: the sweep is over */
+  gl_conn *stopped;       /* the next connection to tell that the server stops; NULL: all were told */
   gl_h1_date date;
   char address[GL_ADDRESS_MAX];
   bool closing;
-  bool fresh;             /* while `closing`: connections without a request yet are given one */
-  bool crowded;           /* at the last sweep, clients waited for a connection: idle ones are given up for them */
+  bool fresh;             /* while `closing`: connections without a request yet may still bring one */
+  bool crowded;           /* at the last sweep, clients waited for a connection: idle connections are given up for them */
 };
 
-/* Begins to listen. `s` is zeroed but for host, user, idle, free, limits and `refs`, which is 1, the caller's. Returns 0 or
- * UV_E*: nothing listens then. */
+/* Begins to listen. `s` is zeroed but for host, user, idle, free, limits and `refs`, which is 1, the caller's. Returns 0, or
+ * UV_E* when the server does not listen. */
 int gl_server_listen(gl_server *s, const gl_address *address);
 
-/* Stops accepting and lets what runs come to its end; idle connections are closed, in slices. `fresh`: clients that have just
- * connected, or wait in the backlog, still get their first request answered. Idempotent. */
+/* Stops accepting, lets the requests in progress come to their end, and closes idle connections, in slices. `fresh`: clients that
+ * have just connected, or wait in the backlog, still get their first request answered. Idempotent. */
 void gl_server_stop(gl_server *s, bool fresh);
 
-/* Stops at once: closes all connections; the users of their exchanges are told. */
+/* Stops at once: closes all connections, and tells the users of their exchanges (`abort`). */
 void gl_server_abort(gl_server *s);
 
+/* Drops a reference; with the last one the server is freed, by `free`. */
 void gl_server_unref(gl_server *s);
 
-/* A connection was freed: there may be room for another. */
+/* Takes note that a connection was freed: accepts again if there is room, calls `idle` after the last connection of a server that
+ * stops, and drops the connection's reference. */
 void gl_server_conn_closed(gl_server *s);
 
-/* An empty head; heads are used again and again. NULL: out of memory. */
+/* Returns an empty head, if possible a spare one, since heads keep their memory. NULL: out of memory. */
 gl_head *gl_server_head(gl_server *s);
+
+/* Takes a head back: it becomes a spare one, or is freed when there are many. */
 void gl_server_drop_head(gl_server *s, gl_head *h);
 
 #endif

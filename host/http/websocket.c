@@ -9,7 +9,7 @@
 #include "ws/frames.h"
 
 #define SECOND_LOOK 0.01  /* seconds after which a silent peer is looked at once more */
-#define CLOSE_SECONDS 5.0 /* how long the peer may take to say goodbye */
+#define CLOSE_SECONDS 5.0 /* seconds that the peer may take for its close frame, or for our output after it */
 
 void gl_ws_unref(gl_ws *ws) {
   if (--ws->refs > 0) return;
@@ -32,7 +32,7 @@ static void wake_reader(gl_ws *ws) {
   gl_op *op = ws->reader;
   if (!op) return;
   ws->reader = NULL;
-  ws->delivering = true; /* what it was woken for is not for others */
+  ws->delivering = true; /* no other task may take the message that woke the reader */
   gl_op_done(op, 0);
 }
 
@@ -44,7 +44,7 @@ bool gl_ws_is_open(const gl_ws *ws) {
 
 bool gl_ws_is_attended(const gl_ws *ws) { return !ws->orphan && !ws->settled && (ws->head || ws->in_hand || ws->delivering); }
 
-/* A handler that knows has as long to end as a request has to be answered. */
+/* Gives a handler that knows of the end as long to return as a request has to be answered. */
 static void linger(gl_ws *ws) {
   if (ws->serving && !ws->stream) gl_timer_arm(&ws->host->clock, &ws->timer, ws->limits.linger_timeout);
 }
@@ -53,17 +53,18 @@ static void tell_gone(gl_ws *ws) { ws->x->user->gone(ws->x, UV_ECONNRESET); }
 
 static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n);
 
-/* The peer gets its answer. */
+/* Ends our side after the peer's: sends our close frame, unless the peer ended without one. */
 static void part(gl_ws *ws) {
   ws->parting = false;
   if (!ws->stream) return;
   if (!ws->silent) put_close(ws, ws->answer, NULL, 0);
   ws->closing = true;
-  gl_stream_finish(ws->stream, ws->failed); /* closing at once, with bytes of it unread, could take our frame away again */
+  gl_stream_finish(ws->stream, ws->failed); /* a close with bytes of the peer unread resets the connection, and could take our frame away */
   gl_stream_read(ws->stream);
   gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
+/* Settles: no receiver is expected any more. Answers the peer, and tells the handler. */
 static void conclude(gl_ws *ws) {
   if (ws->settled) return;
   ws->settled = true;
@@ -73,7 +74,7 @@ static void conclude(gl_ws *ws) {
   else if (ws->serving) tell_gone(ws);
 }
 
-/* Nothing more will come: whoever receives is given time for what came. */
+/* Nothing more will come: gives a receiver that is expected its time, else concludes. */
 static void settle(gl_ws *ws) {
   if (ws->settled) return;
   if (gl_ws_is_attended(ws)) gl_timer_arm(&ws->host->clock, &ws->timer, GL_WS_PATIENCE);
@@ -100,7 +101,7 @@ static void set_over(gl_ws *ws, uint16_t code) {
   wake_reader(ws);
 }
 
-/* Close the connection now. */
+/* Closes the stream now, without a close frame. */
 static void ws_drop(gl_ws *ws, uint16_t code) {
   set_over(ws, code);
   if (ws->stream) gl_stream_close(ws->stream);
@@ -112,7 +113,7 @@ void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
   if (n) gl_stream_write(ws->stream, bytes, n);
 }
 
-/* Our close frame, after which nothing more is sent. Code 0: a frame without one. */
+/* Writes our close frame, after which nothing more is sent. Code 0: a frame without a code. */
 static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
   uint8_t body[2 + GL_REASON_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
   if (n) memcpy(body + 2, reason, n);
@@ -122,7 +123,7 @@ static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
   gl_timer_arm(&ws->host->clock, &ws->timer, CLOSE_SECONDS);
 }
 
-/* Until the peer's answer everything is read: it may stand behind messages. */
+/* Everything is read until the peer's answer, even if the queue is full: the answer may stand behind messages. */
 void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n) {
   if (ws->parting) conclude(ws);
   if (ws->closing || ws->over || !ws->stream) return;
@@ -130,8 +131,8 @@ void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n) {
   gl_stream_read(ws->stream);
 }
 
-/* The peer's side ended: with a close frame, which is answered with this code (0 = none); without a word; or it broke
- * the rules, is told so, and heard out. */
+/* Ends the peer's side, for the script with `code`: the peer sent a close frame, or ended without one, or broke the rules. `answer`
+ * is the code of our close frame, if that is still to be sent. */
 static void begin_parting(gl_ws *ws, uint16_t code, uint16_t answer) {
   ws->parting = !ws->closing;
   ws->answer = answer;
@@ -172,12 +173,12 @@ static void arm(gl_ws *ws) {
   gl_timer_arm(&ws->host->clock, &ws->timer, l->ping_interval < l->idle_timeout ? l->ping_interval : l->idle_timeout);
 }
 
-/* Does output wait, and did more of it reach the peer since this was last looked at? What the kernel alone answers, once
- * nothing waits, proves nothing. */
+/* Does output wait, and did more of it reach the peer since the last look? Once no output waits, only the kernels acknowledge bytes,
+ * which proves nothing about the peer. */
 static bool is_moving(const gl_ws *ws) { return gl_stream_pending(ws->stream) && gl_stream_delivered(ws->stream) != ws->delivered; }
 
-/* Milliseconds without a sign of life: nothing came, or what we sent is not taken. While we are the ones who do not
- * read, silence proves nothing; and who takes our output lives, even if its own word has to wait. */
+/* Returns the milliseconds without a sign of life: no byte came, or the peer took no output. Silence proves nothing while our side
+ * does not read; and a peer that takes output lives, even if what it sends has to wait. */
 static uint64_t quiet(gl_ws *ws) {
   uint64_t t = now(ws);
   bool moving = is_moving(ws);
@@ -189,7 +190,7 @@ static uint64_t quiet(gl_ws *ws) {
 
 static void on_timer(gl_timer *timer) {
   gl_ws *ws = GL_CONTAINER(timer, gl_ws, timer);
-  if (ws->over && !ws->settled) { /* nobody came for what is left */
+  if (ws->over && !ws->settled) { /* no receiver came for the messages that are left */
     conclude(ws);
     return;
   }
@@ -204,7 +205,7 @@ static void on_timer(gl_timer *timer) {
     return;
   }
   ws->suspect = silent;
-  if (leaving || silent) { /* slow, but it reads; or what it said may lie in the kernel, while something held us up */
+  if (leaving || silent) { /* leaving: the peer is slow, but reads; silent: its bytes may lie in the kernel, if our thread was held up */
     gl_timer_arm(&ws->host->clock, timer, leaving ? CLOSE_SECONDS : SECOND_LOOK);
     return;
   }
@@ -216,7 +217,7 @@ static void on_timer(gl_timer *timer) {
 
 static void on_message(void *owner, gl_message *m) {
   gl_ws *ws = owner;
-  if (ws->closing && ws->queued > GL_WS_QUEUE_HIGH) { /* we said goodbye, and nobody has been listening */
+  if (ws->closing && ws->queued > GL_WS_QUEUE_HIGH) { /* our close frame is out, and no task receives */
     gl_message_free(m);
     return;
   }
@@ -260,7 +261,7 @@ static void on_data(gl_stream *s, const char *bytes, size_t n) {
   else if (ws->queued > GL_WS_QUEUE_HIGH && !ws->closing) gl_stream_pause(s);
 }
 
-/* The end. It may still be reading what we send. */
+/* The peer's side of the stream ended. After UV_EOF the peer may still be reading what we send. */
 static void on_end(gl_stream *s, int status) {
   gl_ws *ws = s->owner;
   if (status != UV_EOF) {
@@ -313,7 +314,7 @@ static void on_over(void *proto, bool failed) {
 
 static void on_abort(void *proto) { ws_drop(proto, GL_CLOSE_GOING_AWAY); }
 
-/* The peer went, or the server said goodbye. */
+/* The peer or the server ended the socket, and not the handler's task. */
 static bool on_excuses(void *proto) {
   gl_ws *ws = proto;
   return (ws->over || ws->closing) && !ws->left_it;
@@ -345,5 +346,5 @@ void gl_ws_start(gl_ws *ws) {
   gl_stream_read(ws->stream);
   if (ws->rest.len) on_data(ws->stream, gl_buf_at(&ws->rest), ws->rest.len);
   gl_buf_free(&ws->rest);
-  if (ws->stream->ended) on_end(ws->stream, UV_EOF); /* that was told before the handshake was answered */
+  if (ws->stream->ended) on_end(ws->stream, UV_EOF); /* the stream told its end before it was ours */
 }

@@ -1,14 +1,31 @@
 /* SPDX-License-Identifier: MIT
  *
- * The server side of a WebSocket (RFC 6455): frames.c does the frames, this does the waiting. Any number of
- * tasks may send, one may receive at the same time.
+ * The server side of a WebSocket (RFC 6455): ws/frames.h turns bytes into messages, this file has the queue of messages, the ops
+ * that wait, the clocks, and the end. Any number of tasks may send, and one may receive at the same time.
  *
- *     OPEN --our close frame--> closing --the peer's--> over --> settled --> stream closed
- *       '--the peer's, its end, or a fault of its--> over, parting --our close frame--> settled --> ...
+ *     OPEN --gl_ws_close: our close frame--> CLOSING --on_close, on_end, fail: begin_parting--> OVER --conclude--> SETTLED
+ *       |--on_close, on_end, fail: begin_parting--> PARTING --conclude: part, our close frame--------------------> SETTLED
+ *       '--ws_drop, on_closed: the stream broke, or is closed now--> OVER (CLOSING, too)
  *
- * What the peer sent before it left is received first: `parting` lasts until a receiver has asked for more than there
- * is, or nobody has come for it in GL_WS_PATIENCE. Then the peer gets its answer, and the handler is cancelled unless it
- * knows. A socket settles also when its stream breaks; then there is nobody to be answered.
+ *     any --on_closed: the stream is gone--> departed: `stream` is NULL; and `x`, once the handler's task has ended, too (on_over)
+ *
+ *     state      flags                            the close frames
+ *     OPEN       neither `closing` nor `over`     none
+ *     CLOSING    `closing`, not `over`            ours is out; the peer's must come in 5 s, anew while output moves (on_timer)
+ *     PARTING    `over` and `parting`             the peer's came (or its end, or a breach of the rules); ours waits for the receiver
+ *     OVER       `over`, not `parting`            both are out, or one cannot come any more
+ *     SETTLED    `settled`                        as before; the stream closes when output has left, or did not move for 5 s
+ *
+ * Who answers a close, and when. The peer answers ours (gl_ws_close) when it likes. We answer the peer's in part, with the peer's
+ * own code: as soon as no receiver is still to come for what the peer sent (gl_ws_is_attended), when a receiver asks for more than
+ * there is (gl_ws_receiver_ended), when the script closes or the handler's task ends (gl_ws_close), or when no receiver came for a
+ * message in GL_WS_PATIENCE (on_timer). A breach of the rules is answered with its own code, an end without a close frame not at all.
+ *
+ *  1. After our close frame nothing is sent; from `over` on no message joins the queue. Either ends the socket's memberships in the hub.
+ *  2. `parting` implies `over` and not `closing`; `settled` implies `over` and not `parting`.
+ *  3. conclude runs once. It tells the handler's task (user->gone), unless the script knows of the end (`known`); a task that knows
+ *     has linger_timeout from the end of the stream, and is told then.
+ *  4. `refs` counts the userdata, the stream, the handler's task and each op; on_closed and on_over each drop one.
  */
 #ifndef GL_HTTP_WEBSOCKET_H
 #define GL_HTTP_WEBSOCKET_H
@@ -21,85 +38,86 @@ typedef struct gl_ws gl_ws;
 
 typedef struct gl_ws_limits {
   size_t max_message;   /* bytes of one message received: close 1009 beyond */
-  size_t max_pending;   /* bytes try_send and the hub may leave waiting, their message included */
+  size_t max_pending;   /* bytes of output that try_send and the hub may leave waiting, their message included */
   double ping_interval; /* seconds between pings */
   double idle_timeout;  /* seconds without a byte from the peer: the connection is dropped */
-  double linger_timeout; /* seconds a handler that knows of the end may still take */
+  double linger_timeout; /* seconds that a handler that knows of the end may still take */
 } gl_ws_limits;
 
-#define GL_WS_PATIENCE 5.0 /* seconds a receiver may take for one message once the peer has left */
-#define GL_WS_QUEUE_HIGH ((size_t)256 * 1024) /* bytes of messages nobody has received yet: stop reading */
+#define GL_WS_PATIENCE 5.0 /* seconds that a receiver may take for one message once the peer has left */
+#define GL_WS_QUEUE_HIGH ((size_t)256 * 1024) /* bytes of messages in the queue from which on the stream is not read */
 
 struct gl_ws {
   gl_host *host;
-  gl_stream *stream;   /* NULL once gone */
-  gl_exchange *x;      /* whose stream that was; NULL once it is gone and the handler's task has ended */
-  gl_subscriber listener; /* of the hub, as long as it is open */
+  gl_stream *stream;   /* NULL once it is closed */
+  gl_exchange *x;      /* gave us the stream; NULL once the stream is closed and the handler's task has ended */
+  gl_subscriber listener; /* this socket as the hub knows it, with memberships only while OPEN */
   gl_frames frames;
   gl_buf rest;         /* bytes that came right behind the handshake */
-  gl_message *head, **tail;
-  size_t queued;       /* bytes in that queue */
-  uint64_t received;   /* messages taken out of it so far */
+  gl_message *head, **tail; /* the queue of messages that came and were not received */
+  size_t queued;       /* bytes in the queue */
+  uint64_t received;   /* messages taken out of the queue so far */
   gl_op *reader;       /* waits for a message */
-  gl_opqueue writers;  /* wait for room, in order */
-  gl_opqueue closers;  /* wait for the end */
+  gl_opqueue writers;  /* wait for room in the output, in order */
+  gl_opqueue closers;  /* wait for the end of the stream */
   gl_timer timer;
   gl_ws_limits limits;
   uint64_t heard;      /* loop time, ms, of the last sign of life: a byte came, or output was taken */
   uint64_t moved;      /* loop time, ms, when no output waited or some of it was taken */
-  uint64_t delivered;  /* bytes that had reached the peer, when that was last looked at */
+  uint64_t delivered;  /* bytes of output that had reached the peer at the last look */
   uint32_t refs;       /* the userdata, the stream, the handler's task, ops */
-  uint16_t close_code;
-  uint16_t answer;     /* parting: the code of our close frame; 0 = it has none */
+  uint16_t close_code; /* of the peer's close frame, or one that says why there is none; 0: not over yet */
+  uint16_t answer;     /* parting: the code of our close frame; 0: a frame without a code */
   bool over;           /* nothing more will come */
-  bool closing;        /* our close frame is out, or will not be sent any more */
-  bool parting;        /* the peer's side ended, and ours did not yet */
+  bool closing;        /* our side ended: our close frame is out, or will not be sent any more */
+  bool parting;        /* the peer's side ended, and our close frame waits until what came is received */
   bool silent;         /* parting: the peer ended without a close frame, and gets none */
-  bool settled;        /* what came was received, or is not wanted */
-  bool failed;         /* the peer broke the rules: what it sends is thrown away */
+  bool settled;        /* the messages that came were received, or no receiver wants them */
+  bool failed;         /* the peer broke the rules: what the peer still sends is thrown away */
   bool serving;        /* the handler's task lives */
-  bool known;          /* to the script: it closed the socket, or a receive of the handler's task told so */
-  bool left_it;        /* the handler's task closed it */
+  bool known;          /* the script knows of the end: it closed the socket, or a receive of the handler's task returned nil */
+  bool left_it;        /* the handler's task closed the socket */
   bool orphan;         /* no script can receive any more */
   bool delivering;     /* the reader was woken and has not taken its message yet */
   bool in_hand;        /* a message was received, and its receiver has not asked for the next one */
-  bool suspect;        /* it was silent for too long; one more look, in case it was us who did not listen */
-  bool owes_pong;
+  bool suspect;        /* the peer was silent for too long; one more look follows, in case our thread did not read */
+  bool owes_pong;      /* `pong` is to be sent when there is room */
   uint8_t pong_len, reason_len;
-  uint8_t pong[GL_CONTROL_MAX]; /* of the last ping, when it could not be answered at once */
-  char reason[GL_REASON_MAX];
+  uint8_t pong[GL_CONTROL_MAX]; /* the bytes of the last ping, when it could not be answered at once */
+  char reason[GL_REASON_MAX];   /* of the peer's close frame */
 };
 
-/* A WebSocket that takes over the stream of a connection whose task runs; one reference is the caller's. NULL: out of
- * memory, nothing was taken. */
+/* Makes a WebSocket that takes over the stream of an exchange whose task runs; one reference is the caller's. NULL: out of memory,
+ * and nothing was taken. */
 gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits);
 
-/* Drop a reference. */
+/* Drops a reference. */
 void gl_ws_unref(gl_ws *ws);
 
-/* The handshake was written: begin to read. */
+/* Begins to read and to ping; call when the handshake was written. */
 void gl_ws_start(gl_ws *ws);
 
-/* Can a frame of n bytes more be left to wait, if the kernel does not take it? It is asked to take what waits. */
+/* May a frame of n bytes more wait, if the kernel does not take it (max_pending)? Gives the kernel what waits if the answer depends
+ * on that, whereby the stream may break. Call while the socket is open. */
 bool gl_ws_has_room(gl_ws *ws, size_t n);
 
-/* Send one frame. */
+/* Writes one frame; its bytes are copied. Call while the socket is open. */
 void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n);
 
-/* Can something be sent? */
+/* Can a message be sent? */
 bool gl_ws_is_open(const gl_ws *ws);
 
-/* Is a receiver still to come for what the peer sent before it left? */
+/* Is a receiver still expected for what the peer sent before it left? */
 bool gl_ws_is_attended(const gl_ws *ws);
 
-/* A receiver was told that nothing more will come. */
+/* Takes note that a receiver was told that nothing more will come: what came was received, so the socket settles. */
 void gl_ws_receiver_ended(gl_ws *ws);
 
-/* A receiver took a message; it is expected back for the next one. */
+/* Takes note that a receiver took a message; the receiver is expected back for the next one. */
 void gl_ws_receiver_took(gl_ws *ws);
 
-/* Say goodbye with a code and a reason (NULL, 0 = none); the peer's answer ends it. When the peer was first, it gets its
- * answer now. Idempotent. */
+/* Sends our close frame with a code and a reason (NULL, 0: none), after which the peer's ends the socket. A peer that closed first
+ * gets our answer now, with its own code instead. Idempotent. */
 void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n);
 
 #endif
