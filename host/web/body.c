@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading the body of a request: whole, up to a limit, or piece by piece as it comes.
+ * The body of a request, as a handler reads it: whole, up to a limit, or piece by piece as the pieces come.
  */
 #include "core/error.h"
 #include "core/op.h"
 #include "web/request.h"
 #include "web/server_lua.h"
 
-static const char body_key; /* in a request's table of fields: its whole body, once it was read */
+static const char body_key; /* key in a request's table of fields: the whole body, once it was read */
 
 typedef struct body_op {
   gl_op op;
-  gl_exchange *x; /* valid until done, not after: the call wakes us before it ends */
-  size_t max;     /* whole: refuse more than this; pieces: 0 */
+  gl_exchange *x; /* valid until the op is done, and not after: the call ends its ops before it releases the exchange */
+  size_t max;     /* of a whole body: bytes, more are refused; of pieces: 0 */
 } body_op;
 
 static int too_large(lua_State *L, size_t max) {
@@ -34,8 +34,8 @@ static int broken(lua_State *L, int status) {
   return lua_error(L);
 }
 
-/* Pushes the bytes that are there, as a string, and forgets them. Pushing may run finalizers, after which the request may be
- * answered, or more bytes may have come. */
+/* Pushes the bytes that are there, as a string, and eats them. To push may run finalizers, after which the request may be answered,
+ * or more bytes may have come. */
 static int take(lua_State *L, gl_exchange *x) {
   size_t n = x->body.len;
   lua_pushlstring(L, n ? gl_buf_at(&x->body) : "", n);
@@ -118,7 +118,7 @@ static int req_body(lua_State *L) {
   return read_body(L, x, max);
 }
 
-/* upvalue: the request, so that the iterator alone can be handed on */
+/* The iterator of req:chunks(). The request is its upvalue, so that the iterator alone can be handed on. */
 static int next_piece(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));

@@ -19,7 +19,7 @@ static void wake(gl_op **slot, int status) {
 
 /* ---- failures ---- */
 
-/* "GET /orders [5f1c...]": its id is what the client was told, or its proxy said. */
+/* Names the request in the log: "GET /orders [5f1c...]", with the id that req.id has. */
 static const char *describe(const gl_request *r, char *out, size_t size) {
   if (!r) return "request";
   size_t method_len;
@@ -38,7 +38,7 @@ static void answer_failure(gl_exchange *x, int status, const char *reason, bool 
   gl_failure_send(x, gl_text_of(accept ? accept : "", n), status, reason, close);
 }
 
-/* What the client is told of the failure, if nobody else answers. */
+/* Finds out what the client is told of the failure, unless the app's on_error answers. */
 static void find_out(gl_exchange *x, gl_failure *f) {
   gl_call *call = gl_call_of(x);
   *f = (gl_failure){.status = 503};
@@ -65,8 +65,8 @@ static void drop_failure(gl_exchange *x) {
   call->error_ref = 0;
 }
 
-/* Leaves the answer to the app's function for failures, in a task of its own: the one that failed may have no time left.
- * False: there is no such function, or it cannot run. */
+/* Leaves the answer to the app's on_error, in a task of its own, since the task that failed may have no time left. False: there is no
+ * such function, or no memory to run it. */
 static bool hand_over(gl_exchange *x, const gl_failure *f) {
   gl_call *call = gl_call_of(x);
   gl_web_server *s = x->context;
@@ -80,38 +80,39 @@ static bool hand_over(gl_exchange *x, const gl_failure *f) {
   return false;
 }
 
-/* Has the client left, so that a handler that was cut short for it is not to blame? */
+/* Was the handler cut short because the client left, so that the failure is not to be logged? */
 static bool is_excused(gl_exchange *x, const gl_failure *f, bool left) {
   return f->cut && (x->takeover ? x->takeover->excuses(x->proto) : left);
 }
 
-/* What is no answer is ours to hide and to log. True: the app answers it, in another task. */
+/* Answers in the place of a task that failed, and logs a failure that the client is not told. True: the app's on_error answers, in
+ * another task. */
 static bool fail(gl_exchange *x, gl_task *t) {
   gl_failure f;
   char what[512];
   gl_call *call = gl_call_of(x);
   find_out(x, &f);
   bool left = !x->carrier->is_open(x) || (x->eof && call->cancel_on_disconnect);
-  bool late = x->out == GL_OUT_BODY && !x->carrier->take_back(x); /* nobody will read the status: it has left */
+  bool late = x->out == GL_OUT_BODY && !x->carrier->take_back(x); /* another status has left already */
   if ((f.status >= 500 || late) && !is_excused(x, &f, left)) gl_task_log_error(t, describe(call->req, what, sizeof what));
   if (x->out == GL_OUT_HEAD) {
-    if (call->failed) f = (gl_failure){.status = 500, .reason = GL_INTERNAL}; /* the app's function for failures did */
+    if (call->failed) f = (gl_failure){.status = 500, .reason = GL_INTERNAL}; /* the app's on_error failed, too */
     else if (call->req && !left && hand_over(x, &f)) return true;
     answer_failure(x, f.status, f.reason, !call->req);
   } else if (x->out == GL_OUT_BODY) {
-    x->carrier->cut(x); /* what was truncated must not look whole */
+    x->carrier->cut(x); /* a truncated response must not look whole */
   }
   return false;
 }
 
 static void on_end(gl_task *t, int status, int nresults) {
   (void)nresults;
-  if (t->forked) return; /* the connection is its parent's */
+  if (t->forked) return; /* the task is a forked child's, and the connection the parent's */
   gl_exchange *x = t->owner;
   gl_call *call = gl_call_of(x);
-  drop_failure(x); /* a task that found no memory to begin has not taken it */
+  drop_failure(x); /* a task that found no memory to begin has not taken its arguments */
   if (status != LUA_OK && fail(x, t)) return;
-  wake(&call->reader, UV_ECANCELED); /* other tasks, which the answer did not wait for */
+  wake(&call->reader, UV_ECANCELED); /* ops of other tasks, for which the answer did not wait */
   wake(&call->writer, UV_ECANCELED);
   if (call->req) call->req->x = NULL;
   *call = (gl_call){0};
@@ -143,7 +144,7 @@ static void on_gone(gl_exchange *x, int status) {
 
 static void on_late(gl_exchange *x) {
   gl_call *call = gl_call_of(x);
-  if (x->out == GL_OUT_BODY || call->timed_out) return; /* a stream may take as long as it writes */
+  if (x->out == GL_OUT_BODY || call->timed_out) return; /* a stream may take as long as it likes: the write clock watches it */
   call->timed_out = true;
   call->task->trace_cancel = true;
   gl_task_cancel(call->task);

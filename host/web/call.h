@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A call is the app's answering of one request: the user of an exchange (http/exchange.h) on a server. It has the task that
- * runs the handler, the ops with which tasks wait for the exchange, and says what becomes of both when the client leaves, the
- * time is over or the handler fails.
+ * A call is the app's answering of one request: the user of an exchange (http/exchange.h) on a server. A call has the task that
+ * runs the handler and the ops with which tasks wait for the exchange, and decides what becomes of both when the client leaves,
+ * the time is over or the handler fails.
  *
  *     on_head --> RUNS --on_end, the handler has answered-----------------------------------> released
  *                  |                                                                            ^
@@ -10,8 +10,9 @@
  *                                                        '--hand_over--> RUNS `on_error`, on_end -'
  *
  * 1. `task` is not NULL from on_head until the exchange is released; the exchange is valid exactly so long.
- * 2. `req` is NULL until the task has made it, and req->x is NULL once the exchange is released: that is how Lua's half finds out.
- * 3. No function here that the carrier calls runs Lua; on_end runs Lua in protected calls only.
+ * 2. `req` is NULL until the task has made the request; req->x is NULL once the exchange is released: so the methods of the request,
+ *    which scripts may keep, find out.
+ * 3. No function here that the carrier calls runs Lua; on_end runs Lua in protected calls only. None raises or waits.
  */
 #ifndef GL_WEB_CALL_H
 #define GL_WEB_CALL_H
@@ -26,28 +27,30 @@ typedef struct gl_call {
   gl_request *req;
   gl_op *reader;             /* waits for the body */
   gl_op *writer;             /* waits for room in the output */
-  int error_ref;             /* registry: what the task that answers a failure will take; 0 = none */
-  bool body_busy;            /* a task reads the body, or was told to and did not yet */
+  int error_ref;             /* registry: arguments for the task that answers a failure, until it takes them; 0: none */
+  bool body_busy;            /* a task waits for the body, or was woken and has not taken the body yet */
   bool timed_out;            /* the time of the request is over: its task is being cancelled */
-  bool failed;               /* the handler has failed: `task` is the one that answers this */
+  bool failed;               /* the handler has failed, and `task` answers the failure */
   bool cancel_on_disconnect; /* cancel the task when the client goes away */
-  bool cancel_chosen;        /* somebody said so, or said no */
-  bool deserted;             /* the client left, by the word of who took the stream over */
+  bool cancel_chosen;        /* an option or the script has set cancel_on_disconnect */
+  bool deserted;             /* `gone` was told: the client left, or sends nothing more */
 } gl_call;
 
-/* The call of an exchange of a server of ours, and back. */
+/* Return the call of an exchange of a server of ours, and the exchange of a call. */
 static inline gl_call *gl_call_of(gl_exchange *x) { return (gl_call *)(x + 1); }
 static inline gl_exchange *gl_exchange_of(gl_call *call) { return (gl_exchange *)call - 1; }
 
 extern const gl_exchange_user gl_call_user;
 
-/* Cancels the task when the client goes away, also when it is gone already; or does not. */
+/* Sets whether the task is cancelled when the client goes away; cancels it now if the client is gone already. */
 void gl_call_set_cancel_on_disconnect(gl_exchange *x, bool cancel_on_disconnect);
 
-/* The same for a task whose work is about its client, unless somebody said otherwise. */
+/* Sets that the task is cancelled when the client goes away, as its work is for the client alone, unless an option or the script has
+ * set something else. */
 void gl_call_default_cancel_on_disconnect(gl_exchange *x);
 
-/* The same for the stream of a response; a `live` one is cancelled also when the client has said before that it will send no more. */
+/* Does the same as a response begins to stream. A `live` stream (of events) is cancelled also when the client has ended its side
+ * before. */
 void gl_call_streams(gl_exchange *x, bool live);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What becomes of an error of a handler: the status and the text for the client, and what the app's function for failures
- * is called with.
+ * The error of a handler as an answer: the status and the text for the client, and the arguments of the app's on_error.
  */
 #ifndef GL_WEB_FAILURE_LUA_H
 #define GL_WEB_FAILURE_LUA_H
@@ -12,16 +11,16 @@
 #define GL_INTERNAL "internal server error"
 
 typedef struct gl_failure {
-  int status;       /* 500: the cause is for us to hide and to log */
-  bool cut;         /* the handler was cancelled, or could not send */
-  char reason[256]; /* what the client is told */
+  int status;       /* for the client; of 500 and above the cause is logged */
+  bool cut;         /* the handler was cancelled, or could not send as its peer had left */
+  char reason[256]; /* the text for the client */
 } gl_failure;
 
-/* Reads the failure out of the error that a task ended with. Never raises. */
+/* Reads the failure out of the error that a task ended with; without memory for that, it is 500. Never raises. */
 void gl_failure_read(gl_task *t, gl_failure *f);
 
-/* Keeps what `on_error` of the dispatch (registry) is called with, as the task that failed is about to go: { on_error, request, status,
- * reason, error }. Returns its reference; 0: there is no such function, or no memory. Never raises. */
+/* Keeps a call of on_error of the dispatch (registry) as { on_error, request, status, reason, error }, since the task that failed is
+ * about to go. Returns the table's reference in the registry; 0: there is no such function, or no memory. Never raises. */
 int gl_failure_keep(gl_task *t, int dispatch, const gl_failure *f);
 
 /* Adds `failure` and `refusal` to the table on top. */

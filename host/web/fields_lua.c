@@ -36,7 +36,7 @@ static void push_value(lua_State *L, const gl_parameter *p, gl_quoting quoting) 
   luaL_pushresultsize(&b, gl_unquote(p->value, quoting, out));
 }
 
-/* Pushes a table of them. False, and nothing on the stack, when they are malformed or one is there twice. */
+/* Pushes a table of the parameters. False: they are malformed or a name is there twice, and nothing was pushed. */
 static bool push_parameters(lua_State *L, gl_text s, gl_quoting quoting) {
   gl_parameter p;
   int top = lua_gettop(L), more;
@@ -54,9 +54,9 @@ static bool push_parameters(lua_State *L, gl_text s, gl_quoting quoting) {
   return more == 0;
 }
 
-/* parameters(value [, form]) -> word, { name = value }: "text/html; charset=utf-8", 'form-data; name="a"'. nil instead of either: it
- * is malformed. The word and the names are in lower case. `form`: as browsers and others write the heads of a form's parts. A
- * backslash there may be an escape, or part of the name of a file: it is what makes sense of the whole. */
+/* parameters(value [, form]) -> word, { name = value }: of "text/html; charset=utf-8", 'form-data; name="a"'. A result is nil if its
+ * part is malformed. The word and the names are in lower case. `form`: the value is of a part of a form, where a backslash may be an
+ * escape or stand for itself in the name of a file: it is an escape only if the whole can be read like that. */
 static int parameters(lua_State *L) {
   gl_text s = check_text(L, 1), word, sub;
   bool form = lua_toboolean(L, 2);
@@ -72,7 +72,8 @@ static int parameters(lua_State *L) {
   return form && push_parameters(L, s, GL_QUOTING_NONE) ? 2 : 1;
 }
 
-/* lines(head) -> { name = value } of a head whose lines end in CRLF, names in lower case; nil: malformed, or a name twice. */
+/* lines(head) -> { name = value } of a head whose lines end in CRLF, names in lower case; nil: a line is malformed or a name is there
+ * twice. */
 static int lines(lua_State *L) {
   gl_text s = check_text(L, 1), name, value;
   int more;
@@ -104,7 +105,7 @@ static int has_tag(lua_State *L) {
   return 1;
 }
 
-/* ranges(value, size) -> { first, last, first, last, ... }, empty when none can be had; nil: the field is to be ignored. */
+/* ranges(value, size) -> { first, last, first, last, ... }, empty when the file has none of them; nil: the field is to be ignored. */
 static int ranges(lua_State *L) {
   gl_range list[MAX_RANGES];
   int n = gl_field_ranges(check_text(L, 1), luaL_checkinteger(L, 2), list, MAX_RANGES);
@@ -161,7 +162,8 @@ static bool push_decoded(lua_State *L, gl_text t) {
   return len >= 0;
 }
 
-/* form(text, max) -> { { name, value }, ... }, decoded. nil: more than `max` of them; nil, piece: an invalid escape in that one. */
+/* form(text, max) -> { { name, value }, ... }, decoded. nil: there are more than `max` pairs; nil, pair: that pair has an invalid
+ * escape. */
 static int form(lua_State *L) {
   gl_text s = check_text(L, 1), name, value;
   lua_Integer max = luaL_checkinteger(L, 2), n = 0;

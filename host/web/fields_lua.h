@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * green.http.fields.native: what host/h1/fields.h does, for the Lua half of the server (lualib/green). Not for scripts. No function
- * raises over what a client wrote: it returns nil.
+ * green.http.fields.native: the functions of h1/fields.h for the Lua half of the server (lualib/green), and not for scripts. Every
+ * function returns nil for malformed input of a client, and raises only for
+ * a wrong argument or without memory.
  */
 #ifndef GL_WEB_FIELDS_LUA_H
 #define GL_WEB_FIELDS_LUA_H

@@ -25,14 +25,14 @@ static const char *check_topic(lua_State *L, int idx, const char *what, size_t *
   return lua_tolstring(L, idx, n);
 }
 
-/* A number is somebody, too; it becomes a string where it is. */
+/* Returns the name of a user. A number becomes a string, in its place on the stack. */
 static const char *check_user(lua_State *L, int idx, const char *what, size_t *n) {
   int type = lua_type(L, idx);
   if (type != LUA_TSTRING && type != LUA_TNUMBER) luaL_error(L, "%s: a user must be a string or a number, not a %s", what, type_at(L, idx));
   return lua_tolstring(L, idx, n);
 }
 
-/* What one receiver would refuse is refused before anybody gets it. */
+/* Refuses a text that a WebSocket's peer would refuse, before any member gets it. */
 static const char *check_text(lua_State *L, int idx, const char *what, size_t *n) {
   if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a message must be a string, not a %s", what, type_at(L, idx));
   const char *text = lua_tolstring(L, idx, n);
@@ -48,14 +48,14 @@ static int pushed(lua_State *L, int64_t sent) {
   return 1;
 }
 
-/* publish(topic, text): to everybody who listens. Returns how many took it. */
+/* publish(topic, text) -> how many of those that listen to the topic took the text */
 static int hub_publish(lua_State *L) {
   size_t n, len;
   const char *topic = check_topic(L, 1, "hub.publish", &n), *text = check_text(L, 2, "hub.publish", &len);
   return pushed(L, gl_hub_publish(check_hub(L), GL_HUB_TOPICS, topic, n, text, len));
 }
 
-/* send(user, text): to every socket of a user. */
+/* send(user, text) -> how many of the user's sockets took the text */
 static int hub_send(lua_State *L) {
   size_t n, len;
   const char *user = check_user(L, 1, "hub.send", &n), *text = check_text(L, 2, "hub.send", &len);
@@ -71,7 +71,7 @@ static int hub_count(lua_State *L) {
 
 /* ---- listening ---- */
 
-/* subscribe(topic [, options]) -> subscription, nil, nil, subscription */
+/* subscribe(topic [, options]) -> subscription, nil, nil, subscription: the values of a generic for, which closes the last */
 static int hub_subscribe(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 1, "hub.subscribe", &n);
@@ -85,7 +85,7 @@ static int hub_subscribe(lua_State *L) {
   return 4;
 }
 
-/* NULL: it is closed, and listens to nothing any more. */
+/* Returns the socket as the hub knows it. NULL: the socket is closed, and listens to nothing any more. Raises for other values. */
 static gl_subscriber *check_socket(lua_State *L, int idx) {
   luaL_checkudata(L, idx, GL_WS_META);
   return gl_ws_listener(L, idx);

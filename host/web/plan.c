@@ -33,7 +33,8 @@ static void check_name(lua_State *L, const char *name, size_t n) {
   if (!n) gl_handler_error(L, "a response header has an empty name");
 }
 
-/* Text grows from the front of the scratch buffer, the list from its back. */
+/* Returns room for n bytes of text, and leaves room for one more field: text grows from the front of the scratch buffer, the list of
+ * fields from its back. */
 static char *room(lua_State *L, gl_plan *p, size_t n) {
   size_t list = (p->nfields + 1) * sizeof(gl_field);
   if (n > GL_SCRATCH - p->text_len || list > GL_SCRATCH - p->text_len - n)
@@ -43,7 +44,7 @@ static char *room(lua_State *L, gl_plan *p, size_t n) {
   return to;
 }
 
-/* A name that came before, be it in another case, has a list. */
+/* Adds a header to a table; a name that is there already, be it in another case, gets a list of its values. */
 static void add_to_table(lua_State *L, int table, const char *name, size_t n, const char *value, size_t len) {
   luaL_Buffer b;
   char *lower = luaL_buffinitsize(L, &b, n);
@@ -74,7 +75,7 @@ static void add_field(lua_State *L, gl_plan *p, const char *name, size_t n, cons
   p->fields[-1 - (long)p->nfields++] = (gl_field){.name = at, .name_len = (uint32_t)n, .value = at + (uint32_t)n, .value_len = (uint32_t)len};
 }
 
-/* The list as it leaves: in the order in which the fields came. */
+/* Turns the list, which grew from the back, into the order in which the fields came. */
 static void turn_list(gl_plan *p) {
   for (gl_field *first = p->fields - p->nfields, *last = p->fields - 1; first < last; first++, last--) {
     gl_field field = *first;
@@ -83,7 +84,7 @@ static void turn_list(gl_plan *p) {
   }
 }
 
-/* What no field value may contain (RFC 9110, 5.5). */
+/* Is it a character that no field value may contain (RFC 9110, 5.5)? */
 static bool is_control(char c) { return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f; }
 
 /* Checks one value and, unless the header is `ours` to write, adds its line. */
@@ -106,8 +107,6 @@ static void read_value(lua_State *L, gl_plan *p, const char *name, size_t n, boo
   if (!ours) add_field(L, p, name, n, value, len);
 }
 
-/* Checks the headers in the table at idx and copies them in the same go, so that what is sent is what was checked. Allocates
- * nothing in Lua and so runs nothing either: the scratch buffer stays as it is until the next call into Lua. */
 static void read_fields(lua_State *L, int idx, gl_plan *p) {
   lua_pushnil(L);
   while (lua_next(L, idx)) {
@@ -152,7 +151,6 @@ void gl_plan_write_json(lua_State *L, gl_plan_body *b) { /* value -> value text 
   b->n = (size_t)(b->json.at - b->json.start);
 }
 
-/* The body of the response at idx; one value more is on the stack then, which keeps it alive. */
 void gl_plan_find_body(lua_State *L, int idx, gl_plan_body *b) {
   b->type = b->at = NULL;
   b->n = 0;
@@ -174,7 +172,6 @@ static int read_status(lua_State *L) {
   return (int)status;
 }
 
-/* Status, headers (at idx + 1) and kind of the response at idx. */
 bool gl_plan_read(lua_State *L, int idx, gl_plan *p) {
   if (lua_getfield(L, idx, "headers") != LUA_TNIL && !lua_istable(L, -1))
     gl_handler_error(L, "the headers of a response must be a table, not a %s", luaL_typename(L, -1));

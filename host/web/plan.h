@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a value that a handler returned says about the response: its status, headers and body, checked. The server sends
- * a plan (response.c), and native.settle tells it to whoever is no server (settle.c): one rule for both.
+ * The plan of a response: status, headers and body, as a handler returned them, checked. The server sends a plan (response.c), and
+ * native.settle returns one to callers that have no connection (settle.c), so that both follow one rule. Every function raises an
+ * error of the handler's for a value that is wrong.
  */
 #ifndef GL_WEB_PLAN_H
 #define GL_WEB_PLAN_H
@@ -14,46 +15,47 @@
 
 typedef struct gl_plan {
   int status;
-  bool has_type, has_length, close; /* headers the response brings itself */
-  bool live;         /* a stream that is about its client: of events */
-  lua_Integer length;
-  char *text;        /* GL_SCRATCH bytes: names and values of its other headers; NULL if `table` is set */
+  bool has_type, has_length, close; /* the headers name Content-Type, Content-Length, Connection: close */
+  bool live;         /* the body is a stream that is of use only to its client: of events */
+  lua_Integer length; /* the Content-Length, with `has_length` */
+  char *text;        /* GL_SCRATCH bytes: names and values of the other headers; NULL if `table` is set */
   size_t text_len;
   gl_field *fields;  /* the end of those bytes: `nfields` places in the text stand right before it */
   uint32_t nfields;
-  int table;         /* or 0: stack index of a table the headers go into instead, by lower-case name */
+  int table;         /* stack index of a table that gets the headers instead, by lower-case name; 0: none */
 } gl_plan;
 
-/* What follows the head, and the content type it has by itself. */
+/* The body of a response that is no stream. */
 typedef struct gl_plan_body {
-  const char *type, *at; /* at: NULL: there is none */
+  const char *type;      /* the Content-Type, unless the headers name one; NULL: none */
+  const char *at;        /* its bytes; NULL: there is no body */
   size_t n;
-  bool encoded;          /* into `json`, which gl_json_done ends */
+  bool encoded;          /* the bytes are those of `json`, which the caller ends by gl_json_done */
   gl_json_text json;
 } gl_plan_body;
 
 /* Raises an error of the handler's. Never returns. */
 int gl_handler_error(lua_State *L, const char *format, ...);
 
-/* Reads the status and the kind of the response at idx, on top; leaves headers, status and stream above it. True: it is a stream, whose
- * function is at idx + 3. May run Lua. */
+/* Reads status and kind of the response at idx, the top; leaves its headers, status and stream above. True: the body is a stream,
+ * whose function is at idx + 3. May run Lua. */
 bool gl_plan_read(lua_State *L, int idx, gl_plan *p);
 
-/* Finds the body of the response at idx; one value more is on the stack then, which keeps the bytes alive. May run Lua. */
+/* Finds the body of the response at idx, and pushes a value that keeps its bytes alive. May run Lua. */
 void gl_plan_find_body(lua_State *L, int idx, gl_plan_body *b);
 
-/* Encodes the value on top; the text is pushed. May run Lua. */
+/* Encodes the value on top as the body, and pushes the text. May run Lua. */
 void gl_plan_write_json(lua_State *L, gl_plan_body *b);
 
-/* Checks the headers in the table at idx, if there is one, and copies them in the same go. Into the text: allocates nothing in
- * Lua and so runs nothing, and what was copied stays until the next call into Lua. */
+/* Checks and copies the headers in the table at idx, if it is a table, in one go, so that the headers that are sent are those that
+ * were checked. A copy into `text` allocates nothing in Lua, and so runs nothing; it is valid until the next call into Lua. */
 void gl_plan_read_headers(lua_State *L, int idx, gl_plan *p);
 
 typedef enum gl_table_kind { GL_TABLE_PLAIN, GL_TABLE_RESPONSE, GL_TABLE_SETTLES } gl_table_kind;
 
-/* What the table on top is. GL_TABLE_SETTLES: it is made an answer by the function that is pushed, settle(value, request): that of a
- * response whose answer depends on its request (a file: conditions, ranges), when all middleware has run; or __answer in the
- * metatable of what is the answer of something else (green.http, app:inject). It may wait. */
+/* Returns what the table on top is: a value for JSON, a response, or a table of which a function makes the answer, which is pushed:
+ * settle(value, request). It is the `settle` of a response that depends on its request (a file: conditions, ranges), called when
+ * all middleware has run, or `__answer` in the metatable of an answer by green.http or app:inject. It may wait. */
 gl_table_kind gl_plan_kind(lua_State *L);
 
 /* Raises for a value that is no answer. */

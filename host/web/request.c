@@ -30,7 +30,7 @@ const char *gl_request_header(const gl_request *r, const char *name, size_t *len
 
 /* ---- its id ---- */
 
-/* One of 2^64 for one of 2^64, and nothing to be read from it (splitmix64 by Sebastiano Vigna, public domain). */
+/* Maps each of the 2^64 numbers to another, from which nobody can tell the first (splitmix64 by Sebastiano Vigna, public domain). */
 static uint64_t mix(uint64_t z) {
   z *= 0x9e3779b97f4a7c15;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -38,7 +38,7 @@ static uint64_t mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
-/* It goes to logs and other services: nothing but visible ASCII, and not too much of it. */
+/* May the text be an id? Ids go to logs and other services: only visible ASCII, and not too long, will do. */
 static bool is_id(const char *id, size_t n) {
   for (size_t i = 0; i < n; i++)
     if (id[i] <= ' ' || id[i] >= 0x7f) return false;
@@ -88,9 +88,9 @@ static gl_request *make(lua_State *L, gl_exchange *x) {
 
 /* ---- its task ---- */
 
-/* The handler: by exact path where that is enough, else the general one. HEAD is answered by GET. */
+/* Pushes the handler: that of the exact path if there is one, else the general one. HEAD finds the handlers of GET. */
 static void push_handler(lua_State *L, const gl_web_server *s, const gl_request *r) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, s->dispatch); /* this and other tables below the handler do no harm */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->dispatch); /* tables that stay below the handler do no harm */
   for (int method = r->method; method < GL_METHODS; method = HTTP_GET) {
     if (lua_rawgeti(L, -1, GL_EXACT + method) == LUA_TTABLE) {
       lua_pushlstring(L, gl_request_text(r), r->path_len);
@@ -110,7 +110,7 @@ static int after_handler(lua_State *L, int status, lua_KContext ctx) {
   return gl_response_send(L, x);
 }
 
-/* Is there anything to do? A task that was cancelled before it began has no server any more, and perhaps no handlers. */
+/* Was the task cancelled before it began? Then its server may have been collected, and there is nothing to do. */
 static bool is_cancelled(gl_exchange *x) {
   if (!gl_call_of(x)->task->cancelled) return false;
   x->out = GL_OUT_DONE;
@@ -128,8 +128,8 @@ int gl_request_main(lua_State *L) {
   lua_settop(L, 0);
   gl_request *r = make(L, x); /* request */
   lua_pushvalue(L, 1);
-  gl_task_keep(L, gl_call_of(x)->task); /* for when the task has ended, in whatever way */
-  const char *wrong = gl_request_wrong_path(L, r); /* may run finalizers, and one of them the server's */
+  gl_task_keep(L, gl_call_of(x)->task); /* on_end needs the request after the task has ended */
+  const char *wrong = gl_request_wrong_path(L, r); /* may run finalizers, the server's among them */
   if (is_cancelled(x)) return 0;
   if (wrong) {
     send_wrong_path(x, r, wrong);

@@ -7,13 +7,13 @@
 
 #include "web/request.h"
 
-/* What joins the lines of one header (RFC 9110, 5.3; cookies by RFC 6265, 5.4). */
+/* Returns the text that joins the lines of a header (RFC 9110, 5.3; cookies: RFC 6265, 5.4). */
 static const char *separator(const gl_request *r, uint32_t i) {
   return r->fields[i].name_len == 6 && memcmp(gl_request_text(r) + r->fields[i].name, "cookie", 6) == 0 ? "; " : ", ";
 }
 
-/* The value of field `first` and those of the lines of the same name behind it, joined. `next` says which
- * field that is, 0 at the end. */
+/* Pushes the values of field `first` and of the lines of the same name behind it, joined. next[i] is the next field of the name of
+ * field i, 0 at the end. */
 static void push_joined(lua_State *L, const gl_request *r, const uint32_t *next, uint32_t first) {
   const char *text = gl_request_text(r);
   luaL_Buffer b;
@@ -26,7 +26,7 @@ static void push_joined(lua_State *L, const gl_request *r, const uint32_t *next,
   luaL_pushresult(&b);
 }
 
-/* The same table where names come again, in a time that grows as the lines do. */
+/* Pushes the table of headers when a name comes twice, in a time that grows only as the number of lines does. */
 static void push_repeated_headers(lua_State *L, const gl_request *r) {
   const char *text = gl_request_text(r);
   int top = lua_gettop(L);
@@ -74,7 +74,6 @@ static bool is_named(const gl_request *r, const gl_field *f, const char *name, s
   return f->name_len == n && strncasecmp(gl_request_text(r) + f->name, name, n) == 0;
 }
 
-/* As in the table, without making it. */
 void gl_request_push_header(lua_State *L, const gl_request *r, const char *name, size_t n) {
   uint32_t i = 0, from = 0;
   luaL_Buffer b;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a script reads of a request, and what it keeps with one.
+ * The members of a request, which scripts read, and the values that scripts keep with a request.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "web/request.h"
 
 #define META "green.request"
-enum { FIELDS = 1 }; /* user value: what the script set on it, and what was built once */
+enum { FIELDS = 1 }; /* user value: a table of the values that the script set, and of those that were built once */
 
 const char gl_request_meta;
 
@@ -71,7 +71,7 @@ void gl_request_fields(lua_State *L, int idx) {
   lua_setiuservalue(L, idx, FIELDS);
 }
 
-/* Keep what is on top under the key at index 2, so that it is built once; leaves it on top. */
+/* Keeps the value on top under the key at index 2, so that the value is built once; leaves the value on top. */
 static void remember(lua_State *L) {
   gl_request_fields(L, 1);
   lua_pushvalue(L, 2);
@@ -87,7 +87,7 @@ static int got(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* upvalues: names (field ids and methods), getters */
+/* __index. The upvalues are two tables: names -> field ids and methods, and names -> getters. */
 static int req_index(lua_State *L) {
   gl_request *r = gl_check_request(L, 1);
   if (lua_getiuservalue(L, 1, FIELDS) == LUA_TTABLE) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The path of a request: its escapes, and where it leads to.
+ * The path of a request: its escapes, and whether it stays below its root.
  */
 #include "web/request.h"
 
@@ -10,7 +10,7 @@ static int hex(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent-decodes the path into `out` (same size or smaller). -1: a bad escape or an escaped NUL. */
+/* Percent-decodes the path into `out`, which has n bytes, and returns how many were written. -1: a bad escape or an escaped NUL. */
 static long decode(const char *p, size_t n, char *out) {
   char *to = out;
   for (size_t i = 0; i < n; i++) {
@@ -52,7 +52,7 @@ void gl_request_push_path(lua_State *L, const gl_request *r) {
   luaL_pushresultsize(&b, n < 0 ? 0 : (size_t)n);
 }
 
-/* Refuses paths that could mean something else to a file system. Leaves nothing on the stack. */
+/* Returns what is wrong with a path that could mean something else to a file system; NULL: nothing. Leaves the stack as it was. */
 static const char *wrong_path(lua_State *L, const char *p, size_t n) {
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, n);

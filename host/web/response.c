@@ -22,11 +22,11 @@ void gl_response_of_results(lua_State *L, int first) {
 
 static bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
 
-/* Is there still somebody to answer? Asked when all of Lua that an answer needs has run: the client may be gone, or another
- * protocol may have taken the connection over meanwhile. */
+/* Is an answer still to be sent? Ask when all of Lua that an answer needs has run: another protocol may have taken the connection
+ * over meanwhile, or the request may have been answered. */
 static bool is_wanted(const gl_exchange *x) { return x->out == GL_OUT_HEAD; }
 
-/* Who answers more than there is memory for is told so while something else can still be answered. */
+/* Sends a whole answer, or raises without memory, while another answer can still be sent. */
 static int send_whole(lua_State *L, gl_exchange *x, const gl_message_head *head, const char *bytes, size_t n) {
   return x->carrier->send(x, head, bytes, n) == 0 ? 0 : gl_memory_raise(L);
 }
@@ -36,7 +36,7 @@ static int send_value(lua_State *L, gl_exchange *x, int status, const char *type
   return send_whole(L, x, &head, bytes, n);
 }
 
-/* The length that is announced: that of what is sent, or, of what is not, what the response says itself. */
+/* Returns the length to announce: that of the body that is sent, or the response's own Content-Length if no body is sent (HEAD, 304). */
 static int64_t length_of(const gl_exchange *x, const gl_plan *p, const gl_plan_body *b) {
   bool silent = is_bodiless(p->status);
   if (!b->at && p->has_length && (p->status == 304 || (x->head_only && !silent))) return p->length;
@@ -67,8 +67,8 @@ static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-/* The function to call and the writer it gets are on top of L. A held head waits for the first piece: what fails before that can
- * still be answered with the error. */
+/* Sends a stream: calls the function that is below its writer, the top of L. The head is held until the first piece, so that a function
+ * that fails before can still be answered with its error. */
 static int send_stream(lua_State *L, gl_exchange *x, const gl_plan *p) {
   gl_message_head head = {.length = p->has_length ? (int64_t)p->length : GL_LENGTH_UNKNOWN, .hold = !p->live};
   fill_head(&head, p);
@@ -81,8 +81,8 @@ static int send_stream(lua_State *L, gl_exchange *x, const gl_plan *p) {
 
 /* ---- any answer ---- */
 
-/* First whatever may run Lua, which another task, and so the client's departure, may come between; then a look at the
- * exchange; then the headers, checked and copied at once; then the first byte. */
+/* Sends a response in this order: all that may run Lua, during which other tasks may run and the client may leave; then a look at the
+ * exchange; then the headers, checked and copied in one go; then the first byte. */
 static int send_response(lua_State *L, gl_exchange *x) {
   char *scratch = gl_host_of(L)->scratch;
   gl_plan p = {.text = scratch, .fields = (gl_field *)(void *)(scratch + GL_SCRATCH)};
@@ -92,7 +92,7 @@ static int send_response(lua_State *L, gl_exchange *x) {
   if (stream) gl_writer_push(L, x);
   else gl_plan_find_body(L, idx, &b);
   if (!is_wanted(x)) return 0;
-  if (!x->carrier->is_open(x)) { /* what is wrong with it, nobody needs to know */
+  if (!x->carrier->is_open(x)) { /* the client is gone, so that faults of the headers do no harm */
     x->out = GL_OUT_DONE;
     return 0;
   }

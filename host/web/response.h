@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * From what a handler returned to the message that is sent.
+ * Responses: the values that a handler returned become the message that is sent.
  */
 #ifndef GL_WEB_RESPONSE_H
 #define GL_WEB_RESPONSE_H
@@ -9,12 +9,12 @@
 
 #define GL_RESPONSE_META "green.response" /* name of the metatable of responses */
 
-/* Takes what a handler returned, on the stack from `first` on: leaves the value that is the answer on top. Raises for a second
- * value that can only be a mistake: a status, or an error after nil. */
+/* Takes the values that a handler returned, on the stack from `first` on, and leaves the one that is the answer on top. Raises for a
+ * second value that can only be a mistake: a status, or an error after nil. */
 void gl_response_of_results(lua_State *L, int first);
 
-/* Sends the value at the top of L as the answer. May call Lua and may wait (streams): returns what the calling C function
- * must return. */
+/* Sends the value on top of L as the answer to the request at index 1. May raise, call Lua and wait (a stream): the calling C function
+ * must return what this returns. */
 int gl_response_send(lua_State *L, gl_exchange *x);
 
 /* Pushes the metatable of responses; the first call creates it. */

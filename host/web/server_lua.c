@@ -43,14 +43,15 @@ static void push_dispatch(lua_State *L, int idx) {
 
 /* ---- listening ---- */
 
-/* A handle that was collected can still be found: by a finalizer, and as the key of a weak table. */
+/* Returns the server of a handle. A handle that was collected, and so has none, can still be found: by a finalizer, and as the key of
+ * a weak table. */
 static gl_web_server *check_server(lua_State *L) {
   gl_web_server *s = *(gl_web_server **)gl_class_self(L, HANDLE);
   if (!s) luaL_argerror(L, 1, "the server was collected");
   return s;
 }
 
-/* native.check_options(options): raises what listen would say of them */
+/* native.check_options(options): raises the error that native.listen would raise for the options */
 static int http_check_options(lua_State *L) {
   gl_web_server nobody = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -116,12 +117,12 @@ static int server_address(lua_State *L) {
   return 1;
 }
 
-/* server:replace(dispatch): requests that begin from now on go there */
+/* server:replace(dispatch): gives the requests that begin from now on to another dispatch */
 static int server_replace(lua_State *L) {
   check_server(L);
   lua_settop(L, 2);
   push_dispatch(L, 2);
-  lua_rawseti(L, LUA_REGISTRYINDEX, check_server(L)->dispatch); /* again: reading the table may have run Lua */
+  lua_rawseti(L, LUA_REGISTRYINDEX, check_server(L)->dispatch); /* look again: to read the table may have run Lua */
   return 0;
 }
 
@@ -156,7 +157,7 @@ static void begin_close(lua_State *L, gl_web_server *s, bool fresh) {
   s->self = LUA_NOREF;
 }
 
-/* server:finish([timeout [, fresh]]) waits until the last connection is gone; raises ETIMEDOUT. */
+/* server:finish([timeout [, fresh]]): stops, and waits until the last connection is gone. Raises ETIMEDOUT. */
 static int server_finish(lua_State *L) {
   gl_web_server *s = check_server(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
@@ -170,7 +171,7 @@ static int server_finish(lua_State *L) {
   return gl_await(L, &op->op, timeout);
 }
 
-/* server:abort() cancels what still runs and closes all connections. */
+/* server:abort(): stops, cancels the requests in progress and closes all connections. */
 static int server_abort(lua_State *L) {
   gl_web_server *s = check_server(L);
   begin_close(L, s, false);
@@ -184,7 +185,7 @@ static int server_gc(lua_State *L) {
   if (!s) return 0;
   *handle = NULL;
   gl_server_abort(&s->server);
-  luaL_unref(L, LUA_REGISTRYINDEX, s->dispatch); /* requests that have not begun yet were cancelled: none will ask for it */
+  luaL_unref(L, LUA_REGISTRYINDEX, s->dispatch); /* tasks of requests that have not begun were cancelled, and ask for no handler */
   gl_server_unref(&s->server);
   return 0;
 }

@@ -9,26 +9,26 @@
 #include "http/server.h"
 #include "web/call.h"
 
-#define GL_METHODS 48 /* more than llhttp knows */
+#define GL_METHODS 48 /* more methods than llhttp knows */
 
 typedef struct gl_web_server {
-  gl_server server;       /* the first member: it is the context of its exchanges */
+  gl_server server;       /* the first member, so that the context of an exchange is this struct, too */
   int dispatch;           /* registry: { [GL_FALLBACK] = function(req), [GL_ON_ERROR] = function(req, status, reason, err) or nil,
                              [GL_EXACT + method] = { path = function(req) } } */
-  int self;               /* registry: the handle, while listening */
-  gl_op *closing_op;      /* waits for the last connection */
-  uint64_t requests;      /* so far */
-  uint64_t id_seed;       /* of their ids */
-  bool trust_request_id;  /* take X-Request-Id over */
-  bool cancel_on_disconnect, cancel_chosen; /* default of cancel_on_disconnect, and whether there is one */
+  int self;               /* registry: the handle, while the server listens */
+  gl_op *closing_op;      /* waits for the end of the last connection */
+  uint64_t requests;      /* how many came so far */
+  uint64_t id_seed;       /* of the requests' ids */
+  bool trust_request_id;  /* X-Request-Id is the id of a request */
+  bool cancel_on_disconnect, cancel_chosen; /* the option of that name; whether it was given */
 } gl_web_server;
 
 enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
 
-/* Reads limits and time-outs from the table at idx. Raises for what is unknown or mistyped. */
+/* Reads limits and time-outs from the table at idx. Raises for an unknown or mistyped option, by its name. */
 void gl_server_read_options(lua_State *L, int idx, gl_web_server *s);
 
-/* green.http.native: listen, request, response. */
+/* Pushes green.http.native: check_options, listen, settle, failure, refusal, request, response. */
 int luaopen_green_http(lua_State *L);
 
 #endif

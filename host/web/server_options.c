@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The options of a server: limits and time-outs, every one finite.
+ * The options of a server: limits and time-outs, of which each is finite.
  */
 #include <string.h>
 
@@ -34,7 +34,7 @@ static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
   return value;
 }
 
-/* A misspelt option would be a limit nobody set. */
+/* Refuses unknown names: a misspelt option would be a limit that is not set. */
 static void check_names(lua_State *L, int idx) {
   static const char *const names[] = {"max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
     "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "cancel_on_disconnect",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * native.settle(request, ...) -> status, headers, body or nil, stream or nil, live: what the server would send for what a handler
- * returned, for whoever is no server (app:inject).
+ * native.settle(request, ...) -> status, headers, body or nil, stream or nil, live: the response that the server would send for the
+ * values that a handler returned, for callers that have no connection (app:inject). May wait.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void set_header(lua_State *L, int table, const char *name, const char *va
   lua_setfield(L, table, name);
 }
 
-/* The value is at 2, the headers go into 3. */
+/* Pushes status, headers and body. The value is at index 2, its headers are in the table at 3. */
 static int push_whole(lua_State *L, int status, const gl_plan_body *b) {
   lua_pushinteger(L, status);
   lua_pushvalue(L, 3);
@@ -24,7 +24,7 @@ static int push_whole(lua_State *L, int status, const gl_plan_body *b) {
   return 3;
 }
 
-/* Is the length of what is not sent told in an answer to the request? */
+/* Does the answer to the request at index 1 announce the length of a body that is not sent (HEAD, 304)? */
 static bool tells_length(lua_State *L, int status) {
   if (status == 304 || is_bodiless(status) || lua_isnil(L, 1)) return status == 304;
   lua_getfield(L, 1, "method");

@@ -14,27 +14,27 @@
 #define META "green.hub.subscription"
 #define MAX_MESSAGES 1024
 #define MAX_BYTES ((lua_Integer)1 << 20)
-#define MOST ((lua_Integer)1 << 40) /* of messages, of bytes */
+#define MOST ((lua_Integer)1 << 40) /* messages or bytes that an option may allow */
 #define LEAST 8 /* places of the smallest ring */
 
 typedef struct subscription {
   gl_subscriber listener;
   gl_host *host;
-  gl_bytes **ring;    /* messages nobody has received yet: number i is at i modulo its size, a power of 2 */
-  size_t size;
-  size_t first, end;  /* numbers of those there are */
-  size_t bytes;       /* of text in them */
+  gl_bytes **ring;    /* messages that wait for a task: number i is at i modulo `size` */
+  size_t size;        /* places of the ring, a power of 2, or 0 */
+  size_t first, end;  /* numbers of the first message in the ring, and behind the last */
+  size_t bytes;       /* of text in the ring */
   size_t max_messages, max_bytes;
-  lua_Integer lost;
+  lua_Integer lost;   /* messages so far that found no room or no memory */
   gl_opqueue waiters;
-  uint32_t refs;      /* the userdata, ops */
+  uint32_t refs;      /* the userdata's, each op's */
   bool closed;
 } subscription;
 
 typedef struct receive_op {
   gl_op op;
   subscription *s;  /* referenced */
-  gl_bytes *handed; /* what it waited for; NULL: it was closed */
+  gl_bytes *handed; /* the message; NULL: none yet, or the subscription was closed */
 } receive_op;
 
 static size_t text_len(const gl_bytes *b) { return b->n - GL_HUB_HEAD; }
@@ -68,7 +68,7 @@ static bool reserve(subscription *s) {
   return true;
 }
 
-/* The message is the newest one. Older ones make room for it, all of them if they must. */
+/* Puts a message behind the others. Older ones make room for it, all of them if need be. */
 static void append(subscription *s, gl_bytes *b) {
   while (s->first != s->end && (s->end - s->first >= s->max_messages || s->bytes + text_len(b) > s->max_bytes)) {
     gl_bytes_unref(take_first(s));
@@ -96,7 +96,7 @@ static bool take_message(gl_subscriber *listener, const gl_hub_message *m) {
   return true;
 }
 
-/* It was handed to a task that could not take it: it comes first again. */
+/* Gives back a message that was handed to a task that could not take it: another task gets it, or it comes first in the ring. */
 static void give_back(subscription *s, gl_bytes *b) {
   if (!s->closed && !hand(s, b)) {
     if (reserve(s)) {
@@ -143,7 +143,7 @@ static void push_text(lua_State *L, const gl_bytes *b) { lua_pushlstring(L, b->a
 
 static int push_receive(lua_State *L, gl_op *op) {
   receive_op *r = (receive_op *)op;
-  if (r->handed) push_text(L, r->handed); /* may raise: free_receive gives it back */
+  if (r->handed) push_text(L, r->handed); /* may raise: free_receive gives the message back then */
   else lua_pushnil(L);
   if (r->handed) gl_bytes_unref(r->handed);
   r->handed = NULL;
@@ -160,7 +160,7 @@ static void free_receive(gl_op *op) {
 
 static const gl_optype receive_type = {"hub.receive", push_receive, cancel_receive, free_receive};
 
-/* subscription:receive([timeout]) -> text; nil once it is closed */
+/* subscription:receive([timeout]) -> text; nil once the subscription is closed */
 static int subscription_receive(lua_State *L) {
   subscription *s = check_subscription(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
@@ -175,7 +175,7 @@ static int subscription_receive(lua_State *L) {
   return gl_await(L, &r->op, timeout);
 }
 
-/* for message in subscription do */
+/* __call: for message in subscription do */
 static int subscription_call(lua_State *L) {
   lua_settop(L, 1);
   return subscription_receive(L);
@@ -198,7 +198,7 @@ static int subscription_gc(lua_State *L) {
   return 0;
 }
 
-/* upvalue: methods */
+/* __index: lost, waiting, and the methods, which are the upvalue. */
 static int subscription_index(lua_State *L) {
   subscription *s = check_subscription(L);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";

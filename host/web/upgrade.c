@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * From an HTTP request to a WebSocket: the opening handshake (RFC 6455, 4.2), and who may ask for it. A page of
- * another site may not, unless it is named: browsers send cookies along with WebSocket requests.
+ * An HTTP request becomes a WebSocket: the opening handshake (RFC 6455, 4.2), and which pages may ask for it. A page of another site
+ * may not, unless an option names it: browsers send cookies along with WebSocket requests.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #include "web/websocket_lua.h"
 #include "ws/handshake.h"
 
-/* The message goes to the client as it is. */
+/* Raises an error whose status and message go to the client as they are. */
 static int refuse(lua_State *L, int status, const char *why) {
   gl_error_push(L, "ws.accept", "EPROTO", "%s", why);
   lua_pushstring(L, why);
@@ -25,7 +25,7 @@ static int refuse(lua_State *L, int status, const char *why) {
 
 /* ---- header fields ---- */
 
-/* The next line of the field from line *i on. */
+/* Finds the next line of a field from line *i on, and moves *i behind it. False: there is none. */
 static bool next_line(const gl_request *r, const char *name, uint32_t *i, gl_text *value) {
   const char *text = (const char *)&r->fields[r->nfields];
   size_t name_len = strlen(name);
@@ -38,7 +38,7 @@ static bool next_line(const gl_request *r, const char *name, uint32_t *i, gl_tex
   return false;
 }
 
-/* How many lines of the field there are; *value is the first. */
+/* Returns how many lines a field has; *value is that of the first. */
 static int lines_of(const gl_request *r, const char *name, gl_text *value) {
   int n = 0;
   gl_text other;
@@ -109,7 +109,7 @@ static double number_option(lua_State *L, int options, const char *name, double 
   return value;
 }
 
-/* The first of our protocols the client offers, pushed; or nil. */
+/* Pushes the first of our protocols that the client offers, or nil. */
 static void choose_protocol(lua_State *L, const gl_request *r, int options) {
   int type = lua_getfield(L, options, "protocols"); /* list */
   if (type != LUA_TNIL && type != LUA_TTABLE) gl_error_misuse(L, "option 'protocols' must be a list of strings");
@@ -156,7 +156,8 @@ static void read_limits(lua_State *L, int options, gl_ws_limits *limits) {
   };
 }
 
-/* Takes the exchange over and answers the handshake. The protocol, a string or nil, is on top; calls no Lua. */
+/* Takes the exchange's stream over and answers the handshake. The protocol, a string or nil, is at index 3, below the handle, which is
+ * on top. Calls no Lua. */
 static int accept_socket(lua_State *L, gl_exchange *x, gl_ws **handle, gl_ws_limits *limits, const char *accept) {
   size_t n = 0;
   const char *protocol = lua_tolstring(L, 3, &n);
@@ -191,7 +192,7 @@ static int ws_accept(lua_State *L) {
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
   gl_ws_accept_key(key, accept);
   choose_protocol(L, r, 2); /* request options protocol */
-  lua_getfield(L, 1, "remote"); /* remembered: the connection will not know any more */
+  lua_getfield(L, 1, "remote"); /* keeps the address with the request: the connection will be without a stream */
   lua_pop(L, 1);
   gl_ws **handle = gl_ws_handle(L);
   int results = accept_socket(L, r->x, handle, &limits, accept); /* from here on no Lua runs */

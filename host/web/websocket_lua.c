@@ -32,7 +32,7 @@ static gl_ws *check_ws(lua_State *L) {
   return ws;
 }
 
-/* Is the handler's the task that runs? */
+/* Does the handler's task run? */
 static bool is_handler(const gl_ws *ws) { return ws->serving && gl_call_of(ws->x)->task == ws->host->task; }
 
 gl_subscriber *gl_ws_listener(lua_State *L, int idx) {
@@ -57,8 +57,9 @@ static ws_op *ws_op_new(lua_State *L, gl_ws *ws, const gl_optype *type) {
   return w;
 }
 
-/* The first message in the queue and its kind; nil at the end; 0 values when there is no message any more. Pushing strings
- * may raise, the message is still queued then; and run finalizers, where other tasks may run and take it. */
+/* Pushes the first message in the queue and its kind, or nil at the end, or no value when another task has taken the message. To push
+ * strings may raise, and the message stays in the queue then; and it may run finalizers, during which another task may take the
+ * message. */
 static int push_message(lua_State *L, gl_ws *ws) {
   gl_message *m = ws->head;
   if (!m && !ws->over) return 0;
@@ -87,7 +88,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
 
 static int push_receive(lua_State *L, gl_op *op) {
   gl_ws *ws = ((ws_op *)op)->ws;
-  int n = push_message(L, ws); /* nobody else takes it: `delivering` */
+  int n = push_message(L, ws); /* no other task takes the message while `delivering` */
   ws->delivering = false;
   return n;
 }
@@ -109,7 +110,7 @@ static const gl_optype receive_type = {"ws.receive", push_receive, cancel_receiv
 static int ws_receive(lua_State *L) {
   gl_ws *ws = check_ws(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
-  if (ws->over && !ws->head && !ws->delivering) return push_message(L, ws); /* also to a task that is cancelled as its peer is gone */
+  if (ws->over && !ws->head && !ws->delivering) return push_message(L, ws); /* a cancelled task gets its nil, too */
   gl_op_check(L, &receive_type);
   gl_task_renew_cpu(ws->host->task);
   while (ws->head || ws->over || ws->reader || ws->delivering) {
@@ -138,7 +139,7 @@ static int ws_messages(lua_State *L) {
 
 /* ---- sending ---- */
 
-/* A peer that left while what it sent is still being handled is no fault of the script's: false. */
+/* Raises, or returns false if the peer left while a message of the peer is still being handled, which is no fault of the script's. */
 static int cannot_send(lua_State *L, gl_ws *ws, const char *op) {
   if (ws->left_it) return gl_error_status(L, op, UV_EPIPE, "the socket is closed");
   if (!gl_ws_is_attended(ws)) return gl_error_departure(L, op, UV_EPIPE, "the peer is gone");
@@ -185,7 +186,7 @@ static int send_message(lua_State *L, gl_opcode opcode) {
 static int ws_send(lua_State *L) { return send_message(L, GL_TEXT); }
 static int ws_send_binary(lua_State *L) { return send_message(L, GL_BINARY); }
 
-/* ws:try_send(text) -> true; or false, "closed" | "slow" without waiting: nothing was sent then. */
+/* ws:try_send(text) -> true; or false and "closed" or "slow", when nothing was sent. Never waits. */
 static int ws_try_send(lua_State *L) {
   gl_ws *ws = *(gl_ws **)gl_class_self(L, META);
   size_t n;
@@ -222,7 +223,7 @@ static void cancel_close(gl_op *op) { gl_opqueue_cancel(&((ws_op *)op)->ws->clos
 
 static const gl_optype close_type = {"ws.close", push_close, cancel_close, free_ws};
 
-/* 1002 is about frames, which are not an application's; 1010 is a client's. */
+/* May an application send the code? 1002 is about frames, which an application does not see; only a client sends 1010. */
 static bool may_send(lua_Integer code) { return gl_close_code_ok(code) && code != 1002 && code != 1010; }
 
 static gl_ws *close_begin(lua_State *L) {
@@ -238,7 +239,7 @@ static gl_ws *close_begin(lua_State *L) {
   return ws;
 }
 
-/* ws:close([code [, reason]]) waits for the peer's answer, a few seconds at most. */
+/* ws:close([code [, reason]]): sends our close frame, and waits until the stream is closed, 5 s at most for a peer that does nothing. */
 static int ws_close(lua_State *L) {
   gl_ws *ws = close_begin(L);
   if (!ws->stream) return 0;
@@ -247,7 +248,7 @@ static int ws_close(lua_State *L) {
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
-/* ws:shut([code [, reason]]) says goodbye without waiting. */
+/* ws:shut([code [, reason]]): sends our close frame, and does not wait. */
 static int ws_shut(lua_State *L) {
   close_begin(L);
   return 0;
@@ -292,7 +293,7 @@ static int ws_gc(lua_State *L) {
   *handle = NULL;
   ws->orphan = true;
   gl_hub_unsubscribe_all(&ws->listener);
-  gl_ws_close(ws, GL_CLOSE_GOING_AWAY, NULL, 0); /* harmless when it is closing: that goes on without us */
+  gl_ws_close(ws, GL_CLOSE_GOING_AWAY, NULL, 0); /* a close that has begun goes on without the handle */
   gl_ws_unref(ws);
   return 0;
 }

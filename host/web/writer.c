@@ -10,7 +10,7 @@
 
 typedef struct write_op {
   gl_op op;
-  gl_exchange *x; /* valid until done, not after: the call wakes us before it ends */
+  gl_exchange *x; /* valid until the op is done, and not after: the call ends its ops before it releases the exchange */
 } write_op;
 
 static int finished(lua_State *L) { return gl_error_raise(L, "http.write", "ECLOSED", "the response was finished already"); }
@@ -28,7 +28,7 @@ static void cancel_write(gl_op *op) {
 
 static const gl_optype write_type = {"http.write", push_write, cancel_write, NULL};
 
-/* out:write(bytes): returns when the client keeps up; raises when it is gone. The first one, be it empty, sends the head. */
+/* out:write(bytes): returns when the client keeps up; raises when the client is gone. The first write, be it empty, sends the head. */
 static int writer_write(lua_State *L) {
   gl_request **writer = gl_class_self(L, META);
   size_t n;
