@@ -11,7 +11,8 @@
 
 /* ---- field lines ---- */
 
-/* Adds one field to headers (and to repeated, made when a name comes twice, at `repeated`: nil or a table). */
+/* Adds one field to the table at `headers`, or, when its name is there, to the list of that name in the table at `repeated`, which
+ * takes the place of nil when it is needed first. */
 static void add_field(lua_State *L, int headers, int repeated) { /* ... name value */
   lua_pushvalue(L, -2);
   if (lua_rawget(L, headers) == LUA_TNIL) { /* name value nil */
@@ -60,7 +61,7 @@ static void set_seconds(lua_State *L, const char *name, uint64_t from, uint64_t 
   lua_setfield(L, -2, name);
 }
 
-/* Until the next phase that took place. */
+/* Returns when the next phase began that took place, or when the head came. */
 static uint64_t next_mark(const gl_roundtrip *rt, int phase) {
   while (++phase < GL_PHASES)
     if (rt->marks[phase]) return rt->marks[phase];
@@ -104,7 +105,7 @@ void gl_answer_push(lua_State *L, const gl_roundtrip *rt) {
 
 /* ---- errors ---- */
 
-/* Does it fail because of whom we trust, and not of what the certificate says? */
+/* Did the handshake fail because we do not trust the certificate's authority, and not because of what the certificate says? */
 static bool is_distrust(const char *why) {
   return strstr(why, "self-signed") || strstr(why, "self signed") || strstr(why, "issuer certificate") || strstr(why, "verify the first certificate");
 }

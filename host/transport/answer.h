@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * What came of a round trip, as Lua values.
+ * The result of a round trip as Lua values: its response, or its error. Each function may raise without memory.
  */
 #ifndef GL_TRANSPORT_ANSWER_H
 #define GL_TRANSPORT_ANSWER_H
 
 #include "transport/roundtrip.h"
 
-/* Pushes the answer without its body, and the table of names that came more than once (name -> values in order), or nil. */
+/* Pushes the response without its body, and a table of the field names that came more than once (name -> values in order), or nil. */
 void gl_answer_push(lua_State *L, const gl_roundtrip *rt);
 
-/* The same two tables for any field lines. */
+/* Pushes the fields of a head by name (of a name that comes twice, the first value), and the table of repeated ones, or nil. */
 void gl_answer_push_fields(lua_State *L, const gl_head *h);
 
-/* Raises what the round trip failed of: { code, message, op, phase, sent }. Never returns. */
+/* Raises the error by which the round trip failed: { code, message, op, phase, sent }. Never returns. */
 int gl_answer_raise(lua_State *L, const gl_roundtrip *rt);
 
 #endif

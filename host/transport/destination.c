@@ -41,7 +41,6 @@ void gl_destination_read(lua_State *L, gl_destination *t) {
   lua_pop(L, 1);
 }
 
-/* "example.org", "example.org:8080", "[::1]:8080" */
 void gl_destination_add_authority(luaL_Buffer *b, const gl_destination *t, bool always) {
   char port[16];
   bool v6 = strchr(t->host, ':') != NULL;
@@ -69,7 +68,7 @@ static int sextet(char c) {
   return at ? (int)(at - set) : -1;
 }
 
-/* "sha256/" and 43 sextets with one "=" */
+/* Reads a pin: "sha256/", then 43 sextets and one "=". False: the text is no pin. */
 static bool read_pin(const char *text, uint8_t out[32]) {
   uint32_t bits = 0;
   if (strncmp(text, "sha256/", 7) != 0) return false;
@@ -85,7 +84,7 @@ static bool read_pin(const char *text, uint8_t out[32]) {
   return true;
 }
 
-/* A table without any is no wish to trust every key: a list that came out empty, or one by name. */
+/* Reads the list of pins, and returns how many there are. An empty list is refused: its author did not wish to trust every key. */
 static unsigned read_pins(lua_State *L, int tls, uint8_t pins[PINS][32]) {
   unsigned n = 0;
   if (lua_getfield(L, tls, "pins") == LUA_TTABLE) {
@@ -107,7 +106,7 @@ typedef struct identity {
   const char *server_name;
   uint8_t pins[PINS][32];
   unsigned npins;
-  bool usual; /* as without any wish */
+  bool usual; /* the table asks for nothing special */
 } identity;
 
 static void read_identity(lua_State *L, identity *id) {
@@ -131,7 +130,7 @@ static void read_identity(lua_State *L, identity *id) {
   lua_pop(L, 1);
 }
 
-/* Each part with its length, so that no two lists of parts read the same. */
+/* Adds a part with its length, so that no two lists of parts read the same. */
 static void add_part(luaL_Buffer *b, const void *bytes, size_t n) {
   char len[24];
   luaL_addlstring(b, len, (size_t)snprintf(len, sizeof len, "%zu:", n));
@@ -143,7 +142,7 @@ static void add_optional(luaL_Buffer *b, const char *text) {
   else luaL_addchar(b, '-');
 }
 
-/* Pushes the key. */
+/* Pushes the key of the origin. */
 static void push_key(lua_State *L, const gl_destination *t, const identity *id, bool deny_private) {
   char ports[48];
   luaL_Buffer b;
@@ -172,7 +171,7 @@ static gl_tls_config *config_new(lua_State *L, const gl_tls_settings *set) {
   return c;
 }
 
-/* A reference to the configuration for this identity. */
+/* Returns a reference to the TLS configuration for this identity. */
 static gl_tls_config *configure(lua_State *L, gl_pool *p, const identity *id) {
   gl_tls_settings usual = {.verify = true, .resumes = true, .alpn = id->set.alpn, .alpn_len = id->set.alpn_len};
   bool trusts = id->set.verify && !id->set.ca;
@@ -186,7 +185,7 @@ static gl_tls_config *configure(lua_State *L, gl_pool *p, const identity *id) {
   return config_new(L, &set);
 }
 
-/* Pushes the head that asks a proxy for a way to the origin. */
+/* Pushes the head that asks a proxy for a tunnel to the origin, and returns it. */
 static const char *push_tunnel(lua_State *L, const gl_destination *t) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);

@@ -13,15 +13,15 @@
 #define CLASS "green.http.stream"
 enum { BODY = 1 }; /* user value: the string that is being sent */
 
-/* The userdata of a round trip whose body is read, or written, in pieces. */
+/* The userdata of a round trip whose response is read, or whose request is written, in pieces. */
 typedef struct handle {
-  gl_roundtrip *rt; /* NULL = closed */
+  gl_roundtrip *rt; /* referenced; NULL: closed */
   double patience;  /* seconds for each piece that is read */
 } handle;
 
 typedef struct trip_op {
   gl_op op;
-  gl_roundtrip *rt; /* referenced; a request's goes over to the handle, if there is one */
+  gl_roundtrip *rt; /* referenced; NULL: out of memory, or the reference went over to a handle */
 } trip_op;
 
 static void free_trip(gl_op *op) {
@@ -31,7 +31,7 @@ static void free_trip(gl_op *op) {
   gl_roundtrip_unref(t->rt);
 }
 
-/* "POST api.example:443" */
+/* Names the op's object for green.debug: "POST api.example:443". */
 static void object_trip(const gl_op *op, char *out, size_t size) {
   const gl_roundtrip *rt = ((const trip_op *)op)->rt;
   if (!rt) return;
@@ -91,7 +91,7 @@ static int push_answer(lua_State *L, gl_op *op) { /* answer, repeated or nil, ha
   return 2;
 }
 
-/* Of native.send: what streams is given a handle of its own. */
+/* Pushes the results of native.send; a response whose body is streamed gets a handle. */
 static int push_send(lua_State *L, gl_op *op) {
   trip_op *t = (trip_op *)op;
   push_answer(L, op);
@@ -153,7 +153,7 @@ static void cancel_write(gl_op *op) {
   gl_roundtrip *rt = ((trip_op *)op)->rt;
   rt->writer = NULL;
   rt->piece = NULL;
-  gl_roundtrip_abort(rt, UV_ECANCELED, "the request was given up"); /* what was begun cannot be taken back */
+  gl_roundtrip_abort(rt, UV_ECANCELED, "the request was given up"); /* a piece that was begun cannot be taken back */
   gl_op_done(op, UV_ECANCELED);
 }
 
@@ -225,7 +225,7 @@ static void cancel_read(gl_op *op) {
   gl_op_done(op, UV_ECANCELED);
 }
 
-/* The task may have ended between the news and push_read. */
+/* Forgets the taker, if the task ended after its op was done and before push_read. */
 static void free_read(gl_op *op) {
   gl_roundtrip *rt = ((trip_op *)op)->rt;
   if (rt && rt->taker == op) rt->taker = NULL;
@@ -247,7 +247,7 @@ static int handle_read(lua_State *L) {
   return gl_await(L, &t->op, GL_FOREVER);
 }
 
-/* handle:trailers() -> headers, repeated or nil: what came behind the body; nil when nothing did */
+/* handle:trailers() -> headers, repeated or nil: the fields behind the body; no value when there are none */
 static int handle_trailers(lua_State *L) {
   gl_roundtrip *rt = check_open(L, "http.read");
   if (!rt->over || !rt->reader.h1.trailers) return 0;
@@ -262,7 +262,7 @@ static void set_count(lua_State *L, const char *name, uint64_t n) {
   lua_setfield(L, -2, name);
 }
 
-/* stats() -> what there is now, and was */
+/* stats() -> a table of counts: connections and line now, requests so far */
 static int http_stats(lua_State *L) {
   const gl_pool_stats *s = &gl_pool_of(L)->stats;
   lua_createtable(L, 0, 6);

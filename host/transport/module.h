@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The transport for scripts: green.http.transport.native.
+ * The transport for scripts: the module green.http.transport.native, for lualib/green/http/transport.lua.
  */
 #ifndef GL_TRANSPORT_MODULE_H
 #define GL_TRANSPORT_MODULE_H

@@ -10,7 +10,7 @@
 #include "net/tls.h"
 #include "transport/roundtrip.h"
 
-#define FRESH_NS ((uint64_t)2000000) /* what the loop saw so long ago is still true */
+#define FRESH_NS ((uint64_t)2000000) /* for so long after a poll, an end that the loop did not see is not asked for */
 
 static const gl_stream_user outbound_user;
 
@@ -27,10 +27,10 @@ static void outbound_free(gl_outbound *c) {
 
 static void on_closed(gl_stream *stream) {
   gl_outbound *c = stream->owner;
-  if (c) outbound_free(c); /* else an attempt that lost, or was given up */
+  if (c) outbound_free(c); /* else the stream is that of an attempt which another one overtook, or which was cancelled */
 }
 
-/* Out of all lists, and no more than a stream that is being closed. */
+/* Takes the connection out of all lists, and away from its round trip: it is only a stream that is being closed. */
 static void leave(gl_outbound *c) {
   gl_pool *p = c->pool;
   if (c->state == GL_OUTBOUND_IDLE) gl_pool_unkeep(c);
@@ -57,11 +57,11 @@ void gl_outbound_drop(gl_outbound *c) {
   gl_origin_release(o);
 }
 
-/* It ends by itself, and its round trip is told. */
+/* Closes a connection that has ended by itself, and tells its round trip why. `code` and `why` as for gl_roundtrip_lost. */
 static void lose(gl_outbound *c, int status, const char *code, const char *why) {
   gl_roundtrip *rt = c->rt;
   if (rt && c->state == GL_OUTBOUND_BUSY) rt->exposed |= c->stream->taken != c->began || c->stream->write;
-  gl_outbound_drop(c); /* text of the stream lasts until it is closed */
+  gl_outbound_drop(c); /* `why` may be text of the stream, which lasts until on_closed */
   if (rt) gl_roundtrip_lost(rt, status, code, why);
 }
 
@@ -119,7 +119,7 @@ static bool is_pinned(const gl_outbound *c) {
 
 static void on_secured(gl_stream *stream, int status) {
   gl_outbound *c = stream->owner;
-  if (status != 0 || c->state != GL_OUTBOUND_SECURING) return; /* the stream ends, and says why */
+  if (status != 0 || c->state != GL_OUTBOUND_SECURING) return; /* status: on_end follows, with the reason */
   if (is_pinned(c)) ready(c);
   else lose(c, UV_EPROTO, "ETLS", "the server's public key is none of those that are pinned");
 }
@@ -209,7 +209,7 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
 static void on_end(gl_stream *stream, int status) {
   gl_outbound *c = stream->owner;
   const char *code = NULL, *why = c->stream ? gl_tls_fault(stream, &code) : NULL;
-  if (status == UV_ETIMEDOUT || status == UV_ENOMEM) code = why = NULL; /* the kernel's, not TLS's */
+  if (status == UV_ETIMEDOUT || status == UV_ENOMEM) code = why = NULL; /* the kernel's error has nothing to do with TLS */
   lose(c, status, why ? code : NULL, why);
 }
 
@@ -299,7 +299,7 @@ bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt) {
     dial.n = 1;
   }
   gl_roundtrip_enter(rt, dial.n ? GL_PHASE_CONNECT : GL_PHASE_RESOLVE);
-  if (rt->conn != c) return true; /* no memory for its limit */
+  if (rt->conn != c) return true; /* there was no memory for the timer of the phase */
   if (!gl_dial_start(o->pool->host, &dial, on_dialled, c, &c->dial)) lose(c, UV_ENOMEM, NULL, NULL);
   return true;
 }

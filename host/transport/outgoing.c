@@ -12,7 +12,7 @@
 
 /* ---- field lines ---- */
 
-/* Those that say where a message ends, or what becomes of its connection, are ours alone. */
+/* Does the field say where a message ends, or what becomes of its connection? The client writes such fields itself. */
 static bool is_framing(const char *name, size_t n) {
   static const char *const ours[] = {"content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", NULL};
   if (n > 6 && strncasecmp(name, "proxy-", 6) == 0) return true;
@@ -35,7 +35,7 @@ static const char *string_at(lua_State *L, int list, lua_Integer i, size_t *n) {
   return text;
 }
 
-/* What we say ourselves where the caller does not. */
+/* The fields of the caller's that the client would write otherwise. */
 typedef struct spoken {
   bool host, user_agent;
 } spoken;
@@ -92,7 +92,7 @@ static void add_line(lua_State *L, luaL_Buffer *b, const gl_destination *t, cons
   add_text(b, " HTTP/1.1\r\n");
 }
 
-/* How the body is framed, which only a body and the methods that expect one have (RFC 9110, 8.6). */
+/* Adds the field that frames the body, if there is a body or the method expects one (RFC 9110, 8.6). */
 static void add_framing(luaL_Buffer *b, const gl_roundtrip_spec *s) {
   char line[64];
   int64_t length = s->upload == GL_UPLOAD_BYTES ? (int64_t)s->body_len : s->upload == GL_UPLOAD_PIECES ? s->length : 0;
@@ -106,7 +106,7 @@ static void add_framing(luaL_Buffer *b, const gl_roundtrip_spec *s) {
   add_text(b, line);
 }
 
-/* Pushes it. */
+/* Pushes the head of the request; `s` points to it. */
 static void build_head(lua_State *L, const gl_destination *t, const char *target, gl_roundtrip_spec *s) {
   luaL_Buffer b;
   if (lua_getfield(L, 1, "headers") == LUA_TNIL) lua_newtable(L), lua_replace(L, -2);
@@ -166,7 +166,7 @@ static void read_limits(lua_State *L, gl_roundtrip_limits *l) {
   lua_pop(L, 2);
 }
 
-/* ---- all of it ---- */
+/* ---- the request ---- */
 
 gl_pool *gl_outgoing_read(lua_State *L, gl_roundtrip_spec *s) {
   gl_destination t = {0};

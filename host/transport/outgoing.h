@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a script asks for, read and checked: a table becomes an origin and what is sent there. Everything here may raise.
+ * A request as a script asks for it, read and checked: a table becomes an origin and the bytes to send. Every function here may raise.
  */
 #ifndef GL_TRANSPORT_OUTGOING_H
 #define GL_TRANSPORT_OUTGOING_H
 
 #include "transport/roundtrip.h"
 
-/* Reads the table at index 1 and claims an origin for it (gl_pool_claim), last of all. What `out` points to is kept by the table
- * and by the stack, on which much is left, the body at 2. Returns the pool. */
+/* Reads the table at index 1 into `out`, claims the origin (gl_pool_claim) last of all, and returns the pool. The table and the stack
+ * keep the strings that `out` points to: much is left on the stack, the body at index 2. */
 gl_pool *gl_outgoing_read(lua_State *L, gl_roundtrip_spec *out);
 
-/* The field lines of the list at idx ("name", "value", ...) as they are sent; pushes them. Refuses by name what is framing. */
+/* Pushes and returns the field lines of the list at idx ("name", "value", ...) as they are sent. Refuses the names of fields that
+ * frame a message or steer its connection. */
 const char *gl_outgoing_fields(lua_State *L, int idx, size_t *len);
 
 #endif

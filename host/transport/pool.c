@@ -42,7 +42,7 @@ static void origin_free(gl_origin *o) {
   gl_pool_unref(p);
 }
 
-/* Remembers it for its session, and forgets the one that was used the longest time ago. */
+/* Remembers an origin for its session, and frees the one that was used the longest time ago if too many are remembered. */
 static void cool_down(gl_origin *o) {
   gl_pool *p = o->pool;
   o->colder = p->warmest;
@@ -80,7 +80,7 @@ static const char *copy_text(char **to, const char *text) {
   return copy;
 }
 
-/* The strings behind the struct. */
+/* Copies the strings and the pins behind the struct. */
 static void copy_spec(gl_origin *o, const gl_origin_spec *to) {
   char *at = (char *)(o + 1);
   o->to = *to;
@@ -164,7 +164,7 @@ void gl_pool_want(gl_origin *o, gl_roundtrip *rt, bool fresh) {
   else enqueue(o, rt);
 }
 
-/* What fails at once comes back here, which the loop below it sees anyway. */
+/* A connection that fails at once comes back here, and returns: the loop below sees that there is one fewer. */
 void gl_pool_gone(gl_origin *o) {
   if (o->dialling) return;
   o->dialling = true;
@@ -221,8 +221,8 @@ bool gl_pool_keep(gl_outbound *c) {
   p->newest = c;
   o->nidle++;
   p->stats.idle++;
-  p->host->census.handles--; /* it is nobody's */
-  if (!p->sweep.slot) gl_timer_arm(&p->host->clock, &p->sweep, SWEEP_SECONDS); /* if not, it stays until it is one too many */
+  p->host->census.handles--; /* invariant 4 */
+  if (!p->sweep.slot) gl_timer_arm(&p->host->clock, &p->sweep, SWEEP_SECONDS); /* if it cannot, GL_POOL_IDLE is the limit */
   return true;
 }
 
@@ -253,10 +253,11 @@ void gl_pool_drop_head(gl_pool *p, gl_head *h) {
 
 /* ---- one per state ---- */
 
-/* In a forked child: the connections are the parent's. Closing our copies of their descriptors tells nobody anything. */
+/* Closes the idle connections in a forked child, since they are the parent's: to close copies of their descriptors says nothing to
+ * the servers. */
 static void on_forked(struct gl_fork_hook *hook) { gl_pool_close_idle(GL_CONTAINER(hook, gl_pool, fork)); }
 
-/* With the Lua state: nobody is told any more. */
+/* Finalizer: closes all connections with the Lua state. No op of a round trip is told any more. */
 static int close_pool(lua_State *L) {
   gl_pool *p = *(gl_pool **)lua_touserdata(L, 1);
   if (!p) return 0;

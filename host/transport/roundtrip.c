@@ -9,7 +9,7 @@
 
 #include "core/check.h"
 
-#define WINDOW ((size_t)256 * 1024) /* bytes of a streamed body nobody has taken yet */
+#define WINDOW ((size_t)256 * 1024) /* bytes of a streamed body that wait in `body`, from which on the stream is not read */
 
 static const char *head_text(const gl_roundtrip *rt) { return rt->method + strlen(rt->method) + 1; }
 
@@ -52,7 +52,7 @@ static void end(gl_roundtrip *rt) {
   tell(rt);
 }
 
-/* It has failed: whoever waits hears of it. It has neither connection nor place in line any more. */
+/* Fails a round trip that has neither a connection nor a place in line any more, and tells its ops. */
 static void fail(gl_roundtrip *rt, int status, const char *code, const char *why) {
   GL_CHECK(!rt->conn && !rt->queued);
   rt->status = status;
@@ -92,7 +92,7 @@ static void on_total(gl_timer *timer) {
 
 static bool arm_limit(gl_roundtrip *rt, uint64_t due) { return gl_timer_arm_at(&rt->pool->host->clock, &rt->limit, due); }
 
-/* Of those that transfer, time begins anew with each step of progress. */
+/* In a phase that transfers, the limit counts from the last step of progress. */
 static void on_limit(gl_timer *timer) {
   gl_roundtrip *rt = GL_CONTAINER(timer, gl_roundtrip, limit);
   bool transfers = rt->phase == GL_PHASE_SEND || (rt->phase == GL_PHASE_BODY && !rt->streams);
@@ -133,7 +133,7 @@ void gl_roundtrip_begin(gl_roundtrip *rt, gl_outbound *c) {
   gl_roundtrip_enter(rt, GL_PHASE_SEND);
   if (rt->conn != c) return;
   gl_stream_write(c->stream, head_text(rt), rt->head_len);
-  if (rt->conn == c) gl_roundtrip_send_body(rt); /* else there was no memory */
+  if (rt->conn == c) gl_roundtrip_send_body(rt); /* else the write broke the connection */
 }
 
 /* ---- receiving ---- */
@@ -145,7 +145,7 @@ static bool has_field(const gl_head *h, const char *name) {
   return false;
 }
 
-/* Stops the reader: what came is too large, or there is no memory for it. */
+/* Makes the reader stop: what came is too large (`large`), or there is no memory for it. */
 static bool refuse(gl_roundtrip *rt, bool large, const char *why) {
   rt->reader.too_large = large;
   rt->reader.no_memory = !large;
@@ -168,7 +168,7 @@ static bool on_head(gl_response_reader *r) {
 
 static bool on_interim(gl_response_reader *r) {
   gl_roundtrip *rt = r->owner;
-  if (gl_response_head(r)->status == 100) rt->held = false; /* gl_roundtrip_data goes on */
+  if (gl_response_head(r)->status == 100) rt->held = false; /* gl_roundtrip_data goes on with the body */
   return true;
 }
 
@@ -210,7 +210,7 @@ void gl_roundtrip_data(gl_roundtrip *rt, const char *bytes, size_t n) {
   }
   if (r->h1.state == GL_H1_DONE) {
     const gl_head *h = gl_response_head(r);
-    bool promised = h->status == 204 && (h->chunked || h->content_length); /* a body that cannot be there; it may come all the same */
+    bool promised = h->status == 204 && (h->chunked || h->content_length); /* a body that 204 cannot have, and that the server may send */
     complete(rt, h->keep_alive && rt->sent && used == n && !promised);
     return;
   }
@@ -226,7 +226,7 @@ void gl_roundtrip_data(gl_roundtrip *rt, const char *bytes, size_t n) {
 
 /* ---- the connection is gone ---- */
 
-/* Was it a kept one that the server had given up, and does no harm to ask again? */
+/* Had the server given up a kept connection, and does it no harm to send the request again? */
 static bool may_repeat(const gl_roundtrip *rt) {
   if (!rt->reused || rt->again || rt->reader.begun) return false;
   if (rt->upload == GL_UPLOAD_PIECES && (rt->uploaded || rt->finishing)) return false;

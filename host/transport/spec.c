@@ -22,7 +22,6 @@ void gl_spec_refuse(lua_State *L, const char *format, const char *what) {
   gl_error_raise(L, op, "EINVAL", format, what);
 }
 
-/* The string stays in the table, which the caller keeps. NULL: absent. */
 const char *gl_spec_text(lua_State *L, int idx, const char *name, size_t *len) {
   size_t n = 0;
   int type = lua_getfield(L, idx, name);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The body of a request on its way out: bytes that are there, or pieces that come one by one.
+ * The body of a request on its way out: bytes that are all there, or pieces that a writer brings one by one.
  */
 #include <stdio.h>
 
 #include "transport/roundtrip.h"
 
 #define SLICE ((size_t)64 * 1024) /* bytes of a body that are written at a time */
-#define CONTINUE_SECONDS 1.0      /* for 100 Continue, which many servers do not know */
+#define CONTINUE_SECONDS 1.0      /* the wait for 100 Continue, which many servers do not know */
 
 void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
   gl_op *op = rt->writer;
@@ -16,8 +16,8 @@ void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
   if (op) gl_op_done(op, status);
 }
 
-/* Each step below may find that the connection is gone, and then the round trip is over or begins anew: what is remembered of a step is
- * remembered before it is taken, and nothing is afterwards. */
+/* Each write below may find that the connection is gone, and then the round trip is over or begins anew. So a step notes its progress
+ * before it writes, and touches the round trip after a write only if `conn` is still the same. */
 
 static void all_sent(gl_roundtrip *rt) {
   rt->sent = true;
@@ -32,7 +32,7 @@ static void pump_bytes(gl_roundtrip *rt) {
     const char *slice = rt->upload_body + rt->uploaded;
     rt->uploaded += n;
     gl_stream_write(c->stream, slice, n);
-    if (gl_stream_full(c->stream) || rt->conn != c) return; /* or it broke while that was found out */
+    if (gl_stream_full(c->stream) || rt->conn != c) return; /* or the connection broke: gl_stream_full tries to write */
   }
   all_sent(rt);
 }
@@ -78,7 +78,6 @@ static void on_hold(gl_timer *timer) {
   gl_roundtrip_pump(rt);
 }
 
-/* The rest of the request is not wanted: what was begun of it makes the connection useless afterwards. */
 void gl_roundtrip_stop_sending(gl_roundtrip *rt) {
   rt->stopped = true;
   rt->held = false;
