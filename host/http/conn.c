@@ -120,7 +120,7 @@ static void next_request(gl_conn *c, bool now) {
   if (c->in.len) read_early(c, now);
   if (c->state == GL_CONN_LINGER) return;
   if (!c->in.len) gl_buf_free(&c->in);
-  if (c->in.len <= GL_CONN_IN_HIGH) gl_stream_read(c->stream); /* also while busy: to see the client leave */
+  if (c->in.len <= GL_CONN_IN_HIGH) gl_stream_read(c->stream); /* also in RUN, to see the client leave */
   if (c->state == GL_CONN_RUN && c->x.eof) gl_conn_end_body(c); /* the client has ended, and the rest of the body will never come */
   if (c->state != GL_CONN_HEAD) return;
   if (c->x.eof || c->server->closing) gl_conn_close_gently(c, false);
@@ -177,7 +177,7 @@ static void conn_release(gl_exchange *x, bool failed) {
   gl_conn_drop_held(c);
   c->state = taken ? GL_CONN_LEFT : GL_CONN_LINGER;
   if (takeover) takeover->over(x->proto, failed);
-  if (taken) return; /* until its stream is closed */
+  if (taken) return; /* the other protocol calls conn_stream_closed later */
   if (!c->stream) free_conn(c);
   else if (!c->stream->closing) conclude(c);
 }

@@ -47,7 +47,7 @@ static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CO
 /* ---- the deadline ---- */
 
 /* Ends the body while the user waits for the body, else the exchange: their time is over. */
-static void exchange_overdue(gl_conn *c) {
+static void expire(gl_conn *c) {
   gl_exchange *x = &c->x;
   if (x->waiting) {
     c->reader.state = GL_H1_BAD;
@@ -73,7 +73,7 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   bool lost = c->blocked && !takes_output(c, now);
   if (!lost && (is_taking(c) || !is_due(c, now))) return c->blocked;
   if (lost) gl_conn_lose(c, UV_ETIMEDOUT);
-  else if (c->state == GL_CONN_RUN) exchange_overdue(c);
+  else if (c->state == GL_CONN_RUN) expire(c);
   else if (c->state == GL_CONN_HEAD && c->reader.head) gl_conn_refuse(c, 408, "the request head took too long");
   else gl_stream_close(c->stream);
   return true;

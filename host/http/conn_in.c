@@ -5,7 +5,7 @@
 #include "http/conn.h"
 #include "http/server.h"
 
-#define BODY_HIGH ((size_t)256 * 1024) /* bytes of a body kept while nobody asks for them */
+#define BODY_HIGH ((size_t)256 * 1024) /* bytes of a body that are kept while the user does not ask for them */
 #define DRAIN_MAX ((uint64_t)1 << 20)  /* bytes of an unread body that are read away at most to keep the connection */
 
 /* ---- time for a body ---- */
@@ -68,7 +68,7 @@ bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n) {
   c->wants_continue = false;
   if (c->state == GL_CONN_DRAIN) return r->body_read <= DRAIN_MAX;
   if (gl_buf_add(&c->x.body, at, n)) return true;
-  gl_buf_free(&c->x.body); /* a body that is bad now needs no memory, and others lack it */
+  gl_buf_free(&c->x.body); /* the body is bad now: its memory may serve other connections */
   c->x.error = UV_ENOMEM;
   return false;
 }

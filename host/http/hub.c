@@ -11,10 +11,10 @@
 typedef struct channel {
   gl_mapnode node;
   gl_hub *hub;
-  gl_hub_namespace world;
+  gl_hub_namespace namespace;
   gl_member *first, *last;
-  size_t count; /* members */
-  size_t n;
+  size_t count; /* of its members; never 0 but while it is made or dropped */
+  size_t n;     /* bytes of its name */
   char name[];
 } channel;
 
@@ -22,14 +22,14 @@ struct gl_member {
   gl_mapnode node;
   channel *channel;
   gl_subscriber *subscriber;
-  gl_member *next, *before;    /* in the channel */
+  gl_member *next, *before;    /* in the channel's list */
   gl_member *next_own, **at_own; /* in the subscriber's list */
 };
 
 struct gl_hub {
   gl_host *host;
-  gl_map channels[2]; /* by world */
-  gl_map members;     /* by channel and subscriber */
+  gl_map channels[2]; /* by namespace */
+  gl_map members;     /* of all channels, by channel and subscriber */
   gl_hashkey key;
   uint32_t refs;
 };
@@ -51,9 +51,9 @@ void gl_hub_unref(gl_hub *hub) {
 
 /* ---- channels and members ---- */
 
-static channel *find_channel(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
-  if (hub->channels[world].count == 0) return NULL;
-  gl_mapnode *node = gl_map_find(&hub->channels[world], gl_hash_bytes(&hub->key, name, n));
+static channel *find_channel(const gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n) {
+  if (hub->channels[namespace].count == 0) return NULL;
+  gl_mapnode *node = gl_map_find(&hub->channels[namespace], gl_hash_bytes(&hub->key, name, n));
   for (; node; node = gl_map_next(node)) {
     channel *c = GL_CONTAINER(node, channel, node);
     if (c->n == n && memcmp(c->name, name, n) == 0) return c;
@@ -61,22 +61,22 @@ static channel *find_channel(const gl_hub *hub, gl_hub_namespace world, const ch
   return NULL;
 }
 
-static channel *add_channel(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
+static channel *add_channel(gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n) {
   channel *c = gl_memory_admits(hub->host, sizeof *c + n) ? gl_block_calloc(&hub->host->alloc, sizeof *c + n) : NULL;
   if (!c) return NULL;
   c->hub = hub;
-  c->world = world;
+  c->namespace = namespace;
   c->n = n;
   memcpy(c->name, name, n);
   c->node.hash = gl_hash_bytes(&hub->key, name, n);
-  if (gl_map_add(&hub->channels[world], &c->node)) return c;
+  if (gl_map_add(&hub->channels[namespace], &c->node)) return c;
   gl_block_free(&hub->host->alloc, c, sizeof *c + n);
   return NULL;
 }
 
 static void drop_channel(channel *c) {
   gl_hub *hub = c->hub;
-  gl_map_remove(&hub->channels[c->world], &c->node);
+  gl_map_remove(&hub->channels[c->namespace], &c->node);
   gl_block_free(&hub->host->alloc, c, sizeof *c + c->n);
 }
 
@@ -130,10 +130,10 @@ static void drop_member(gl_member *m) {
 
 /* ---- coming and going ---- */
 
-bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n) {
-  channel *c = find_channel(hub, world, name, n);
+bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace namespace, const char *name, size_t n) {
+  channel *c = find_channel(hub, namespace, name, n);
   if (c && find_member(c, s)) return true;
-  if (!c && !(c = add_channel(hub, world, name, n))) return false;
+  if (!c && !(c = add_channel(hub, namespace, name, n))) return false;
   if (!add_member(c, s)) {
     if (c->count == 0) drop_channel(c);
     return false;
@@ -143,8 +143,8 @@ bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, con
   return true;
 }
 
-void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n) {
-  channel *c = find_channel(hub, world, name, n);
+void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace namespace, const char *name, size_t n) {
+  channel *c = find_channel(hub, namespace, name, n);
   gl_member *m = c ? find_member(c, s) : NULL;
   if (m) drop_member(m);
 }
@@ -159,15 +159,15 @@ void gl_hub_remove(gl_subscriber *s) {
   s->hub = NULL;
 }
 
-size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n) {
-  const channel *c = find_channel(hub, world, name, n);
+size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n) {
+  const channel *c = find_channel(hub, namespace, name, n);
   return c ? c->count : 0;
 }
 
 /* ---- sending ---- */
 
-int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n, const char *text, size_t len) {
-  channel *c = find_channel(hub, world, name, n);
+int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n, const char *text, size_t len) {
+  channel *c = find_channel(hub, namespace, name, n);
   if (!c) return 0;
   uint8_t head[GL_FRAME_HEAD];
   gl_hub_message m = {gl_bytes_new(hub->host, GL_HUB_HEAD + len), gl_frames_head(head, GL_TEXT, len)};

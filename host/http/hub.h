@@ -4,7 +4,7 @@
  * listen to it, in the order in which they came. No function here calls Lua or waits, so a message reaches all members of a
  * channel before anything else happens, and all members see the messages of all tasks in one order.
  *
- *     gl_hub --channels[world], by name--> channel --first, next: in order--> gl_member --subscriber--> gl_subscriber
+ *     gl_hub --channels[namespace], by name--> channel --first, next: in order--> gl_member --subscriber--> gl_subscriber
  *        '-----members, by channel and subscriber-------------------------------^ ^----members, next_own-----'
  *
  *     gl_hub_subscribe --add_channel, unless it is there--> add_member
@@ -42,7 +42,7 @@ struct gl_subscriber {
   gl_member *members; /* one for each channel that it listens to */
 };
 
-/* The two worlds of names. They are apart, so that no topic that a client may choose is the name of a user. */
+/* The namespaces of channels. They are apart, so that no topic that a client may choose is the name of a user. */
 typedef enum gl_hub_namespace { GL_HUB_TOPICS, GL_HUB_USERS } gl_hub_namespace;
 
 /* Makes a hub with one reference, the caller's; each subscriber has one more. NULL: out of memory. */
@@ -50,10 +50,10 @@ gl_hub *gl_hub_new(gl_host *h);
 void gl_hub_unref(gl_hub *hub);
 
 /* Makes the subscriber a member of the channel, if it is none yet. `name` is copied. False: out of memory. */
-bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n);
+bool gl_hub_subscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace namespace, const char *name, size_t n);
 
 /* Ends the membership of the subscriber in the channel, if there is one. */
-void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace world, const char *name, size_t n);
+void gl_hub_unsubscribe(gl_hub *hub, gl_subscriber *s, gl_hub_namespace namespace, const char *name, size_t n);
 
 /* Ends all memberships of the subscriber. */
 void gl_hub_unsubscribe_all(gl_subscriber *s);
@@ -62,10 +62,10 @@ void gl_hub_unsubscribe_all(gl_subscriber *s);
 void gl_hub_remove(gl_subscriber *s);
 
 /* Returns how many members the channel has. */
-size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace world, const char *name, size_t n);
+size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n);
 
 /* Sends a text to all members of the channel. Returns how many took it; -1: out of memory, and no member got it. The text is UTF-8,
  * which the caller has checked. */
-int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace world, const char *name, size_t n, const char *text, size_t len);
+int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n, const char *text, size_t len);
 
 #endif

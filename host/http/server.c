@@ -7,7 +7,7 @@
 #include "core/check.h"
 
 #define MAX_SPARE_HEADS 64
-#define SLICE_NS 1000000 /* of looking at connections, until the tasks have their turn */
+#define SLICE_NS 1000000 /* that a walk over connections takes at most, until the tasks have their turn */
 #define LOOKS 256        /* connections looked at between two looks at the clock */
 
 /* ---- memory ---- */

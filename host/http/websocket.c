@@ -317,7 +317,7 @@ static void on_abort(void *proto) { ws_drop(proto, GL_CLOSE_GOING_AWAY); }
 /* The peer or the server ended the socket, and not the handler's task. */
 static bool on_excuses(void *proto) {
   gl_ws *ws = proto;
-  return (ws->over || ws->closing) && !ws->left_it;
+  return (ws->over || ws->closing) && !ws->handler_closed;
 }
 
 static const gl_takeover takeover = {on_retire, on_abort, on_over, on_excuses};
@@ -346,5 +346,5 @@ void gl_ws_start(gl_ws *ws) {
   gl_stream_read(ws->stream);
   if (ws->rest.len) on_data(ws->stream, gl_buf_at(&ws->rest), ws->rest.len);
   gl_buf_free(&ws->rest);
-  if (ws->stream->ended) on_end(ws->stream, UV_EOF); /* the stream told its end before it was ours */
+  if (ws->stream->ended) on_end(ws->stream, UV_EOF); /* the stream told its end to the connection, before the takeover */
 }

@@ -76,7 +76,7 @@ struct gl_ws {
   bool failed;         /* the peer broke the rules: what the peer still sends is thrown away */
   bool serving;        /* the handler's task lives */
   bool known;          /* the script knows of the end: it closed the socket, or a receive of the handler's task returned nil */
-  bool left_it;        /* the handler's task closed the socket */
+  bool handler_closed; /* the handler's task closed the socket */
   bool orphan;         /* no script can receive any more */
   bool delivering;     /* the reader was woken and has not taken its message yet */
   bool in_hand;        /* a message was received, and its receiver has not asked for the next one */

@@ -166,15 +166,15 @@ void gl_pool_want(gl_origin *o, gl_roundtrip *rt, bool fresh) {
 
 /* A connection that fails at once comes back here, and returns: the loop below sees that there is one fewer. */
 void gl_pool_gone(gl_origin *o) {
-  if (o->dialling) return;
-  o->dialling = true;
+  if (o->dialing) return;
+  o->dialing = true;
   o->uses++;
   while (o->first && o->nconns < GL_POOL_PER_ORIGIN) {
     gl_roundtrip *rt = o->first;
     gl_pool_leave(o, rt);
     dial(o, rt);
   }
-  o->dialling = false;
+  o->dialing = false;
   gl_origin_release(o);
 }
 

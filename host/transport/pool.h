@@ -74,7 +74,7 @@ typedef struct gl_origin {
   uint32_t nidle, nwaiting;  /* idle connections; round trips in line */
   uint32_t uses;             /* invariant 1 */
   bool cold;                 /* the origin is not used, and remembered for its session */
-  bool dialling;             /* gl_pool_gone works on the line */
+  bool dialing;             /* gl_pool_gone works on the line */
 } gl_origin;
 
 typedef struct gl_pool_stats {

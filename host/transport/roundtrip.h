@@ -118,7 +118,7 @@ struct gl_roundtrip {
  * before this returns, since the round trip may be over by then. NULL: out of memory; the use was given back. */
 gl_roundtrip *gl_roundtrip_start(gl_origin *o, const gl_roundtrip_spec *spec, gl_op *waiter);
 
-/* ---- for whoever waits ---- */
+/* ---- for ops ---- */
 
 /* Sets the waiter for the response, or for the next piece of its body. The waiter is told now or later; after `seconds` without news
  * the round trip fails with UV_ETIMEDOUT. Call when there is no other waiter. */

@@ -87,7 +87,7 @@ int gl_failure_keep(gl_task *t, int dispatch, const gl_failure *f) {
 
 /* ---- for the Lua half ---- */
 
-/* native.failure(err) -> status, reason: what the server answers to it */
+/* native.failure(err) -> status, reason: the server's answer to a handler's error */
 static int native_failure(lua_State *L) {
   gl_failure f;
   lua_settop(L, 1);

@@ -91,7 +91,7 @@ static int lines(lua_State *L) {
 
 /* ---- preferences and conditions ---- */
 
-/* quality(value, what) -> 0 to 1; nil: the field says nothing about it. */
+/* quality(value, name) -> 0 to 1; nil: the field says nothing about the name. */
 static int quality(lua_State *L) {
   int weight = gl_field_quality(check_text(L, 1), luaL_checkstring(L, 2));
   if (weight < 0) return 0;
@@ -130,7 +130,7 @@ static int date(lua_State *L) {
 
 /* ---- cookies and forms ---- */
 
-/* cookies(value) -> { name = value }: the first of each name. */
+/* cookies(value) -> { name = value }: of cookies of one name the first. */
 static int cookies(lua_State *L) {
   gl_text s = check_text(L, 1), name, value;
   lua_newtable(L);

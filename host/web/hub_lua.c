@@ -91,7 +91,7 @@ static gl_subscriber *check_socket(lua_State *L, int idx) {
   return gl_ws_listener(L, idx);
 }
 
-/* join(ws, topic) */
+/* join(ws, topic): the socket listens to the topic, unless it is closed */
 static int hub_join(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 2, "ws:subscribe", &n);
@@ -100,7 +100,7 @@ static int hub_join(lua_State *L) {
   return 0;
 }
 
-/* leave(ws, topic) */
+/* leave(ws, topic): the socket does not listen to the topic any more */
 static int hub_leave(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 2, "ws:unsubscribe", &n);
@@ -109,7 +109,7 @@ static int hub_leave(lua_State *L) {
   return 0;
 }
 
-/* attach(user, ws) */
+/* attach(user, ws): the socket gets what is sent to the user, unless it is closed */
 static int hub_attach(lua_State *L) {
   size_t n;
   const char *user = check_user(L, 1, "hub.attach", &n);
@@ -118,7 +118,7 @@ static int hub_attach(lua_State *L) {
   return 0;
 }
 
-/* drop(ws or subscription) */
+/* drop(ws or subscription): the socket or subscription listens to nothing any more */
 static int hub_drop(lua_State *L) {
   gl_subscriber *s = gl_subscription_listener(L, 1);
   if (!s) s = gl_ws_listener(L, 1);

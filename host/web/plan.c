@@ -22,7 +22,7 @@ int gl_handler_error(lua_State *L, const char *format, ...) {
 static bool is(const char *name, size_t n, const char *lower) {
   for (size_t i = 0; i < n; i++) {
     char ch = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
-    if (ch != lower[i]) return false; /* `lower` ends first at its 0 */
+    if (ch != lower[i]) return false; /* also at the 0 of a `lower` that is shorter */
   }
   return lower[n] == 0;
 }

@@ -31,7 +31,7 @@ static long decode(const char *p, size_t n, char *out) {
 static bool stays_below(const char *p, size_t n) {
   long depth = 0;
   for (size_t i = 0; i < n;) {
-    size_t from = ++i; /* past the slash */
+    size_t from = ++i; /* behind the slash */
     while (i < n && p[i] != '/') i++;
     size_t len = i - from;
     if (len == 2 && p[from] == '.' && p[from + 1] == '.') depth--;

@@ -71,7 +71,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   }
   uint64_t received = ws->received;
   const char *kind = m->binary ? "binary" : "text";
-  lua_pushlstring(L, m->bytes, m->len); /* copies before it collects */
+  lua_pushlstring(L, m->bytes, m->len); /* Lua copies the bytes before it may collect garbage */
   lua_pushstring(L, kind);
   if (ws->received != received) {
     lua_pop(L, 2);
@@ -141,7 +141,7 @@ static int ws_messages(lua_State *L) {
 
 /* Raises, or returns false if the peer left while a message of the peer is still being handled, which is no fault of the script's. */
 static int cannot_send(lua_State *L, gl_ws *ws, const char *op) {
-  if (ws->left_it) return gl_error_status(L, op, UV_EPIPE, "the socket is closed");
+  if (ws->handler_closed) return gl_error_status(L, op, UV_EPIPE, "the socket is closed");
   if (!gl_ws_is_attended(ws)) return gl_error_departure(L, op, UV_EPIPE, "the peer is gone");
   lua_pushboolean(L, 0);
   return 1;
@@ -234,7 +234,7 @@ static gl_ws *close_begin(lua_State *L) {
   luaL_argcheck(L, may_send(code), 2, "not a close code an application may send");
   luaL_argcheck(L, n <= GL_REASON_MAX && gl_is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
   ws->known = true;
-  if (is_handler(ws)) ws->left_it = true;
+  if (is_handler(ws)) ws->handler_closed = true;
   gl_ws_close(ws, (uint16_t)code, reason, n);
   return ws;
 }
