@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names of SQLite's result codes: what `code` of an error object says. SQLite itself only has sentences.
+ * Names of SQLite's result codes, for the `code` of error objects. SQLite itself has only sentences for its codes.
  */
 #include "db/sqlite/engine.h"
 
@@ -32,6 +32,6 @@ static const char *find(int code) {
 
 const char *gl_sqlite_code_name(int code) {
   const char *name = find(code);
-  if (!name) name = find(code & 0xff); /* an extended code that is not worth a name of its own */
+  if (!name) name = find(code & 0xff); /* an extended code without a row: the primary code's name says enough */
   return name ? name : "SQLITE_ERROR";
 }

@@ -12,13 +12,14 @@
 #define BATCH_BYTES ((size_t)256 << 10)
 #define FETCH_TIMEOUT 30.0
 
-/* Shared by its handle and the fetch that runs. The loop's, but for the running fetch. */
+/* A cursor is referred to by its handle and by a fetch that runs. While a fetch runs, `call` and `stmt` are its thread's; otherwise a
+ * cursor is the loop's. */
 typedef struct cursor {
   gl_sqlite_conn *conn; /* referenced */
-  gl_sqlite_call *call; /* the statement's, once it is open */
+  gl_sqlite_call *call; /* owned; NULL once the open statement owns it (gl_sqlite_stmt.bound) */
   gl_sqlite_stmt *stmt; /* NULL: not open yet, or at its end */
   int refs;
-  bool fetching;
+  bool fetching;        /* a fetch runs */
   bool ended;           /* read to its end, failed or closed */
 } cursor;
 
@@ -51,7 +52,7 @@ static int run_fetch(gl_sqlite_job *job) {
   gl_sqlite *e = &c->conn->engine;
   bool first = !c->stmt;
   int rc = SQLITE_OK;
-  gl_sqlite_rows_free(&f->rows); /* of a try that found the database locked */
+  gl_sqlite_rows_free(&f->rows); /* an earlier try, which found the database locked, may have left some */
   f->rows = (gl_sqlite_rows){0};
   job->once = !first;
   if (first && (rc = gl_sqlite_take(e, c->call, &c->stmt, &job->fault)) != SQLITE_OK) return rc;
@@ -59,7 +60,7 @@ static int run_fetch(gl_sqlite_job *job) {
   if (rc != SQLITE_ROW) {
     gl_sqlite_put(e, c->stmt);
     c->stmt = NULL;
-    if (rc == SQLITE_DONE || !first) c->ended = true; /* what failed at its first step may be tried again */
+    if (rc == SQLITE_DONE || !first) c->ended = true; /* the job repeats a first step that found the database locked */
   } else if (!c->stmt->bound) {
     c->stmt->bound = c->call;
     c->call = NULL;
@@ -70,7 +71,7 @@ static int run_fetch(gl_sqlite_job *job) {
 static void ended_fetch(gl_sqlite_job *job) {
   cursor *c = ((fetch_op *)job)->cursor;
   c->fetching = false;
-  if (c->ended || job->work.op.detached) cursor_end(c); /* nobody knows where an abandoned fetch stopped */
+  if (c->ended || job->work.op.detached) cursor_end(c); /* rows of a fetch that its task gave up are lost: a later fetch would miss them */
 }
 
 static int push_fetch(lua_State *L, gl_op *op) {

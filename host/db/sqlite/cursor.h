@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Cursors: the rows of a statement in batches, while the statement stays open.
+ * Cursors: a cursor reads the rows of a statement in batches, so that a result of any size takes the memory of one batch. Between
+ * two batches the statement stays open, and its read transaction with it; other jobs of the connection may run then.
  */
 #ifndef GL_DB_SQLITE_CURSOR_H
 #define GL_DB_SQLITE_CURSOR_H
@@ -9,10 +10,12 @@
 
 #include "db/sqlite/job.h"
 
-/* Push a cursor over the statement at stack index 2 with its parameters from 3 on. Waits for nothing. */
+/* Replaces the stack by a cursor over the statement at index 2 with its parameters from 3 on (1 is the connection's handle) and
+ * returns 1. The cursor copies them and refers to `c`. Raises on what SQLite cannot store, and when memory is out. Does not wait:
+ * the first fetch runs the statement. */
 int gl_sqlite_cursor_push(lua_State *L, gl_sqlite_conn *c);
 
-/* The metatable. Once per host; pushes nothing. */
+/* Creates the metatable of cursors; call once per host, before the first is pushed. Pushes nothing. Raises when memory is out. */
 void gl_sqlite_cursor_class(lua_State *L);
 
 #endif

@@ -32,7 +32,7 @@ static int fault_of(int code, gl_sqlite_fault *fault, const char *fmt, ...) {
 }
 
 const char *gl_sqlite_fault_text(const gl_sqlite_fault *fault) {
-  if ((fault->code & 0xff) == SQLITE_NOMEM) return "not enough memory"; /* as everybody says who is refused some */
+  if ((fault->code & 0xff) == SQLITE_NOMEM) return "not enough memory"; /* the words of every refusal of memory in the house */
   return fault->message ? fault->message : sqlite3_errstr(fault->code);
 }
 
@@ -80,7 +80,7 @@ int gl_sqlite_run(gl_sqlite *e, const char *sql, gl_sqlite_fault *fault) {
   return rc == SQLITE_OK ? SQLITE_OK : gl_sqlite_fault_of_db(e->db, rc, fault);
 }
 
-/* Those who took them learn of it when they come back. */
+/* A statement stays its taker's: the next gl_sqlite_step of it fails, and gl_sqlite_put frees it. */
 static void finalize_out(gl_sqlite *e) {
   while (e->out.head) {
     gl_sqlite_stmt *s = e->out.head;
@@ -90,7 +90,7 @@ static void finalize_out(gl_sqlite *e) {
   }
 }
 
-/* A database of one connection in memory would be gone with it. */
+/* Is the database in memory (or temporary), so that closing its only connection would lose it? */
 static bool is_private(const gl_sqlite *e) { return !*e->place.path || strcmp(e->place.path, ":memory:") == 0; }
 
 int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault) {
@@ -120,9 +120,9 @@ bool gl_sqlite_clean(const gl_sqlite *e) {
 
 /* ---- transactions ---- */
 
-/* Some errors roll the whole transaction back (a full disk, an interrupted INSERT, ON CONFLICT ROLLBACK). What
- * comes after must not run, and commit, outside of it. Nor must anything be kept of a transaction one of whose
- * statements was stopped: it may have done nothing, a part, or all by the time its caller was told it failed. */
+/* Some errors roll the whole transaction back (a full disk, an interrupted INSERT, ON CONFLICT ROLLBACK): later statements of the
+ * transaction must not run, and be kept, outside of it. A doomed transaction must not be kept either: the statement that was given
+ * up may have done nothing, a part or all of its work by the time its caller was told that it failed. */
 static int check_transaction(gl_sqlite *e, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
   if (!e->tx) return SQLITE_OK;
@@ -282,7 +282,7 @@ void gl_sqlite_rows_free(gl_sqlite_rows *rows) {
   gl_buf_free(&rows->bytes);
 }
 
-/* After the first step: only that sees a schema that changed since the statement was prepared. */
+/* Call after the first step: only a step prepares the statement again when the schema has changed since. */
 static bool add_names(gl_sqlite_rows *rows, sqlite3_stmt *stmt) {
   int n = sqlite3_column_count(stmt);
   for (int i = 0; i < n; i++) {
@@ -363,7 +363,7 @@ int gl_sqlite_script(gl_sqlite *e, const char *sql, const char **at, int64_t *af
     if (rc != SQLITE_OK) return rc;
     gl_sqlite_session_begin(e, *at == sql && !gl_sqlite_has_more(sql));
     rc = sqlite3_prepare_v2(e->db, *at, -1, &stmt, &tail);
-    if (*at == sql && rc == SQLITE_OK) e->alone = gl_sqlite_is_blank(tail); /* a trigger has semicolons of its own */
+    if (*at == sql && rc == SQLITE_OK) e->alone = gl_sqlite_is_blank(tail); /* gl_sqlite_has_more does not know a trigger's semicolons */
     if (rc != SQLITE_OK) rc = fault_of_prepare(e, rc, fault);
     else if (stmt) rc = script_statement(e, stmt, affected, fault);
     if (rc != SQLITE_OK) return fault->code;

@@ -10,9 +10,9 @@
 #include "core/memory.h"
 #include "core/opqueue.h"
 
-#define LOCKED_FOR 5.0   /* seconds a locked database is tried again before that is an error */
-#define RETRY_FIRST 1e-3 /* seconds until the second try; each further one doubles */
-#define RETRY_MOST 5e-2
+#define LOCKED_FOR 5.0   /* seconds for which a job tries a locked database again before it fails */
+#define RETRY_FIRST 1e-3 /* seconds between the first try and the second; the time doubles with each further try */
+#define RETRY_MOST 5e-2  /* seconds between two tries, at most */
 #define SHOWN_SQL 200    /* bytes of a statement in a message */
 
 /* ---- connections ---- */
@@ -42,7 +42,7 @@ static void put_back(gl_sqlite *e, gl_sqlite_stmt **list) {
 }
 
 static void conn_free(gl_sqlite_conn *c) {
-  put_back(&c->engine, &c->dropped); /* finalized already: only their memory is left */
+  put_back(&c->engine, &c->dropped); /* the engine is closed and has finalized its statements: this frees their memory */
   put_back(&c->engine, &c->dropping);
   gl_sqlite_conn_closed(c);
   free(c->engine.place.path);
@@ -62,7 +62,7 @@ static void on_closed(uv_work_t *req, int status) {
   conn_free(req->data);
 }
 
-/* Nobody waits for this: closing writes to the disk, and must not do so on the loop. */
+/* Closing writes to the disk, which the loop must not do: the pool does. */
 void gl_sqlite_conn_unref(gl_sqlite_conn *c) {
   if (--c->refs > 0 || gl_sqlite_conn_is_foreign(c)) return;
   GL_CHECK(!c->running && !c->waiting.head);
@@ -97,7 +97,7 @@ static void run_job(gl_work *w) {
 }
 
 static void hand_over_dropped(gl_sqlite_conn *c) {
-  while (c->dropped) { /* some may be left from a job that was cancelled before it began */
+  while (c->dropped) { /* `dropping` may not be empty: a job that was cancelled before the pool ran it has put nothing back */
     gl_sqlite_stmt *s = c->dropped;
     c->dropped = s->dropped;
     s->dropped = c->dropping;
@@ -119,7 +119,7 @@ static void finish(gl_sqlite_job *job, int status) {
   c->running = NULL;
   if (job->ended) job->ended(job);
   gl_op *next = gl_opqueue_take(&c->waiting);
-  gl_op_done(&job->work.op, status); /* never frees: the driver does */
+  gl_op_done(&job->work.op, status); /* does not free the job, which the driver does later */
   if (next) start((gl_sqlite_job *)next);
 }
 
@@ -157,7 +157,7 @@ int gl_sqlite_job_await(lua_State *L, gl_sqlite_job *job, gl_sqlite_conn *c, dou
   job->retry.fire = on_retry;
   if (gl_sqlite_conn_is_foreign(c)) refuse(job);
   else if (!c->running) start(job);
-  else gl_opqueue_push(&c->waiting, op); /* the task that waited for it gave up; or two tasks share the connection */
+  else gl_opqueue_push(&c->waiting, op); /* a job runs on although its task has given up, or two tasks share the connection */
   return gl_await(L, op, timeout);
 }
 
@@ -166,10 +166,10 @@ int gl_sqlite_job_no_memory(lua_State *L, gl_sqlite_job *job) {
   return gl_await(L, &job->work.op, GL_FOREVER);
 }
 
-/* ---- a job nobody waits for any more ---- */
+/* ---- cancelling ---- */
 
-/* `stop` is looked at every few thousand steps and stops this statement only. sqlite3_interrupt sees more
- * places, but stops every open statement of the connection, and is lost when it comes before the first step. */
+/* `stop`, which SQLite's progress handler reads every thousand instructions, stops this statement only. sqlite3_interrupt is noticed
+ * in more places, but stops every open statement of the connection, and has no effect when it is called before the first step. */
 static void interrupt(gl_sqlite_job *job) {
   gl_sqlite_conn *c = job->conn;
   if (!job->interruptible) return;
@@ -201,7 +201,7 @@ void gl_sqlite_job_free(gl_sqlite_job *job) {
 
 /* ---- errors ---- */
 
-/* The statement on one line, cut short. */
+/* Pushes the statement on one line, cut after SHOWN_SQL bytes. */
 static void push_shown(lua_State *L, const char *sql) {
   char text[SHOWN_SQL + 4];
   size_t n = 0;

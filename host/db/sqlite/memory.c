@@ -7,7 +7,7 @@
 
 #include "core/memory.h"
 
-#define ROUND 8 /* bytes: what SQLite's own allocator rounds sizes up to */
+#define ROUND 8 /* bytes to whose multiples SQLite's own allocator rounds sizes up */
 
 static void *memory_new(int n) { return gl_memory_resize_for_library(NULL, (size_t)n, true); }
 static void memory_free(void *block) { gl_memory_resize_for_library(block, 0, true); }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * SQLite connections: open, query, exec, transactions, reset, close, each one job on the pool.
+ * The functions and methods of green.db.sqlite: open, query, exec, transactions, reset, close; each call is one job on the pool.
  */
 #include "db/sqlite/module.h"
 
@@ -16,7 +16,7 @@
 #include "db/sqlite/memory.h"
 #include "db/sqlite/rows.h"
 
-#define SQL_SHOWN 100 /* bytes of a statement that errors and the inspector show */
+#define SQL_SHOWN 100 /* bytes of a statement that the inspector shows */
 #define CONNECTION "green.db.sqlite.connection"
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyz_0123456789"
 #define TIMEOUT 30.0                     /* seconds a job may take, unless the caller says otherwise */
@@ -24,7 +24,7 @@
 
 static gl_sqlite_conn *check_conn(lua_State *L) {
   gl_sqlite_conn **at = gl_class_self(L, CONNECTION);
-  luaL_argcheck(L, *at, 1, "the connection was collected"); /* a finalizer came later than ours */
+  luaL_argcheck(L, *at, 1, "the connection was collected"); /* another finalizer may use the handle after conn_gc */
   return *at;
 }
 
@@ -50,7 +50,7 @@ static void free_open(gl_op *op) { gl_sqlite_job_free((gl_sqlite_job *)op); }
 
 static const gl_optype open_type = {"db.connect", push_open, gl_sqlite_job_cancel, free_open};
 
-/* Of the path at 1 and the options at 2; `path` and `init_sql` are still Lua's, which holds them on the stack. */
+/* Reads the path at 1 and the options at 2. `path` and `init_sql` of the result are strings on the Lua stack, not copies. */
 static gl_sqlite_place check_place(lua_State *L) {
   static const char *const modes[] = {"rwc", "rw", "ro", NULL};
   static const char *const names[] = {"immutable", "init_sql", "mode", "reads", "uri", NULL};
@@ -68,7 +68,7 @@ static gl_sqlite_place check_place(lua_State *L) {
   return place;
 }
 
-/* A connection to `place` that owns copies of its texts; NULL: out of memory. */
+/* Makes a connection to `place`, with its own copies of the texts. NULL: out of memory. */
 static gl_sqlite_conn *conn_new(gl_host *h, const gl_sqlite_place *place) {
   gl_sqlite_conn *c = gl_sqlite_conn_new(h);
   if (!c) return NULL;
@@ -88,7 +88,7 @@ static int sqlite_open(lua_State *L) { /* path [, options [, timeout]] */
   job->run = run_open;
   gl_sqlite_conn *c = conn_new(job->work.op.host, &place);
   if (!c) return gl_sqlite_job_no_memory(L, job);
-  c->refs--; /* the job's */
+  c->refs--; /* gl_sqlite_job_await takes the job's reference, the only one until push_open */
   return gl_sqlite_job_await(L, job, c, timeout);
 }
 
@@ -98,11 +98,11 @@ typedef struct query_op {
   gl_sqlite_job job;
   gl_sqlite_call *call;
   gl_sqlite_rows rows;
-  const char *at;    /* of a script: what comes next */
-  size_t max_bytes;
-  int max_rows;      /* the rest is not read */
-  int64_t affected;
-  int64_t last_id;
+  const char *at;    /* a script's next statement, in the text of `call`; NULL: a single statement */
+  size_t max_bytes;  /* more is SQLITE_TOOBIG */
+  int max_rows;      /* of a statement that only reads: the rest is not read */
+  int64_t affected;  /* rows that were changed */
+  int64_t last_id;   /* sqlite3_last_insert_rowid */
 } query_op;
 
 static int too_big(query_op *q) {
@@ -116,7 +116,7 @@ static int run_query(gl_sqlite_job *job) {
   query_op *q = (query_op *)job;
   gl_sqlite *e = &job->conn->engine;
   gl_sqlite_stmt *stmt;
-  gl_sqlite_rows_free(&q->rows); /* of a try that found the database locked */
+  gl_sqlite_rows_free(&q->rows); /* an earlier try, which found the database locked, may have left some */
   q->rows = (gl_sqlite_rows){0};
   int rc = gl_sqlite_take(e, q->call, &stmt, &job->fault);
   if (rc != SQLITE_OK) return rc;
@@ -145,7 +145,8 @@ static void push_changes(lua_State *L, const query_op *q) {
   else lua_pushnil(L);
 }
 
-/* The error of a query that failed; of one that only reached the wrong connection, false. */
+/* Raises the error of a query that failed. Pushes false for a statement that writes and only reached a connection that reads: the
+ * caller gives the statement to the writing one. */
 static int push_failure(lua_State *L, query_op *q) {
   gl_op *op = &q->job.work.op;
   if (op->status < 0) return gl_error_status(L, op->type->name, op->status, NULL);
@@ -154,7 +155,7 @@ static int push_failure(lua_State *L, query_op *q) {
   return 1;
 }
 
-/* What a result has besides its rows is in its metatable: it is an array, and as JSON nothing but that, also when it is empty. */
+/* Pushes the array of rows. Its metatable has the other results, so that the array, also an empty one, is encoded as a JSON array. */
 static int push_query(lua_State *L, gl_op *op) {
   query_op *q = (query_op *)op;
   if (op->status < 0 || q->job.fault.code) return push_failure(L, q);

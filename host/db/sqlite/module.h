@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * SQLite: the Lua module green.db.sqlite, low-level connections that green.db makes pools of.
+ * The Lua module green.db.sqlite: single SQLite connections, of which green.db makes pools.
  */
 #ifndef GL_DB_SQLITE_MODULE_H
 #define GL_DB_SQLITE_MODULE_H
 
 #include <lua.h>
 
+/* Pushes the module and returns 1. Raises ENOLIBRARY when the system has no libsqlite3. */
 int luaopen_green_db_sqlite(lua_State *L);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Opening a connection, hardened: SQL may come from anywhere, and a database file, too.
+ * Opening a connection, hardened: SQL and database files may come from anywhere.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,15 +12,16 @@
 
 #define PROGRESS_OPS 1000 /* virtual machine steps between two looks at `stop` */
 
-/* What one statement may take; SQLite's defaults let it take gigabytes, or minutes in one step. */
+/* Limits of one statement; SQLite's defaults allow gigabytes, or minutes in one step. */
 static const struct { int id, most; } limits[] = {
   {SQLITE_LIMIT_LENGTH, 256 << 20},         /* bytes of a value or a row */
   {SQLITE_LIMIT_SQL_LENGTH, 256 << 20},     /* bytes of a statement, which may have such a value in it */
   {SQLITE_LIMIT_VDBE_OP, 10 * 1000 * 1000}, /* instructions */
-  {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 8192}, /* bytes: it is matched in one step, which nobody can stop */
+  {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 8192}, /* bytes of a pattern: LIKE matches in one step, which cannot be stopped */
 };
 
-/* A text in double quotes is a name, never a string: a misspelt column must not become a constant. */
+/* Closes the ways by which SQL or a schema reaches beyond the database. Beside that, a text in double quotes is always a name: a
+ * misspelt column must not become a constant. */
 static void harden(sqlite3 *db) {
   sqlite3_extended_result_codes(db, 1);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
@@ -32,7 +33,8 @@ static void harden(sqlite3 *db) {
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) sqlite3_limit(db, limits[i].id, limits[i].most);
 }
 
-/* The user's own SQL comes before `watch`: it is for the session. Its busy_timeout is ours. */
+/* init_sql runs before gl_sqlite_session_observe, because it is meant for the session. A busy_timeout that it sets is undone: no
+ * thread of the pool may sleep for a lock. */
 static int configure(gl_sqlite *e, gl_sqlite_fault *fault) {
   harden(e->db);
   sqlite3_progress_handler(e->db, PROGRESS_OPS, gl_sqlite_is_stopped, e);
@@ -47,14 +49,14 @@ static int configure(gl_sqlite *e, gl_sqlite_fault *fault) {
   return rc;
 }
 
-/* Nobody can change what is on a read-only file system, and nothing can be put beside it: neither a lock nor the index that
- * a database in WAL mode is read by. */
+/* Is the file read without locks? A file on a read-only file system cannot change, and has to be: SQLite cannot create the lock and
+ * index files beside it by which a database in WAL mode is read. */
 static bool is_immutable(const gl_sqlite_place *p) {
   struct statvfs fs;
   return p->immutable || (!(p->flags & SQLITE_OPEN_URI) && *p->path != ':' && statvfs(p->path, &fs) == 0 && (fs.f_flag & ST_RDONLY));
 }
 
-/* "file:/mnt/a%3fb.db?immutable=1"; NULL: out of memory. */
+/* Returns "file:/mnt/a%3fb.db?immutable=1", which the caller frees. NULL: out of memory. */
 static char *immutable_url(const char *path) {
   static const char rest[] = "?immutable=1";
   char *url = malloc(3 * strlen(path) + sizeof "file:" + sizeof rest), *to = url;

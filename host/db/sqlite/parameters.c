@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW 100       /* `$` in a statement that SQLite gets as it is */
-#define MOST 250000   /* SQLite's own limit */
-#define NUMBERED 64   /* slots that SQLite knows by number, to be told again when their parameter appears again; others get a new one */
+#define FEW 100       /* occurrences of `$`, at most, in a statement that is not rewritten */
+#define MOST 250000   /* SQLite's own limit for the number of a parameter */
+#define NUMBERED 64   /* the first so many slots are written ?1, ?2, ... and used again when their parameter appears again: SQLite
+                       * looks numbers up one by one, so that a later parameter gets a new slot each time */
 
-/* ---- the statement's words: enough of SQLite's grammar to know what is inside of quotes ---- */
+/* ---- the statement's words: enough of SQLite's grammar to tell parameters from quoted texts and comments ---- */
 
 static bool is_name(char c) { return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80; }
 
@@ -25,7 +26,7 @@ static const char *skip_comment(const char *at, const char *end) { /* at: after 
   return end;
 }
 
-/* The end of the word that begins at `at`. */
+/* Returns the end of the word that begins at `at`. */
 static const char *skip_word(const char *at, const char *end) {
   switch (*at) {
     case '\'': case '"': case '`': return skip_to(at + 1, end, *at);
@@ -55,7 +56,7 @@ bool gl_sqlite_has_more(const char *sql) {
   return !gl_sqlite_is_blank(sql);
 }
 
-/* "$12" is 12, everything else 0. */
+/* Returns the number in a name: 12 for "$12", and 0 for every name that is not so written. */
 static int number_of(const char *name, size_t len) {
   if (len < 2 || len > 7 || name[0] != '$' || name[1] < '1' || name[1] > '9') return 0;
   int n = 0;
@@ -66,12 +67,12 @@ static int number_of(const char *name, size_t len) {
   return n <= MOST ? n : 0;
 }
 
-/* ---- many: counted as they appear ---- */
+/* ---- many parameters: the statement is rewritten ---- */
 
 typedef struct scan {
   gl_sqlite_parameters *p;
-  int *slot_of; /* by parameter; 0 = it has not appeared */
-  int cap;      /* of p->slots */
+  int *slot_of; /* the slot of each parameter, by its number; 0 = the parameter has not appeared yet */
+  int cap;      /* ints for which p->slots has room */
 } scan;
 
 static int refuse(gl_sqlite_fault *fault, const char *name, size_t len) {
@@ -100,7 +101,7 @@ static int new_slot(scan *s, int number) {
   return p->nslots;
 }
 
-/* 0: out of memory. */
+/* Returns the slot, from 1 on, for an occurrence of a parameter. 0: out of memory. */
 static int slot_for(scan *s, int number) {
   int slot = s->slot_of[number];
   if (slot && slot <= NUMBERED) return slot;
@@ -150,13 +151,13 @@ int gl_sqlite_parameters_scan(gl_sqlite_parameters *p, const char *sql, int len,
   return rc;
 }
 
-/* ---- few: as they are named ---- */
+/* ---- few parameters: SQLite is asked for their names ---- */
 
 int gl_sqlite_parameters_ask(gl_sqlite_parameters *p, sqlite3_stmt *stmt, gl_sqlite_fault *fault) {
   int n = sqlite3_bind_parameter_count(stmt);
   if (p->text.data) {
     if (n == p->nslots) return SQLITE_OK;
-    return refuse(fault, "what else is in the statement", 28); /* SQLite saw others than we did */
+    return refuse(fault, "what else is in the statement", 28); /* SQLite found parameters where scan_words found none */
   }
   if (!n) return SQLITE_OK;
   p->nslots = n;

@@ -28,7 +28,7 @@ void gl_sqlite_blob_class(lua_State *L) {
   gl_class_new(L, BLOB, NULL, NULL);
 }
 
-/* The string of the blob at idx; it is kept alive by the blob. */
+/* Returns the string of the blob at idx, which keeps the string alive. */
 static const char *blob_string(lua_State *L, int idx, size_t *len) {
   lua_getiuservalue(L, idx, 1);
   const char *s = lua_tolstring(L, -1, len);
@@ -123,7 +123,7 @@ static void push_value(lua_State *L, const gl_sqlite_rows *rows, const gl_sqlite
   }
 }
 
-/* Column names on the stack, once for all rows. */
+/* Pushes the column names, which are the keys of every row: a name becomes a Lua string once, not once per row. */
 static void push_names(lua_State *L, const gl_sqlite_rows *rows) {
   const char *name = gl_buf_at(&rows->names);
   luaL_checkstack(L, rows->ncols + 4, "too many columns");

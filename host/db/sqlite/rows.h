@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Between Lua values and SQLite's: parameters in, rows out.
+ * Conversion between Lua values and SQLite's: parameters from Lua, rows to Lua.
  */
 #ifndef GL_DB_SQLITE_ROWS_H
 #define GL_DB_SQLITE_ROWS_H
@@ -9,24 +9,24 @@
 
 #include "db/sqlite/engine.h"
 
-/* The metatable of blobs: strings bound as BLOB, not as TEXT. Once per host; pushes nothing. */
+/* Creates the metatable of blobs; call once per host. Pushes nothing. Raises when memory is out. */
 void gl_sqlite_blob_class(lua_State *L);
 
-/* sqlite.blob(string) */
+/* sqlite.blob(string): a Lua function that pushes a userdata around the string. A blob is bound as BLOB, a string as TEXT. */
 int gl_sqlite_blob(lua_State *L);
 
-/* Check the statement at `sql` and its parameters at `first`, `first` + 1, ... to the top, and say how much
- * memory gl_sqlite_call_new needs. Raises, naming the argument, on what SQLite cannot store. */
+/* Checks the statement at stack index `sql` and its parameters from `first` to the top, and returns how many bytes
+ * gl_sqlite_call_new needs for them. Raises, naming the argument, on what SQLite cannot store. */
 size_t gl_sqlite_call_check(lua_State *L, int sql, int first);
 
-/* Copy them, checked before, into one block: a job runs on another thread, and may outlive the state.
- * NULL: out of memory. Never raises. */
+/* Copies the same statement and parameters, checked before, into one block of `size` bytes, since a job runs on another thread and
+ * may outlive the Lua state. The caller owns it (gl_sqlite_call_free). NULL: out of memory. Never raises. */
 gl_sqlite_call *gl_sqlite_call_new(lua_State *L, int sql, int first, size_t size);
 
-/* Push an array of row tables. NULL is an absent key. May raise (memory). */
+/* Pushes an array of one table per row, by column name; a NULL is an absent key. Raises when memory is out. */
 void gl_sqlite_push_rows(lua_State *L, const gl_sqlite_rows *rows);
 
-/* Push an array of the column names. May raise (memory). */
+/* Pushes an array of the column names, in the order of the statement. Raises when memory is out. */
 void gl_sqlite_push_columns(lua_State *L, const gl_sqlite_rows *rows);
 
 #endif

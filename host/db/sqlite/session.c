@@ -11,30 +11,31 @@ static bool is_one_of(const char *name, const char *const *names) {
   return false;
 }
 
-/* Their argument names what is looked at, or goes into the database; of all other pragmas it goes into the session. */
+/* The argument of these pragmas names an object, or is stored in the database. All other pragmas store it in the session. */
 static const char *const data_pragmas[] = {
   "application_id", "auto_vacuum", "encoding", "foreign_key_check", "foreign_key_list", "incremental_vacuum", "index_info",
   "index_list", "index_xinfo", "integrity_check", "optimize", "page_size", "quick_check", "schema_version", "table_info",
   "table_list", "table_xinfo", "user_version", "wal_checkpoint", NULL,
 };
 
-/* They are the process's, or would open what is closed by purpose. */
+/* These pragmas set something of the whole process, or undo a protection of db/sqlite/open.c. */
 static const char *const refused_pragmas[] = {
   "data_store_directory", "hard_heap_limit", "soft_heap_limit", "temp_store_directory", "trusted_schema", NULL,
 };
 
-/* Both give SQL a way to call any address, or to learn one. */
+/* Both functions give SQL a way to call any address, or to learn one. */
 static const char *const refused_functions[] = {"fts3_tokenizer", "load_extension", NULL};
 
 static const char *const asking_functions[] = {"changes", "last_insert_rowid", "total_changes", NULL};
 
+/* Notes `what`; its name is kept if it is graver than all that was noted before. */
 static void see(gl_sqlite *e, unsigned what, const char *kind, const char *name, const char *end) {
   gl_sqlite_seen *seen = &e->seen;
   if (!seen->what || what > seen->what) snprintf(seen->name, sizeof seen->name, "%s%s%s", kind, name ? name : "", end);
   seen->what |= what;
 }
 
-/* Many of them take effect while they are prepared. */
+/* Decides at once, not in gl_sqlite_session_check: many pragmas take effect while they are prepared. */
 static int see_pragma(gl_sqlite *e, const char *name, const char *argument) {
   if (!argument || is_one_of(name, data_pragmas)) return SQLITE_OK;
   if (strcasecmp(name, "journal_mode") == 0 && strcasecmp(argument, "wal") == 0) return SQLITE_OK;
