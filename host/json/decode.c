@@ -8,11 +8,11 @@
 #include "json/number.h"
 #include "json/text.h"
 
-#define SHALLOW 32      /* levels that need no memory of Lua's */
-#define PENDING 256     /* values on the Lua stack that wait until it is known how large their table must be; */
-#define PENDING_DEEP 16 /* so many from SHALLOW levels on */
-#define ROOM 32         /* stack slots got at once */
-#define NAMES_FROM 512  /* bytes a text has at least for that */
+#define SHALLOW 32      /* levels for which the C stack has room; more need memory of Lua's */
+#define PENDING 256     /* values of a table, at most, that wait on the Lua stack until the size of the table is known */
+#define PENDING_DEEP 16 /* the same from SHALLOW levels on, so that the Lua stack stays small */
+#define ROOM 32         /* stack slots for which luaL_checkstack is asked at once */
+#define NAMES_FROM 512  /* bytes of a text, at least, for names to be kept */
 
 static void check_mark(gl_decoder *d) {
   if (d->end - d->text >= 3 && memcmp(d->text, "\xef\xbb\xbf", 3) == 0) gl_decoder_fail(d, d->text, "the text begins with a byte order mark, which JSON does not have");
@@ -29,7 +29,7 @@ static void need(gl_decoder *d, int n) {
 static void pushed(gl_decoder *d, int n) { d->room -= n; }
 
 static void make_table(gl_decoder *d, gl_decoder_level *l) {
-  if (l->done || (l->object && l->last)) return; /* exists */
+  if (l->done || (l->object && l->last)) return; /* the table exists */
   lua_createtable(d->L, l->object ? 0 : l->pending, l->object ? l->pending : 0);
   if (!l->object) {
     if (lua_isnil(d->L, d->slots + 1)) {
@@ -42,14 +42,14 @@ static void make_table(gl_decoder *d, gl_decoder_level *l) {
   lua_replace(d->L, l->slot);
 }
 
-/* Moves what is pending into the table, whose size is known by then, or by and by. */
+/* Moves the pending values into the table, which the first call makes: large enough for all, or for the first PENDING of them. */
 static void settle(gl_decoder *d, gl_decoder_level *l) {
   lua_State *L = d->L;
   need(d, 3);
   make_table(d, l);
   l->done += l->pending;
   if (l->object) {
-    for (int i = 0, key = l->slot + 1; i < l->pending; i++, key += 2) { /* in order: the last of the same name counts */
+    for (int i = 0, key = l->slot + 1; i < l->pending; i++, key += 2) { /* in the order of the text: the last member of a name counts */
       lua_pushvalue(L, key);
       lua_pushvalue(L, key + 1);
       lua_rawset(L, l->slot);
@@ -82,14 +82,14 @@ static void open_level(gl_decoder *d, const char *at, bool object) {
   *l = (gl_decoder_level){.slot = lua_gettop(L), .last = last, .object = object};
 }
 
-/* Puts the name and the value at the top of the stack into the table. */
+/* Moves the name and the value at the top of the stack into the table. */
 static void set_member(gl_decoder *d, gl_decoder_level *l) {
   lua_rawset(d->L, l->slot);
   l->done++;
   d->room += 2;
 }
 
-/* Its table is at the top of the stack then, a value of the level around it. */
+/* Ends the innermost level. Its table stays at the top of the stack, as a value of the level around. */
 static void close_level(gl_decoder *d) {
   gl_decoder_level *l = d->now;
   if (l->pending || !l->done) settle(d, l);
@@ -142,7 +142,7 @@ static const char *read_scalar(gl_decoder *d, const char *p) {
   return p;
 }
 
-/* p: where the name of a member is to begin; returns where its value does. */
+/* Pushes the name of the member that must begin at `p`; returns the place where the member's value begins. */
 static const char *read_name(gl_decoder *d, const char *p) {
   if (*p != '"') gl_decoder_fail_found(d, p, "a name in double quotes");
   need(d, 2);
@@ -152,7 +152,8 @@ static const char *read_name(gl_decoder *d, const char *p) {
   return skip_space(p + 1);
 }
 
-/* Begins an array or object; returns where its first value begins, or, when it is empty and done with, NULL and *next. */
+/* Begins the array or object at `p`; returns the place where its first value begins. NULL: it is empty and complete, and *next is the
+ * place behind it. */
 static const char *begin_level(gl_decoder *d, const char *p, const char **next) {
   bool object = *p == '{';
   open_level(d, p, object);
@@ -165,7 +166,8 @@ static const char *begin_level(gl_decoder *d, const char *p, const char **next) 
   return object ? read_name(d, p) : p;
 }
 
-/* A value is on the stack; returns where the next one begins, or NULL and where the whole ended. */
+/* Goes on behind a value, which is at the top of the stack; returns the place where the next value begins. NULL: the outermost value is
+ * complete, and *end is the place behind it. */
 static const char *go_on(gl_decoder *d, const char *p, const char **end) {
   for (; d->now; p++) {
     gl_decoder_level *l = d->now;
@@ -209,7 +211,7 @@ void gl_json_decode(lua_State *L, const char *text, size_t n) {
   if (long_enough) memset(names, 0, sizeof names);
   d.names = long_enough ? names : NULL;
   d.strings = top + 4;
-  lua_settop(L, top + 3 + (long_enough ? GL_DECODER_NAMES : 0)); /* for the unescaped, the levels, the metatable; the names */
+  lua_settop(L, top + 3 + (long_enough ? GL_DECODER_NAMES : 0)); /* see gl_decoder */
   gl_text_begin(&d.unescaped, top + 1);
   check_mark(&d);
   const char *p = skip_space(decode(&d, skip_space(text)));

@@ -8,7 +8,7 @@
 #include "json/decoder.h"
 #include "json/text.h"
 
-#define PART 512        /* bytes of a string with escapes that are copied at once */
+#define PART 512        /* bytes of a string with escapes, at most, that are copied at once */
 
 /* ---- errors ---- */
 
@@ -20,7 +20,7 @@ static void locate(const gl_decoder *d, const char *at, int *line, int *column) 
       ++*line;
       begin = p + 1;
     }
-  for (const char *p = begin; p < at; p++) *column += ((unsigned char)*p & 0xc0) != 0x80; /* characters */
+  for (const char *p = begin; p < at; p++) *column += ((unsigned char)*p & 0xc0) != 0x80; /* a column is a character: continuation bytes do not count */
 }
 
 static void set_integer(lua_State *L, const char *name, lua_Integer n) {
@@ -42,7 +42,6 @@ void gl_decoder_fail(gl_decoder *d, const char *at, const char *fault) {
 
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/* Something else was expected than what is at `at`. */
 void gl_decoder_fail_found(gl_decoder *d, const char *at, const char *expected) {
   char found[32], fault[160];
   unsigned char c = (unsigned char)*at;
@@ -63,13 +62,13 @@ static int hex4(const char *p) {
   for (int i = 0; i < 4; i++) {
     char c = p[i], low = (char)(c | 0x20);
     int digit = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-    if (digit < 0) return -1; /* the NUL at the end is none either */
+    if (digit < 0) return -1; /* the NUL behind the text is no digit, so that the loop ends there */
     n = n << 4 | digit;
   }
   return n;
 }
 
-/* p: the u of an escape. */
+/* Reads the escape whose u is at `p`, and writes its character; returns the place behind the escape. */
 static const char *read_unicode(gl_decoder *d, const char *p) {
   int code = hex4(p + 1);
   if (code < 0) gl_decoder_fail(d, p - 1, "four hexadecimal digits must follow \\u");
@@ -84,7 +83,7 @@ static const char *read_unicode(gl_decoder *d, const char *p) {
   return next;
 }
 
-/* p: behind the backslash. Writes what it means, for which there is room; returns what comes next. */
+/* Reads the escape whose backslash is before `p`, and writes its character, for which the text has room; returns the place behind it. */
 static const char *read_escape(gl_decoder *d, const char *p) {
   char c;
   switch (*p) {
@@ -106,14 +105,14 @@ void gl_decoder_look(gl_decoder *d, const char *at) {
   d->look = at + GL_DECODER_STEP;
 }
 
-/* What is wrong with the string at `p`, a byte that cannot be in one. */
+/* Raises EJSON for the byte at `p`, which a string cannot contain. Never returns. */
 static void fail_string(gl_decoder *d, const char *p) {
   if ((unsigned char)*p >= 0x80) gl_decoder_fail(d, p, "a string that is not UTF-8");
   if (p == d->end) gl_decoder_fail(d, p, "a string is not closed");
   gl_decoder_fail(d, p, "a control character in a string must be written as an escape");
 }
 
-/* As gl_text_skip_valid to the end of the text, but makes way for other tasks. */
+/* Does what gl_text_skip_valid does up to the end of the text, and makes way for other tasks. */
 static const char *skip_valid(gl_decoder *d, const char *p) {
   for (;;) {
     const char *pause = d->look > p && d->look < d->end ? d->look : d->end;
@@ -123,7 +122,7 @@ static const char *skip_valid(gl_decoder *d, const char *p) {
   }
 }
 
-/* The same, and copies to the unescaped text. */
+/* Does the same, and copies the bytes to `unescaped`. */
 static const char *copy_valid(gl_decoder *d, const char *p) {
   gl_json_text *t = &d->unescaped;
   for (;;) {
@@ -135,7 +134,8 @@ static const char *copy_valid(gl_decoder *d, const char *p) {
   }
 }
 
-/* The rest of a string with escapes, after what is plain from `p` to `odd`; returns what is behind the quote. */
+/* Pushes a string that begins at `p`, has valid bytes up to `odd`, and may have escapes from there on; returns the place behind its
+ * closing quote. */
 static const char *read_escaped(gl_decoder *d, const char *p, const char *odd) {
   gl_json_text *t = &d->unescaped;
   t->at = t->start;
@@ -149,7 +149,6 @@ static const char *read_escaped(gl_decoder *d, const char *p, const char *odd) {
   return p + 1;
 }
 
-/* p: behind the quote. Pushes the string; returns what is behind it. */
 const char *gl_decoder_string(gl_decoder *d, const char *p) {
   const char *odd = gl_text_skip_plain(p, d->end);
   if (*odd != '"') odd = skip_valid(d, odd);
@@ -158,7 +157,7 @@ const char *gl_decoder_string(gl_decoder *d, const char *p) {
   return odd + 1;
 }
 
-/* The string of a name without escapes. */
+/* Pushes the string of a name without escapes. A name is kept at a place that its first byte, last byte and length give. */
 static void push_name(gl_decoder *d, const char *at, size_t n) {
   unsigned where = n ? ((unsigned)(unsigned char)at[0] * 7 + (unsigned)(unsigned char)at[n - 1] * 3 + (unsigned)n) % GL_DECODER_NAMES : 0;
   gl_decoder_known *known = &d->names[where];
@@ -171,7 +170,6 @@ static void push_name(gl_decoder *d, const char *at, size_t n) {
   *known = (gl_decoder_known){at, n};
 }
 
-/* p: behind the quote. */
 const char *gl_decoder_name(gl_decoder *d, const char *p) {
   const char *end = d->names ? gl_text_skip_plain(p, d->end) : p;
   if (!d->names || *end != '"') return gl_decoder_string(d, p);

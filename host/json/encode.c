@@ -11,23 +11,24 @@
 #include "json/text.h"
 
 #define OP "json.encode"
-#define SHALLOW 32             /* levels that need no memory of Lua's */
-#define STEP 16384             /* bytes between two looks at whether a slice is used up */
-#define WALK 4096              /* the same in keys, while nothing is written */
-#define SMALL_LIST 10          /* a list of so many has its holes filled with null, however many they are; */
-#define HOLES 2                /* a longer one if at most every second item is one */
+#define SHALLOW 32             /* levels for which the C stack has room; more need memory of Lua's */
+#define STEP 16384             /* bytes of text between two checks whether the slice is used up */
+#define WALK 4096              /* keys between two such checks while begin_sparse counts */
+#define SMALL_LIST 10          /* a list with no key beyond this one may have any number of holes, which are written as null */
+#define HOLES 2                /* a longer list may have a hole for every item that is there, that is at every second place */
 #define PATH 200               /* bytes of the path in an error, at most */
 
 typedef enum kind { LIST, SPARSE, OBJECT } kind;
 
-/* A table that is being written. It is on the Lua stack, and above it the key that lua_next goes on from (SPARSE: none). */
+/* A table that is being written. The table is on the Lua stack; above it is the key from which lua_next goes on (SPARSE: none). */
 typedef struct level {
   kind kind;
-  int table;      /* its stack index */
-  uint32_t turns; /* the encoder's, when the key was known to be there */
-  bool array;     /* says json.array */
-  size_t start;   /* where its text begins */
-  lua_Integer i, n;
+  int table;      /* stack index of the table */
+  uint32_t turns; /* encoder.turns when the table last had that key for certain */
+  bool array;     /* the table has the metatable of json.array */
+  size_t start;   /* length of the text before the table */
+  lua_Integer i;  /* LIST, SPARSE: index of the item that is being written */
+  lua_Integer n;  /* SPARSE: the highest index */
 } level;
 
 typedef struct encoder {
@@ -37,9 +38,9 @@ typedef struct encoder {
   int depth;
   int slots;      /* stack index for `levels` when they are more than SHALLOW */
   bool replace;
-  uint32_t turns; /* how often others ran meanwhile: whatever is being written may have changed */
-  size_t looked;  /* length of the text when it was looked whether a slice is used up */
-  const void *array_metatable; /* NULL = not looked for yet */
+  uint32_t turns; /* how often other tasks have run since the beginning, which may have changed the tables */
+  size_t looked;  /* length of the text at the last check whether the slice is used up */
+  const void *array_metatable; /* NULL = is_array was not called yet */
 } encoder;
 
 /* ---- errors ---- */
@@ -67,7 +68,7 @@ static void add_name(luaL_Buffer *b, const char *name, size_t n) {
   luaL_addstring(b, plain ? "" : "\"]");
 }
 
-/* "$.rows[3].name": where in the value the outermost `depth` levels are. */
+/* Pushes the place of what is being written, by the keys of the outermost `depth` levels: "$.rows[3].name". */
 static void push_path(encoder *e, int depth) {
   luaL_Buffer b;
   luaL_buffinit(e->L, &b);
@@ -85,7 +86,7 @@ static void push_path(encoder *e, int depth) {
   luaL_pushresult(&b);
 }
 
-/* Raises what is wrong with the value below the outermost `depth` levels: a format with one string, or none. */
+/* Raises EJSON for the value below the outermost `depth` levels. `format` has one %s for `arg`. Never returns. */
 static void fail_at(encoder *e, int depth, const char *format, const char *arg) {
   lua_State *L = e->L;
   luaL_checkstack(L, 20, OP);
@@ -99,7 +100,7 @@ static void fail_at(encoder *e, int depth, const char *format, const char *arg) 
 
 static void fail(encoder *e, const char *format, const char *arg) { fail_at(e, e->depth, format, arg); }
 
-/* The key at the top of the stack is none of the table's at the innermost level; -2 from there is the table's. */
+/* Raises that the innermost table, a list or an object, must not have the key at the top of the stack. Never returns. */
 static void fail_key(encoder *e, bool list) {
   lua_State *L = e->L;
   int type = lua_type(L, -1);
@@ -113,12 +114,14 @@ static void fail_key(encoder *e, bool list) {
 
 static size_t length(const encoder *e) { return (size_t)(e->text->at - e->text->start); }
 
+/* Makes way for other tasks if the slice is used up. Raises what gl_preempt_check raises. */
 static void look(encoder *e) {
   e->looked = length(e);
   if (gl_preempt_check(e->L)) e->turns++;
 }
 
-/* lua_next, for which the key must still be in the table. */
+/* Replaces the key at the top of the stack by the table's next key and value. False: there is none, and the stack is one lower. Raises
+ * EJSON if another task has taken the key out of the table, since lua_next must not be called with such a key. */
 static bool go_on(encoder *e, level *l) {
   lua_State *L = e->L;
   if (l->turns != e->turns) {
@@ -156,7 +159,7 @@ static void refuse_bytes(encoder *e, unsigned char c) {
   fail(e, "a string that is not UTF-8 (byte 0x%s) cannot be JSON", lua_pushfstring(e->L, "%c%c", hex[c >> 4], hex[c & 15]));
 }
 
-/* Writes the byte, which cannot stand for itself. */
+/* Writes a byte that gl_text_quote_valid has stopped at: a control character as an escape, an invalid one as U+FFFD. */
 static void put_odd(encoder *e, unsigned char c) {
   gl_json_text *t = e->text;
   gl_text_reserve(e->L, t, 8);
@@ -178,7 +181,7 @@ static void put_long_string(encoder *e, const char *p, const char *end) {
   }
 }
 
-/* The string at idx; there is room for a byte more after it. */
+/* Writes the string at idx, and leaves room for one byte more. */
 static inline void put_string(encoder *e, int idx) {
   gl_json_text *t = e->text;
   size_t n;
@@ -259,7 +262,8 @@ static level *push_level(encoder *e) {
   return e->now;
 }
 
-static void put_key(encoder *e) { /* key value -> key value */
+/* Writes the key below the value at the top of the stack, and leaves both. Raises EJSON if the key is no string. */
+static void put_key(encoder *e) {
   lua_State *L = e->L;
   if (lua_type(L, -2) != LUA_TSTRING) {
     lua_pop(L, 1);
@@ -269,7 +273,8 @@ static void put_key(encoder *e) { /* key value -> key value */
   *e->text->at++ = ':';
 }
 
-/* A list whose keys do not come in order: holes, or items that Lua has not moved to its array part. */
+/* Begins the innermost table anew, as a list by its highest key: lua_next does not give its keys in order, because there are holes, or
+ * items that Lua has not moved to the array part of the table. Raises EJSON for other keys, and for too many holes. */
 static bool begin_sparse(encoder *e, level *l) {
   lua_State *L = e->L;
   lua_Integer most = 0, count = 0;
@@ -292,7 +297,7 @@ static bool begin_sparse(encoder *e, level *l) {
   return true;
 }
 
-/* Puts the next item of the innermost table on the stack, its name into the text. False: that was all. */
+/* Pushes the next item of the innermost table, and writes the comma and the name before it. False: there is no further item. */
 static bool step(encoder *e) {
   lua_State *L = e->L;
   level *l = e->now;
@@ -316,7 +321,7 @@ static bool step(encoder *e) {
   return true;
 }
 
-/* Begins the table at the top of the stack; its first item is then on the stack. False: it is empty, and is gone. */
+/* Begins the table at the top of the stack and pushes its first item. False: the table is empty; it is written and popped. */
 static bool open_table(encoder *e) {
   lua_State *L = e->L;
   level *l = push_level(e);
@@ -344,7 +349,7 @@ static bool open_table(encoder *e) {
   return step(e);
 }
 
-/* Ends the innermost table. False: it was the outermost. */
+/* Ends the innermost table and pops it. False: the table was the outermost one. */
 static bool close_table(encoder *e) {
   put_byte(e, e->now->kind == OBJECT ? '}' : ']');
   lua_settop(e->L, e->now->table - 1);
@@ -372,7 +377,7 @@ void gl_json_encode(lua_State *L, gl_json_text *text, bool replace) {
   level shallow[SHALLOW];
   luaL_checkstack(L, 16, OP);
   int top = lua_gettop(L);
-  lua_settop(L, top + 2); /* for the text, the levels */
+  lua_settop(L, top + 2); /* slots for the memory of the text and of the levels */
   lua_pushvalue(L, top);
   encoder e = {.L = L, .text = text, .levels = shallow, .slots = top + 2, .replace = replace};
   gl_text_begin(text, top + 1);

@@ -12,9 +12,9 @@
 
 typedef unsigned __int128 wide;
 
-#define EXACT (UINT64_C(1) << 53) /* whole numbers up to this are doubles */
-#define EXACT_POWER 22            /* and so are powers of ten up to this */
-#define U64_DIGITS 19             /* so many digits always fit into 64 bits */
+#define EXACT (UINT64_C(1) << 53) /* a double holds every whole number up to this one exactly */
+#define EXACT_POWER 22            /* a double holds the powers of ten up to this one exactly */
+#define U64_DIGITS 19             /* every number of so many digits fits into 64 bits */
 
 static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -25,7 +25,7 @@ static const uint64_t whole_powers[U64_DIGITS + 1] = {
   UINT64_C(1000000000000), UINT64_C(10000000000000), UINT64_C(100000000000000), UINT64_C(1000000000000000),
   UINT64_C(10000000000000000), UINT64_C(100000000000000000), UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)};
 
-/* The C library follows a script's os.setlocale, JSON does not. Of the C library, and never freed. */
+/* The "C" locale, made once and never freed: strtod and snprintf follow a script's os.setlocale, which JSON must not. */
 static locale_t c_locale;
 
 static void find_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
@@ -40,7 +40,8 @@ static locale_t neutral(void) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* q * 2^exponent, and a little more if `more`, as the nearest double; none here is too large or too small for one. */
+/* Returns the double nearest to q * 2^exponent, or to a little more than that if `more`. The callers' values are neither too large nor
+ * too small for a double. */
 static double nearest(wide q, bool more, int exponent) {
   uint64_t high = (uint64_t)(q >> 64);
   int shift = high ? __builtin_clzll(high) : 64 + __builtin_clzll((uint64_t)q);
@@ -51,7 +52,7 @@ static double nearest(wide q, bool more, int exponent) {
   return ldexp((double)mantissa, exponent - shift + 75);
 }
 
-/* mantissa * 10^power, where all of it fits into 128 bits. */
+/* Returns the double nearest to mantissa * 10^power; |power| <= U64_DIGITS, so that 128 bits hold every step. */
 static double scaled(uint64_t mantissa, int power) {
   if (power >= 0) return nearest((wide)mantissa * whole_powers[power], false, 0);
   int shift = __builtin_clzll(mantissa);
@@ -62,7 +63,8 @@ static double scaled(uint64_t mantissa, int power) {
 
 static double slow(const char *token) { return strtod_l(token, NULL, neutral()); }
 
-/* The digits of `token`, `count` of them, give `mantissa` when there are not too many. */
+/* Returns the double nearest to mantissa * 10^power. `token` has `count` digits; when these are too many for `mantissa`, the token is
+ * read instead. */
 static double real_of(const char *token, uint64_t mantissa, int64_t count, int64_t power) {
   if (count > U64_DIGITS) {
     for (const char *p = token; *p == '0' || *p == '.'; p++) count -= *p == '0';
@@ -96,7 +98,8 @@ static void settle_whole(gl_number *number, const char *token, uint64_t n, int64
   number->integer = negative ? (int64_t)(0 - n) : (int64_t)n;
 }
 
-/* Reads an exponent of any length; beyond some size all are alike. */
+/* Adds the exponent at `p` to *power and returns the byte behind it. NULL: there is no digit. An exponent of any length is bounded
+ * here: beyond a billion the result is 0 or too large in any case. */
 static const char *read_exponent(const char *p, int64_t *power) {
   bool negative = *p == '-';
   int64_t n = 0;
@@ -111,7 +114,7 @@ static const char *read_exponent(const char *p, int64_t *power) {
 void gl_number_read(const char *at, gl_number *number) {
   bool negative = *at == '-';
   const char *token = at + negative, *p = token;
-  uint64_t mantissa = 0; /* wraps when there are too many digits: nobody looks at it then */
+  uint64_t mantissa = 0; /* wraps when there are too many digits; real_of and settle_whole see that by `count` */
   if (!is_digit(*p)) return wrong(number, p, "a digit must follow the minus");
   for (; is_digit(*p); p++) mantissa = mantissa * 10 + (uint64_t)(*p - '0');
   int64_t count = p - token, power = 0;
@@ -142,7 +145,7 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
                             "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
                             "9899";
 
-/* The digits of n, ending before `end`; returns the first. */
+/* Writes the digits of `n` so that the last one is before `end`; returns the first digit. */
 static char *digits_before(char *end, uint64_t n) {
   while (n >= 100) {
     memcpy(end -= 2, pairs + n % 100 * 2, 2);
@@ -165,7 +168,7 @@ char *gl_number_put_integer(char *to, int64_t n) {
   return put_whole(to + 1, 0 - (uint64_t)n);
 }
 
-/* digits * 10^-places, with a point. */
+/* Writes digits * 10^-places with a point. */
 static char *put_decimal(char *to, uint64_t digits, int places) {
   uint64_t whole = places <= U64_DIGITS ? digits / whole_powers[places] : 0;
   uint64_t rest = places <= U64_DIGITS ? digits % whole_powers[places] : digits;
@@ -182,7 +185,8 @@ static char *put_whole_float(char *to, uint64_t n) {
   return to + 2;
 }
 
-/* A price, a share, a measured value: with few places. What divides back to n is what would be read. */
+/* Writes a number of at most four places, as prices and measured values have. NULL: `n` is none, or too large. The digits are right if
+ * they divide back to `n`, since real_of divides in the same way. */
 static char *put_short(char *to, double n) {
   for (int places = 1; places <= 4; places++) {
     double product = n * powers[places];
@@ -194,8 +198,8 @@ static char *put_short(char *to, double n) {
   return NULL;
 }
 
-/* n = mantissa * 2^-shift, exactly, and so all that follows is: `value` = mantissa * 10^places is n in units of 2^-shift *
- * 10^-places, and so far from it is the middle between n and its neighbour: 10^places / 2. */
+/* A double n = mantissa * 2^-shift in units of 2^-shift * 10^-places, in which all numbers here are whole: `value` = mantissa *
+ * 10^places is n, and `unit` = 10^places is the distance to n's neighbours, so that unit / 2 from n is the middle to either. */
 typedef struct expansion {
   uint64_t mantissa;
   int shift, places;
@@ -208,21 +212,21 @@ static void expand(expansion *x, int places) {
   x->value = x->unit * x->mantissa;
 }
 
-/* Is a decimal (in its units) read as n? */
+/* Is the decimal, given in the units of `x`, read as n? */
 static bool is_read_back(const expansion *x, wide decimal) {
   bool below = decimal < x->value, even = (x->mantissa & 1) == 0;
   wide off = below ? x->value - decimal : decimal - x->value;
-  wide reach = below && x->mantissa == EXACT / 2 ? x->unit / 2 : x->unit; /* below a power of two they stand closer */
+  wide reach = below && x->mantissa == EXACT / 2 ? x->unit / 2 : x->unit; /* below a power of two the neighbour is half as far away */
   return 2 * off < reach || (even && 2 * off == reach);
 }
 
-/* From 1e-5 to 2^53, and not whole: 15 digits if they do, then 16, then 17. */
+/* Writes an `n` from 1e-5 to 2^53 that is not whole, with the fewest of 15, 16 and 17 digits that are read as `n`. */
 static char *put_exact(char *to, double n) {
   uint64_t bits;
   memcpy(&bits, &n, sizeof bits);
   int exponent = (int)(bits >> 52) - 1023; /* n is 2^exponent and up */
   expansion x = {.mantissa = (bits & (EXACT / 2 - 1)) | EXACT / 2, .shift = 52 - exponent};
-  expand(&x, 16 - ((exponent * 1233) >> 12)); /* the logarithm: right, or one too small */
+  expand(&x, 16 - ((exponent * 1233) >> 12)); /* exponent * 1233 / 4096 is the decimal logarithm, or one less */
   uint64_t whole = (uint64_t)(x.value >> x.shift);
   if (whole >= whole_powers[17]) {
     expand(&x, x.places - 1);
@@ -242,7 +246,7 @@ static char *put_exact(char *to, double n) {
 static char *put_slow(char *to, double n) {
   locale_t before = uselocale(neutral());
   int len = 0;
-  for (int digits = n < DBL_MIN ? 1 : 15; digits <= 17; digits++) { /* the smallest have fewer bits */
+  for (int digits = n < DBL_MIN ? 1 : 15; digits <= 17; digits++) { /* a denormal number has fewer bits, so that fewer digits may do */
     len = snprintf(to, GL_NUMBER_MAX, "%.*g", digits, n);
     if (digits == 17 || slow(to) == n) break;
   }

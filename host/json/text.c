@@ -5,14 +5,14 @@
 
 #define SPARE ((size_t)1024 * 1024) /* bytes, at most, that are kept for the next text */
 
-static const char spare; /* registry key: memory for a text, which nobody uses */
+static const char spare; /* its address is the registry key of a userdata that no text uses, or of false */
 
 static bool is_tail(const char *p, int from, int to) {
   unsigned char c = (unsigned char)*p;
   return c >= from && c <= to;
 }
 
-/* The table of well-formed sequences, Unicode 15, 3.9: no overlong ones, no surrogates, nothing above U+10FFFF. */
+/* Follows the table of well-formed sequences in Unicode 15, 3.9: no overlong ones, no surrogates, nothing above U+10FFFF. */
 int gl_text_utf8(const char *p, const char *end) {
   unsigned char c = (unsigned char)*p;
   int n = c < 0xc2 || c > 0xf4 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
@@ -29,15 +29,16 @@ int gl_text_utf8(const char *p, const char *end) {
 #ifdef __SSE2__
 static inline unsigned bits(__m128i b) { return (unsigned)_mm_movemask_epi8(b); }
 
-/* Bytes of `b` from `low` to `high`, both from 0x80 on. */
+/* Returns a bit for each byte of `b` from `low` to `high`, which are both 0x80 or more. */
 static inline unsigned between(__m128i b, unsigned char low, unsigned char high) {
   __m128i above = _mm_cmpgt_epi8(b, _mm_set1_epi8((char)(low - 1))), below = _mm_cmplt_epi8(b, _mm_set1_epi8((char)(high + 1)));
   return bits(_mm_and_si128(above, below));
 }
 
-/* How many of 16 bytes, some of which are not ASCII, are whole characters of one to three bytes, up to the first that is not and
- * up to `stop` (a bit, or 16). The lead bytes 0xe0 and 0xed do not count: what follows them has rules of its own. A lead byte asks
- * for as many continuation bytes behind it; the characters are well-formed as far as what is asked for and what is there agree. */
+/* Returns how many of 16 bytes, some of which are not ASCII, are whole characters of one to three bytes: up to `stop` (a bit, or 16) and
+ * to the first other character. Characters that begin with 0xe0 or 0xed count as such: their second byte has rules of its own. A lead
+ * byte asks for continuation bytes behind it; the characters are well-formed up to the first place where one is asked for and there is
+ * none, or there is one and none is asked for. */
 static inline unsigned whole(__m128i b, unsigned stop) {
   unsigned follow = bits(_mm_cmplt_epi8(b, _mm_set1_epi8((char)0xc0)));
   unsigned two = between(b, 0xc2, 0xdf), three = between(b, 0xe1, 0xef) & ~bits(_mm_cmpeq_epi8(b, _mm_set1_epi8((char)0xed)));
@@ -46,11 +47,11 @@ static inline unsigned whole(__m128i b, unsigned stop) {
   unsigned leads = (two | three) & ((1u << n) - 1);
   if (!leads) return n;
   unsigned last = 31 - (unsigned)__builtin_clz(leads), length = three >> last & 1 ? 3 : 2;
-  return last + length > n ? last : n; /* the last character is not all there */
+  return last + length > n ? last : n; /* the last character ends behind the block */
 }
 #endif
 
-/* What becomes of the bytes; a constant in each of the functions that are made of this. */
+/* What the functions below do with the bytes; a constant in each function, so that the compiler drops the other cases. */
 typedef enum mode { SKIP, COPY, QUOTE } mode;
 
 static inline bool is_quotable(char c) { return c == '"' || c == '\\'; }
@@ -60,7 +61,7 @@ static inline void quote(char **to, char c) {
   *(*to)++ = c;
 }
 
-/* As many bytes as can be, 16 at a time. Where this stops, `valid` looks at one character. */
+/* Skips 16 bytes at a time, as long as all are valid. Where this stops, `valid` reads one character. */
 static inline const char *valid_blocks(char **to, const char *p, const char *end, const char *pause, mode how) {
 #ifdef __SSE2__
   while (end - p >= 16 && p < pause) {
@@ -142,8 +143,8 @@ static void use(gl_json_text *t, char *memory, size_t cap) {
   t->end = memory + cap;
 }
 
-/* Long texts mostly fit where the last one was. What it is taken for is nobody else's meanwhile: they leave `false` there, so
- * that gl_json_done needs no memory. */
+/* Moves the text to the spare memory, in which most long texts fit, if that is large enough. Leaves false in the registry meanwhile:
+ * other texts must not use the memory, and gl_json_done can then put it back without allocating. */
 static bool use_spare(lua_State *L, gl_json_text *t, size_t n) {
   size_t cap = lua_rawgetp(L, LUA_REGISTRYINDEX, &spare) == LUA_TUSERDATA ? lua_rawlen(L, -1) : 0;
   lua_replace(L, t->slot);
@@ -153,7 +154,7 @@ static bool use_spare(lua_State *L, gl_json_text *t, size_t n) {
   return cap >= n;
 }
 
-/* Memory of Lua's, since it is counted as a script's, and raises as any does. */
+/* Allocates a userdata, because the memory then counts as the script's, and is freed when an error is raised. */
 void gl_text_grow(lua_State *L, gl_json_text *t, size_t n) {
   size_t used = (size_t)(t->at - t->start), cap = (size_t)(t->end - t->start) * 2;
   if (t->start == t->first && use_spare(L, t, used + n)) return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The bytes of JSON strings: which of them may stand for themselves, and the growing text they are written to.
+ * The bytes of JSON strings: which bytes may stand for themselves, and the growing text to which the encoder writes.
  */
 #ifndef GL_JSON_TEXT_H
 #define GL_JSON_TEXT_H
@@ -14,40 +14,40 @@
 
 #include "json/json.h"
 
-#define GL_TEXT_SHORT 64
-#define GL_TEXT_SLACK 16 /* bytes behind a copy that may be written */
+#define GL_TEXT_SHORT 64 /* bytes of a string that gl_text_copy_plain may copy */
+#define GL_TEXT_SLACK 16 /* bytes behind a copy that the copying may overwrite */
 
-/* The first byte from `p` to `end` that a string has to look at: a quote, a backslash, a control character or one that
- * belongs to more than one byte of UTF-8. */
+/* Returns the first byte from `p` to `end` that is not plain: a quote, a backslash, a control character or a byte from 0x80 on. */
 static inline const char *gl_text_skip_plain(const char *p, const char *end);
 
-/* Skips UTF-8 as well: returns the first quote, backslash or control character from `p` to `end`, or the first byte that is no
- * UTF-8; or, from `pause` on (which is not behind `end`), where any character begins. */
+/* Skips plain bytes and well-formed UTF-8. Returns the first quote, backslash or control character from `p` to `end`, or the first byte
+ * that is no UTF-8; or else the beginning of a character at or behind `pause`, which is not behind `end`. */
 const char *gl_text_skip_valid(const char *p, const char *end, const char *pause);
 
-/* The same, and copies what is skipped to *to, which moves behind the copy. There must be room for `pause` - `p` bytes
- * and GL_TEXT_SLACK more. */
+/* As gl_text_skip_valid, but copies the bytes that are skipped to *to, which moves behind the copy. There must be room for
+ * `pause` - `p` bytes and GL_TEXT_SLACK more. */
 const char *gl_text_copy_valid(char **to, const char *p, const char *end, const char *pause);
 
-/* The same, but goes on at quotes and backslashes, and writes them with a backslash in front. There must be room for twice as
- * many bytes. */
+/* As gl_text_copy_valid, but does not stop at quotes and backslashes: each is copied with a backslash before it. There must be room for
+ * twice as many bytes. */
 const char *gl_text_quote_valid(char **to, const char *p, const char *end, const char *pause);
 
-/* Copies up to GL_TEXT_SHORT bytes if a string may have all of them as they are. */
+/* Copies `n` bytes, GL_TEXT_SHORT at most. Returns whether all of them are plain; if not, the copy is of no use. */
 static inline bool gl_text_copy_plain(char *to, const char *from, size_t n);
 
-/* How many bytes the character at `p` has, a byte from 0x80 on; 0: it is no UTF-8. */
+/* Returns how many bytes the character at `p` has, whose first byte is 0x80 or more. 0: the bytes are no UTF-8. */
 int gl_text_utf8(const char *p, const char *end);
 
-/* Writes a code point as UTF-8, up to 4 bytes. */
+/* Writes a code point as UTF-8, 4 bytes at most; returns the place behind it. */
 char *gl_text_put_utf8(char *to, uint32_t code);
 
-/* An empty text whose memory will be at `slot`, where there is nil. */
+/* Makes `t` an empty text. Stack index `slot`, where there is nil, will hold the memory of a long one. */
 void gl_text_begin(gl_json_text *t, int slot);
 
-/* Makes room for so many bytes more. */
+/* Gives the text memory for `n` more bytes, which moves it. Raises when memory is out. */
 void gl_text_grow(lua_State *L, gl_json_text *t, size_t n);
 
+/* Has room for `n` more bytes in the text, by gl_text_grow if need be. */
 static inline void gl_text_reserve(lua_State *L, gl_json_text *t, size_t n) {
   if ((size_t)(t->end - t->at) < n) gl_text_grow(L, t, n);
 }
@@ -72,7 +72,7 @@ static inline bool gl_text_are_plain(uint64_t x) {
 static inline bool gl_text_is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
 #ifdef __SSE2__
-/* Which of 16 bytes a string has to look at. Signed, those from 0x80 on are below the blank, too. */
+/* Returns a bit for each of 16 bytes that is not plain. The comparison is signed, so that bytes from 0x80 on are below the blank, too. */
 static inline int gl_text_odd(__m128i b) {
   __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('"')), _mm_cmpeq_epi8(b, _mm_set1_epi8('\\')));
   return _mm_movemask_epi8(_mm_or_si128(odd, _mm_cmplt_epi8(b, _mm_set1_epi8(' '))));

@@ -11,28 +11,28 @@
 #include "core/check.h"
 #include "core/memory.h"
 
-#define PIECE ((size_t)64 * 1024) /* plain bytes turned into records at a time */
-#define RECORD 16384              /* most of them in one record */
+#define PIECE ((size_t)64 * 1024) /* plain bytes, at most, that tls_fill turns into records at a time */
+#define RECORD 16384              /* plain bytes of one record, at most */
 #define WEIGHT ((size_t)64 * 1024) /* bytes that OpenSSL takes for a handshake, about */
 
 typedef struct tls {
   SSL *ssl;
   gl_stream *stream;
-  gl_tls_config *config;
-  gl_timer limit; /* of the handshake */
-  void (*session)(gl_stream *s, SSL_SESSION *session);
-  void (*ready)(gl_stream *s, int status);
-  const char *in; /* while bytes are being received: those not yet consumed */
+  gl_tls_config *config; /* referenced */
+  gl_timer limit; /* ends a handshake that takes too long */
+  void (*session)(gl_stream *s, SSL_SESSION *session); /* see gl_tls_start */
+  void (*ready)(gl_stream *s, int status);             /* see gl_tls_start */
+  const char *in; /* during tls_received: the bytes that OpenSSL has not taken yet */
   size_t in_len;
-  const char *code;
+  const char *code; /* of the fault: a static text */
   bool shaking;   /* the handshake is under way */
-  bool secured;   /* it succeeded */
+  bool secured;   /* the handshake succeeded */
   bool farewell;  /* close_notify was queued */
-  char fault[GL_TLS_WHY + 320]; /* room for a host name too */
-  char name[];    /* "" = none */
+  char fault[GL_TLS_WHY + 320]; /* why TLS failed, with room for a host name; "" = it has not */
+  char name[];    /* of the server, as the client must verify it; "" = none */
 } tls;
 
-/* ---- the wire, as OpenSSL sees it ---- */
+/* ---- the wire as a BIO of OpenSSL ---- */
 
 static int wire_read(BIO *b, char *to, int n) {
   tls *t = BIO_get_data(b);
@@ -51,7 +51,7 @@ static int wire_read(BIO *b, char *to, int n) {
 static int wire_write(BIO *b, const char *bytes, int n) {
   gl_stream *s = ((tls *)BIO_get_data(b))->stream;
   BIO_clear_retry_flags(b);
-  if (s->shut || s->broken || s->mute || s->closing) return n; /* nobody is there to read it */
+  if (s->shut || s->broken || s->mute || s->closing) return n; /* the other side reads nothing more: the bytes are dropped */
   return gl_buf_add(&s->output.first, bytes, (size_t)n) ? n : -1;
 }
 
@@ -84,7 +84,7 @@ static void fail(tls *t, int status, const char *code, const char *text) {
   gl_stream_break(t->stream, status);
 }
 
-/* After a call of OpenSSL that can neither go on nor wait. */
+/* Fails by OpenSSL's last error; call after an OpenSSL function that failed for good. */
 static void fail_ssl(tls *t) {
   char text[sizeof t->fault], reason[GL_TLS_WHY];
   unsigned long e = ERR_peek_error();
@@ -100,7 +100,7 @@ static void fail_ssl(tls *t) {
   fail(t, UV_EPROTO, "ETLS", text);
 }
 
-/* A call gave no bytes: it waits for more, has seen close_notify, or failed. */
+/* Handles an OpenSSL call that gave no bytes: it waits for more input, has read close_notify, or has failed. */
 static void stopped(tls *t, int result) {
   int why = SSL_get_error(t->ssl, result);
   if (why == SSL_ERROR_ZERO_RETURN) gl_stream_end(t->stream, UV_EOF);
@@ -127,7 +127,7 @@ static void shake(tls *t) {
   else stopped(t, result);
 }
 
-/* Hand on all there is, also to a user who paused: it is no more than one read. */
+/* Gives the user all plain bytes that the input contains. A paused stream's user gets them as well: they are no more than one read. */
 static void deliver(tls *t) {
   gl_stream *s = t->stream;
   char plain[RECORD];
@@ -149,7 +149,7 @@ static void tls_received(gl_stream *s, const char *bytes, size_t n) {
   if (t->shaking) shake(t);
   if (!t->shaking) deliver(t);
   t->in_len = 0;
-  gl_stream_touch(s); /* answers of the protocol, or what waited for the handshake */
+  gl_stream_touch(s); /* OpenSSL may have written, and the end of the handshake lets `plain` out */
 }
 
 static void tls_ended(gl_stream *s, int status) {
@@ -157,7 +157,7 @@ static void tls_ended(gl_stream *s, int status) {
   if (t->shaking && !s->broken) {
     if (status == UV_EOF) fail(t, UV_EPROTO, "ETLS", "TLS handshake failed: the other side closed the connection");
     else gl_stream_break(s, status);
-    return; /* that came back here */
+    return; /* both have called this function again, with the stream broken */
   }
   if (status == UV_EOF && !s->ended) {
     status = UV_EPROTO;
@@ -189,7 +189,7 @@ static void tls_fill(gl_stream *s) {
 static void tls_free(gl_stream *s) {
   tls *t = s->filtering;
   gl_timer_drop(&s->host->clock, &t->limit);
-  if (t->session && t->secured) SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN); /* or it would spoil the session for others */
+  if (t->session && t->secured) SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN); /* otherwise SSL_free ends the session as well */
   SSL_free(t->ssl);
   gl_tls_config_unref(t->config);
   free(t);
@@ -202,7 +202,7 @@ static const gl_filter tls_filter = {tls_received, tls_ended, tls_fill, tls_free
 static bool set_peer(tls *t) {
   X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
   if (!*t->name) return true;
-  bool ip = X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1; /* addresses are verified, but not asked for (RFC 6066) */
+  bool ip = X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1; /* an address is verified, but is no SNI (RFC 6066, 3) */
   ERR_clear_error();
   SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT); /* RFC 9525, 2 */
   return ip || (SSL_set_tlsext_host_name(t->ssl, t->name) == 1 && SSL_set1_host(t->ssl, t->name) == 1);
@@ -224,7 +224,7 @@ static tls *tls_new(gl_stream *s, const gl_tls_start *start) {
   BIO *wire = t->ssl ? wire_new(t) : NULL;
   if (wire) SSL_set_bio(t->ssl, wire, wire);
   if (wire && start->session) SSL_set_app_data(t->ssl, t);
-  if (wire && start->resume) SSL_set_session(t->ssl, start->resume); /* in vain, if it is of no use any more */
+  if (wire && start->resume) SSL_set_session(t->ssl, start->resume); /* a session that cannot be used any more leads to a full handshake */
   if (wire && (t->config->server || set_peer(t))) return t;
   SSL_free(t->ssl);
   free(t);
@@ -254,7 +254,7 @@ bool gl_tls_begin(gl_stream *s, const gl_tls_start *start) {
   return true;
 }
 
-/* ---- asking ---- */
+/* ---- questions about a connection ---- */
 
 bool gl_tls_secured(const gl_stream *s) {
   return s->filter == &tls_filter && ((tls *)s->filtering)->secured;

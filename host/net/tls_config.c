@@ -30,7 +30,7 @@ void gl_tls_reason(char *out, size_t size) {
 
 static bool is_text(const char *pem) { return strstr(pem, "-----BEGIN") != NULL; }
 
-/* "cert: site.pem: reason" */
+/* Writes "cert: site.pem: reason" to `why`, without the path when `pem` is a text; returns false. */
 static bool complain(char why[GL_TLS_WHY], const char *what, const char *pem) {
   char reason[128];
   gl_tls_reason(reason, sizeof reason);
@@ -42,13 +42,13 @@ static bool complain(char why[GL_TLS_WHY], const char *what, const char *pem) {
 
 static BIO *open_pem(const char *pem) { return is_text(pem) ? BIO_new_mem_buf(pem, -1) : BIO_new_file(pem, "r"); }
 
-/* A key with a password is an error: OpenSSL would ask for it on the terminal. */
+/* Refuses a key that has a password: OpenSSL would otherwise ask for the password on the terminal. */
 static int no_password(char *buf, int size, int writing, void *data) {
   (void)buf, (void)size, (void)writing, (void)data;
   return -1;
 }
 
-/* After the last certificate of a text: is that all it was? */
+/* Did reading stop because the text has no further certificate, not because of a fault? */
 static bool at_end(void) {
   unsigned long e = ERR_peek_last_error();
   bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
@@ -56,7 +56,7 @@ static bool at_end(void) {
   return end;
 }
 
-/* The first certificate is ours, the others lead from it to an authority. */
+/* Reads our certificate, which is the first, and the certificates that lead from it to an authority. */
 static bool read_chain(SSL_CTX *ctx, BIO *in) {
   X509 *x = PEM_read_bio_X509(in, NULL, no_password, NULL);
   bool ok = x && SSL_CTX_use_certificate(ctx, x) == 1;
@@ -99,9 +99,8 @@ static const char *setting(const char *variable, const char *otherwise) {
   return value && *value ? value : otherwise;
 }
 
-/* The system's authorities. Its folder costs nothing until a certificate is looked for; its file is read and parsed at
- * once (40 ms), so that is for those who asked for it, and for systems without the folder. When nothing is there, nobody is
- * trusted. */
+/* Trusts the system's authorities. The system's folder costs nothing until a certificate is looked up; its file is read and parsed at
+ * once (40 ms), so that it is used only if the environment names it, or if there is no folder. Without either no server is trusted. */
 static void trust_system(SSL_CTX *ctx) {
   const char *folder = setting(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
   const char *file = setting(X509_get_default_cert_file_env(), NULL);
@@ -124,7 +123,7 @@ static bool trust(SSL_CTX *ctx, const gl_tls_settings *set, char why[GL_TLS_WHY]
   return ok || complain(why, set->server ? "client_ca" : "ca", set->ca);
 }
 
-/* ---- what is chosen during the handshake ---- */
+/* ---- callbacks during the handshake ---- */
 
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg) {
   gl_tls_config *c = arg;
@@ -172,10 +171,10 @@ static SSL_CTX *context_new(gl_tls_config *c, const gl_tls_settings *set, char w
   SSL_CTX_set_min_proto_version(ctx, set->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_session_cache_mode(ctx, set->resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF); /* tickets need no memory of ours */
+  SSL_CTX_set_session_cache_mode(ctx, set->resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF); /* tickets need no cache */
   if (set->resumes) SSL_CTX_sess_set_new_cb(ctx, gl_tls_new_session);
   SSL_CTX_set_verify(ctx, verify_mode(set), NULL);
-  SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"greenlua", 8); /* resuming with client certificates asks for one */
+  SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"greenlua", 8); /* needed to resume with client certificates */
   if (set->server && c->alpn) SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, c);
   if (!set->server && c->alpn) SSL_CTX_set_alpn_protos(ctx, c->alpn, (unsigned)c->alpn_len);
   bool ok = trust(ctx, set, why) && (!set->cert || use_cert(ctx, set->cert, why)) &&
@@ -194,7 +193,8 @@ static bool copy_alpn(gl_tls_config *c, const gl_tls_settings *set) {
   return true;
 }
 
-/* ---- memory: OpenSSL's counts, but is never refused, since not all of OpenSSL copes with that. Who begins TLS asks (tls.c). */
+/* ---- memory: OpenSSL's counts as the host's, but is never refused, since not all of OpenSSL copes with a refusal. gl_tls_begin asks for
+ * admission instead, once per connection. */
 
 static void *memory_new(size_t n, const char *file, int line) {
   (void)file, (void)line;
@@ -211,7 +211,7 @@ static void memory_free(void *block, const char *file, int line) {
   if (block) gl_memory_resize_for_library(block, 0, false);
 }
 
-/* Does nothing when OpenSSL has allocated already, for a C module. */
+/* Has no effect when OpenSSL has allocated already, such as for a C module: its memory is then not counted. */
 static void set_allocator(void) { CRYPTO_set_mem_functions(memory_new, memory_resize, memory_free); }
 
 gl_tls_config *gl_tls_config_new(const gl_tls_settings *set, char why[GL_TLS_WHY]) {

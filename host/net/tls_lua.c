@@ -12,7 +12,7 @@
 #define CONFIG "green.net.tls"
 #define START "net.start_tls"
 
-/* The configuration of clients without wishes is in the registry, by this address. */
+/* Its address is the registry key of the configuration for clients that ask for nothing special (see has_wishes). */
 static const char default_client = 0;
 
 /* ---- configurations ---- */
@@ -36,11 +36,11 @@ void gl_tls_class(lua_State *L) {
   gl_class_new(L, CONFIG, NULL, meta);
 }
 
-/* Pushes the protocols as TLS wants them, or nil. */
+/* Pushes the protocols of option alpn in TLS's form, each after its length, or nil; `set` points to them. */
 static void push_alpn(lua_State *L, int idx, gl_tls_settings *set) {
   luaL_Buffer b;
   if (lua_getfield(L, idx, "alpn") == LUA_TNIL) return;
-  if (lua_type(L, -1) == LUA_TSTRING) { /* one is a list of one */
+  if (lua_type(L, -1) == LUA_TSTRING) { /* a single protocol becomes a list */
     lua_createtable(L, 1, 0);
     lua_insert(L, -2);
     lua_rawseti(L, -2, 1);
@@ -53,7 +53,7 @@ static void push_alpn(lua_State *L, int idx, gl_tls_settings *set) {
     const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
     if (n == 0 || n > 255) luaL_argerror(L, idx, "alpn: names of 1 to 255 bytes expected");
     char len = (char)n;
-    lua_pop(L, 1); /* the list keeps it */
+    lua_pop(L, 1); /* the list keeps the string alive */
     luaL_addlstring(&b, &len, 1);
     luaL_addlstring(&b, name, n);
   }
@@ -68,7 +68,7 @@ static void read_identity(lua_State *L, int idx, gl_tls_settings *set) {
   if (set->key && !set->cert) luaL_argerror(L, idx, "key: without a cert");
 }
 
-/* Of a list that begins with what only start_tls takes. */
+/* Returns the list of names without its first one, "server", which is an option of start_tls only. */
 static const char *const *allowed(const char *const names[], const char *op) { return strcmp(op, START) == 0 ? names : names + 1; }
 
 static void read_client(lua_State *L, int idx, const char *op, gl_tls_settings *set) {
@@ -93,7 +93,7 @@ static void read_server(lua_State *L, int idx, const char *op, gl_tls_settings *
   push_alpn(L, idx, set);
 }
 
-/* A configuration with whatever `idx` has under `sni`. */
+/* Adds the certificates that the options at idx have under `sni`. */
 static void add_names(lua_State *L, int idx, const char *op, gl_tls_config *c, const gl_tls_settings *set) {
   static const char *const fields[] = {"cert", "key", NULL};
   char why[GL_TLS_WHY];
@@ -130,7 +130,8 @@ static gl_tls_config *config_new(lua_State *L, int idx, const char *op, bool ser
   return *at;
 }
 
-/* Pushes the configuration of clients without wishes. There is one, for it may be long in the making. */
+/* Pushes the handle of the configuration for clients that ask for nothing special. There is one for all, since reading the system's
+ * authorities may take long. */
 static gl_tls_config *push_default(lua_State *L, const char *op) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_client) == LUA_TNIL) {
     lua_pop(L, 1);
@@ -142,7 +143,7 @@ static gl_tls_config *push_default(lua_State *L, const char *op) {
   return *(gl_tls_config **)lua_touserdata(L, -1);
 }
 
-/* Does it ask for something that needs a configuration of its own? */
+/* Do the options ask for something that needs a configuration of its own? */
 static bool has_wishes(lua_State *L, int idx) {
   static const char *const names[] = {"alpn", "ca", "cert", "key", "verify", NULL};
   bool found = false;
@@ -157,12 +158,12 @@ gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) 
   gl_tls_settings set = {.verify = true};
   if (!lua_isboolean(L, idx) && !lua_istable(L, idx)) gl_error_misuse(L, "option 'tls': a boolean or a table expected, got %s", luaL_typename(L, idx));
   if (server) return config_new(L, idx, op, true, NULL);
-  if (lua_istable(L, idx)) read_client(L, idx, op, &set); /* complains first */
+  if (lua_istable(L, idx)) read_client(L, idx, op, &set); /* raises on wrong options before authorities are read */
   gl_tls_config *usual = set.ca || !set.verify ? NULL : push_default(L, op);
   return has_wishes(L, idx) ? config_new(L, idx, op, false, usual) : usual;
 }
 
-/* ---- what was agreed on ---- */
+/* ---- socket:tls ---- */
 
 static void set_text(lua_State *L, const char *name, const char *text) {
   if (!text || !*text) return;
@@ -233,7 +234,7 @@ static int push_start(lua_State *L, gl_op *op) {
   return 0;
 }
 
-/* Half a handshake is of no use to anybody. */
+/* Breaks the stream: after half a handshake neither plain bytes nor TLS can go on. */
 static void cancel_start(gl_op *op) {
   gl_socket *s = ((gl_socket_op *)op)->s;
   s->securer = NULL;
@@ -243,7 +244,7 @@ static void cancel_start(gl_op *op) {
 
 static const gl_optype start_type = {START, push_start, cancel_start, gl_socket_free, gl_socket_object};
 
-/* The host the script connected to: "mail.test:25" -> mail.test. */
+/* Writes the host to which the script connected, "mail.test" of "mail.test:25"; "" for a unix socket. */
 static void host_of(const char *peer, char host[GL_HOST_MAX]) {
   int port;
   *host = 0;
@@ -275,12 +276,12 @@ int gl_socket_start_tls(lua_State *L) {
   if (!server && !*start.name && start.config->verify) return luaL_argerror(L, 2, "server_name: expected, for the certificate to be checked against");
   check_ready(L, s);
   gl_op *op = &gl_socket_wait(L, &start_type, s, &s->securer)->op;
-  gl_buf early = s->in; /* what came in the clear and nobody read is no part of what is trusted */
+  gl_buf early = s->in; /* bytes that came in the clear go to the handshake: the script must not take them for secured ones */
   s->in = (gl_buf){0};
   start.received = gl_buf_at(&early);
   start.received_len = early.len;
   if (!gl_tls_begin(s->stream, &start)) gl_socket_wake(op, UV_ENOMEM);
   gl_buf_free(&early);
-  gl_tls_config_unref(gl_tls_take(L, handle)); /* the connection has its own */
+  gl_tls_config_unref(gl_tls_take(L, handle)); /* the stream has a reference of its own */
   return gl_await(L, op, GL_FOREVER);
 }

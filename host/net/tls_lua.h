@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * TLS as scripts see it: tables of options, and the methods of sockets.
+ * TLS for scripts: options of TLS, and the TLS methods of sockets.
  */
 #ifndef GL_NET_TLS_LUA_H
 #define GL_NET_TLS_LUA_H
@@ -13,18 +13,21 @@
 
 #define GL_TLS_TIMEOUT 10.0 /* seconds for a handshake */
 
-/* The options at idx (true or a table) as a configuration. Its handle is pushed, and keeps it. Raises in the name of `op`. */
+/* Makes a configuration of the options at idx (true or a table), and pushes its handle, which keeps the configuration. Raises, in the name
+ * of `op`, on wrong options, and when a certificate cannot be read. Reads files. */
 gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server);
 
-/* The caller's own reference, from the handle at idx, which keeps only what is shared: the collector does not know how much
- * the others weigh. */
+/* Returns a reference, the caller's, to the configuration of the handle at idx. The handle keeps one only if the configuration is shared:
+ * the collector does not know how much memory a configuration has, and would keep the others for too long. */
 gl_tls_config *gl_tls_take(lua_State *L, int idx);
 
-/* socket:start_tls([options]), and socket:tls([timeout]) -> what was agreed on, or nil */
+/* socket:start_tls([options]): begins TLS on a connected socket and waits for the handshake. */
 int gl_socket_start_tls(lua_State *L);
+
+/* socket:tls([timeout]) -> a table with the parameters of the connection, or nil without TLS. Waits for the handshake. */
 int gl_socket_tls(lua_State *L);
 
-/* Creates the class of configurations. Once per host. */
+/* Creates the class of configurations; call once per host. */
 void gl_tls_class(lua_State *L);
 
 #endif
