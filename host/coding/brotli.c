@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * br (RFC 7932), by libbrotli: one stream, a window of 16 MiB at most.
+ * The coding br (RFC 7932), by libbrotli. A body is one stream; its window has 16 MiB at most.
  */
 #include <brotli/decode.h>
 

@@ -40,10 +40,10 @@ void gl_decoder_stop(gl_decoder *d) {
   d->state = NULL;
 }
 
-/* ---- memory: the size of a block stands before it, since libraries free without saying it ---- */
+/* ---- memory: the size of a block stands before it, because libraries do not give the size when they free ---- */
 
 typedef union block {
-  size_t size; /* of all of it */
+  size_t size; /* bytes, with those of this header */
   max_align_t align;
 } block;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lua pulls decoded bytes, a slice at a time: between two calls the task may be preempted, and it stops asking when it has enough.
+ * Lua pulls decoded bytes, a slice at a time: the task may be preempted between two calls, and may stop when it has enough bytes.
  */
 #include "coding/decoder_lua.h"
 
@@ -12,18 +12,18 @@
 #include "core/memory.h"
 
 #define DECODER "green.decoder"
-#define SLICE 32768 /* bytes in or out of one call: some 0.1 ms */
+#define SLICE 32768 /* bytes that one call reads, and bytes that it writes, at most: some 0.1 ms of work */
 
-/* The userdata. Its user value is the string that `in` points into. */
+/* The userdata. Its user value is the string into which `in` points. */
 typedef struct decoder {
   gl_decoder d;
   const unsigned char *in;
   size_t in_left;
   bool full; /* there may be output without further input */
-  bool over; /* broken or closed */
+  bool over; /* the input was broken, or the decoder is closed */
 } decoder;
 
-/* decoder(name) -> a decoder; nil: there is no such coding. Raises ENOLIBRARY. */
+/* decoder(name) -> a decoder; nil: the coding is unknown. Raises ENOLIBRARY. */
 static int coding_decoder(lua_State *L) {
   size_t n;
   const char *name = luaL_checklstring(L, 1, &n);
@@ -45,7 +45,7 @@ static decoder *check_open(lua_State *L) {
   return self;
 }
 
-/* decoder:feed(bytes): what the next pulls read. Only when a pull said nil, or at first. */
+/* decoder:feed(bytes): gives the decoder input, which the next pulls read. Call at first, and after a pull that returned nil. */
 static int decoder_feed(lua_State *L) {
   decoder *self = check_open(L);
   size_t n;
@@ -70,7 +70,7 @@ static int push_news(lua_State *L, decoder *self, gl_decoded news, const char *b
   return 1;
 }
 
-/* decoder:pull() -> the next bytes, which may be none; nil: feed it; false, why: these are no bytes of the coding. */
+/* decoder:pull() -> the next bytes, which may be none; nil: the decoder needs input; false, reason: the input is not of the coding. */
 static int decoder_pull(lua_State *L) {
   decoder *self = check_open(L);
   unsigned char slice[SLICE];
@@ -84,14 +84,14 @@ static int decoder_pull(lua_State *L) {
   return push_news(L, self, news, (char *)slice, SLICE - io.out_left);
 }
 
-/* decoder:ended() -> may the input end here? */
+/* decoder:ended() -> whether the input may end behind the bytes that were fed */
 static int decoder_ended(lua_State *L) {
   decoder *self = check_open(L);
   lua_pushboolean(L, gl_decoder_ended(&self->d) && !self->in_left && !self->full);
   return 1;
 }
 
-/* decoder:close(): frees it now. */
+/* decoder:close(): frees the library's decoder now, not when the userdata is collected. */
 static int decoder_close(lua_State *L) {
   decoder *self = luaL_checkudata(L, 1, DECODER);
   self->over = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gzip, of any number of members (RFC 1952), and deflate, which is the zlib format by the RFC and plain deflate by many servers:
- * the first byte tells them apart. Both by zlib.
+ * The codings gzip, with any number of members (RFC 1952), and deflate, by zlib. By its RFC deflate is the zlib format, but many servers
+ * send plain deflate; the first byte tells which of the two a body is.
  */
 #include <limits.h>
 #include <zlib.h>
@@ -40,7 +40,7 @@ static gl_decoded broken(gl_decoder *d, const char *why) {
 
 static uInt clamp(size_t n) { return n < UINT_MAX ? (uInt)n : UINT_MAX; }
 
-/* One step of inflate, with the io moved on. */
+/* Calls inflate once, and moves `io` on; returns inflate's code. */
 static int step(z_stream *z, gl_decoder_io *io) {
   uInt in = clamp(io->in_left), out = clamp(io->out_left);
   z->next_in = (Bytef *)io->in;
@@ -55,13 +55,13 @@ static int step(z_stream *z, gl_decoder_io *io) {
   return code;
 }
 
-/* Until the input is taken, the room is full, or one stream of zlib is over (d->complete). */
+/* Decodes until the input is read, the room is full, or a stream of zlib has ended (d->complete). */
 static gl_decoded inflate_some(gl_decoder *d, gl_decoder_io *io) {
   while (!d->complete) {
     if (!io->out_left) return GL_DECODED_FULL;
     switch (step(d->state, io)) {
       case Z_OK: break;
-      case Z_BUF_ERROR: return GL_DECODED_MORE; /* there is room, so that it is input that lacks */
+      case Z_BUF_ERROR: return GL_DECODED_MORE; /* there is room, so that inflate needs input */
       case Z_STREAM_END: d->complete = true; break;
       case Z_MEM_ERROR: return GL_DECODED_NO_MEMORY;
       default: return broken(d, "damaged");
@@ -72,7 +72,7 @@ static gl_decoded inflate_some(gl_decoder *d, gl_decoder_io *io) {
 
 static gl_decoded gzip_run(gl_decoder *d, gl_decoder_io *io) {
   for (;;) {
-    if (d->complete) { /* another member, or the end */
+    if (d->complete) { /* a member has ended: another one follows, or the body ends */
       if (!io->in_left) return GL_DECODED_MORE;
       if (*io->in != 0x1f) return broken(d, "followed by other bytes");
       inflateReset(d->state);
@@ -83,8 +83,8 @@ static gl_decoded gzip_run(gl_decoder *d, gl_decoder_io *io) {
   }
 }
 
-/* The first byte of the zlib format has the method, 8, in its low bits; a block of plain deflate that begins so would have to be a stored
- * one with bits set in its padding. */
+/* Is the body in the zlib format? Its first byte has the method, 8, in the low bits. A block of plain deflate that begins with these bits
+ * is a stored one with a bit set in its padding, which no encoder writes. */
 static bool is_zlib(unsigned char first) { return (first & 0x0f) == 8; }
 
 static gl_decoded deflate_run(gl_decoder *d, gl_decoder_io *io) {

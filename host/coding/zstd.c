@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * zstd (RFC 8878), by libzstd: any number of frames, a window of 8 MiB at most (RFC 9659).
+ * The coding zstd (RFC 8878), by libzstd. A body has any number of frames; a window has 8 MiB at most (RFC 9659).
  */
-#define ZSTD_STATIC_LINKING_ONLY /* an allocator of one's own; the symbol is one of the shared library's */
+#define ZSTD_STATIC_LINKING_ONLY /* declares ZSTD_createDStream_advanced, which takes an allocator; the shared library has it, too */
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -28,7 +28,7 @@ static gl_decoded failed(gl_decoder *d, ZSTD_ErrorCode code) {
 static gl_decoded zstd_run(gl_decoder *d, gl_decoder_io *io) {
   ZSTD_inBuffer in = {io->in, io->in_left, 0};
   ZSTD_outBuffer out = {io->out, io->out_left, 0};
-  if (d->complete && !in.size) return GL_DECODED_MORE; /* the library would begin another frame */
+  if (d->complete && !in.size) return GL_DECODED_MORE; /* a run without input would begin another frame */
   do {
     size_t left = ZSTD_decompressStream(d->state, &out, &in);
     if (ZSTD_isError(left)) return failed(d, ZSTD_getErrorCode(left));

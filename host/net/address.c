@@ -86,7 +86,7 @@ int gl_address_raise(lua_State *L, const char *op, int status, const char *text)
   return gl_error_status(L, op, status, text);
 }
 
-/* ---- public or not (RFC 6890 and what was registered since) ---- */
+/* ---- public addresses (RFC 6890 and later registrations) ---- */
 
 typedef struct network {
   uint32_t address;
@@ -110,9 +110,9 @@ static bool is_public_v6(const uint8_t ip[16]) {
   bool low = word_at(ip + 8) == 0;
   if (first == 0x0064ff9b && second == 0 && low) return is_public_v4(word_at(ip + 12)); /* NAT64 */
   if (first >> 16 == 0x2002) return is_public_v4(first << 16 | second >> 16); /* 6to4 */
-  if (first >> 29 != 1) return false; /* 2000::/3 is all that was ever given out: ::1, mapped, ULA, link-local, groups are not in it */
+  if (first >> 29 != 1) return false; /* all public addresses are in 2000::/3: ::1, mapped, ULA, link-local and multicast ones are not */
   if (first >> 9 == 0x20010000 >> 9) return false; /* 2001::/23: Teredo and other protocols */
-  return first != 0x20010db8 && first >> 12 != 0x3fff0; /* documents */
+  return first != 0x20010db8 && first >> 12 != 0x3fff0; /* networks for documentation */
 }
 
 bool gl_address_is_public(const gl_address *address) {

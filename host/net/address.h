@@ -12,29 +12,32 @@
 #include <lua.h>
 
 #define GL_ADDRESS_MAX 160 /* bytes of text, with the final 0 */
-#define GL_HOST_MAX 256    /* of a host's name */
+#define GL_HOST_MAX 256    /* bytes of a host's name, with the final 0 */
 
 typedef struct gl_address {
   int family;                   /* AF_INET, AF_INET6 or AF_UNIX */
-  struct sockaddr_storage ip;   /* for the first two */
-  char path[108];               /* for the third (sun_path) */
-  unsigned mode;                /* of the file a listener makes of it, 0 = what the umask leaves. Not set by gl_address_parse */
+  struct sockaddr_storage ip;   /* AF_INET, AF_INET6: address and port */
+  char path[108];               /* AF_UNIX: the path (sun_path) */
+  unsigned mode;                /* mode of the socket file that a listener makes; 0 = as the umask has it. Not set by gl_address_parse */
 } gl_address;
 
-/* Reads one, of so many bytes and a final 0. `*` is every IPv4 address. NULL, or what is wrong with it. */
+/* Reads an address of `text_len` bytes and a final 0; a host `*` stands for every IPv4 address. NULL: done. Else a static text that says
+ * what is wrong with the address. */
 const char *gl_address_parse(const char *text, size_t text_len, gl_address *out);
 
-/* Splits "name:80" or "[::1]:80" into host and port. NULL, or what is wrong with it. */
+/* Splits "name:80" or "[::1]:80" into host and port. NULL: done. Else a static text that says what is wrong. */
 const char *gl_address_split(const char *text, char host[GL_HOST_MAX], int *port);
 
-/* Reads a numeric IP address. False: it is none. */
+/* Makes `out` of a numeric IP address and a port. False: the host is no such address. */
 bool gl_address_number(const char *host, int port, gl_address *out);
 
-/* Is the address one of the public internet? Not: this machine, private and link-local networks, what carriers and documents use,
- * groups, unix sockets, and IPv6 addresses that stand for such an IPv4 one. */
+/* Is the address one of the public internet? False for addresses of this machine, of private and link-local networks, of the inner
+ * networks of carriers, for documentation and of multicast groups, for IPv6 addresses that stand for such an IPv4 address, and for unix
+ * sockets. */
 bool gl_address_is_public(const gl_address *address);
 
-/* Raises what came of using the address `text`: for a unix socket in a folder that is not there, says that. Never returns. */
+/* Raises the failure `status` (UV_E*) of an operation with the address `text`; names the folder of a unix socket if that is missing. Never
+ * returns. */
 int gl_address_raise(lua_State *L, const char *op, int status, const char *text);
 
 /* Writes the text form of a socket address. */

@@ -14,17 +14,17 @@
 
 #define OP "net.connect"
 
-/* Dialling, then the TLS handshake. */
+/* A connect: dialling, then the TLS handshake. */
 typedef struct connect_op {
   gl_op op;
-  gl_dial *dial;               /* NULL once it was told */
-  gl_socket *s;                /* NULL before */
-  gl_tls_config *tls;          /* referenced; NULL: in the clear */
-  double tls_timeout;
-  bool taken;                  /* by the script */
-  char text[GL_PEER_MAX];      /* where to, as the script said it */
-  char failed[GL_ADDRESS_MAX]; /* the address that refused, if that says more */
-  char name[GL_HOST_MAX];      /* whom TLS expects there; "" = nobody */
+  gl_dial *dial;               /* NULL once dialling has ended */
+  gl_socket *s;                /* the socket that dialling made; NULL: not yet */
+  gl_tls_config *tls;          /* referenced; NULL: without TLS */
+  double tls_timeout;          /* seconds for the handshake */
+  bool taken;                  /* the script has the socket */
+  char text[GL_PEER_MAX];      /* the address as the script wrote it */
+  char failed[GL_ADDRESS_MAX]; /* the address that refused, if the script's text is not it; "" = none */
+  char name[GL_HOST_MAX];      /* the name that the server must prove; "" = none */
 } connect_op;
 
 static int raise_connect(lua_State *L, const connect_op *c) {
@@ -44,7 +44,7 @@ static int push_connect(lua_State *L, gl_op *op) {
   return 1;
 }
 
-/* A connect that is given up, or whose result nobody took, must not leave a connection behind. */
+/* Closes the connection of a connect that was given up, or whose result the task did not take: no script has a handle to close it. */
 static void free_connect(gl_op *op) {
   connect_op *c = (connect_op *)op;
   gl_tls_config_unref(c->tls);
@@ -90,11 +90,11 @@ static void on_dialled(void *owner, gl_stream *stream, int status, const gl_addr
   else gl_op_done(&c->op, gl_stream_read(stream));
 }
 
-/* ---- where to ---- */
+/* ---- the address ---- */
 
 static void refuse(lua_State *L, const char *text, const char *wrong) { gl_error_raise(L, OP, "EINVAL", "%s: %s", text, wrong); }
 
-/* host = { "::1", "127.0.0.1" }: to be tried in this order */
+/* Reads host = { "::1", "127.0.0.1" }, addresses to try in this order; returns their number. */
 static unsigned read_list(lua_State *L, int list, int port, gl_address out[GL_DIAL_MAX]) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, list);
   luaL_argcheck(L, n <= GL_DIAL_MAX, 1, "host: a list of 16 addresses at most expected");
@@ -106,7 +106,7 @@ static unsigned read_list(lua_State *L, int list, int port, gl_address out[GL_DI
   return (unsigned)n;
 }
 
-/* Fills `to`; what it points to is in `host` and `addresses`. */
+/* Reads the address `text` into `to`, whose pointers lead into `host` and `addresses`. Raises EINVAL. */
 static void read_target(lua_State *L, const char *text, size_t len, gl_dial_to *to, char host[GL_HOST_MAX], gl_address addresses[GL_DIAL_MAX]) {
   const char *wrong = strlen(text) != len ? "an address has no NUL" : NULL;
   *host = 0;
@@ -125,7 +125,8 @@ static void read_target(lua_State *L, const char *text, size_t len, gl_dial_to *
   else if (*text == '[') refuse(L, text, "not an IPv6 address");
 }
 
-/* The name the other side must prove to have. */
+/* Returns the name that the server must prove: option server_name, or else the host. Raises if a certificate is to be checked and there
+ * is no name. */
 static const char *check_name(lua_State *L, int tls, const char *host, const gl_tls_config *config) {
   const char *name = gl_args_string(L, tls, "server_name");
   if (!name) name = host;

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/library.h"
 
-#define NAME_MAX_LEN 1024 /* bytes of a name that is mapped: in ASCII it has 253 at most */
+#define NAME_MAX_LEN 1024 /* bytes of a name before its mapping, at most; an ASCII name has 253 at most */
 
 static int push_refusal(lua_State *L, const char *why) {
   lua_pushnil(L);
@@ -18,7 +18,7 @@ static int push_refusal(lua_State *L, const char *why) {
   return 2;
 }
 
-/* to_ascii(name) -> the name in ASCII (xn--...), as browsers map it (UTS 46, not transitional); nil, why: there is none. */
+/* to_ascii(name) -> the name in ASCII (xn--...), as browsers map it (UTS 46, not transitional); nil, reason: the name has no such form. */
 static int domain_to_ascii(lua_State *L) {
   size_t n;
   const char *name = luaL_checklstring(L, 1, &n);
@@ -31,20 +31,20 @@ static int domain_to_ascii(lua_State *L) {
   if (status != IDN2_OK) return push_refusal(L, idn2_strerror(status));
   size_t length = strlen(mapped);
   if (length < sizeof ascii) memcpy(ascii, mapped, length);
-  idn2_free(mapped); /* now, since pushing may raise */
+  idn2_free(mapped); /* freed before anything is pushed, which may raise */
   if (length >= sizeof ascii) return push_refusal(L, "domain name is too long");
   lua_pushlstring(L, ascii, length);
   return 1;
 }
 
-/* The list, loaded once per process: its text is a file. NULL: there is none. */
+/* Returns the list of public suffixes, which is a file, and is read once per process. NULL: the system has none. */
 static const psl_ctx_t *suffixes(void) {
   static psl_ctx_t *list;
   if (!list) list = psl_latest(NULL);
   return list;
 }
 
-/* is_public_suffix(name) -> boolean: do strangers register names below it? The name is ASCII in lower case. */
+/* is_public_suffix(name) -> boolean: is it a name below which unrelated people register names? The name is ASCII in lower case. */
 static int domain_is_public_suffix(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const char *lacks = gl_library_need("libpsl.so.5");

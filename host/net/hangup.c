@@ -14,7 +14,7 @@ struct gl_hangup {
 
 static void on_closed(uv_handle_t *handle) { free(handle->data); }
 
-/* An error is told as UV_EBADF, and means a reset. */
+/* Reports the end. A `status` other than 0 means a reset, for which libuv says UV_EBADF; reading will find the true error. */
 static void on_event(uv_poll_t *poll, int status, int events) {
   gl_hangup *w = poll->data;
   (void)status;
@@ -40,5 +40,5 @@ gl_hangup *gl_hangup_watch(gl_host *h, int fd, void (*told)(void *arg), void *ar
 
 void gl_hangup_drop(gl_hangup *w) {
   uv_close((uv_handle_t *)&w->poll, on_closed);
-  close(w->fd); /* the handle does not look at it any more */
+  close(w->fd); /* the loop does not poll a handle that is closing */
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define FILE_NAME "/etc/hosts"
-#define MOST ((off_t)1 << 20) /* bytes: it is read on the loop */
+#define MOST ((off_t)1 << 20) /* bytes of the file, at most: it is read on the loop */
 #define BLANK " \t\r\f\v"
 
 void gl_hosts_free(gl_hosts *h) {
@@ -20,7 +20,8 @@ void gl_hosts_free(gl_hosts *h) {
 
 static int by_name(const void *a, const void *b) { return strcasecmp(*(char *const *)a, *(char *const *)b); }
 
-/* Each line: an address, names, perhaps a comment. At most every second byte begins a name. */
+/* Finds the names in the text, whose lines have an address, names and perhaps a comment. A name takes two bytes at least, so that there
+ * are at most half as many names as bytes. */
 static void index_names(gl_hosts *h) {
   char *lines = NULL, *words = NULL;
   h->names = malloc((strlen(h->text) / 2 + 1) * sizeof *h->names);

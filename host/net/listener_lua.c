@@ -15,16 +15,16 @@
 #include "net/tls_lua.h"
 
 #define LISTENER "green.listener"
-#define BACKLOG_MAX 1024 /* accepted connections no task has asked for yet; further ones wait in the kernel's */
+#define BACKLOG_MAX 1024 /* accepted connections, at most, that wait for a task; further ones wait in the kernel's queue */
 
 typedef struct acceptor {
-  gl_listener *listener; /* NULL once closed */
-  gl_socket *first, **last; /* accepted, not asked for */
-  int waiting;           /* how many those are */
-  gl_op *op;             /* waits for one, until it was taken */
-  gl_tls_config *tls;    /* referenced; NULL: in the clear */
-  double tls_timeout;
-  uint32_t refs;         /* the handle, the listener, the op */
+  gl_listener *listener; /* NULL once the listener is closed */
+  gl_socket *first, **last; /* the queue of accepted connections that no task has taken */
+  int waiting;           /* sockets in the queue */
+  gl_op *op;             /* waits for a connection; stays here until its task has taken the result */
+  gl_tls_config *tls;    /* referenced; NULL: without TLS */
+  double tls_timeout;    /* seconds for a handshake */
+  uint32_t refs;         /* held by the handle, by the listener and by the op */
   char address[GL_ADDRESS_MAX]; /* for messages */
 } acceptor;
 
@@ -42,7 +42,8 @@ static void name_peer(gl_socket *s, const acceptor *a) {
   else memcpy(s->peer, a->address, sizeof a->address);
 }
 
-/* The handshake runs whether or not somebody has taken the connection, so that a slow one holds up nobody. */
+/* Begins the handshake of an accepted connection, before a task takes the connection, so that a slow handshake delays no other. False: out
+ * of memory. */
 static bool secure(const acceptor *a, gl_stream *stream) {
   gl_tls_start start = {.config = a->tls, .timeout = a->tls_timeout, .ready = gl_socket_secured};
   return !a->tls || gl_tls_begin(stream, &start);
@@ -71,7 +72,7 @@ static const gl_listener_user listener_user = {&gl_socket_user, on_accepted, on_
 static acceptor *check_acceptor(lua_State *L) { return gl_class_check(L, 1, LISTENER); }
 
 static int push_accepted(lua_State *L, acceptor *a) {
-  gl_socket **handle = a->first ? gl_socket_push(L) : NULL; /* may raise, the socket is still queued then; or run a finalizer that closes */
+  gl_socket **handle = a->first ? gl_socket_push(L) : NULL; /* may raise: the socket stays queued; may run a finalizer that closes */
   if (!a->first) return gl_error_raise(L, "net.accept", "ECLOSED", "%s: the listener was closed", a->address);
   gl_socket *s = a->first;
   if (!(a->first = s->next)) a->last = &a->first;
@@ -152,7 +153,7 @@ static int listener_gc(lua_State *L) {
   return 0;
 }
 
-/* Takes the options at idx for connections accepted from now on. */
+/* Makes the TLS options at idx those of connections that are accepted from now on. Raises on wrong options, and changes nothing then. */
 static void set_tls(lua_State *L, int idx, acceptor *a) {
   double timeout = gl_args_timeout(L, idx, GL_TLS_TIMEOUT);
   gl_tls_check(L, idx, "net.listen", true);
@@ -161,7 +162,7 @@ static void set_tls(lua_State *L, int idx, acceptor *a) {
   a->tls_timeout = timeout;
 }
 
-/* listener:set_tls(options): new certificates, say; connections that are there keep theirs */
+/* listener:set_tls(options): new TLS options, such as a renewed certificate; connections that exist keep theirs */
 static int listener_set_tls(lua_State *L) {
   acceptor *a = check_acceptor(L);
   set_tls(L, 2, a);
@@ -189,7 +190,7 @@ int gl_net_listen(lua_State *L) {
   if (lua_istable(L, 2) && lua_getfield(L, 2, "tls") != LUA_TNIL) set_tls(L, 4, a);
   int err = gl_listener_open(gl_host_of(L), &address, &listener_user, a, &a->listener);
   if (err) return gl_address_raise(L, "net.listen", err, text);
-  a->refs++; /* the listener gives it back when it is closed */
+  a->refs++; /* the listener's, which is given up when it is closed */
   memcpy(a->address, a->listener->text, sizeof a->address);
   lua_settop(L, 3);
   return 1;

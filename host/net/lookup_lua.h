@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names to addresses, for scripts; and what is said of those that have none.
+ * net.resolve for scripts, and the errors of lookups that failed.
  */
 #ifndef GL_NET_LOOKUP_LUA_H
 #define GL_NET_LOOKUP_LUA_H
@@ -8,16 +8,16 @@
 #include <lua.h>
 #include <uv.h>
 
-/* Is it a status of the resolver? */
+/* Is `status` an error of the resolver (UV_EAI_*)? */
 int gl_resolve_failed(int status);
 
-/* What people and programs are told of it. */
+/* Returns such a status in words, a static text, and sets *code to the code of its error object. */
 const char *gl_resolve_reason(int status, const char **code);
 
-/* Raise for such a status: "net.connect: nowhere.test: no such host", ENOTFOUND. */
+/* Raises such a status: "net.connect: nowhere.test: no such host", ENOTFOUND. Never returns. */
 int gl_resolve_raise(lua_State *L, const char *op, int status, const char *host);
 
-/* resolve(host [, { family = 4 | 6, timeout = 30 }]) -> list of addresses */
+/* net.resolve(host [, { family = 4 | 6, timeout = 30 }]) -> a list of addresses. Waits for the lookup; raises why it failed. */
 int gl_net_resolve(lua_State *L);
 
 #endif

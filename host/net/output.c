@@ -5,9 +5,9 @@
 
 struct gl_segment {
   gl_segment *next;
-  gl_bytes *shared; /* referenced; NULL: `own` */
-  size_t at, n;     /* of the shared bytes */
-  gl_buf own;
+  gl_bytes *shared; /* referenced; NULL: the segment is the buffer `own` */
+  size_t at, n;     /* the part of the shared bytes: its beginning and its length */
+  gl_buf own;       /* the segment's own bytes */
 };
 
 static void segment_free(gl_segment *g) {

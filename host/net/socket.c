@@ -15,8 +15,8 @@
 
 #define SOCKET "green.socket"
 #define IN_HIGH ((size_t)256 * 1024)
-#define LINGER_SECONDS 30 /* for output that was written before close */
-#define DRAIN_SECONDS 2   /* for the other side to end, when all of it left */
+#define LINGER_SECONDS 30 /* for which output that was written before close may go on leaving */
+#define DRAIN_SECONDS 2   /* for which the other side may go on sending once all output has left */
 
 void gl_socket_unref(gl_socket *s) {
   if (--s->refs > 0) return;
@@ -35,7 +35,7 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   gl_socket *s = stream->owner;
   if (s->closed) return;
   if (!gl_buf_add(&s->in, bytes, n)) {
-    gl_buf_free(&s->in); /* what is lost would be missing in the middle */
+    gl_buf_free(&s->in); /* all is dropped: reading on would miss bytes in the middle */
     s->ended = UV_ENOMEM;
     gl_stream_close(stream);
   } else if (s->in.len > IN_HIGH) {
@@ -104,7 +104,7 @@ gl_socket *gl_socket_new(gl_host *h, gl_stream *stream) {
   return s;
 }
 
-/* ---- waiting: every op of a socket keeps it ---- */
+/* ---- waiting ---- */
 
 void gl_socket_cancel(gl_op *op) {
   *((gl_socket_op *)op)->slot = NULL;
@@ -137,7 +137,7 @@ static int push_bytes(lua_State *L, gl_socket *s, size_t max) {
   if (s->in.len && !s->closed) {
     size_t n = s->in.len < max ? s->in.len : max;
     lua_pushlstring(L, gl_buf_at(&s->in), n);
-    if (s->closed) return 1; /* by a finalizer: nothing is left */
+    if (s->closed) return 1; /* pushing ran a finalizer that has closed the socket, and with it freed `in` */
     gl_buf_eat(&s->in, n);
     if (!s->in.len) gl_buf_free(&s->in);
     if (s->stream && s->in.len <= IN_HIGH / 2) gl_stream_read(s->stream);
@@ -165,7 +165,7 @@ static int sock_read(lua_State *L) {
   gl_op_refuse_finalizer(L, &read_type);
   if (s->reader && !gl_op_is_foreign(s->reader)) return gl_error_raise(L, "net.read", "EBUSY", "%s: another task is reading from this socket", s->peer);
   if (s->in.len || s->ended || s->closed) return push_bytes(L, s, (size_t)max);
-  if (s->stream) gl_stream_read(s->stream); /* it reads already, but in a forked child */
+  if (s->stream) gl_stream_read(s->stream); /* needed in a forked child only, where the stream does not read yet */
   gl_socket_op *op = gl_socket_wait(L, &read_type, s, &s->reader);
   op->max = (size_t)max;
   return gl_await(L, &op->op, timeout);
@@ -203,13 +203,13 @@ static int sock_shutdown(lua_State *L) {
   return 0;
 }
 
-/* What was written still leaves, for a while; who waits is woken. After TLS the other side may still be sending what nobody
- * asked for (tickets): closing in the middle of that would reset the connection, and take our last words with it. */
+/* Closes the socket for its users, wakes the ops that wait, and lets written output leave for a while. With TLS the other side may be
+ * sending session tickets unasked: closing while those are unread would reset the connection, and our last output would be lost. */
 static void close_gently(gl_socket *s) {
   if (s->closed) return;
   s->closed = true;
   if (!s->stream) return;
-  s->host->holds++; /* the script may end before its output left */
+  s->host->holds++; /* keeps the host running until the output has left, also when the script has ended */
   bool drain = gl_tls_secured(s->stream) && !s->ended && !gl_stream_is_foreign(s->stream);
   gl_buf_free(&s->in);
   if (gl_timer_arm(&s->host->clock, &s->linger, DRAIN_SECONDS)) gl_stream_finish(s->stream, drain);
@@ -231,7 +231,7 @@ static int sock_gc(lua_State *L) {
   gl_socket *s = *handle;
   if (!s) return 0;
   *handle = NULL;
-  bool over = s->host->stop || s->host->census.tasks == 0; /* nobody drives the loop any more */
+  bool over = s->host->stop || s->host->census.tasks == 0; /* the loop will not run any more */
   close_gently(s);
   if (s->stream && over) gl_stream_close(s->stream);
   gl_socket_unref(s);

@@ -40,7 +40,7 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
   *buf = uv_buf_init(u->host->scratch, (unsigned)u->longest);
 }
 
-/* Out of memory: it is lost, as datagrams may be. */
+/* Adds a datagram to the queue. Without memory the datagram is lost, as any datagram may be. */
 static void keep(gl_udp *u, const char *bytes, size_t n, const struct sockaddr *from, bool cut) {
   gl_datagram *d = gl_memory_resize(NULL, 0, sizeof *d + n);
   if (!d) return;
@@ -57,7 +57,7 @@ static void keep(gl_udp *u, const char *bytes, size_t n, const struct sockaddr *
 
 static void on_datagram(uv_udp_t *uv, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags) {
   gl_udp *u = uv->data;
-  if (n == 0 && !from) return; /* that was all for now */
+  if (n == 0 && !from) return; /* libuv says so that there is nothing more to read now */
   if (n < 0) u->error = (int)n;
   else keep(u, buf->base, (size_t)n, from, (flags & UV_UDP_PARTIAL) != 0);
   if (u->count >= u->limit || u->bytes >= QUEUE_BYTES) {
@@ -109,7 +109,7 @@ int gl_udp_connect(gl_udp *u, const gl_address *to) {
   int err = uv_udp_connect(&u->uv, (const struct sockaddr *)&to->ip);
   if (err) return err;
   gl_address_text((const struct sockaddr *)&to->ip, u->peer);
-  name_it(u); /* a route was chosen, and with it an address of ours */
+  name_it(u); /* connecting chose a route, and with the route our own address */
   return 0;
 }
 

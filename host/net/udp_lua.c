@@ -10,12 +10,12 @@
 #include "net/udp.h"
 
 #define UDP "green.udp"
-#define LONGEST_V4 65507 /* 65535 without the headers of IP and UDP */
-#define LONGEST_V6 65527
+#define LONGEST_V4 65507 /* bytes of a datagram, at most: 65535 without the headers of IP and UDP */
+#define LONGEST_V6 65527 /* the same for IPv6, whose own header does not count */
 
 static gl_udp *check_udp(lua_State *L) { return gl_class_check(L, 1, UDP); }
 
-/* In messages. */
+/* Returns the address by which errors name the socket. */
 static const char *name_of(const gl_udp *u) { return *u->peer ? u->peer : u->address; }
 
 static int raise_udp(lua_State *L, const char *op, const gl_udp *u, int status) {
@@ -110,7 +110,7 @@ static void free_send(gl_op *op) { gl_udp_unref(((send_op *)op)->u); }
 
 static void object_send(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", name_of(((const send_op *)op)->u)); }
 
-/* What libuv has queued cannot be taken back; the op keeps the bytes. */
+/* Sends have no cancel, since libuv does not take back a datagram that it has queued; the op keeps the bytes until libuv is done. */
 static const gl_optype send_type = {"net.send", push_send, NULL, free_send, object_send};
 static const gl_optype send_to_type = {"net.send_to", push_send, NULL, free_send, object_send};
 
@@ -156,10 +156,10 @@ static int udp_send_to(lua_State *L) {
   return send_bytes(L, &send_to_type, u, (const struct sockaddr *)&to.ip, timeout);
 }
 
-/* ---- the rest of its methods ---- */
+/* ---- the other methods ---- */
 
-/* udp:connect(address): only datagrams from there arrive, and send needs no address. Once: to undo it, Linux would take
- * away the port as well. */
+/* udp:connect(address): from then on only datagrams from that address arrive, and send needs no address. A connected socket cannot be
+ * connected again: Linux would take its port away when it is disconnected. */
 static int udp_connect(lua_State *L) {
   gl_udp *u = check_udp(L);
   gl_address to;
@@ -210,9 +210,9 @@ static int udp_gc(lua_State *L) {
   return 0;
 }
 
-/* ---- making one ---- */
+/* ---- net.udp ---- */
 
-/* Options that are a call each; 0 or UV_E*. All were checked. */
+/* Sets the options that take a call of libuv each. They were checked before. Returns 0 or UV_E*. */
 static int configure(lua_State *L, gl_udp *u, int idx) {
   int err = 0;
   lua_Integer ttl = gl_args_integer(L, idx, "ttl", 0, 1, 255), hops = gl_args_integer(L, idx, "multicast_ttl", 0, 0, 255);
@@ -228,7 +228,7 @@ static int configure(lua_State *L, gl_udp *u, int idx) {
   return err;
 }
 
-/* Where to be bound: as said, or anywhere, in the family of where it will be connected to. */
+/* Reads the address to bind, which is any address of the peer's family by default, and the peer's. Returns whether there is a peer. */
 static bool read_addresses(lua_State *L, gl_address *at, gl_address *to) {
   bool connects = gl_args_string(L, 1, "connect") != NULL;
   if (connects) check_address(L, lua_gettop(L), "net.udp", AF_UNSPEC, to);

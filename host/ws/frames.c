@@ -15,7 +15,7 @@ static bool is_ascii8(const unsigned char *p) {
   return (word & 0x8080808080808080u) == 0;
 }
 
-/* How many bytes follow the first one of a character; -1: no character begins with it. */
+/* Returns how many bytes of a character follow its first byte; -1: no character begins with that byte. */
 static int followers(unsigned char first) {
   if (first < 0x80) return 0;
   if (first >= 0xC2 && first <= 0xDF) return 1;
@@ -33,7 +33,7 @@ static bool may_follow(unsigned char first, unsigned char second) {
   }
 }
 
-/* Can the text become UTF-8? *whole is how many bytes of it are whole characters. */
+/* Is the text UTF-8, or the beginning of one? Sets *whole to the number of its bytes that are whole characters. */
 static bool scan_utf8(const char *text, size_t n, size_t *whole) {
   const unsigned char *start = (const unsigned char *)text, *p = start, *end = p + n;
   for (;;) {
@@ -75,8 +75,8 @@ static gl_opcode opcode_of(const gl_frames *f) { return (gl_opcode)(f->head[0] &
 static bool is_control(const gl_frames *f) { return opcode_of(f) >= GL_CLOSE; }
 static bool is_last(const gl_frames *f) { return f->head[0] & 0x80; }
 
-/* Room for n more bytes of the message. It grows as they come, not by what a head announces; and doubles, so that a message
- * in many small pieces is not copied again and again. */
+/* Makes room for `n` more bytes of the message. The room doubles, so that a message in many small pieces is not copied for each of them.
+ * False: out of memory. */
 static bool reserve(gl_frames *f, size_t n) {
   size_t len = f->part ? f->part->len : 0, cap = f->part ? f->part->cap : 0;
   if (f->part && n <= cap - len) return true;
@@ -106,7 +106,7 @@ static void unmask(char *to, const char *from, size_t n, const uint8_t key[4], s
   for (; i < n; i++) to[i] = (char)(from[i] ^ turned[i & 7]);
 }
 
-/* The rest of its text may still end a character that these bytes begin. */
+/* Checks the new bytes of a text, the last of which may be the beginning of a character. */
 static uint16_t check_text(gl_frames *f) {
   gl_message *m = f->part;
   size_t whole;
@@ -126,14 +126,14 @@ static uint16_t end_message(gl_frames *f) {
 
 /* ---- frames ---- */
 
-/* Bytes of the head that say how long the payload is, beside the seven bits. */
+/* Returns how many bytes of the head have the length of the payload, if seven bits do not suffice. */
 static size_t length_bytes(const gl_frames *f) {
   uint8_t n = f->head[1] & 0x7F;
   return n < 126 ? 0 : n == 126 ? 2 : 8;
 }
 
 static uint16_t check_first(const gl_frames *f) {
-  if (f->head[0] & 0x70) return GL_CLOSE_PROTOCOL; /* reserved bits: no extension was agreed on */
+  if (f->head[0] & 0x70) return GL_CLOSE_PROTOCOL; /* a reserved bit is set, although there is no extension */
   switch (opcode_of(f)) {
     case GL_TEXT: case GL_BINARY: return f->part ? GL_CLOSE_PROTOCOL : 0;
     case GL_CONTINUATION: return f->part ? 0 : GL_CLOSE_PROTOCOL;
@@ -151,7 +151,7 @@ static uint16_t check_length(gl_frames *f) {
   size_t n = length_bytes(f);
   uint64_t length = n ? 0 : f->head[1] & 0x7F;
   for (size_t i = 0; i < n; i++) length = length << 8 | f->head[2 + i];
-  if (n && length < (n == 2 ? 126u : 65536u)) return GL_CLOSE_PROTOCOL; /* in more bytes than it needs */
+  if (n && length < (n == 2 ? 126u : 65536u)) return GL_CLOSE_PROTOCOL; /* the length has more bytes than it needs */
   if (length >> 63) return GL_CLOSE_PROTOCOL;
   f->length = length;
   size_t len = f->part ? f->part->len : 0;
@@ -159,7 +159,7 @@ static uint16_t check_length(gl_frames *f) {
   return 0;
 }
 
-/* The payload begins. */
+/* Begins the payload, and with the first frame of a message the message. */
 static uint16_t begin_payload(gl_frames *f) {
   f->inside = true;
   f->seen = 0;
@@ -170,7 +170,7 @@ static uint16_t begin_payload(gl_frames *f) {
   return 0;
 }
 
-/* One more byte of the head. */
+/* Reads one more byte of the head, and begins the payload after the last one. */
 static uint16_t take_head(gl_frames *f, char byte) {
   f->head[f->head_len++] = (uint8_t)byte;
   if (f->head_len == 1) return check_first(f);

@@ -33,7 +33,7 @@ static bool split_port(gl_text text, gl_text *host, long *port) {
   const char *colon = NULL;
   for (const char *p = text.at; p < text.end; p++) {
     if (*p == ':') colon = p;
-    if (*p == ']') colon = NULL; /* those before the bracket were of an IPv6 address */
+    if (*p == ']') colon = NULL; /* colons before the bracket are part of an IPv6 address */
   }
   *host = gl_text_of(text.at, (size_t)((colon ? colon : text.end) - text.at));
   if (!colon || colon + 1 == text.end) return true;
