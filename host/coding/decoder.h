@@ -9,7 +9,7 @@
  *                                    '---gl_decoder_stop------------------------------------------------> stopped
  *
  *  1. The input may end when gl_decoder_ended says so; a body that ends elsewhere is cut short.
- *  2. Nothing but gl_decoder_stop may be called once a run has failed, or gl_decoder_start.
+ *  2. Once gl_decoder_start or a run has failed, only gl_decoder_stop may be called.
  */
 #ifndef GL_CODING_DECODER_H
 #define GL_CODING_DECODER_H

@@ -67,7 +67,7 @@ static bool is_escape(const char *p, const char *end, gl_quoting quoting) {
   return quoting == GL_QUOTING_RFC || p[1] == '"' || p[1] == '\\';
 }
 
-/* A quoted string; `inside` is what is between the quotes, still with its backslashes. */
+/* Takes a quoted string; `inside` is the text between its quotes, still with its backslashes. */
 static bool take_quoted(gl_text *s, gl_quoting quoting, gl_text *inside) {
   if (!next_is(s, '"')) return false;
   for (const char *p = s->at + 1; p < s->end && !is_control(*p); p++) {
@@ -111,7 +111,7 @@ static bool take_bare(gl_text *s, gl_text *value) {
   return s->at > from;
 }
 
-/* To the name of the next parameter. 1, 0 at the end, -1 when something else is there. */
+/* Moves to the name of the next parameter. Returns 1; 0: the text has ended; -1: something else is there. */
 static int to_parameter(gl_text *s) {
   skip_blanks(s);
   if (s->at == s->end) return 0;
@@ -138,7 +138,7 @@ int gl_take_parameter(gl_text *s, gl_quoting quoting, gl_parameter *p) {
 
 /* ---- preferences ---- */
 
-/* 0 to 1000, -1: that is no weight (RFC 9110, 12.4.2). */
+/* Returns a weight (RFC 9110, 12.4.2) in thousandths. -1: the text is no weight. */
 static int weight_of(gl_text t) {
   if (t.at == t.end || (*t.at != '0' && *t.at != '1')) return -1;
   int weight = (*t.at++ - '0') * 1000, unit = 100;
@@ -148,7 +148,7 @@ static int weight_of(gl_text t) {
   return t.at == t.end && weight <= 1000 ? weight : -1;
 }
 
-/* How exactly an element names what is looked for: 3, by its type alone 2, by an asterisk alone 1, not at all 0. */
+/* Returns how exactly the name of an element fits `what`: 3 = it is the same, 2 = the type, 1 = an asterisk alone, 0 = it does not. */
 static int match_of(gl_text name, const char *what) {
   if (gl_text_is(name, what)) return 3;
   if (gl_text_is(name, "*") || gl_text_is(name, "*/*")) return 1;
@@ -157,7 +157,7 @@ static int match_of(gl_text name, const char *what) {
   return n && gl_text_len(name) == n + 1 && name.at[n] == '*' && strncasecmp(name.at, what, n) == 0 ? 2 : 0;
 }
 
-/* The weight behind the name of an element: 1000 when it has none, -1 when what is there is malformed. */
+/* Takes the weight behind the name of an element and returns it; 1000 if there is none, -1 if the parameters are malformed. */
 static int take_weight(gl_text *s) {
   gl_parameter p;
   int weight = 1000, more;
@@ -215,7 +215,7 @@ bool gl_field_has_tag(gl_text field, gl_text tag, bool strong) {
 
 /* ---- ranges ---- */
 
-/* A number; one that is larger than any file is INT64_MAX. */
+/* Takes a number; one that 63 bits do not hold is INT64_MAX, which is larger than any file. */
 static bool take_number(gl_text *s, int64_t *number) {
   const char *from = s->at;
   *number = 0;
@@ -226,7 +226,7 @@ static bool take_number(gl_text *s, int64_t *number) {
   return s->at > from;
 }
 
-/* One of the list. 1: a part of what there is; 0: past its end; -1: malformed, or all of nothing. */
+/* Reads one range of the list. Returns 1; 0: it begins behind the end; -1: it is malformed, or asks for the last 0 bytes. */
 static int range_of(gl_text spec, int64_t size, gl_range *r) {
   bool first = take_number(&spec, &r->first);
   skip_blanks(&spec);
@@ -276,7 +276,7 @@ static bool take_digits(gl_text *s, int n, int *number) {
   return true;
 }
 
-/* One of a list of names; from 1 on, 0: none of them. */
+/* Takes one of the names and returns its place in the list, from 1 on. 0: there is none of them. */
 static int take_name(gl_text *s, const char *const *names) {
   for (int i = 0; names[i]; i++)
     if (take_word(s, names[i])) return i + 1;
@@ -295,7 +295,7 @@ static bool take_time(gl_text *s, date *d) {
   return take_digits(s, 2, &d->hour) && take_char(s, ':') && take_digits(s, 2, &d->minute) && take_char(s, ':') && take_digits(s, 2, &d->second);
 }
 
-/* Two digits mean the year that is not more than 50 years ahead (RFC 9110, 5.6.7). */
+/* Returns the year that ends with two digits and is 50 years ahead at most (RFC 9110, 5.6.7). */
 static int full_year(int digits) {
   time_t now = time(NULL);
   struct tm tm;
@@ -303,7 +303,7 @@ static int full_year(int digits) {
   return year > current + 50 ? year - 100 : year;
 }
 
-/* "06 Nov 1994 08:49:37 GMT" and "06-Nov-94 08:49:37 GMT" */
+/* Takes "06 Nov 1994 08:49:37 GMT", or "06-Nov-94 08:49:37 GMT" with other marks and digits of the year. */
 static bool take_day_first(gl_text *s, date *d, char mark, int digits) {
   bool is = take_digits(s, 2, &d->day) && take_char(s, mark) && (d->month = take_name(s, months)) != 0 && take_char(s, mark) &&
             take_digits(s, digits, &d->year) && take_char(s, ' ') && take_time(s, d) && take_word(s, " GMT");
@@ -311,7 +311,7 @@ static bool take_day_first(gl_text *s, date *d, char mark, int digits) {
   return is;
 }
 
-/* "Nov  6 08:49:37 1994" */
+/* Takes "Nov  6 08:49:37 1994". */
 static bool take_month_first(gl_text *s, date *d) {
   d->month = take_name(s, months);
   if (!d->month || !take_char(s, ' ')) return false;
@@ -325,7 +325,7 @@ static bool is_date(const date *d) {
   return d->day >= 1 && d->day <= lengths[d->month - 1] + leap && d->hour <= 23 && d->minute <= 59 && d->second <= 60;
 }
 
-/* Days since 1970-01-01 in the Gregorian calendar, years counted from March. */
+/* Returns the days since 1970-01-01 of a date in the Gregorian calendar. Inside, a year begins in March, so that its leap day is last. */
 static int64_t days_of(int64_t y, int64_t m, int64_t d) {
   if (m <= 2) {
     y--;
@@ -348,7 +348,7 @@ bool gl_field_date(gl_text s, int64_t *seconds) {
 
 /* ---- cookies, forms, header lines ---- */
 
-/* Up to the next `mark`, or the end. */
+/* Takes the text up to the next `mark`, and the mark, or up to the end. */
 static gl_text take_until(gl_text *s, char mark) {
   const char *from = s->at, *found = from < s->end ? memchr(from, mark, gl_text_len(*s)) : NULL;
   gl_text piece = {from, found ? found : s->end};

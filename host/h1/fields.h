@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * What header fields are made of (RFC 9110, 5.6), and cookies, dates, ranges and forms beside them. Plain C: no Lua.
+ * Parsers for the parts of header fields (RFC 9110, 5.6), and for cookies, dates, ranges and forms. Plain C: no Lua; nothing here
+ * allocates.
  *
- * A gl_text is both a piece of text and a place in it: a gl_take_... function takes what it is named for from the front
- * and moves `at` behind it, or says no and leaves it where it was. Each looks at no byte more than a few times, whatever the bytes
- * are: they come from outside.
+ * A gl_text is both a piece of text and a place in it: a gl_take_... function reads the thing of its name at the front and moves `at`
+ * behind it, or returns false and leaves `at` where it was. The results are places in the same text. Since the bytes come from outside,
+ * every function reads each byte a few times at most, whatever the bytes are.
  */
 #ifndef GL_H1_FIELDS_H
 #define GL_H1_FIELDS_H
@@ -20,65 +21,71 @@ typedef struct gl_text {
 static inline gl_text gl_text_of(const char *at, size_t n) { return (gl_text){at, at + n}; }
 static inline size_t gl_text_len(gl_text t) { return (size_t)(t.end - t.at); }
 
-/* Tells whether the text is `word`, or the other text, without regard to case. */
+/* Is the text `word`, or the other text, without regard to case? */
 bool gl_text_is(gl_text t, const char *word);
 bool gl_text_equals(gl_text a, gl_text b);
 
-/* The text without blanks and tabs around it. */
+/* Returns the text without the blanks and tabs around it. */
 gl_text gl_text_trim(gl_text t);
 
+/* May the character be in a token (RFC 9110, 5.6.2)? */
 bool gl_is_token_char(char c);
+
+/* Takes a token. */
 bool gl_take_token(gl_text *s, gl_text *token);
 
-/* How a backslash within quotes is read. */
+/* The meaning of a backslash within quotes. */
 typedef enum gl_quoting {
-  GL_QUOTING_RFC,    /* RFC 9110: the next character is meant as it is */
-  GL_QUOTING_MARKS,  /* the same, before a quote or a backslash only: names of files from other systems */
-  GL_QUOTING_NONE,   /* HTML: as any other character */
+  GL_QUOTING_RFC,    /* RFC 9110: the next character stands for itself */
+  GL_QUOTING_MARKS,  /* a quote or a backslash behind it stands for itself; else it is a character: file names of other systems have it */
+  GL_QUOTING_NONE,   /* HTML: the backslash is a character as any other */
 } gl_quoting;
 
-/* The same without its backslashes, into `out` (as large as it). Returns how many bytes that are. */
+/* Copies the inside of a quoted string without the backslashes that quote, to `out`, which is as large as `inside`. Returns the number of
+ * bytes. */
 size_t gl_unquote(gl_text inside, gl_quoting quoting, char *out);
 
-/* The next element of a comma list, trimmed and not empty. Commas within quotes separate nothing. */
+/* Takes the next element of a comma list, trimmed and not empty. Commas within quotes separate nothing. */
 bool gl_take_element(gl_text *list, gl_text *element);
 
 typedef struct gl_parameter {
   gl_text name, value;
-  bool quoted; /* the value is what was between quotes */
+  bool quoted; /* the value was in quotes; its backslashes are still there */
 } gl_parameter;
 
-/* The next of `; name=value; name="value"`. 1: here it is; 0: there is none any more; -1: that is no parameter. */
+/* Takes the next parameter of `; name=value; name="value"`. Returns 1; 0: the text has ended; -1: something else is there. */
 int gl_take_parameter(gl_text *s, gl_quoting quoting, gl_parameter *p);
 
-/* How much a field like Accept or Accept-Encoding wants `what` ("gzip", "text/html"): 0 to 1000, and -1 when it says nothing
- * about it, not even with an asterisk. What is no element of such a list is passed over. */
+/* Returns the weight that a field like Accept or Accept-Encoding gives to `what` ("gzip", "text/html"), in thousandths: 0 to 1000. -1: no
+ * element names it, not even by an asterisk. Malformed elements are ignored. */
 int gl_field_quality(gl_text field, const char *what);
 
-/* Is the entity tag ("..." or W/"...") in a list like If-Match, or is that an asterisk? `strong`: weak ones equal nothing. */
+/* Does a list like If-Match contain the entity tag ("..." or W/"..."), or is it an asterisk? `strong`: a weak tag equals no other. */
 bool gl_field_has_tag(gl_text field, gl_text tag, bool strong);
 
 typedef struct gl_range {
-  int64_t first, last;
+  int64_t first, last; /* offsets of the first and the last byte */
 } gl_range;
 
-/* The byte ranges a Range field asks for of `size` bytes, those that are past its end left out. 0: none is left. -1: the field
- * is to be ignored: it is malformed, of another unit, wants more than `max` ranges or more bytes than there are. */
+/* Writes the byte ranges that a Range field asks for of a body of `size` bytes to `ranges`, and returns their number; ranges behind the
+ * end are left out, so that 0 means that the field cannot be satisfied. -1: the field must be ignored, because it is malformed, has another
+ * unit, or asks for more than `max` ranges or for more bytes than there are. */
 int gl_field_ranges(gl_text field, int64_t size, gl_range *ranges, int max);
 
-/* A date in one of the three forms of RFC 9110, 5.6.7, as seconds since 1970. */
+/* Reads a date in one of the three forms of RFC 9110, 5.6.7, as seconds since 1970. False: the field is no date. */
 bool gl_field_date(gl_text field, int64_t *seconds);
 
-/* The next cookie of a Cookie field (RFC 6265, 5.4); what is none is passed over. */
+/* Takes the next cookie of a Cookie field (RFC 6265, 5.4); malformed ones are skipped. */
 bool gl_take_cookie(gl_text *s, gl_text *name, gl_text *value);
 
-/* The next `name=value` of a form, still encoded; empty ones are passed over. */
+/* Takes the next `name=value` of a form, both still encoded; empty pairs are skipped. */
 bool gl_take_pair(gl_text *s, gl_text *name, gl_text *value);
 
-/* The next header line of a head, which ends in CRLF; the value is trimmed. 1, 0 at the end, -1: that is no header line. */
+/* Takes the next line, which ends in CRLF, of a head; the value is trimmed. Returns 1; 0: the head has ended; -1: it is no header line. */
 int gl_take_line(gl_text *s, gl_text *name, gl_text *value);
 
-/* Percent-decodes into `out` (as large as it), a plus as a blank. Returns how many bytes that are; -1: an invalid escape. */
+/* Decodes percent escapes, and a plus as a blank, to `out`, which is as large as `t`. Returns the number of bytes; -1: an escape is
+ * invalid. */
 long gl_form_decode(gl_text t, char *out);
 
 #endif

@@ -25,7 +25,7 @@ void gl_head_free(gl_head *h) {
 static char *room(gl_head *h, size_t n) {
   if (n <= h->cap - h->len) return h->text + h->len;
   uint32_t cap = h->cap ? h->cap : 512;
-  while (cap - h->len < n) cap *= 2; /* bounded: the limits are checked before */
+  while (cap - h->len < n) cap *= 2; /* does not overflow: gl_head_limits are checked before */
   char *text = gl_memory_resize(h->text, h->cap, cap);
   if (!text) return NULL;
   h->text = text;

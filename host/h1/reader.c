@@ -7,7 +7,7 @@
 #include "h1/rules.h"
 #include "h1/start_line.h"
 
-#define FRAMING_RATIO 16 /* a chunk of one byte takes six more */
+#define FRAMING_RATIO 16 /* bytes of framing per byte of body, at most: a chunk of one byte takes six */
 
 /* ---- llhttp's callbacks ---- */
 
@@ -17,7 +17,7 @@ static int bad(gl_h1_reader *r, const char *wrong) {
   return -1;
 }
 
-/* A trailer was refused, or there is no memory for it. */
+/* Makes the message BAD because of a trailer that was refused, or for which there is no memory. */
 static int refuse_trailer(gl_h1_reader *r) {
   r->no_memory = !r->trailers || r->trailers->refuse_status == 503;
   r->too_large = !r->no_memory;
@@ -79,7 +79,8 @@ static const llhttp_settings_t *settings(void) {
   return &s;
 }
 
-/* A parser that has read the first line: what it would learn from the real one, it need not know. */
+/* Returns a parser that has read a first line of this version, to be copied. The method, target and status of the real line do not matter
+ * for the lines that follow. */
 static const llhttp_t *after_line(bool responses, int minor) {
   static const char *const lines[2][2] = {
     {"POST / HTTP/1.0\r\n", "POST / HTTP/1.1\r\n"}, {"HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\n"}};
@@ -147,8 +148,8 @@ size_t gl_h1_read_head(gl_h1_reader *r, const char *bytes, size_t n) {
 
 /* ---- the body ---- */
 
-/* What llhttp lets pass between the bytes of a body: endless extensions and trailers, and loose ends of lines after the
- * last chunk. */
+/* Returns a fault between the bytes of a body that llhttp accepts: endless extensions or trailers, and lines behind the last chunk that do
+ * not end in CRLF. NULL: there is none. */
 static const char *wrong_framing(gl_h1_reader *r, bool trailers, const char *bytes, size_t n, uint64_t body_before) {
   r->framing += n - (r->body_read - body_before);
   r->too_large = r->framing > r->limits->bytes + FRAMING_RATIO * r->body_read;

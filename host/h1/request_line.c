@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * METHOD SP target SP HTTP/1.1 CRLF. Read here and not by llhttp, since a method may be any token.
+ * Reads METHOD SP target SP HTTP/1.1 CRLF. llhttp would refuse a method that it does not know, but a method may be any token.
  */
 #include <string.h>
 
@@ -21,7 +21,7 @@ static uint8_t method_of(const char *name, size_t n) {
   return GL_METHOD_OTHER;
 }
 
-/* Empty lines may come first (RFC 9112, 2.2). */
+/* Skips empty lines before the request line, which are allowed (RFC 9112, 2.2). */
 static size_t read_start(gl_head *h, const char *at) {
   if (h->line == LINE_EMPTY ? *at != '\n' : *at == '\n') {
     gl_head_refuse(h, 400, "a line that does not end in CRLF before the request line");
@@ -52,10 +52,11 @@ static size_t read_method(gl_head *h, const char *at, size_t n) {
   return i + 1;
 }
 
-#define AT_END 0x40   /* a character that is in no target */
-#define AT_QUERY 0x80 /* the character that ends its path */
+#define AT_END 0x40   /* the character cannot be in a target */
+#define AT_QUERY 0x80 /* the character ends the path of a target */
 
-/* Bytes before one that is `stop`. What they have of GL_TARGET_... is added to *has: the target is looked at once. */
+/* Returns how many bytes come before one of the kind `stop`, and adds the GL_TARGET_... bits of these bytes to *has, so that the target is
+ * read only once. */
 static size_t span(const char *at, size_t n, uint8_t stop, uint8_t *has) {
   static const uint8_t kinds[256] = {
     [0 ... ' '] = AT_END, [0x7f ... 0xff] = AT_END, ['?'] = AT_QUERY, ['%'] = GL_TARGET_ESCAPE, ['.'] = GL_TARGET_DOT,
@@ -76,7 +77,7 @@ static size_t read_path(gl_head *h, const char *at, size_t n) {
   return i;
 }
 
-/* Nothing else in a query needs a second look. */
+/* Reads the query. Of its characters only '#' matters later. */
 static size_t read_query(gl_head *h, const char *at, size_t n) {
   uint8_t has = 0;
   size_t i = span(at, n, AT_END, &has);
@@ -101,7 +102,7 @@ static size_t read_target(gl_head *h, const gl_head_limits *max, const char *at,
   return i + 1;
 }
 
-/* A later minor version is spoken to in 1.1 (RFC 9110, 2.5). */
+/* Reads a digit of the version. A request of a later minor version is answered as one of 1.1 (RFC 9110, 2.5). */
 static void set_version(gl_head *h, int place, int digit) {
   if (place == 7) h->minor = digit > 0;
   else if (digit == 0) gl_head_refuse(h, 400, "no HTTP version");
@@ -123,7 +124,7 @@ static size_t read_version(gl_head *h, const char *at, size_t n) {
   return i;
 }
 
-/* What most requests begin with. */
+/* Reads "GET " at once: most requests begin with it. */
 static size_t read_get(gl_head *h) {
   memcpy(h->method_name, "GET", 3);
   h->method_len = 3;

@@ -8,7 +8,7 @@ static bool bad(gl_response_reader *r, const char *wrong) {
 }
 
 static bool on_body(gl_h1_reader *h1, const char *at, size_t n) {
-  gl_response_reader *r = (gl_response_reader *)h1; /* its first member */
+  gl_response_reader *r = (gl_response_reader *)h1; /* `h1` is the first member */
   return r->user->body(r, at, n);
 }
 
@@ -26,7 +26,8 @@ void gl_response_free(gl_response_reader *r) {
   r->h1.trailers = NULL;
 }
 
-/* An interim response is over: the next one begins. All their heads together are as long as one may be. */
+/* Begins the next response after an interim one. The bytes of all heads are counted together, so that a server cannot send interim
+ * responses for ever. */
 static bool end_interim(gl_response_reader *r) {
   gl_head *h = r->h1.head;
   bool bodiless = r->h1.bodiless;
@@ -46,7 +47,7 @@ static void end_head(gl_response_reader *r) {
   else if (!r->user->head(r)) bad(r, "it is not wanted");
 }
 
-/* What the head was refused for, in the words of a client. */
+/* Sets `wrong`, `no_memory` and `too_large` by the status and the reason for which the head was refused. */
 static void refuse_head(gl_response_reader *r) {
   const gl_head *h = r->h1.head;
   r->no_memory = h->refuse_status == 503;

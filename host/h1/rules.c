@@ -48,7 +48,8 @@ static int read_coding(gl_head *h, gl_text coding) {
 
 #define NAMED(f, name) same(h, f, "" name, sizeof(name) - 1)
 
-/* The parser's view of the length, once the codings are known. It does not see past a tab. */
+/* Sets the length of the body. read_coding has found out whether it is chunked, since llhttp does not read a coding behind a tab; the rest
+ * is the parser's. A coding that only the parser has found is refused. */
 static int read_length(gl_head *h, llhttp_t *parser) {
   if (h->chunked) parser->flags |= F_CHUNKED;
   else if (parser->flags & F_CHUNKED) return gl_head_refuse(h, 400, "malformed Transfer-Encoding");
@@ -59,7 +60,7 @@ static int read_length(gl_head *h, llhttp_t *parser) {
 
 /* ---- requests ---- */
 
-/* In a host (RFC 3986, 3.2.2), but for the comma that joins repeated headers. */
+/* May the character be in a host (RFC 3986, 3.2.2)? The comma may not: it could join two Host headers. */
 static bool is_host_char(char c) {
   static const bool set[256] = {
     ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['%'] = 1, ['!'] = 1,
@@ -68,7 +69,7 @@ static bool is_host_char(char c) {
   return set[(uint8_t)c];
 }
 
-/* A name or an address, and perhaps a port. */
+/* Is the text a host, a name or an address, with or without a port? */
 static bool is_host(const char *p, size_t n) {
   const char *end = p + n, *from = p;
   if (n && *p == '[') {
@@ -107,7 +108,7 @@ static int check_request_field(gl_head *h, const gl_field *f, tally *t) {
   }
 }
 
-/* One walk over the lines, for what the names alone decide. */
+/* Checks each header line of a request by its name. */
 static int check_request_fields(gl_head *h) {
   tally t = {0};
   for (uint32_t i = 0; i < h->nfields; i++)
@@ -118,7 +119,8 @@ static int check_request_fields(gl_head *h) {
   return 0;
 }
 
-/* For whoever hands requests on to what takes `_` for `-`, and with it one header for another. */
+/* Drops header lines with a `_` in the name, for servers that pass requests on to programs which take `_` for `-`, as CGI does, and with
+ * it one header for another. */
 static void drop_underscores(gl_head *h) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < h->nfields; i++)
@@ -126,7 +128,7 @@ static void drop_underscores(gl_head *h) {
   h->nfields = kept;
 }
 
-/* Only the path of an absolute target is kept, and its host is the Host header's value (RFC 9112, 3.2.2). */
+/* Reduces an absolute target to its path, and makes its host the value of the Host header (RFC 9112, 3.2.2). */
 static int split_url(gl_head *h, uint32_t scheme) {
   char *t = h->text, host[264];
   uint32_t i = scheme;
@@ -139,7 +141,7 @@ static int split_url(gl_head *h, uint32_t scheme) {
   t[0] = '/';
   h->target_len = rest + no_path;
   h->path_len = h->path_len - i + no_path;
-  memcpy(t + h->target_len, host, host_len); /* there is room: the scheme is gone */
+  memcpy(t + h->target_len, host, host_len); /* the scheme, which is gone, has left room */
   for (uint32_t f = 0; f < h->nfields; f++) {
     if (!same(h, &h->fields[f], "host", 4)) continue;
     h->fields[f].value = h->target_len;
@@ -148,11 +150,11 @@ static int split_url(gl_head *h, uint32_t scheme) {
   return 0;
 }
 
-/* Origin form, absolute form, and the asterisk for OPTIONS. */
+/* Accepts a target in origin form, in absolute form, and the asterisk of OPTIONS. */
 static int check_target(gl_head *h) {
   const char *t = h->text;
   if (h->target_has & GL_TARGET_HASH) return gl_head_refuse(h, 400, "the request target has a fragment");
-  if (h->target_has & GL_TARGET_BACKSLASH) /* some take it for a slash; it is in no URI, and behind the query nobody minds */
+  if (h->target_has & GL_TARGET_BACKSLASH) /* some programs take one in the path for a slash; no URI has one */
     return gl_head_refuse(h, 400, "the request target has a backslash");
   if (h->target_len && t[0] == '/') return 0;
   if (h->target_len == 1 && t[0] == '*' && h->method == HTTP_OPTIONS) return 0;

@@ -2,7 +2,7 @@
 #ifndef GL_H1_STATUS_H
 #define GL_H1_STATUS_H
 
-/* The reason phrase of a status as IANA registers it (RFC 9110, 15): "Not Found" for 404; "" for an unknown status. */
+/* Returns the reason phrase of a status as IANA registers it (RFC 9110, 15): "Not Found" for 404; "" for an unknown status. */
 const char *gl_status_reason(int status);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP/1.1 SP 200 SP reason CRLF. The reason may be missing, and so may the blank before it: some servers leave it out. It is
- * the first of the head's text, as the target is of a request's.
+ * Reads HTTP/1.1 SP 200 SP reason CRLF. The reason may be missing, and so may the blank before it: some servers leave both out. The reason
+ * is the beginning of gl_head.text, as the target of a request is.
  */
 #include <string.h>
 
@@ -17,11 +17,11 @@ static void malformed(gl_head *h) {
   gl_head_refuse(h, 502, h->line < 7 ? "it does not begin with HTTP/1" : h->line < 9 ? "malformed HTTP version" : "malformed status line");
 }
 
-/* A later minor version is read as 1.1 (RFC 9110, 2.5). */
+/* Reads a digit of the version or of the status. A response of a later minor version is read as one of 1.1 (RFC 9110, 2.5). */
 static void take_digit(gl_head *h, int place, int digit) {
   if (place == 5 && digit != 1) gl_head_refuse(h, 502, "HTTP version not supported");
   else if (place == 7) h->minor = digit > 0;
-  else if (place == 9 && digit < 1) malformed(h); /* above 5 they mean what 500 means (RFC 9110, 15) */
+  else if (place == 9 && digit < 1) malformed(h); /* a first digit above 5 is read as 5 is (RFC 9110, 15) */
   else if (place >= 9) h->status = (uint16_t)(10 * h->status + digit);
 }
 
