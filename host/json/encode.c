@@ -24,7 +24,7 @@ typedef enum kind { LIST, SPARSE, OBJECT } kind;
 typedef struct level {
   kind kind;
   int table;      /* stack index of the table */
-  uint32_t turns; /* encoder.turns when the table last had that key for certain */
+  uint32_t parks; /* encoder.parks when the table last had that key for certain */
   bool array;     /* the table has the metatable of json.array */
   size_t start;   /* length of the text before the table */
   lua_Integer i;  /* LIST, SPARSE: index of the item that is being written */
@@ -38,7 +38,7 @@ typedef struct encoder {
   int depth;
   int slots;      /* stack index for `levels` when they are more than SHALLOW */
   bool replace;
-  uint32_t turns; /* how often other tasks have run since the beginning, which may have changed the tables */
+  uint32_t parks; /* how often the encoder has parked: other tasks may have changed the tables each time */
   size_t looked;  /* length of the text at the last check whether the slice is used up */
   const void *array_metatable; /* NULL = is_array was not called yet */
 } encoder;
@@ -117,15 +117,15 @@ static size_t length(const encoder *e) { return (size_t)(e->text->at - e->text->
 /* Makes way for other tasks if the slice is used up. Raises what gl_preempt_check raises. */
 static void look(encoder *e) {
   e->looked = length(e);
-  if (gl_preempt_check(e->L)) e->turns++;
+  if (gl_preempt_check(e->L)) e->parks++;
 }
 
 /* Replaces the key at the top of the stack by the table's next key and value. False: there is none, and the stack is one lower. Raises
  * EJSON if another task has taken the key out of the table, since lua_next must not be called with such a key. */
 static bool go_on(encoder *e, level *l) {
   lua_State *L = e->L;
-  if (l->turns != e->turns) {
-    l->turns = e->turns;
+  if (l->parks != e->parks) {
+    l->parks = e->parks;
     lua_pushvalue(L, -1);
     if (lua_rawget(L, l->table) == LUA_TNIL) {
       lua_pop(L, 1);
@@ -258,7 +258,7 @@ static level *push_level(encoder *e) {
     e->levels = many;
   }
   e->now = &e->levels[e->depth++];
-  *e->now = (level){.table = lua_gettop(L), .turns = e->turns, .start = length(e)};
+  *e->now = (level){.table = lua_gettop(L), .parks = e->parks, .start = length(e)};
   return e->now;
 }
 

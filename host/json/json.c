@@ -10,7 +10,7 @@
 
 void gl_json_push_array(lua_State *L) {
   if (!luaL_newmetatable(L, ARRAY)) return;
-  lua_pushnil(L); /* printed and named in errors it is a table */
+  lua_pushnil(L); /* to scripts an array is a table: tostring and errors say "table" */
   lua_setfield(L, -2, "__name");
 }
 

@@ -17,7 +17,7 @@
 typedef struct gl_segment gl_segment;
 
 typedef struct gl_output {
-  gl_buf first;            /* the first bytes; empty if there are segments and it has been written */
+  gl_buf first;            /* the first bytes; it may be empty although there are segments */
   gl_segment *head, *tail; /* the segments behind it; NULL: none */
   size_t behind; /* bytes in the segments */
 } gl_output;

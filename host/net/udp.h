@@ -44,8 +44,8 @@ gl_udp *gl_udp_new(gl_host *h);
 /* Gives a reference up; the last one frees the socket and its queue. */
 void gl_udp_unref(gl_udp *u);
 
-/* Opens the socket and binds it. It counts in census.handles until it is closed, which the caller must do after an error, too. Returns 0
- * or UV_E*. */
+/* Opens the socket and binds it. Returns 0 or UV_E*. A socket that is not `closed` afterwards, also one that could not be bound, counts in
+ * census.handles until gl_udp_close. */
 int gl_udp_open_socket(gl_udp *u, const gl_address *address, unsigned flags);
 
 /* Begins to receive. Returns 0 or UV_E*. Idempotent. */
