@@ -167,7 +167,7 @@ static void push_key(lua_State *L, const gl_destination *t, const identity *id, 
 static gl_tls_config *config_new(lua_State *L, const gl_tls_settings *set) {
   char why[GL_TLS_WHY];
   gl_tls_config *c = gl_tls_config_new(set, why);
-  if (!c) gl_error_raise(L, "http", strstr(why, "needs OpenSSL") ? "ENOLIBRARY" : "ETLS", "tls: %s", why);
+  if (!c) gl_spec_raise(L, strstr(why, "needs OpenSSL") ? "ENOLIBRARY" : "ETLS", "tls: %s", why);
   return c;
 }
 
@@ -205,7 +205,7 @@ gl_origin *gl_destination_origin(lua_State *L, gl_pool *p, const gl_destination 
   bool deny = gl_spec_flag(L, 1, "deny_private", false);
   if (t->https) read_identity(L, &id);
   if (deny && t->proxy_host) gl_spec_refuse(L, "deny_private: a proxy%s resolves names by itself", "");
-  if (deny && t->path) gl_error_raise(L, "http", "EACCES", "deny_private: a unix socket is not public");
+  if (deny && t->path) gl_spec_raise(L, "EACCES", "deny_private: a unix socket%s is not public", "");
   push_key(L, t, t->https ? &id : NULL, deny);
   gl_origin_spec to = {.host = t->host, .port = t->port, .path = t->path, .proxy_host = t->proxy_host, .proxy_port = t->proxy_port, .deny_private = deny};
   to.key = lua_tolstring(L, -1, &to.key_len);
@@ -219,6 +219,6 @@ gl_origin *gl_destination_origin(lua_State *L, gl_pool *p, const gl_destination 
     to.tls = configure(L, p, &id);
   }
   o = gl_origin_new(p, &to);
-  if (!o) gl_error_raise(L, "http", "ENOMEM", "not enough memory");
+  if (!o) gl_spec_raise(L, "ENOMEM", "%s", "not enough memory");
   return o;
 }

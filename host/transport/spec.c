@@ -16,11 +16,13 @@ void gl_spec_op(const char *method, char out[GL_SPEC_OP]) {
   for (char *at = out; *at; at++) *at = (char)tolower((unsigned char)*at);
 }
 
-void gl_spec_refuse(lua_State *L, const char *format, const char *what) {
+void gl_spec_raise(lua_State *L, const char *code, const char *format, const char *what) {
   char op[GL_SPEC_OP] = "http.request";
   if (lua_getfield(L, 1, "method") == LUA_TSTRING) gl_spec_op(lua_tostring(L, -1), op);
-  gl_error_raise(L, op, "EINVAL", format, what);
+  gl_error_raise(L, op, code, format, what);
 }
+
+void gl_spec_refuse(lua_State *L, const char *format, const char *what) { gl_spec_raise(L, "EINVAL", format, what); }
 
 const char *gl_spec_text(lua_State *L, int idx, const char *name, size_t *len) {
   size_t n = 0;

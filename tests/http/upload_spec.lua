@@ -158,6 +158,8 @@ describe("an answer", function()
     serve(tell, function(url)
       assert.equal("EACCES", failure(http.get, url, { deny_private = true }).code)
       assert.equal("EACCES", failure(http.get, (url:gsub("127.0.0.1", "localhost")), { deny_private = true }).code)
+      local e = failure(http.post, url, { deny_private = true, unix = "/run/nobody.sock" })
+      assert.same({ "EACCES", "http.post" }, { e.code, e.op })
     end)
   end)
 
