@@ -20,7 +20,7 @@ typedef struct cursor {
   gl_sqlite_stmt *stmt; /* NULL: not open yet, or at its end */
   int refs;
   bool fetching;        /* a fetch runs */
-  bool ended;           /* read to its end, failed or closed */
+  atomic_bool ended;    /* read to its end, failed or closed: set by the pool thread of a fetch and by the loop */
 } cursor;
 
 typedef struct fetch_op {
