@@ -4,6 +4,7 @@
 -- the others ran.
 -- Later a group whose body had used up the memory did not end its children, as to look who is told to cancel asked for some
 -- more: they lived on, and so the memory stayed used up.
+local build = require "build"
 local sh = require "shell"
 
 describe("tasks without end, in a group", function()
@@ -31,6 +32,6 @@ describe("tasks without end, in a group", function()
     ]] })
     assert.equal("", err)
     assert.equal(0, code)
-    assert.is_true(tonumber(out) < 20, out)
+    assert.is_true(build.stressed or tonumber(out) < 20, out) -- under stress each of them collects them all
   end)
 end)
