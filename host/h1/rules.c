@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "h1/fields.h"
+#include "h1/status.h"
 
 /* ---- both sides ---- */
 
@@ -184,7 +185,7 @@ int gl_response_check(gl_head *h, bool bodiless, llhttp_t *parser) {
     if (NAMED(f, "transfer-encoding") && read_coding(h, value_of(h, f)) != 0) return -1;
   }
   if (read_length(h, parser) != 0) return -1;
-  bool none = bodiless || h->status < 200 || h->status == 204 || h->status == 304;
+  bool none = bodiless || gl_status_is_bodiless(h->status);
   bool announced = parser->flags & F_CONTENT_LENGTH;
   h->until_close = !none && !h->chunked && !announced;
   h->has_body = !none && (h->chunked || h->until_close || h->content_length > 0);

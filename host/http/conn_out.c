@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "h1/status.h"
 #include "h1/writer.h"
 #include "http/conn.h"
 #include "http/server.h"
@@ -12,8 +13,6 @@
 #define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" /* RFC 6455, 4.2.2 */
 
 /* ---- heads ---- */
-
-static bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
 
 /* Returns how many bytes a head takes at most; 256 of them are for the fields that the carrier writes itself. */
 static inline size_t head_room(const gl_message_head *m, size_t type_len) {
@@ -46,7 +45,7 @@ static inline char *put_head(char *to, gl_conn *c, const gl_message_head *m, siz
 
 int gl_conn_send(gl_exchange *x, const gl_message_head *m, const char *body, size_t n) {
   gl_conn *c = gl_conn_of(x);
-  bool silent = !body || x->head_only || is_bodiless(m->status);
+  bool silent = !body || x->head_only || gl_status_is_bodiless(m->status);
   if (!c->stream) {
     x->out = GL_OUT_DONE;
     return 0;
@@ -66,7 +65,7 @@ int gl_conn_send(gl_exchange *x, const gl_message_head *m, const char *body, siz
 /* ---- one in pieces ---- */
 
 static gl_body_mode mode_of(const gl_exchange *x, const gl_message_head *m) {
-  if (is_bodiless(m->status)) return GL_BODY_NONE;
+  if (gl_status_is_bodiless(m->status)) return GL_BODY_NONE;
   if (m->length != GL_LENGTH_UNKNOWN) return GL_BODY_LENGTH;
   return x->minor >= 1 ? GL_BODY_CHUNKED : GL_BODY_UNTIL_CLOSE;
 }
@@ -83,7 +82,7 @@ static size_t put_stream_head(char *start, gl_conn *c, const gl_message_head *m)
 int gl_conn_send_head(gl_exchange *x, const gl_message_head *m) {
   gl_conn *c = gl_conn_of(x);
   size_t room = head_room(m, type_len(m));
-  bool silent = x->head_only || is_bodiless(m->status);
+  bool silent = x->head_only || gl_status_is_bodiless(m->status);
   if (!c->stream) {
     x->out = GL_OUT_DONE;
     return 0;

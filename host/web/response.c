@@ -2,6 +2,7 @@
 #include "web/response.h"
 
 #include "core/memory.h"
+#include "h1/status.h"
 #include "web/plan.h"
 #include "web/writer.h"
 
@@ -20,8 +21,6 @@ void gl_response_of_results(lua_State *L, int first) {
 
 /* ---- sending ---- */
 
-static bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
-
 /* Is an answer still to be sent? Ask when all of Lua that an answer needs has run: another protocol may have taken the connection
  * over meanwhile, or the request may have been answered. */
 static bool is_wanted(const gl_exchange *x) { return x->out == GL_OUT_HEAD; }
@@ -38,7 +37,7 @@ static int send_value(lua_State *L, gl_exchange *x, int status, const char *type
 
 /* Returns the length to announce: that of the body that is sent, or the response's own Content-Length if no body is sent (HEAD, 304). */
 static int64_t length_of(const gl_exchange *x, const gl_plan *p, const gl_plan_body *b) {
-  bool silent = is_bodiless(p->status);
+  bool silent = gl_status_is_bodiless(p->status);
   if (!b->at && p->has_length && (p->status == 304 || (x->head_only && !silent))) return p->length;
   return silent ? GL_LENGTH_UNKNOWN : (int64_t)b->n;
 }
@@ -50,7 +49,7 @@ static void fill_head(gl_message_head *head, const gl_plan *p) {
 }
 
 static int send_body(lua_State *L, gl_exchange *x, const gl_plan *p, gl_plan_body *b) {
-  gl_message_head head = {.length = length_of(x, p, b), .type = p->has_type || is_bodiless(p->status) ? NULL : b->type};
+  gl_message_head head = {.length = length_of(x, p, b), .type = p->has_type || gl_status_is_bodiless(p->status) ? NULL : b->type};
   fill_head(&head, p);
   send_whole(L, x, &head, b->at, b->n);
   if (b->encoded) gl_json_done(L, &b->json);

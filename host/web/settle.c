@@ -5,10 +5,9 @@
  */
 #include <string.h>
 
+#include "h1/status.h"
 #include "web/plan.h"
 #include "web/response.h"
-
-static bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
 
 static void set_header(lua_State *L, int table, const char *name, const char *value) {
   lua_pushstring(L, value);
@@ -19,14 +18,14 @@ static void set_header(lua_State *L, int table, const char *name, const char *va
 static int push_whole(lua_State *L, int status, const gl_plan_body *b) {
   lua_pushinteger(L, status);
   lua_pushvalue(L, 3);
-  if (b->at && !is_bodiless(status)) lua_pushlstring(L, b->at, b->n);
+  if (b->at && !gl_status_is_bodiless(status)) lua_pushlstring(L, b->at, b->n);
   else lua_pushnil(L);
   return 3;
 }
 
 /* Does the answer to the request at index 1 announce the length of a body that is not sent (HEAD, 304)? */
 static bool tells_length(lua_State *L, int status) {
-  if (status == 304 || is_bodiless(status) || lua_isnil(L, 1)) return status == 304;
+  if (status == 304 || gl_status_is_bodiless(status) || lua_isnil(L, 1)) return status == 304;
   lua_getfield(L, 1, "method");
   bool head = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "HEAD") == 0;
   lua_pop(L, 1);
@@ -42,14 +41,14 @@ static int push_response(lua_State *L) {
   if (!stream) gl_plan_find_body(L, idx, &b);
   gl_plan_read_headers(L, idx + 1, &p);
   if (p.close) set_header(L, 3, "connection", "close");
-  if (p.has_length && (((stream || b.at) && !is_bodiless(p.status)) || tells_length(L, p.status))) {
+  if (p.has_length && (((stream || b.at) && !gl_status_is_bodiless(p.status)) || tells_length(L, p.status))) {
     lua_pushfstring(L, "%I", b.at ? (LUAI_UACINT)b.n : (LUAI_UACINT)p.length);
     lua_setfield(L, 3, "content-length");
   }
-  if (b.type && !p.has_type && !is_bodiless(p.status)) set_header(L, 3, "content-type", b.type);
+  if (b.type && !p.has_type && !gl_status_is_bodiless(p.status)) set_header(L, 3, "content-type", b.type);
   int results = push_whole(L, p.status, &b);
   if (b.encoded) gl_json_done(L, &b.json);
-  if (!stream || is_bodiless(p.status)) return results;
+  if (!stream || gl_status_is_bodiless(p.status)) return results;
   lua_pushvalue(L, idx + 3);
   lua_pushboolean(L, p.live);
   return results + 2;
