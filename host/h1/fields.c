@@ -3,7 +3,6 @@
 
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 /* ---- characters and words ---- */
 
@@ -23,13 +22,13 @@ static void skip_blanks(gl_text *s) {
 
 static bool next_is(const gl_text *s, char c) { return s->at < s->end && *s->at == c; }
 
-static bool take_char(gl_text *s, char c) {
+bool gl_take_char(gl_text *s, char c) {
   if (!next_is(s, c)) return false;
   s->at++;
   return true;
 }
 
-static bool take_word(gl_text *s, const char *word) {
+bool gl_take_word(gl_text *s, const char *word) {
   size_t n = strlen(word);
   if (gl_text_len(*s) < n || memcmp(s->at, word, n) != 0) return false;
   s->at += n;
@@ -125,7 +124,7 @@ int gl_take_parameter(gl_text *s, gl_quoting quoting, gl_parameter *p) {
   int more = to_parameter(s);
   if (more == 1) {
     p->quoted = false;
-    if (gl_take_token(s, &p->name) && take_char(s, '=')) {
+    if (gl_take_token(s, &p->name) && gl_take_char(s, '=')) {
       if (take_bare(s, &p->value)) return 1;
       p->quoted = take_quoted(s, quoting, &p->value);
       if (p->quoted) return 1;
@@ -174,7 +173,7 @@ int gl_field_quality(gl_text field, const char *what) {
   gl_text element, name, sub;
   while (gl_take_element(&field, &element)) {
     if (!gl_take_token(&element, &name)) continue;
-    if (take_char(&element, '/')) {
+    if (gl_take_char(&element, '/')) {
       if (!gl_take_token(&element, &sub)) continue;
       name.end = sub.end;
     }
@@ -189,7 +188,7 @@ int gl_field_quality(gl_text field, const char *what) {
 /* ---- entity tags ---- */
 
 static bool take_tag(gl_text *s, bool *weak, gl_text *tag) {
-  *weak = take_word(s, "W/");
+  *weak = gl_take_word(s, "W/");
   if (!next_is(s, '"')) return false;
   const char *p = s->at + 1;
   while (p < s->end && (uint8_t)*p > 0x20 && *p != '"' && *p != 0x7f) p++;
@@ -230,7 +229,7 @@ static bool take_number(gl_text *s, int64_t *number) {
 static int range_of(gl_text spec, int64_t size, gl_range *r) {
   bool first = take_number(&spec, &r->first);
   skip_blanks(&spec);
-  if (!take_char(&spec, '-')) return -1;
+  if (!gl_take_char(&spec, '-')) return -1;
   skip_blanks(&spec);
   bool last = take_number(&spec, &r->last);
   if (spec.at != spec.end || (!first && !last)) return -1;
@@ -252,7 +251,7 @@ int gl_field_ranges(gl_text field, int64_t size, gl_range *ranges, int max) {
   int asked = 0, n = 0;
   int64_t left = size;
   skip_blanks(&field);
-  if (!gl_take_token(&field, &unit) || !gl_text_is(unit, "bytes") || !take_char(&field, '=')) return -1;
+  if (!gl_take_token(&field, &unit) || !gl_text_is(unit, "bytes") || !gl_take_char(&field, '=')) return -1;
   while (gl_take_element(&field, &spec)) {
     int is = range_of(spec, size, &r);
     if (is < 0 || ++asked > max) return -1;
@@ -262,88 +261,6 @@ int gl_field_ranges(gl_text field, int64_t size, gl_range *ranges, int max) {
     ranges[n++] = r;
   }
   return asked ? n : -1;
-}
-
-/* ---- dates ---- */
-
-static bool take_digits(gl_text *s, int n, int *number) {
-  *number = 0;
-  if (gl_text_len(*s) < (size_t)n) return false;
-  for (; n; n--, s->at++) {
-    if (!is_digit(*s->at)) return false;
-    *number = *number * 10 + *s->at - '0';
-  }
-  return true;
-}
-
-/* Takes one of the names and returns its place in the list, from 1 on. 0: there is none of them. */
-static int take_name(gl_text *s, const char *const *names) {
-  for (int i = 0; names[i]; i++)
-    if (take_word(s, names[i])) return i + 1;
-  return 0;
-}
-
-static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", NULL};
-static const char *const rest_of_days[] = {"day", "sday", "nesday", "rsday", "urday", NULL};
-static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", NULL};
-
-typedef struct date {
-  int year, month, day, hour, minute, second;
-} date;
-
-static bool take_time(gl_text *s, date *d) {
-  return take_digits(s, 2, &d->hour) && take_char(s, ':') && take_digits(s, 2, &d->minute) && take_char(s, ':') && take_digits(s, 2, &d->second);
-}
-
-/* Returns the year that ends with two digits and is 50 years ahead at most (RFC 9110, 5.6.7). */
-static int full_year(int digits) {
-  time_t now = time(NULL);
-  struct tm tm;
-  int current = gmtime_r(&now, &tm) ? tm.tm_year + 1900 : 1970, year = current - current % 100 + digits;
-  return year > current + 50 ? year - 100 : year;
-}
-
-/* Takes "06 Nov 1994 08:49:37 GMT", or "06-Nov-94 08:49:37 GMT" with other marks and digits of the year. */
-static bool take_day_first(gl_text *s, date *d, char mark, int digits) {
-  bool is = take_digits(s, 2, &d->day) && take_char(s, mark) && (d->month = take_name(s, months)) != 0 && take_char(s, mark) &&
-            take_digits(s, digits, &d->year) && take_char(s, ' ') && take_time(s, d) && take_word(s, " GMT");
-  if (is && digits == 2) d->year = full_year(d->year);
-  return is;
-}
-
-/* Takes "Nov  6 08:49:37 1994". */
-static bool take_month_first(gl_text *s, date *d) {
-  d->month = take_name(s, months);
-  if (!d->month || !take_char(s, ' ')) return false;
-  if (!take_digits(s, take_char(s, ' ') ? 1 : 2, &d->day)) return false;
-  return take_char(s, ' ') && take_time(s, d) && take_char(s, ' ') && take_digits(s, 4, &d->year);
-}
-
-static bool is_date(const date *d) {
-  static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  bool leap = d->month == 2 && d->year % 4 == 0 && (d->year % 100 != 0 || d->year % 400 == 0);
-  return d->day >= 1 && d->day <= lengths[d->month - 1] + leap && d->hour <= 23 && d->minute <= 59 && d->second <= 60;
-}
-
-/* Returns the days since 1970-01-01 of a date in the Gregorian calendar. Inside, a year begins in March, so that its leap day is last. */
-static int64_t days_of(int64_t y, int64_t m, int64_t d) {
-  if (m <= 2) {
-    y--;
-    m += 12;
-  }
-  return 365 * y + y / 4 - y / 100 + y / 400 + (153 * (m - 3) + 2) / 5 + d - 719469;
-}
-
-bool gl_field_date(gl_text s, int64_t *seconds) {
-  date d = {0};
-  bool is;
-  if (!take_name(&s, days)) return false;
-  if (take_char(&s, ' ')) is = take_month_first(&s, &d);
-  else if (take_word(&s, ", ")) is = take_day_first(&s, &d, ' ', 4);
-  else is = take_name(&s, rest_of_days) && take_word(&s, ", ") && take_day_first(&s, &d, '-', 2);
-  if (!is || s.at != s.end || !is_date(&d)) return false;
-  *seconds = days_of(d.year, d.month, d.day) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
-  return true;
 }
 
 /* ---- cookies, forms, header lines ---- */
@@ -399,7 +316,7 @@ int gl_take_line(gl_text *s, gl_text *name, gl_text *value) {
   gl_text line = take_until(s, '\n');
   if (line.end == line.at || line.end[-1] != '\r') return -1;
   line.end--;
-  if (!gl_take_token(&line, name) || !take_char(&line, ':')) return -1;
+  if (!gl_take_token(&line, name) || !gl_take_char(&line, ':')) return -1;
   *value = gl_text_trim(line);
   return has_control(*value) ? -1 : 1;
 }

@@ -31,6 +31,10 @@ gl_text gl_text_trim(gl_text t);
 /* May the character be in a token (RFC 9110, 5.6.2)? */
 bool gl_is_token_char(char c);
 
+/* Takes the character, or the bytes of the word. False: something else comes, and nothing was taken. */
+bool gl_take_char(gl_text *s, char c);
+bool gl_take_word(gl_text *s, const char *word);
+
 /* Takes a token. */
 bool gl_take_token(gl_text *s, gl_text *token);
 
