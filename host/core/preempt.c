@@ -32,7 +32,8 @@
 #define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
 #define MAX_KILL_DELAY 5000   /* instructions between two errors in a task that catches them all */
 #define MAX_KILLS 2000  /* so many errors at random; then one at every instruction */
-#define MAX_WAIT 10000        /* instructions without a loop after which an error that is due waits for none */
+#define MAX_WAIT 10000        /* instructions without a loop after which an error that is due waits for none; */
+#define SLICE_WAIT (MAX_WAIT / 8) /* a slice used up meanwhile counts as so many of them */
 #define MAX_CAUGHT 3          /* errors a doomed task may catch and go on, counted with the turns between */
 
 #define STRING(n) #n
@@ -189,6 +190,7 @@ static bool raise_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   raise_if_safe(L, h, ar, hooked);
   if (hooked) t->raise_in = 0;
   if (!t->raise_in) return false;
+  gl_pulse_beat(&h->pulse); /* the wait for a safe point has slices of its own: the one that has ended says nothing about it */
   lua_sethook(L, preempt_hook, LUA_MASKCOUNT, 1);
   return true;
 }
@@ -208,7 +210,7 @@ static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool ho
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
     gl_pause(h, t);
-    if (gl_scope_must_end(t) && !t->cleanup_slices) raise_soon(L, h, ar);
+    if (gl_scope_must_end(t) && !t->cleanup_slices && !t->raise_in) raise_soon(L, h, ar);
   }
 }
 
@@ -257,15 +259,17 @@ static bool stays_hooked(lua_State *L, gl_host *h) {
   return true;
 }
 
-/* Raises the error that waits for a safe point, if this is one. False: no error is due any more, as it was raised in a wait, or its
- * scope was left. */
+/* Raises the error that waits for a safe point, if this is one, and otherwise ends the slice when that is used up. False: no error
+ * is due any more, as it was raised in a wait, or its scope was left. */
 static bool raise_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool overran) {
   gl_task *t = h->task;
   if (!gl_scope_must_end(t) || t->cleanup_slices) {
     t->raise_in = 0;
     return false;
   }
-  raise_if_safe(L, h, ar, overran);
+  if (overran) t->raise_in = t->raise_in > SLICE_WAIT ? t->raise_in - SLICE_WAIT : 1;
+  raise_if_safe(L, h, ar, false);
+  if (t->raise_in && overran) preempt_yield(L, h, ar, false);
   return t->raise_in > 0;
 }
 
