@@ -12,6 +12,7 @@
 #include <lua-cjson.h>
 #include <lualib.h>
 
+#include "client/module.h"
 #include "coding/decoder_lua.h"
 #include "core/coro.h"
 #include "core/error.h"
@@ -21,10 +22,6 @@
 #include "db/sqlite/module.h"
 #include "embedded.h"
 #include "fs/module.h"
-#include "web/fields_lua.h"
-#include "web/hub_lua.h"
-#include "web/server_lua.h"
-#include "web/websocket_lua.h"
 #include "io/chunk.h"
 #include "io/module.h"
 #include "io/osfile.h"
@@ -44,7 +41,10 @@
 #include "sys/terminal.h"
 #include "sys/timer.h"
 #include "sys/warn.h"
-#include "transport/module.h"
+#include "web/fields_lua.h"
+#include "web/hub_lua.h"
+#include "web/server_lua.h"
+#include "web/websocket_lua.h"
 
 /* A module in C whose name ends in .native is the C half of Lua modules, which scripts require instead; the others are for
  * scripts as they are. */

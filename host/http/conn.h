@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One client connection of the HTTP/1.1 server: the carrier (http/exchange.h) of one exchange after the other, in order.
+ * One client connection of the HTTP/1.1 server: the carrier (message/exchange.h) of one exchange after the other, in order.
  * What a client sends before its last request was answered waits in `in`. No function here calls Lua, waits, or knows a task.
  *
  *                    next_request: the client does not take its answers
@@ -36,7 +36,7 @@
 
 #include "core/check.h"
 #include "h1/reader.h"
-#include "http/exchange.h"
+#include "message/exchange.h"
 
 typedef struct gl_server gl_server;
 typedef struct gl_conn gl_conn;
@@ -127,7 +127,7 @@ bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n);
 void gl_conn_on_data(gl_stream *stream, const char *bytes, size_t n);
 void gl_conn_on_end(gl_stream *stream, int status);
 
-/* The carrier's functions that send, as http/exchange.h has them. (conn_out.c) */
+/* The carrier's functions that send, as message/exchange.h has them. (conn_out.c) */
 int gl_conn_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);
 int gl_conn_send_head(gl_exchange *x, const gl_message_head *head);
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n);

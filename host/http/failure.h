@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "h1/fields.h"
-#include "http/exchange.h"
+#include "message/exchange.h"
 
 #define GL_FAILURE_BODY 4096 /* bytes of a body, at most */
 

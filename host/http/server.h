@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * An HTTP/1.1 server without Lua: its listener, its connections and their limits. The user of the connections' exchanges
- * answers the requests (http/exchange.h). No function here calls Lua or waits.
+ * answers the requests (message/exchange.h). No function here calls Lua or waits.
  */
 #ifndef GL_HTTP_SERVER_H
 #define GL_HTTP_SERVER_H

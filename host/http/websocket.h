@@ -30,9 +30,9 @@
 #ifndef GL_HTTP_WEBSOCKET_H
 #define GL_HTTP_WEBSOCKET_H
 
-#include "http/exchange.h"
-#include "ws/frames.h"
 #include "http/hub.h"
+#include "message/exchange.h"
+#include "ws/frames.h"
 
 typedef struct gl_ws gl_ws;
 

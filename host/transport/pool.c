@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/class.h"
-#include "core/error.h"
-#include "net/lookup.h"
 #include "transport/outbound.h"
 #include "transport/roundtrip.h"
 
@@ -251,17 +248,25 @@ void gl_pool_drop_head(gl_pool *p, gl_head *h) {
   p->nspare++;
 }
 
-/* ---- one per state ---- */
+/* ---- life ---- */
 
 /* Closes the idle connections in a forked child, since they are the parent's: to close copies of their descriptors says nothing to
  * the servers. */
 static void on_forked(struct gl_fork_hook *hook) { gl_pool_close_idle(GL_CONTAINER(hook, gl_pool, fork)); }
 
-/* Finalizer: closes all connections with the Lua state. No op of a round trip is told any more. */
-static int close_pool(lua_State *L) {
-  gl_pool *p = *(gl_pool **)lua_touserdata(L, 1);
-  if (!p) return 0;
-  *(gl_pool **)lua_touserdata(L, 1) = NULL;
+gl_pool *gl_pool_new(gl_host *h) {
+  gl_pool *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->host = h;
+  p->refs = 1;
+  p->sweep.fire = on_sweep;
+  p->fork = (struct gl_fork_hook){.forked = on_forked};
+  gl_hash_key(&p->key);
+  gl_fork_add(h, &p->fork);
+  return p;
+}
+
+void gl_pool_close(gl_pool *p) {
   p->closed = true;
   gl_timer_drop(&p->host->clock, &p->sweep);
   gl_fork_remove(p->host, &p->fork);
@@ -277,30 +282,4 @@ static int close_pool(lua_State *L) {
   gl_pool_claim(p, NULL);
   gl_tls_config_unref(p->trusting);
   gl_pool_unref(p);
-  return 0;
-}
-
-gl_pool *gl_pool_of(lua_State *L) {
-  static const char key;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
-    gl_lookup_init(L);
-    gl_pool **at = lua_newuserdatauv(L, sizeof *at, 0), *p; /* nil pool */
-    *at = NULL;
-    gl_class_finalizer(L, close_pool);
-    *at = p = calloc(1, sizeof *p);
-    if (!p) gl_error_raise(L, "http", "ENOMEM", "not enough memory");
-    p->host = gl_host_of(L);
-    p->refs = 1;
-    p->sweep.fire = on_sweep;
-    p->fork = (struct gl_fork_hook){.forked = on_forked};
-    gl_hash_key(&p->key);
-    gl_fork_add(p->host, &p->fork);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-    lua_replace(L, -2);
-  }
-  gl_pool *p = *(gl_pool **)lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  if (!p) gl_error_raise(L, "http", "ECANCELED", "the program ends");
-  return p;
 }

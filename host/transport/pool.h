@@ -102,8 +102,11 @@ struct gl_pool {
   bool closed;                  /* the Lua state was closed */
 };
 
-/* Returns the pool of this state, which the first call makes; the state owns it. Raises without memory, and once the state closes. */
-gl_pool *gl_pool_of(lua_State *L);
+/* Returns a pool with one reference, the caller's. NULL: out of memory. */
+gl_pool *gl_pool_new(gl_host *h);
+
+/* Ends all connections and their round trips, of which no op is told any more, and drops the caller's reference. */
+void gl_pool_close(gl_pool *p);
 
 /* Drops a reference; the last one frees the pool. */
 void gl_pool_unref(gl_pool *p);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A call is the app's answering of one request: the user of an exchange (http/exchange.h) on a server. A call has the task that
+ * A call is the app's answering of one request: the user of an exchange (message/exchange.h) on a server. A call has the task that
  * runs the handler and the ops with which tasks wait for the exchange, and decides what becomes of both when the client leaves,
  * the time is over or the handler fails.
  *
@@ -18,7 +18,7 @@
 #define GL_WEB_CALL_H
 
 #include "core/op.h"
-#include "http/exchange.h"
+#include "message/exchange.h"
 
 typedef struct gl_request gl_request;
 

@@ -8,8 +8,8 @@
 #define GL_WEB_PLAN_H
 
 #include "core/host.h"
-#include "http/message.h"
 #include "json/json.h"
+#include "message/head.h"
 
 #define GL_TEXT_PLAIN "text/plain; charset=utf-8"
 

@@ -38,11 +38,11 @@
  * `room` that is waited for is called with that error. So after any call into Lua a user asks `is_open` and `out` again, and
  * never keeps a pointer into the connection. Only the user's own `release` ends the exchange.
  */
-#ifndef GL_HTTP_EXCHANGE_H
-#define GL_HTTP_EXCHANGE_H
+#ifndef GL_MESSAGE_EXCHANGE_H
+#define GL_MESSAGE_EXCHANGE_H
 
 #include "core/buf.h"
-#include "http/message.h"
+#include "message/head.h"
 #include "net/stream.h"
 
 typedef struct gl_exchange gl_exchange;

@@ -2,8 +2,8 @@
  *
  * A request as a script asks for it, read and checked: a table becomes an origin and the bytes to send. Every function here may raise.
  */
-#ifndef GL_TRANSPORT_OUTGOING_H
-#define GL_TRANSPORT_OUTGOING_H
+#ifndef GL_CLIENT_OUTGOING_H
+#define GL_CLIENT_OUTGOING_H
 
 #include "transport/roundtrip.h"
 

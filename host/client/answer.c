@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "transport/answer.h"
+#include "client/answer.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "client/spec.h"
 #include "core/error.h"
 #include "h1/fields.h"
 #include "net/lookup_lua.h"
-#include "transport/spec.h"
 
 /* ---- field lines ---- */
 

@@ -3,8 +3,8 @@
  * The head of a message that is sent: a request's or a response's, whatever version of HTTP the carrier speaks. (A head that was
  * received is a gl_head, h1/head.h, on both sides.)
  */
-#ifndef GL_HTTP_MESSAGE_H
-#define GL_HTTP_MESSAGE_H
+#ifndef GL_MESSAGE_HEAD_H
+#define GL_MESSAGE_HEAD_H
 
 #include <stdbool.h>
 

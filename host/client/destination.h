@@ -2,8 +2,8 @@
  *
  * Where a request goes, as its table says: an origin, made of host, proxy and TLS identity. Every function here may raise.
  */
-#ifndef GL_TRANSPORT_DESTINATION_H
-#define GL_TRANSPORT_DESTINATION_H
+#ifndef GL_CLIENT_DESTINATION_H
+#define GL_CLIENT_DESTINATION_H
 
 #include "transport/pool.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "transport/module.h"
+#include "client/module.h"
 
 #include <string.h>
 
+#include "client/answer.h"
+#include "client/outgoing.h"
+#include "client/pool_lua.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "net/tls_lua.h"
-#include "transport/answer.h"
-#include "transport/outgoing.h"
 #include "transport/roundtrip.h"
 
 #define CLASS "green.http.stream"

@@ -3,8 +3,8 @@
  * Fields of the table, at index 1, that says what a script asks for. The table keeps the strings that are returned. Every function
  * but gl_spec_op may raise: EINVAL in the name of the operation for what a script can get wrong, a string for a wrong type.
  */
-#ifndef GL_TRANSPORT_SPEC_H
-#define GL_TRANSPORT_SPEC_H
+#ifndef GL_CLIENT_SPEC_H
+#define GL_CLIENT_SPEC_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "transport/destination.h"
+#include "client/destination.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "client/spec.h"
 #include "core/error.h"
-#include "transport/spec.h"
 
 #define PINS 16
 

@@ -2,8 +2,8 @@
  *
  * The result of a round trip as Lua values: its response, or its error. Each function may raise without memory.
  */
-#ifndef GL_TRANSPORT_ANSWER_H
-#define GL_TRANSPORT_ANSWER_H
+#ifndef GL_CLIENT_ANSWER_H
+#define GL_CLIENT_ANSWER_H
 
 #include "transport/roundtrip.h"
 

@@ -2,8 +2,8 @@
  *
  * The transport for scripts: the module green.http.transport.native, for lualib/green/http/transport.lua.
  */
-#ifndef GL_TRANSPORT_MODULE_H
-#define GL_TRANSPORT_MODULE_H
+#ifndef GL_CLIENT_MODULE_H
+#define GL_CLIENT_MODULE_H
 
 #include <lua.h>
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "transport/outgoing.h"
+#include "client/outgoing.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "client/destination.h"
+#include "client/pool_lua.h"
+#include "client/spec.h"
 #include "h1/fields.h"
-#include "transport/destination.h"
-#include "transport/spec.h"
 
 
 /* ---- field lines ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "transport/spec.h"
+#include "client/spec.h"
 
 #include <ctype.h>
 #include <stdio.h>
