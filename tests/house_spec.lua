@@ -9,7 +9,6 @@ local FUNCTION_LINES, FILE_LINES = 40, 400
 
 -- "file:function" or "file" -> why it may be longer.
 local LONG = {
-  ["core/preempt.c"] = "handler, hook and thread share one state; the fair scheduler, which comes next, divides them",
   ["h1/status.c:gl_status_reason"] = "a table of the standard's phrases, one a line",
 }
 

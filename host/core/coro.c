@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "core/host.h"
+#include "core/kill.h"
 #include "core/op.h"
-#include "core/preempt.h"
 #include "core/scope.h"
 #include "core/shake.h"
 #include "core/task.h"
@@ -45,7 +45,7 @@ static int run_coroutine(lua_State *L, lua_State *co, int nargs, lua_KFunction k
       if (h->task) gl_scope_abandon(h, co);
       if (status == LUA_OK) return nres;
       gl_trace_coroutine(L, co);
-      gl_preempt_follow(L);
+      gl_kill_follow(L);
       return -1;
     }
     if (!h->awaiting) {

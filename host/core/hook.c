@@ -62,13 +62,40 @@ void gl_hook_event(lua_State *L, lua_Debug *ar) {
   if (ar->event == LUA_HOOKCOUNT && h->user_hook_ran) h->user_hook_ran(L, ar);
 }
 
+/* ---- beside our own ---- */
+
+/* The hook of a C module that was taken over on L; NULL = none. */
+static gl_foreign_hook *foreign_hook(lua_State *L) {
+  gl_foreign_hook *f = &gl_host_of(L)->foreign_hook;
+  return f->L == L && f->hook ? f : NULL;
+}
+
+void gl_hook_take_over(lua_State *L, lua_Hook hook) {
+  lua_Hook now = lua_gethook(L);
+  int mask = lua_gethookmask(L);
+  if (now != gl_hook_event) gl_host_of(L)->foreign_hook = (gl_foreign_hook){L, now, mask, lua_gethookcount(L)};
+  lua_sethook(L, hook, LUA_MASKCOUNT | mask, 1);
+}
+
+void gl_hook_pass_on(lua_State *L, lua_Debug *ar) {
+  gl_foreign_hook *f = foreign_hook(L);
+  if (f) f->hook(L, ar);
+  else gl_hook_event(L, ar);
+}
+
 bool gl_hook_is_set(lua_State *L) {
-  bool is = push_hook(L, L) != NULL;
+  bool is = push_hook(L, L) || foreign_hook(L);
   lua_pop(L, 1);
   return is;
 }
 
 void gl_hook_restore(lua_State *L) {
+  gl_foreign_hook *f = foreign_hook(L);
+  if (f) {
+    lua_sethook(L, f->hook, f->mask, f->count);
+    f->L = NULL;
+    return;
+  }
   user_hook *u = push_hook(L, L);
   if (u) lua_sethook(L, gl_hook_event, u->mask, u->step);
   else lua_sethook(L, NULL, 0, 0);

@@ -15,10 +15,17 @@
 /* The hook that Lua calls in place of each hook of the script. */
 void gl_hook_event(lua_State *L, lua_Debug *ar);
 
-/* Has the script set a hook on L? Never raises. */
+/* Sets `hook` on L for the next instruction, over the script's or a C module's hook, whose events it gets as well: it must pass
+ * them on. Safe in a signal handler. */
+void gl_hook_take_over(lua_State *L, lua_Hook hook);
+
+/* Passes an event on to the hook that was taken over on L. */
+void gl_hook_pass_on(lua_State *L, lua_Debug *ar);
+
+/* Has the script or a C module set a hook on L? Never raises. */
 bool gl_hook_is_set(lua_State *L);
 
-/* Puts the hook of the script back on L after another was set there; no hook, if the script has none. Never raises. */
+/* Puts the hook of the script or of a C module back on L after another was set there; no hook, if there was none. Never raises. */
 void gl_hook_restore(lua_State *L);
 
 /* Replaces debug.sethook and debug.gethook. */

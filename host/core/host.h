@@ -78,6 +78,22 @@ typedef struct gl_idle_work {
   bool begun;     /* the first slice of this idle work has run */
 } gl_idle_work;
 
+/* The hook that a C module had set on `L` where ours is now, to be put back (core/hook.h). */
+typedef struct gl_foreign_hook {
+  lua_State *L;
+  lua_Hook hook;
+  int mask, count;
+} gl_foreign_hook;
+
+/* What is known of slices (core/preempt.h). Those that are volatile are written in a signal handler, too. */
+typedef struct gl_slices {
+  uint64_t count;                  /* slices used up by all tasks */
+  volatile bool asked;             /* the script has a count hook: the slice ends when that was called (h->user_hook_ran) */
+  volatile uint64_t deferred_beat; /* the step whose slice ended in an atomic section */
+  volatile uint64_t section;       /* id of the task in an atomic section, */
+  volatile uint64_t section_began; /* and the CPU time, us, at which the section was first seen */
+} gl_slices;
+
 /* Faults that a test has ordered (core/fault.h). */
 typedef struct gl_fault {
   gl_task *waiter; /* the task whose waits are counted */
@@ -155,8 +171,11 @@ struct gl_host {
   char *scratch;                /* GL_SCRATCH bytes any loop callback may use until it returns: reads land here */
   gl_buf spare_output;          /* empty: what one stream's output left for the next one (net/stream.c) */
 
-  /* ---- preemption (core/preempt.c, shake.c): what hook.c and scope.c, on which those are built, have to know of them ---- */
-  struct gl_watchdog *watchdog; /* NULL = nothing is preempted */
+  /* ---- preemption (core/preempt.h, kill.h, shake.h): what hook.c and scope.c, on which those are built, know of it as well ---- */
+  struct gl_watchdog *watchdog; /* NULL = nothing is preempted (core/watchdog.h) */
+  gl_slices slices;
+  gl_foreign_hook foreign_hook;
+  uint32_t kill_random;         /* state of the random generator of core/kill.c; 0 = it has drawn nothing yet */
   lua_Hook preempt_hook;        /* the hook that ends a slice; NULL = never set */
   lua_Hook shake_hook;          /* the hook that switches at random; NULL = never set */
   void (*user_hook_ran)(lua_State *L, const lua_Debug *ar); /* a count hook of the user's was called: a moment to preempt; may raise; or NULL */

@@ -72,7 +72,7 @@ struct gl_task {
   uint32_t born;          /* loop time when it was made, ms, the low bits */
   int nargs;              /* arguments of the first resume; 0 afterwards */
   uint32_t refs;
-  uint16_t raise_in;      /* > 0: an error is due, and raised after so many instructions at the latest (core/preempt.c) */
+  uint16_t raise_in;      /* > 0: an error is due, and raised after so many instructions at the latest (core/kill.h) */
   uint16_t kill_count;    /* attempts to end it that it survived: odd = an error was raised, even = then it had a slice more */
   uint16_t atomic;        /* atomic sections it is in: nothing in there may wait or is preempted (core/scope.h) */
   uint8_t cleanup_slices; /* slices it may still use up for its clean-up before errors are raised at it (core/scope.h) */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ends a task that must end (gl_scope_must_end: cancelled, past its deadline, over its CPU limit) and goes on computing. The hook
+ * of the preemption asks here at the end of each slice:
+ *
+ *     FREE --an await raises, or raise_end--> END REQUESTED    has CLEANUP_SLICES for its <close> variables (gl_scope_request_end)
+ *      ^                                          |  preempt.c:end_slice: none of those slices is left
+ *      |  gl_scope_retract_end:                   v
+ *      |  nothing asks it to end              KILLED ON ALTERNATE SLICES    kill_count odd: an error was raised; even: a slice to go on
+ *      |  any more                                |  gl_kill_insists: the task has caught all of them
+ *      |                                          v
+ *      +------------------------------------- KILLED AT RANDOM    the hook raises after a random number of instructions (next_kill)
+ *      |                                          |  MAX_KILLS more
+ *      |                                          v
+ *      '------------------------------------- KILLED AT EVERY INSTRUCTION    which no nest of loops around pcall survives
+ *
+ * An error that is due is not raised between any two instructions, but where nothing is lost by it (core/safepoint.h): where a
+ * loop repeats, or after so many instructions without a loop that the task cannot be on its way to keep something. Until then
+ * t->raise_in counts down, and the hook comes at each instruction.
+ */
+#ifndef GL_CORE_KILL_H
+#define GL_CORE_KILL_H
+
+#include <stdbool.h>
+
+#include "core/host.h"
+
+/* Has the task caught so many errors that it is killed at random instructions now? */
+bool gl_kill_insists(const gl_task *t);
+
+/* Raises in the running task, which must end, or has the preemption's hook raise at one of the next instructions (true). False:
+ * neither, since the script or a C module has a hook. `ar` is the hook's record; NULL: in C, where nothing is lost. */
+bool gl_kill_soon(lua_State *L, gl_host *h, const lua_Debug *ar);
+
+/* In the hook, while an error is due (t->raise_in > 0): raises it if this is a safe point, or if it has waited for long. `overran`:
+ * another slice was used up by the wait. False: no error is due any more, as it was raised in a wait, or its scope was left. */
+bool gl_kill_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool overran);
+
+/* In the hook, on a task for which gl_kill_insists: sets the hook for the next random instruction. That leaves a <close> variable
+ * the time to do its work, and sooner or later the error meets a loop around a pcall outside of that pcall. False: the task
+ * need not end (any more), and nothing has happened. */
+bool gl_kill_again(lua_State *L, gl_host *h);
+
+/* Goes on with ending the running task in L, when a coroutine that L had resumed failed because the task must end. */
+void gl_kill_follow(lua_State *L);
+
+#endif

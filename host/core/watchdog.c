@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/task.h"
+
+#define TICK_MS 5        /* how often the watchdog looks: twice a slice */
+#define BLOCKED_AFTER 4  /* ticks in the same step after which the watchdog looks whether the thread sleeps */
+#define HOG_US ((GL_SLICE_MS - 1) * 1000) /* the first tick of a step may come late */
+#define AWAKE_US 500     /* CPU time after which a thread has left the system call that it slept in */
+#define REPEAT 4         /* ticks between two signals in the same step */
+#define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
+
+uint64_t gl_watchdog_cpu_us(const struct gl_watchdog *w) {
+  struct timespec t = {0, 0};
+  clock_gettime(w->cpu, &t);
+  return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+bool gl_watchdog_reports(const gl_host *h) {
+  return !h->watchdog->quiet && (__atomic_load_n(&h->census.tasks, __ATOMIC_RELAXED) > 1 || __atomic_load_n(&h->holds, __ATOMIC_RELAXED) > 0);
+}
+
+/* ---- the thread ---- */
+
+/* Sleeps for one tick, or until the host wakes the watchdog to end it. */
+static void sleep_tick(gl_host *h) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += TICK_MS * 1000000L;
+  if (until.tv_nsec >= 1000000000L) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000L;
+  }
+  while (sem_clockwait(&h->pulse.wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
+}
+
+/* Reads one line of /proc about the loop's thread. False: it cannot be read. */
+static bool read_proc(const struct gl_watchdog *w, const char *name, char *out, size_t size) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)w->watched_id, name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, out, size - 1);
+  if (fd >= 0) close(fd);
+  out[n > 0 ? n : 0] = '\0';
+  return n > 0;
+}
+
+/* Does the loop's thread sleep in a system call, rather than wait for a CPU? */
+static bool is_blocked(const struct gl_watchdog *w) {
+  char stat[512];
+  if (!read_proc(w, "stat", stat, sizeof stat)) return false;
+  const char *name_end = strrchr(stat, ')');
+  return name_end && name_end[1] == ' ' && name_end[2] != 'R';
+}
+
+static bool is_socket(unsigned long fd) {
+  struct stat st;
+  return fstat((int)fd, &st) != 0 || S_ISSOCK(st.st_mode);
+}
+
+/* Does the kernel restart the system call that the thread sleeps in after a signal? It does not restart most of those with a time
+ * limit (sleep, poll, select, calls on sockets that have one): they fail with EINTR, which foreign code may not expect. */
+static bool may_be_interrupted(const struct gl_watchdog *w) {
+  char line[256];
+  long number;
+  unsigned long first;
+  if (!read_proc(w, "syscall", line, sizeof line) || sscanf(line, "%ld 0x%lx", &number, &first) != 2) return false;
+  switch (number) {
+    case SYS_read: case SYS_readv: case SYS_write: case SYS_writev: return !is_socket(first);
+    case SYS_futex: case SYS_wait4: case SYS_waitid: case SYS_flock: case SYS_fsync: case SYS_fdatasync: case SYS_openat: return true;
+    default: return false;
+  }
+}
+
+/* What the watchdog has seen of one step, tick by tick. */
+typedef struct sight {
+  uint64_t step;
+  int same, blocked; /* ticks in the step; ticks in which the thread slept */
+  int signals;       /* ticks since the last signal */
+  uint64_t since;    /* CPU time when the step began, us */
+  uint64_t slept;    /* CPU time when the thread was last seen asleep, or the step began, us */
+} sight;
+
+/* Is the thread within a system call that a signal would cut short? A thread that was woken may still be in the call, waiting for
+ * a CPU: it counts as out of the call once it has used some CPU time. */
+static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now) {
+  bool sleeps = is_blocked(w);
+  if (sleeps) {
+    s->slept = now;
+    s->blocked++;
+  }
+  return sleeps ? !may_be_interrupted(w) : now - s->slept < AWAKE_US;
+}
+
+/* Signals the thread, whose step takes too long, and has a stall reported. A thread that is out of reach gets no signal: that
+ * would end the call it sleeps in. */
+static void signal_thread(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach, bool stalled) {
+  bool news = stalled && w->reported != s->step;
+  if (out_of_reach) {
+    if (!news) return;
+    w->reported = s->step;
+    if (!gl_watchdog_reports(h)) return;
+    gl_stall_report(&w->blocks, GL_STALLED ":\n\t[C]: in a system call that must not be interrupted\n", NULL);
+    atomic_store(&w->late, true);
+    return;
+  }
+  if (news) {
+    w->reported = s->step;
+    atomic_store(&w->report, true);
+  }
+  bool hooked = atomic_load_explicit(&w->hooked_in, memory_order_relaxed) == s->step &&
+                atomic_load_explicit(&w->hooked_on, memory_order_relaxed) == __atomic_load_n(&h->running, __ATOMIC_RELAXED);
+  if (hooked && !news && ++s->signals % REPEAT) return;
+  pthread_kill(w->watched, GL_WATCHDOG_SIGNAL);
+}
+
+/* One look of the watchdog at the loop's thread. */
+static void look_at_step(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_t step) {
+  s->same = busy && step == s->step ? s->same + 1 : 0;
+  s->step = step;
+  if (!s->same) {
+    s->blocked = s->signals = 0;
+    if (busy) s->since = s->slept = gl_watchdog_cpu_us(w);
+    if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* the step is over: there is no place to report */
+    return;
+  }
+  uint64_t now = gl_watchdog_cpu_us(w), spent = now - s->since;
+  if (s->same <= BLOCKED_AFTER && spent < HOG_US) return;
+  bool out_of_reach = is_out_of_reach(w, s, now);
+  bool stalled = s->same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
+  if (!stalled && spent < HOG_US) return;
+  atomic_store(&w->overrun, step);
+  signal_thread(h, w, s, out_of_reach, stalled);
+}
+
+static void watchdog_loop(gl_host *h, struct gl_watchdog *w) {
+  sight s = {0};
+  int idle = 0;
+  while (!atomic_load(&w->end)) {
+    sleep_tick(h);
+    uint64_t step = gl_pulse_beats(&h->pulse);
+    bool busy = __atomic_load_n(&h->running, __ATOMIC_RELAXED) != NULL;
+    idle = !busy && step == s.step ? idle + 1 : 0;
+    look_at_step(h, w, &s, busy, step);
+    if (idle < IDLE_TICKS) continue;
+    gl_pulse_sleep(&h->pulse, step);
+    idle = 0;
+  }
+}
+
+static void *watchdog_main(void *arg) {
+  gl_host *h = arg;
+  watchdog_loop(h, h->watchdog);
+  return NULL;
+}
+
+/* ---- its life ---- */
+
+/* Makes `w` watch the calling thread. False: no thread is to be had, and `w` is freed. */
+static bool start_thread(gl_host *h, struct gl_watchdog *w) {
+  sem_init(&h->pulse.wake, 0, 0);
+  atomic_store(&h->pulse.asleep, false);
+  w->watched = pthread_self();
+  w->watched_id = gettid();
+  if (pthread_getcpuclockid(w->watched, &w->cpu) != 0) w->cpu = CLOCK_MONOTONIC;
+  h->watchdog = w;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* the watchdog's thread handles none */
+  int err = pthread_create(&w->thread, NULL, watchdog_main, h);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (err == 0) return true;
+  h->watchdog = NULL;
+  sem_destroy(&h->pulse.wake);
+  free(w);
+  return false;
+}
+
+bool gl_watchdog_start(gl_host *h) {
+  struct gl_watchdog *w = calloc(1, sizeof *w);
+  return w && start_thread(h, w);
+}
+
+void gl_watchdog_restart(gl_host *h) {
+  struct gl_watchdog *w = h->watchdog;
+  atomic_store(&w->report, false);
+  atomic_store(&w->late, false);
+  start_thread(h, w);
+}
+
+void gl_watchdog_stop(gl_host *h) {
+  struct gl_watchdog *w = h->watchdog;
+  atomic_store(&w->end, true);
+  sem_post(&h->pulse.wake);
+  if (!h->watchdog_due) pthread_join(w->thread, NULL);
+  gl_stall_flush(&w->stalls);
+  gl_stall_flush(&w->blocks);
+  h->watchdog = NULL;
+  sem_destroy(&h->pulse.wake);
+  free(w);
+}
