@@ -78,7 +78,7 @@ static int search_embedded(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   for (const gl_lualib *lib = gl_lualibs; lib->name; lib++) {
     if (strcmp(lib->name, name) != 0) continue;
-    if (luaL_loadbufferx(L, lib->start, (size_t)(lib->end - lib->start), lib->chunk, "t") != LUA_OK) return lua_error(L);
+    if (luaL_loadbufferx(L, lib->start, (size_t)(lib->end - lib->start), lib->chunk, "b") != LUA_OK) return lua_error(L);
     lua_pushstring(L, lib->chunk + 1);
     return 2;
   }

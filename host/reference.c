@@ -20,13 +20,9 @@ static int reference_stubs(lua_State *L) {
   return 1;
 }
 
-/* A Lua module says in its second line that no script requires it by itself. */
 static bool is_internal(const char *name) {
-  static const char mark[] = "\n-- Internal.\n";
   for (const gl_lualib *lib = gl_lualibs; lib->name; lib++) {
-    if (strcmp(lib->name, name) != 0) continue;
-    const char *line = memchr(lib->start, '\n', (size_t)(lib->end - lib->start));
-    return line && (size_t)(lib->end - line) > sizeof mark - 1 && memcmp(line, mark, sizeof mark - 1) == 0;
+    if (strcmp(lib->name, name) == 0) return lib->internal;
   }
   return false;
 }

@@ -4,6 +4,7 @@ local root = (arg[0]:match "^(.*)/tests/[^/]*$" or ".") .. "/"
 
 -- Folder -> the folders it may include from, itself apart.
 local may_include = {
+  cmake = {}, -- programs of the build
   core = {},
   sys = { "core" },
   coding = { "core" },

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What a script that starts does not pay for: libraries are loaded when they are first needed.
+local fs = require "green.fs"
+local interpreter = require "interpreter"
 local sh = require "shell"
 
 -- The names of the shared objects in the process, from a script that first runs `text`.
@@ -30,6 +32,26 @@ describe("a script that starts", function()
     assert.matches("libbrotlidec%.so", loaded "require('green.coding.native').decoder 'br'")
     assert.matches("libpsl%.so", loaded "require('green.http').cookies()")
     assert.matches("libidn2%.so", loaded "require('green.url').parse 'http://bücher.example/'")
+  end)
+end)
+
+describe("a Lua module inside the binary", function()
+  it("is compiled: a script that starts would wait for the compiler", function()
+    local binary = fs.read(interpreter)
+    assert.is_truthy(binary:find("---URLs after RFC 3986, and the queries", 1, true)) -- a stub is text
+    assert.is_nil(binary:find("-- This module takes URLs apart", 1, true))
+  end)
+
+  it("has its lines and the names of its variables all the same", function()
+    local out, err = sh("$lua a.lua", { ["a.lua"] = [[
+      local parse = require "green.url".parse
+      local info = debug.getinfo(parse, "SL")
+      print(info.source, info.linedefined > 0, next(info.activelines) ~= nil, debug.getlocal(parse, 1) ~= nil)
+      print(select(2, xpcall(parse, function() return debug.traceback() end, "http://[/")))
+    ]] })
+    assert.equal("", err)
+    assert.matches("^@green:green/url%.lua\ttrue\ttrue\ttrue\n", out)
+    assert.matches("green:green/url%.lua:%d+: in ", out)
   end)
 end)
 

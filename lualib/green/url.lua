@@ -4,8 +4,12 @@ local err = require "green.error"
 
 local M = {}
 
-local escapes = {}
-for byte = 0, 255 do escapes[string.char(byte)] = ("%%%02X"):format(byte) end
+local escapes = setmetatable({}, { -- filled as characters are met, since a script that starts would pay for all 256
+  __index = function(known, character)
+    known[character] = ("%%%02X"):format(character:byte())
+    return known[character]
+  end,
+})
 
 function M.encode(text)
   return (tostring(text):gsub("[^%w%-._~]", escapes))
