@@ -69,6 +69,7 @@ static bool is_due(const gl_conn *c, uint64_t now) { return now >= c->deadline |
 
 bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!c->stream || c->stream->closing) return false;
+  if (c->state == GL_CONN_RUN) gl_stream_look(c->stream); /* has the client of a handler that does not read the body left? */
   if (c->blocked && !gl_stream_pending(c->stream)) unblock(c);
   bool lost = c->blocked && !takes_output(c, now);
   if (!lost && (is_taking(c) || !is_due(c, now))) return c->blocked;

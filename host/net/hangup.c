@@ -2,7 +2,9 @@
 #include "net/hangup.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct gl_hangup {
@@ -41,4 +43,16 @@ gl_hangup *gl_hangup_watch(gl_host *h, int fd, void (*told)(void *arg), void *ar
 void gl_hangup_drop(gl_hangup *w) {
   uv_close((uv_handle_t *)&w->poll, on_closed);
   close(w->fd); /* the loop does not poll a handle that is closing */
+}
+
+bool gl_hangup_is_there(int fd) {
+  struct pollfd ask = {.fd = fd, .events = POLLRDHUP};
+  return poll(&ask, 1, 0) > 0;
+}
+
+int gl_hangup_reason(int fd) {
+  int err = 0;
+  socklen_t len = sizeof err;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 || !err) return UV_EOF;
+  return uv_translate_sys_error(err);
 }

@@ -122,18 +122,10 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf) {
   *buf = uv_buf_init(s->host->scratch, GL_SCRATCH);
 }
 
-/* libuv says EOF when bytes and a reset have come together. Who reads until the end must not take what was cut for whole. */
-static int real_end(const gl_stream *s) {
-  uv_os_fd_t fd;
-  int err = 0;
-  socklen_t len = sizeof err;
-  if (uv_fileno(&s->uv.handle, &fd) != 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 || !err) return UV_EOF;
-  return uv_translate_sys_error(err);
-}
-
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
   gl_stream *s = handle->data;
-  if (n == UV_EOF) n = real_end(s);
+  uv_os_fd_t fd;
+  if (n == UV_EOF && uv_fileno(&s->uv.handle, &fd) == 0) n = gl_hangup_reason(fd);
   if (n > 0) {
     if (s->filter) s->filter->received(s, buf->base, (size_t)n);
     else s->user->data(s, buf->base, (size_t)n);
@@ -153,17 +145,23 @@ int gl_stream_read(gl_stream *s) {
   return err;
 }
 
-static void on_hung_up(void *arg) {
+static void hang_up(void *arg) {
   gl_stream *s = arg;
   s->hung_up = true;
   gl_stream_read(s);
+}
+
+void gl_stream_look(gl_stream *s) {
+  uv_os_fd_t fd;
+  if (s->reading || s->ended || s->closing || gl_stream_is_foreign(s) || uv_fileno(&s->uv.handle, &fd) != 0) return;
+  if (gl_hangup_is_there(fd)) hang_up(s);
 }
 
 void gl_stream_pause(gl_stream *s) {
   uv_os_fd_t fd;
   if (!s->reading || s->hung_up) return;
   stop_reading(s);
-  if (s->user->wants_end && uv_fileno(&s->uv.handle, &fd) == 0) s->hangup = gl_hangup_watch(s->host, fd, on_hung_up, s);
+  if (s->user->wants_end && uv_fileno(&s->uv.handle, &fd) == 0) s->hangup = gl_hangup_watch(s->host, fd, hang_up, s);
 }
 
 /* ---- writing ---- */

@@ -8,7 +8,7 @@
  * Reading                                             What the user is told:  data* -> end -> closed
  *
  *     paused <---gl_stream_pause--- reading ---on_read: the peer's end, an error; break_all---> ended
- *            ----gl_stream_read, on_hung_up--->
+ *            ----gl_stream_read, hang_up------>
  *
  * Writing                                             What the user is told:  (full -> drained)*
  *
@@ -110,6 +110,10 @@ static inline bool gl_stream_is_foreign(const gl_stream *s) { return s->made_in 
  * pausing does nothing any more. */
 int gl_stream_read(gl_stream *s);
 void gl_stream_pause(gl_stream *s);
+
+/* Asks the kernel whether the other side of a paused stream has ended or broken the connection, and if so reads on as above. For a user that
+ * looks now and then, which costs less than a watch for each stream. */
+void gl_stream_look(gl_stream *s);
 
 /* Queues bytes, which are copied. False: out of memory, the stream is broken. */
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n);
