@@ -42,24 +42,11 @@ end
 
 -- ---- downloads ----
 
-local DOWNLOAD = { progress = "function" }
-for name, kind in pairs(request.OPTIONS) do DOWNLOAD[name] = name ~= "stream" and kind or nil end
-
-local function download(op, settings, target, path, opts)
-  options.argument(op, "path", path, "string")
-  local rest = {}
-  for name, value in pairs(options.check(op, opts, DOWNLOAD)) do rest[name] = value end
-  rest.stream, rest.progress = true, nil
-  local response <close> = request.run(settings, "GET", target, rest)
-  response.size = require "green.http.download"(op, response, path, opts or {})
-  return response
-end
-
-function M.download(target, path, opts) return download("http.download", request.DEFAULTS, target, path, opts) end
+function M.download(target, path, opts) return require "green.http.download".run("http.download", request.DEFAULTS, target, path, opts) end
 
 function Client:download(target, path, opts)
   is_client(self, "download")
-  return download("http.download", self.settings, target, path, opts)
+  return require "green.http.download".run("http.download", self.settings, target, path, opts)
 end
 
 -- ---- clients ----

@@ -337,6 +337,13 @@ local function with_query(it, query)
   return { parts = parts, url = url.build(parts), target = target_of(parts), credentials = it.credentials }
 end
 
+--- Returns the absolute URL, without credentials, that a request with these settings and query is for.
+function M.url_of(op, settings, target, query)
+  if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
+  local it = understood(op, settings, target)
+  return query and with_query(it, query).url or it.url
+end
+
 local function new_call(op, settings, opts)
   local call = { op = op, stream = opts.stream, cookies = settings.cookies }
   for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end

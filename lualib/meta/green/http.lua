@@ -126,6 +126,7 @@ function headers:all(name) end
 ---@field reused boolean on a connection that was there already
 ---@field timings table<"queue"|"resolve"|"connect"|"tls"|"first_byte"|"total", number> seconds; phases that there were not are missing
 ---@field size? integer bytes of a download
+---@field resumed? integer of a download with `resume`: how many of them were there already
 local response = {}
 
 ---The body decoded from JSON.
@@ -244,11 +245,17 @@ function http.request(method, url, opts) end
 
 ---@class green.http.download_options : green.http.request_options
 ---@field progress? fun(received: integer, total: integer?) called for each piece; `total` when the server says it
+---@field resume? boolean go on where an earlier download ended (false)
 
 ---GET into a file, which appears at `path` when all of it is there, in place of what was there; a download that fails leaves nothing behind.
 ---`timeout` is for the head and for each further piece; `max_body` counts when it is given.
+---
+---With `resume`, what came of a download that failed stays at `path .. ".part"`, with a note beside it, if the server says by a strong ETag or
+---by Last-Modified which version that is. The next one asks for the rest, and begins anew when it is another version by now. Such a download asks
+---for the body without codings (`decode` is false), and a server that codes it all the same is written as it comes.
 ---Waits until the file is complete.
----Raises: EHTTP with `response` for a status that is not 2xx; what `http.get` raises; what the file system says.
+---Raises: EHTTP with `response` for a status that is not 2xx; EBUSY with `resume` when another task downloads to `path`; EPROTO for a part of the
+---body that nobody asked for; what `http.get` raises; what the file system says.
 ---```lua
 ---local function progress(n) assert(n > 0) end
 ---local resp = http.download(site .. "/log", "log.txt", { progress = progress })
