@@ -92,7 +92,7 @@ void gl_answer_push(lua_State *L, const gl_roundtrip *rt) {
   set_text(L, "remote", rt->remote, strlen(rt->remote));
   lua_pushboolean(L, rt->reused);
   lua_setfield(L, -2, "reused");
-  if (rt->has_length && h->content_length <= LUA_MAXINTEGER) {
+  if (h->has_length && h->content_length <= LUA_MAXINTEGER) {
     lua_pushinteger(L, (lua_Integer)h->content_length);
     lua_setfield(L, -2, "length");
   }

@@ -37,27 +37,14 @@ void gl_destination_read(lua_State *L, gl_destination *t) {
     t->proxy_host = host_at(L, proxy);
     t->proxy_port = port_at(L, proxy);
     t->proxy_auth = gl_spec_text(L, proxy, "authorization", NULL);
+    if (t->proxy_auth) gl_spec_check_value(L, "Proxy-Authorization", t->proxy_auth, strlen(t->proxy_auth));
   }
   lua_pop(L, 1);
 }
 
-void gl_destination_add_authority(luaL_Buffer *b, const gl_destination *t, bool always) {
-  char port[16];
-  bool v6 = strchr(t->host, ':') != NULL;
-  if (v6) luaL_addchar(b, '[');
-  luaL_addstring(b, t->host);
-  if (v6) luaL_addchar(b, ']');
-  if (!always && t->port == (t->https ? 443 : 80)) return;
-  snprintf(port, sizeof port, ":%d", t->port);
-  luaL_addstring(b, port);
-}
-
-void gl_destination_add_proxy_auth(lua_State *L, luaL_Buffer *b, const gl_destination *t) {
-  if (!t->proxy_auth) return;
-  gl_spec_check_value(L, "Proxy-Authorization", t->proxy_auth, strlen(t->proxy_auth));
-  luaL_addstring(b, "Proxy-Authorization: ");
-  luaL_addstring(b, t->proxy_auth);
-  luaL_addstring(b, "\r\n");
+size_t gl_destination_authority(const gl_destination *t, char out[GL_AUTHORITY_MAX]) {
+  bool v6 = strchr(t->host, ':') != NULL, usual = t->port == (t->https ? 443 : 80);
+  return (size_t)snprintf(out, GL_AUTHORITY_MAX, usual ? (v6 ? "[%s]" : "%s") : (v6 ? "[%s]:%d" : "%s:%d"), t->host, t->port);
 }
 
 /* ---- the origin ---- */
@@ -185,21 +172,6 @@ static gl_tls_config *configure(lua_State *L, gl_pool *p, const identity *id) {
   return config_new(L, &set);
 }
 
-/* Pushes the head that asks a proxy for a tunnel to the origin, and returns it. */
-static const char *push_tunnel(lua_State *L, const gl_destination *t) {
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, "CONNECT ");
-  gl_destination_add_authority(&b, t, true);
-  luaL_addstring(&b, " HTTP/1.1\r\nHost: ");
-  gl_destination_add_authority(&b, t, true);
-  luaL_addstring(&b, "\r\n");
-  gl_destination_add_proxy_auth(L, &b, t);
-  luaL_addstring(&b, "\r\n");
-  luaL_pushresult(&b);
-  return lua_tostring(L, -1);
-}
-
 gl_origin *gl_destination_origin(lua_State *L, gl_pool *p, const gl_destination *t) {
   identity id = {0};
   bool deny = gl_spec_flag(L, 1, "deny_private", false);
@@ -211,7 +183,8 @@ gl_origin *gl_destination_origin(lua_State *L, gl_pool *p, const gl_destination 
   to.key = lua_tolstring(L, -1, &to.key_len);
   gl_origin *o = gl_pool_find(p, to.key, to.key_len);
   if (o) return o;
-  to.tunnel = t->proxy_host && t->https ? push_tunnel(L, t) : NULL;
+  to.tunnels = t->proxy_host && t->https;
+  to.proxy_auth = to.tunnels ? t->proxy_auth : NULL;
   if (t->https) {
     to.server_name = id.server_name;
     to.pins = (const uint8_t(*)[32])id.pins;

@@ -12,7 +12,7 @@ typedef struct gl_destination {
   int port;
   const char *path;       /* of a unix socket; NULL: none */
   const char *proxy_host; /* NULL: no proxy */
-  const char *proxy_auth; /* value of Proxy-Authorization; NULL: none */
+  const char *proxy_auth; /* value of Proxy-Authorization, checked; NULL: none */
   int proxy_port;
   bool https;
 } gl_destination;
@@ -24,10 +24,9 @@ void gl_destination_read(lua_State *L, gl_destination *out);
  * certificates may be read. Leaves strings on the stack. */
 gl_origin *gl_destination_origin(lua_State *L, gl_pool *p, const gl_destination *to);
 
-/* Adds the authority: "example.org", "[::1]:8080"; with the port even if it is the scheme's when `always`. */
-void gl_destination_add_authority(luaL_Buffer *b, const gl_destination *to, bool always);
+#define GL_AUTHORITY_MAX (GL_HOST_MAX + 16)
 
-/* Adds the line "Proxy-Authorization: ...", if there is a value for it. */
-void gl_destination_add_proxy_auth(lua_State *L, luaL_Buffer *b, const gl_destination *to);
+/* Writes the authority, "example.org" or "[::1]:8080", with the port if it is not the scheme's, and returns its length. */
+size_t gl_destination_authority(const gl_destination *to, char out[GL_AUTHORITY_MAX]);
 
 #endif

@@ -22,7 +22,7 @@ typedef struct handle {
 
 typedef struct trip_op {
   gl_op op;
-  gl_roundtrip *rt; /* referenced; NULL: out of memory, or the reference went over to a handle */
+  gl_roundtrip *rt; /* referenced; NULL: the reference went over to a handle */
 } trip_op;
 
 static void free_trip(gl_op *op) {
@@ -81,13 +81,13 @@ static gl_roundtrip *check_open(lua_State *L, const char *op) {
 static int push_answer(lua_State *L, gl_op *op) { /* answer, repeated or nil, handle or nil */
   trip_op *t = (trip_op *)op;
   gl_roundtrip *rt = t->rt;
-  if (!rt) return gl_error_raise(L, op->type->name, "ENOMEM", "not enough memory");
   bool streams = rt->streams && rt->headed;
   if (rt->status && !streams) return gl_answer_raise(L, rt);
   gl_answer_push(L, rt);
   rt->answered = true;
   if (streams) return 2;
-  lua_pushlstring(L, rt->body.len ? gl_buf_at(&rt->body) : "", rt->body.len);
+  const gl_buf *body = gl_roundtrip_body(rt);
+  lua_pushlstring(L, body->len ? gl_buf_at(body) : "", body->len);
   lua_setfield(L, -3, "body");
   return 2;
 }
@@ -118,12 +118,11 @@ static const gl_optype send_type = {"http.request", push_send, cancel_send, free
 
 /* send(spec) -> answer, repeated or nil [, handle when the body is still to be read] */
 static int http_send(lua_State *L) {
-  gl_roundtrip_spec spec;
   gl_op_check(L, &send_type);
-  gl_pool *p = gl_outgoing_read(L, &spec);
-  trip_op *t = gl_op_new(L, &send_type, sizeof *t, spec.body ? 2 : 0);
-  t->rt = gl_roundtrip_start(gl_pool_take_claim(p), &spec, &t->op);
-  if (!t->rt) gl_op_done(&t->op, UV_ENOMEM);
+  gl_pool *p = gl_outgoing_read(L);
+  trip_op *t = gl_op_new(L, &send_type, sizeof *t, lua_type(L, 2) == LUA_TSTRING ? 2 : 0);
+  t->rt = gl_pool_take_claim(p);
+  gl_roundtrip_start(t->rt, &t->op);
   return gl_await(L, &t->op, GL_FOREVER);
 }
 
@@ -131,17 +130,13 @@ static int http_send(lua_State *L) {
 
 /* open(spec) -> handle: a request whose body is written by and by */
 static int http_open(lua_State *L) {
-  gl_roundtrip_spec spec;
   gl_op_check(L, &send_type);
-  gl_pool *p = gl_outgoing_read(L, &spec);
+  gl_pool *p = gl_outgoing_read(L);
   handle *h = push_handle(L);
-  if (spec.body) {
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, -2, BODY);
-  }
-  gl_roundtrip *rt = gl_roundtrip_start(gl_pool_take_claim(p), &spec, NULL);
-  if (!rt) return gl_error_raise(L, "http.request", "ENOMEM", "not enough memory");
-  adopt(h, rt);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, BODY);
+  adopt(h, gl_pool_take_claim(p));
+  gl_roundtrip_start(h->rt, NULL);
   return 1;
 }
 
@@ -185,13 +180,11 @@ static int handle_write(lua_State *L) {
 
 /* handle:finish([trailers]): the body has ended */
 static int handle_finish(lua_State *L) {
-  size_t n = 0;
-  const char *lines = "";
-  check_open(L, "http.write");
+  gl_fields trailers = {0};
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2)) lines = gl_outgoing_fields(L, 2, &n);
   gl_roundtrip *rt = check_open(L, "http.write");
-  if (!gl_roundtrip_finish(rt, lines, n)) return gl_error_raise(L, "http.write", "ENOMEM", "not enough memory");
+  if (!lua_isnil(L, 2)) trailers = gl_outgoing_trailers(L, 2);
+  if (!gl_roundtrip_finish(rt, &trailers)) return gl_error_raise(L, "http.write", "ENOMEM", "not enough memory");
   return 0;
 }
 
@@ -211,8 +204,9 @@ static int handle_answer(lua_State *L) {
 static int push_read(lua_State *L, gl_op *op) {
   gl_roundtrip *rt = ((trip_op *)op)->rt;
   rt->taker = NULL;
-  if (rt->body.len) {
-    lua_pushlstring(L, gl_buf_at(&rt->body), rt->body.len);
+  const gl_buf *body = gl_roundtrip_body(rt);
+  if (body->len) {
+    lua_pushlstring(L, gl_buf_at(body), body->len);
     gl_roundtrip_eat(rt);
     return 1;
   }
@@ -251,8 +245,8 @@ static int handle_read(lua_State *L) {
 /* handle:trailers() -> headers, repeated or nil: the fields behind the body; no value when there are none */
 static int handle_trailers(lua_State *L) {
   gl_roundtrip *rt = check_open(L, "http.read");
-  if (!rt->over || !rt->reader.h1.trailers) return 0;
-  gl_answer_push_fields(L, rt->reader.h1.trailers);
+  if (!rt->trailers) return 0;
+  gl_answer_push_fields(L, rt->trailers);
   return 2;
 }
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * A request as a script asks for it, read and checked: a table becomes an origin and the bytes to send. Every function here may raise.
+ * A request as a script asks for it, read and checked: a table becomes a round trip. Every function here may raise.
  */
 #ifndef GL_CLIENT_OUTGOING_H
 #define GL_CLIENT_OUTGOING_H
 
 #include "transport/roundtrip.h"
 
-/* Reads the table at index 1 into `out`, claims the origin (gl_pool_claim) last of all, and returns the pool. The table and the stack
- * keep the strings that `out` points to: much is left on the stack, the body at index 2. */
-gl_pool *gl_outgoing_read(lua_State *L, gl_roundtrip_spec *out);
+/* Makes a round trip of the table at index 1, claims it (gl_pool_claim), and returns the pool. Much is left on the stack; the body is at
+ * index 2, and if that is a string, the caller keeps it until the round trip is over. */
+gl_pool *gl_outgoing_read(lua_State *L);
 
-/* Pushes and returns the field lines of the list at idx ("name", "value", ...) as they are sent. Refuses the names of fields that
- * frame a message or steer its connection. */
-const char *gl_outgoing_fields(lua_State *L, int idx, size_t *len);
+/* Returns the trailers of the list at idx ("name", "value", ...), in memory that is valid until the next call of Lua. Refuses the names
+ * of fields that frame a message or steer its connection. */
+gl_fields gl_outgoing_trailers(lua_State *L, int idx);
 
 #endif

@@ -47,7 +47,7 @@ typedef struct gl_head {
   uint32_t nfields;     /* header lines */
   uint32_t raw;         /* bytes of the head that have arrived */
   const char *refuse_reason; /* why the head is refused, a static text */
-  uint64_t content_length; /* bytes of the body; has_body and not chunked */
+  uint64_t content_length; /* bytes of the body, if it is not chunked; has_length without has_body: what was announced */
   uint16_t refuse_status; /* the status with which a server refuses the head; 0 = it is not refused */
   uint16_t status;      /* response: the status */
   uint8_t target_has;   /* request: bits GL_TARGET_... */
@@ -57,6 +57,7 @@ typedef struct gl_head {
   char last;            /* the last byte of the header lines that have arrived */
   bool in_value;        /* the last span was part of a value */
   bool keep_alive, chunked, upgrade, expect_continue, has_body;
+  bool has_length;      /* response: Content-Length is there; of a response to HEAD it says what GET would get */
   bool until_close;     /* response: the body has no length and ends with the connection */
   uint8_t method_len;   /* bytes of `method_name` */
   char method_name[GL_METHOD_MAX];

@@ -186,8 +186,8 @@ int gl_response_check(gl_head *h, bool bodiless, llhttp_t *parser) {
   }
   if (read_length(h, parser) != 0) return -1;
   bool none = bodiless || gl_status_is_bodiless(h->status);
-  bool announced = parser->flags & F_CONTENT_LENGTH;
-  h->until_close = !none && !h->chunked && !announced;
+  h->has_length = parser->flags & F_CONTENT_LENGTH;
+  h->until_close = !none && !h->chunked && !h->has_length;
   h->has_body = !none && (h->chunked || h->until_close || h->content_length > 0);
   h->keep_alive = !t.close && !h->until_close && (h->minor >= 1 || t.keep_alive);
   return 0;

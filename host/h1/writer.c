@@ -12,6 +12,13 @@ char *gl_h1_put_other_status(char *to, int status) {
   return GL_PUT(to, "\r\n");
 }
 
+char *gl_h1_put_request_line(char *to, gl_text method, gl_text target) {
+  to = gl_put(to, method.at, gl_text_len(method));
+  *to++ = ' ';
+  to = gl_put(to, target.at, gl_text_len(target));
+  return GL_PUT(to, " HTTP/1.1\r\n");
+}
+
 char *gl_h1_put_field(char *to, const char *name, size_t name_len, const char *value, size_t value_len) {
   to = gl_put(to, name, name_len);
   to = GL_PUT(to, ": ");

@@ -11,11 +11,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "h1/fields.h"
+
 #define GL_H1_STATUS_LINE 64 /* bytes of a status line, at most */
 #define GL_H1_LENGTH 40      /* bytes of a Content-Length line, at most */
 #define GL_H1_DATE 37        /* bytes of a Date line */
 #define GL_H1_CHUNK 20       /* bytes of the line before a chunk, at most */
-#define GL_H1_LAST_CHUNK "0\r\n\r\n"
 
 static inline char *gl_put(char *to, const char *text, size_t n) {
   memcpy(to, text, n);
@@ -28,6 +29,9 @@ char *gl_h1_put_other_status(char *to, int status);
 static inline char *gl_h1_put_status_line(char *to, int status) {
   return status == 200 ? GL_PUT(to, "HTTP/1.1 200 OK\r\n") : gl_h1_put_other_status(to, status);
 }
+
+/* Writes a request line with its end, "GET /path HTTP/1.1": the two texts and 12 bytes more. */
+char *gl_h1_put_request_line(char *to, gl_text method, gl_text target);
 
 /* Writes a header line: the two texts and 4 bytes more. */
 char *gl_h1_put_field(char *to, const char *name, size_t name_len, const char *value, size_t value_len);

@@ -27,6 +27,8 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
   c->x.carrier = &carrier;
   c->x.user = server->user;
   c->x.context = server;
+  c->x.heads = &server->heads;
+  c->x.limits = &server->limits.head;
   gl_h1_reader_init(&c->reader, false, &server->limits.head, gl_conn_on_body);
   gl_conn_set_deadline(c, server->limits.header_timeout);
   if (gl_stream_read(stream) != 0) gl_stream_close(stream);
@@ -36,8 +38,8 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
 static bool has_user(const gl_conn *c) { return c->state == GL_CONN_RUN || c->state == GL_CONN_TAKEN; }
 
 static void drop_heads(gl_conn *c) {
-  if (c->x.head) gl_server_drop_head(c->server, c->x.head);
-  if (c->reader.head) gl_server_drop_head(c->server, c->reader.head);
+  if (c->x.head) gl_heads_give(c->x.heads, c->x.head);
+  if (c->reader.head) gl_heads_give(c->x.heads, c->reader.head);
   c->x.head = c->reader.head = NULL;
 }
 
@@ -151,13 +153,16 @@ void gl_conn_begin(gl_conn *c, bool now) {
   c->close_after = !h->keep_alive || c->server->closing || c->server->crowded;
   c->body_waited = 0;
   c->wants_continue = h->expect_continue && h->has_body;
-  c->out_mode = GL_BODY_NONE;
+  c->out = (gl_body_out){.mode = GL_BODY_NONE};
   c->reader.head = NULL;
   x->head = h;
   x->minor = h->minor;
+  x->begun = true;
   x->head_only = h->method == HTTP_HEAD;
   x->out = GL_OUT_HEAD;
   x->error = 0;
+  x->why = NULL;
+  x->arrived = 0;
   x->in = h->has_body ? GL_IN_BODY : GL_IN_DONE;
   x->to_come = c->reader.left;
   gl_conn_set_deadline(c, c->server->limits.request_timeout);
@@ -206,8 +211,6 @@ static void conn_renew(gl_exchange *x) {
   gl_conn_set_deadline(c, c->server->limits.request_timeout);
 }
 
-static void conn_drop_head(gl_exchange *x, gl_head *head) { gl_server_drop_head(gl_conn_of(x)->server, head); }
-
 static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address) {
   gl_stream *s = gl_conn_of(x)->stream;
   int len = sizeof *address;
@@ -219,7 +222,7 @@ static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address) {
 static const gl_carrier carrier = {
   .send = gl_conn_send, .send_head = gl_conn_send_head, .send_body = gl_conn_send_body, .finish = gl_conn_finish,
   .take_back = gl_conn_take_back, .cut = gl_conn_cut, .want = gl_conn_want, .is_full = gl_conn_is_full, .is_open = gl_conn_is_open,
-  .renew = conn_renew, .drop_head = conn_drop_head, .release = conn_release, .peer = conn_peer, .take = conn_take,
+  .renew = conn_renew, .release = conn_release, .peer = conn_peer, .take = conn_take,
   .stream_closed = conn_stream_closed,
 };
 

@@ -36,6 +36,7 @@
 
 #include "core/check.h"
 #include "h1/reader.h"
+#include "message/body_out.h"
 #include "message/exchange.h"
 
 typedef struct gl_server gl_server;
@@ -52,14 +53,13 @@ struct gl_conn {
   uint64_t deadline;        /* loop time, ms: what the state waits for must have come by then */
   uint64_t body_waited;     /* ms the user waited for the body, up to waiting_since */
   uint64_t waiting_since;   /* loop time, ms */
-  uint64_t owed;            /* out_mode GL_BODY_LENGTH: bytes of the answer that are still to be sent */
   uint64_t answer_at;       /* where in the stream's output the answer begins */
   uint64_t delivered;       /* while `blocked`: output that had reached the client at the last look */
   uint64_t write_deadline;  /* while `blocked`: loop time, ms, by which more must have reached the client */
+  gl_body_out out;          /* of the answer */
   char *held;               /* the head of an answer, not written yet; NULL: none */
   uint32_t held_len;
   uint8_t state;            /* gl_conn_state */
-  uint8_t out_mode;         /* gl_body_mode of the answer */
   bool fresh;               /* no request came yet: a server that stops may still answer the first one */
   bool wants_continue;      /* the client waits for 100 Continue */
   bool close_after;         /* this answer is the last one */
@@ -131,7 +131,7 @@ void gl_conn_on_end(gl_stream *stream, int status);
 int gl_conn_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);
 int gl_conn_send_head(gl_exchange *x, const gl_message_head *head);
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n);
-uint64_t gl_conn_finish(gl_exchange *x);
+uint64_t gl_conn_finish(gl_exchange *x, const gl_fields *trailers);
 bool gl_conn_take_back(gl_exchange *x);
 void gl_conn_cut(gl_exchange *x);
 bool gl_conn_is_full(gl_exchange *x);

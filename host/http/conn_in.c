@@ -28,7 +28,10 @@ void gl_conn_set_in(gl_conn *c) {
     [GL_H1_DONE] = GL_IN_DONE, [GL_H1_BAD] = GL_IN_BAD};
   c->x.in = of[c->reader.state];
   c->x.to_come = c->reader.left;
-  if (c->x.in == GL_IN_BAD && !c->x.error) c->x.error = UV_EPROTO;
+  c->x.arrived = c->reader.body_read;
+  if (c->x.in != GL_IN_BAD || c->x.error) return;
+  c->x.error = UV_EPROTO;
+  c->x.why = c->reader.wrong;
 }
 
 void gl_conn_tell_body(gl_conn *c, int status) {
@@ -76,7 +79,7 @@ bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n) {
 /* ---- bytes ---- */
 
 static bool begin_head(gl_conn *c) {
-  gl_head *head = gl_server_head(c->server);
+  gl_head *head = gl_heads_take(c->x.heads);
   if (!head) return false;
   gl_h1_reader_next(&c->reader, head);
   c->x.out = GL_OUT_HEAD; /* from now on there is something to answer, if only by 408 */

@@ -64,17 +64,17 @@ int gl_conn_send(gl_exchange *x, const gl_message_head *m, const char *body, siz
 
 /* ---- one in pieces ---- */
 
-static gl_body_mode mode_of(const gl_exchange *x, const gl_message_head *m) {
+static uint8_t mode_of(const gl_exchange *x, const gl_message_head *m) {
   if (gl_status_is_bodiless(m->status)) return GL_BODY_NONE;
   if (m->length != GL_LENGTH_UNKNOWN) return GL_BODY_LENGTH;
   return x->minor >= 1 ? GL_BODY_CHUNKED : GL_BODY_UNTIL_CLOSE;
 }
 
 static size_t put_stream_head(char *start, gl_conn *c, const gl_message_head *m) {
-  if (c->out_mode == GL_BODY_UNTIL_CLOSE) c->close_after = true;
+  if (c->out.mode == GL_BODY_UNTIL_CLOSE) c->close_after = true;
   char *to = put_head(start, c, m, type_len(m));
-  if (c->out_mode == GL_BODY_LENGTH) to = gl_h1_put_length(to, c->owed);
-  if (c->out_mode == GL_BODY_CHUNKED) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
+  if (c->out.mode == GL_BODY_LENGTH) to = gl_h1_put_length(to, c->out.owed);
+  if (c->out.mode == GL_BODY_CHUNKED) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
   to = GL_PUT(to, "\r\n");
   return (size_t)(to - start);
 }
@@ -92,8 +92,7 @@ int gl_conn_send_head(gl_exchange *x, const gl_message_head *m) {
     free(held);
     return UV_ENOMEM;
   }
-  c->out_mode = mode_of(x, m);
-  c->owed = m->length == GL_LENGTH_UNKNOWN ? 0 : (uint64_t)m->length;
+  c->out = (gl_body_out){.mode = mode_of(x, m), .owed = m->length == GL_LENGTH_UNKNOWN ? 0 : (uint64_t)m->length};
   c->answer_at = c->stream->written;
   size_t n = put_stream_head(held ? held : to, c, m);
   x->out = silent ? GL_OUT_DONE : GL_OUT_BODY;
@@ -119,7 +118,7 @@ bool gl_conn_take_back(gl_exchange *x) {
   gl_conn *c = gl_conn_of(x);
   if (!c->stream || (!c->held && !gl_stream_retract(c->stream, c->answer_at, NULL))) return false;
   gl_conn_drop_held(c);
-  c->out_mode = GL_BODY_NONE;
+  c->out = (gl_body_out){.mode = GL_BODY_NONE};
   x->out = GL_OUT_HEAD;
   return true;
 }
@@ -127,26 +126,18 @@ bool gl_conn_take_back(gl_exchange *x) {
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n) {
   gl_conn *c = gl_conn_of(x);
   gl_stream *s = c->stream;
-  char size[GL_H1_CHUNK];
-  if (s && !gl_stream_room(s, c->held_len + n + GL_H1_CHUNK + 2)) return UV_ENOMEM;
-  if (c->out_mode == GL_BODY_LENGTH) {
-    if (n > c->owed) return UV_EMSGSIZE;
-    c->owed -= n;
-  }
-  if (!s) return 0;
-  release_held(c);
-  if (!n) return 0; /* an empty chunk would end the body */
-  if (c->out_mode == GL_BODY_CHUNKED) gl_stream_write(s, size, (size_t)(gl_h1_put_chunk_size(size, n) - size));
-  gl_stream_write(s, bytes, n);
-  if (c->out_mode == GL_BODY_CHUNKED) gl_stream_write(s, "\r\n", 2);
+  if (s && !gl_stream_room(s, c->held_len + n + GL_BODY_OUT_FRAME)) return UV_ENOMEM;
+  if (!gl_body_out_takes(&c->out, n)) return UV_EMSGSIZE;
+  if (s) release_held(c);
+  gl_body_out_send(&c->out, s, bytes, n);
   return 0;
 }
 
-uint64_t gl_conn_finish(gl_exchange *x) {
+uint64_t gl_conn_finish(gl_exchange *x, const gl_fields *trailers) {
   gl_conn *c = gl_conn_of(x);
-  if (c->out_mode == GL_BODY_LENGTH && c->owed) return c->owed;
+  if (c->out.mode == GL_BODY_LENGTH && c->out.owed) return c->out.owed;
   if (c->stream) release_held(c);
-  if (c->stream && c->out_mode == GL_BODY_CHUNKED) gl_stream_write(c->stream, GL_H1_LAST_CHUNK, sizeof GL_H1_LAST_CHUNK - 1);
+  gl_body_out_end(&c->out, c->stream, trailers);
   x->out = GL_OUT_DONE;
   return 0;
 }
@@ -155,7 +146,7 @@ void gl_conn_cut(gl_exchange *x) {
   gl_conn *c = gl_conn_of(x);
   x->out = GL_OUT_DONE;
   if (!c->stream) return;
-  if (c->out_mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end of the connection would look like the end of the body */
+  if (c->out.mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end of the connection would look like the end of the body */
   else gl_stream_close(c->stream);
 }
 

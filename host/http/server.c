@@ -6,39 +6,15 @@
 
 #include "core/check.h"
 
-#define MAX_SPARE_HEADS 64
 #define SLICE_NS 1000000 /* that a walk over connections takes at most, until the tasks have their turn */
 #define LOOKS 256        /* connections looked at between two looks at the clock */
 
 /* ---- memory ---- */
 
-gl_head *gl_server_head(gl_server *s) {
-  gl_head *h = s->spare_heads;
-  if (!h) return calloc(1, sizeof *h);
-  s->spare_heads = h->next;
-  s->spares--;
-  gl_head_clear(h);
-  return h;
-}
-
-void gl_server_drop_head(gl_server *s, gl_head *h) {
-  if (s->spares >= MAX_SPARE_HEADS) {
-    gl_head_free(h);
-    return;
-  }
-  s->spares++;
-  h->next = s->spare_heads;
-  s->spare_heads = h;
-}
-
 void gl_server_unref(gl_server *s) {
   if (--s->refs > 0) return;
   gl_timer_drop(&s->host->clock, &s->sweep);
-  while (s->spare_heads) {
-    gl_head *h = s->spare_heads;
-    s->spare_heads = h->next;
-    gl_head_free(h);
-  }
+  gl_heads_free(&s->heads);
   s->free(s);
 }
 

@@ -34,8 +34,7 @@ struct gl_server {
   uint32_t nconns;
   uint32_t refs;          /* the owner, the listener, each connection */
   gl_server_limits limits;
-  gl_head *spare_heads;   /* empty heads for the next requests */
-  int spares;             /* how many spare heads there are */
+  gl_heads heads;         /* for the next requests */
   gl_timer sweep;
   gl_conn *swept;         /* the next connection to look at in this sweep; NULL: the sweep is over */
   gl_conn *stopped;       /* the next connection to tell that the server stops; NULL: all were told */
@@ -63,11 +62,5 @@ void gl_server_unref(gl_server *s);
 /* Takes note that a connection was freed: accepts again if there is room, calls `idle` after the last connection of a server that
  * stops, and drops the connection's reference. */
 void gl_server_conn_closed(gl_server *s);
-
-/* Returns an empty head, if possible a spare one, since heads keep their memory. NULL: out of memory. */
-gl_head *gl_server_head(gl_server *s);
-
-/* Takes a head back: it becomes a spare one, or is freed when there are many. */
-void gl_server_drop_head(gl_server *s, gl_head *h);
 
 #endif

@@ -15,7 +15,7 @@
 
 /* Fields to send, as places in one text, in the order in which they leave. The maker of the list has checked names and values
  * (RFC 9110, 5.1 and 5.5), and has left out the fields that frame or route a message: Content-Length, Transfer-Encoding,
- * Connection, Date, Host. The carrier writes those itself. */
+ * Connection, Expect, Date, Host. The carrier writes those itself. */
 typedef struct gl_fields {
   const char *text;
   const gl_field *list;
@@ -28,11 +28,12 @@ typedef struct gl_message_head {
   bool close;                        /* nothing follows this message on its connection, as far as HTTP/1 is concerned */
   bool hold;                         /* the head may still be taken back (gl_carrier.take_back): it leaves with the first
                                         byte of the body, or at the end */
+  bool expect;                       /* a request's: the server is to say 100 Continue before the body is sent */
   bool upgrade;                      /* a response 426 to a request that should have asked for WebSocket */
   int64_t length;                    /* bytes of the body, announced as Content-Length; GL_LENGTH_UNKNOWN: not announced */
   const char *type;                  /* the Content-Type, for a message whose fields have none; NULL: none */
   gl_fields fields;
-  gl_text method, scheme, authority; /* a request's; authority: host[:port], as in Host */
+  gl_text method, authority;         /* a request's; authority: host[:port], as in Host */
   gl_text target;                    /* in origin form ("/path"), "*", or in absolute form for a proxy */
 } gl_message_head;
 

@@ -17,10 +17,7 @@ static const gl_stream_user outbound_user;
 /* ---- life ---- */
 
 static void outbound_free(gl_outbound *c) {
-  if (c->tunnel) {
-    gl_head_free(c->tunnel->h1.head);
-    free(c->tunnel);
-  }
+  gl_outbound_clear(c);
   gl_origin_release(c->origin);
   free(c);
 }
@@ -30,12 +27,12 @@ static void on_closed(gl_stream *stream) {
   if (c) outbound_free(c); /* else the stream is that of an attempt which another one overtook, or which was cancelled */
 }
 
-/* Takes the connection out of all lists, and away from its round trip: it is only a stream that is being closed. */
+/* Takes the connection out of all lists, and away from whom it served: it is only a stream that is being closed. */
 static void leave(gl_outbound *c) {
   gl_pool *p = c->pool;
   if (c->state == GL_OUTBOUND_IDLE) gl_pool_unkeep(c);
   if (c->state <= GL_OUTBOUND_SECURING) p->stats.dialing--;
-  if (c->rt) c->rt->conn = NULL;
+  if (c->rt) c->rt->attempt = NULL;
   c->rt = NULL;
   c->state = GL_OUTBOUND_CLOSING;
   *c->at = c->next;
@@ -57,20 +54,15 @@ void gl_outbound_drop(gl_outbound *c) {
   gl_origin_release(o);
 }
 
-/* Closes a connection that has ended by itself, and tells its round trip why. `code` and `why` as for gl_roundtrip_lost. */
+/* Closes a connection that has ended by itself, and tells whom it serves why. `code` and `why` as for gl_roundtrip_lost. */
 static void lose(gl_outbound *c, int status, const char *code, const char *why) {
   gl_roundtrip *rt = c->rt;
-  if (rt && c->state == GL_OUTBOUND_BUSY) rt->exposed |= c->stream->taken != c->began || c->stream->write;
+  if (c->state == GL_OUTBOUND_BUSY) {
+    gl_outbound_lost(c, status, code, why);
+    return;
+  }
   gl_outbound_drop(c); /* `why` may be text of the stream, which lasts until on_closed */
   if (rt) gl_roundtrip_lost(rt, status, code, why);
-}
-
-void gl_outbound_release(gl_outbound *c, bool reusable) {
-  const gl_stream *s = c->stream;
-  c->rt = NULL;
-  c->served++;
-  if (reusable && !s->ended && !s->broken && !s->mute && !s->closing && gl_pool_keep(c)) return;
-  gl_outbound_drop(c);
 }
 
 bool gl_outbound_is_alive(const gl_outbound *c) {
@@ -83,20 +75,17 @@ bool gl_outbound_is_alive(const gl_outbound *c) {
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-/* ---- a request on it ---- */
+/* ---- an exchange on it ---- */
 
-static void ready(gl_outbound *c) {
+static void ready(gl_outbound *c, gl_roundtrip *rt) {
   if (c->state <= GL_OUTBOUND_SECURING) c->pool->stats.dialing--;
   c->state = GL_OUTBOUND_BUSY;
-  c->began = c->stream->taken;
-  gl_roundtrip_begin(c->rt, c);
+  c->rt = NULL;
+  gl_outbound_renew(c);
+  gl_roundtrip_begin(rt, &c->x, c->served > 0, c->remote);
 }
 
-void gl_outbound_serve(gl_outbound *c, gl_roundtrip *rt) {
-  c->rt = rt;
-  rt->conn = c;
-  ready(c);
-}
+void gl_outbound_serve(gl_outbound *c, gl_roundtrip *rt) { ready(c, rt); }
 
 /* ---- TLS ---- */
 
@@ -120,7 +109,7 @@ static bool is_pinned(const gl_outbound *c) {
 static void on_secured(gl_stream *stream, int status) {
   gl_outbound *c = stream->owner;
   if (status != 0 || c->state != GL_OUTBOUND_SECURING) return; /* status: on_end follows, with the reason */
-  if (is_pinned(c)) ready(c);
+  if (is_pinned(c)) ready(c, c->rt);
   else lose(c, UV_EPROTO, "ETLS", "the server's public key is none of those that are pinned");
 }
 
@@ -151,7 +140,7 @@ static bool tunnel_body(gl_response_reader *r, const char *bytes, size_t n) {
 static const gl_response_user tunnel_user = {tunnel_head, tunnel_head, tunnel_body};
 
 static void tunnelled(gl_outbound *c, bool rest) {
-  const gl_response_reader *r = c->tunnel;
+  const gl_response_reader *r = &c->reader;
   const gl_head *h = gl_response_head(r);
   char why[200];
   if (r->h1.state == GL_H1_BAD) {
@@ -165,13 +154,29 @@ static void tunnelled(gl_outbound *c, bool rest) {
   } else if (c->origin->to.tls) {
     secure(c);
   } else {
-    ready(c);
+    ready(c, c->rt);
   }
 }
 
 static void tunnel_data(gl_outbound *c, const char *bytes, size_t n) {
-  size_t used = gl_response_read(c->tunnel, bytes, n);
-  if (c->tunnel->h1.state == GL_H1_DONE || c->tunnel->h1.state == GL_H1_BAD) tunnelled(c, used < n);
+  size_t used = gl_response_read(&c->reader, bytes, n);
+  if (c->reader.h1.state == GL_H1_DONE || c->reader.h1.state == GL_H1_BAD) tunnelled(c, used < n);
+}
+
+/* Writes the request for a tunnel (RFC 9110, 9.3.6). False: out of memory. */
+static bool write_connect(gl_outbound *c) {
+  const gl_origin_spec *to = &c->origin->to;
+  char authority[GL_HOST_MAX + 16];
+  size_t n = (size_t)snprintf(authority, sizeof authority, strchr(to->host, ':') ? "[%s]:%d" : "%s:%d", to->host, to->port);
+  size_t auth = to->proxy_auth ? strlen(to->proxy_auth) : 0;
+  char *start = gl_stream_room(c->stream, 2 * n + auth + 128), *at = start;
+  if (!start) return false;
+  at = gl_h1_put_request_line(at, gl_text_of("CONNECT", 7), gl_text_of(authority, n));
+  at = gl_h1_put_field(at, "Host", 4, authority, n);
+  if (to->proxy_auth) at = gl_h1_put_field(at, "Proxy-Authorization", 19, to->proxy_auth, auth);
+  at = GL_PUT(at, "\r\n");
+  gl_stream_wrote(c->stream, (size_t)(at - start));
+  return true;
 }
 
 static void ask_proxy(gl_outbound *c) {
@@ -179,16 +184,10 @@ static void ask_proxy(gl_outbound *c) {
   c->state = GL_OUTBOUND_TUNNEL;
   gl_roundtrip_enter(c->rt, GL_PHASE_PROXY);
   if (c->state != GL_OUTBOUND_TUNNEL) return;
-  gl_head *head = calloc(1, sizeof *head);
-  c->tunnel = head ? calloc(1, sizeof *c->tunnel) : NULL;
-  if (!c->tunnel) {
-    free(head);
-    lose(c, UV_ENOMEM, NULL, NULL);
-    return;
-  }
-  c->tunnel->user = &tunnel_user;
-  gl_response_begin(c->tunnel, head, &limits, true);
-  gl_stream_write(c->stream, c->origin->to.tunnel, strlen(c->origin->to.tunnel));
+  gl_head *head = gl_heads_take(&c->pool->heads);
+  if (head) gl_response_begin(&c->reader, head, &limits, true);
+  c->reader.user = &tunnel_user;
+  if (!head || !write_connect(c)) lose(c, UV_ENOMEM, NULL, NULL);
 }
 
 /* ---- the stream ---- */
@@ -198,7 +197,7 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   switch (c->state) {
     case GL_OUTBOUND_BUSY:
       if (c->stream->taken == c->began && !c->stream->write) lose(c, UV_EPROTO, NULL, "the server spoke before it was asked");
-      else gl_roundtrip_data(c->rt, bytes, n);
+      else gl_outbound_read(c, bytes, n);
       break;
     case GL_OUTBOUND_TUNNEL: tunnel_data(c, bytes, n); break;
     case GL_OUTBOUND_IDLE: gl_outbound_drop(c); break;
@@ -215,7 +214,9 @@ static void on_end(gl_stream *stream, int status) {
 
 static void on_drained(gl_stream *stream) {
   gl_outbound *c = stream->owner;
-  if (c->state == GL_OUTBOUND_BUSY) gl_roundtrip_pump(c->rt);
+  if (c->state != GL_OUTBOUND_BUSY) return;
+  c->x.moved = uv_hrtime();
+  c->x.user->room(&c->x, stream->broken ? UV_EPIPE : 0);
 }
 
 static const gl_stream_user outbound_user = {on_data, on_end, on_drained, on_closed, NULL};
@@ -256,16 +257,16 @@ static void on_dialled(void *owner, gl_stream *stream, int status, const gl_addr
   note_peer(c);
   int err = gl_stream_read(stream);
   if (err) lose(c, err, NULL, NULL);
-  else if (c->origin->to.tunnel) ask_proxy(c);
+  else if (c->origin->to.tunnels) ask_proxy(c);
   else if (c->origin->to.tls) secure(c);
-  else ready(c);
+  else ready(c, c->rt);
 }
 
 static void on_resolved(void *owner) { gl_roundtrip_enter(((gl_outbound *)owner)->rt, GL_PHASE_CONNECT); }
 
 static gl_outbound *outbound_new(gl_origin *o, gl_roundtrip *rt) {
   gl_pool *p = o->pool;
-  gl_outbound *c = calloc(1, sizeof *c);
+  gl_outbound *c = calloc(1, sizeof *c + gl_roundtrip_user.size);
   if (!c) return NULL;
   c->pool = p;
   c->origin = o;
@@ -274,7 +275,7 @@ static gl_outbound *outbound_new(gl_origin *o, gl_roundtrip *rt) {
   p->stats.total++;
   p->stats.dialing++;
   c->rt = rt;
-  rt->conn = c;
+  rt->attempt = c;
   c->next = p->live;
   c->at = &p->live;
   if (c->next) c->next->at = &c->next;
@@ -299,7 +300,7 @@ bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt) {
     dial.n = 1;
   }
   gl_roundtrip_enter(rt, dial.n ? GL_PHASE_CONNECT : GL_PHASE_RESOLVE);
-  if (rt->conn != c) return true; /* there was no memory for the timer of the phase */
+  if (rt->attempt != c) return true; /* there was no memory for the timer of the phase */
   if (!gl_dial_start(o->pool->host, &dial, on_dialled, c, &c->dial)) lose(c, UV_ENOMEM, NULL, NULL);
   return true;
 }

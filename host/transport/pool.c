@@ -8,16 +8,12 @@
 #include "transport/roundtrip.h"
 
 #define SWEEP_SECONDS 5.0
-#define SPARE_HEADS 64
 
 /* ---- origins ---- */
 
 void gl_pool_unref(gl_pool *p) {
   if (--p->refs > 0) return;
-  for (gl_head *h = p->spare_heads, *next; h; h = next) {
-    next = h->next;
-    gl_head_free(h);
-  }
+  gl_heads_free(&p->heads);
   free(p);
 }
 
@@ -88,12 +84,12 @@ static void copy_spec(gl_origin *o, const gl_origin_spec *to) {
   o->to.host = copy_text(&at, to->host);
   o->to.path = copy_text(&at, to->path);
   o->to.proxy_host = copy_text(&at, to->proxy_host);
-  o->to.tunnel = copy_text(&at, to->tunnel);
+  o->to.proxy_auth = copy_text(&at, to->proxy_auth);
   o->to.server_name = copy_text(&at, to->server_name);
 }
 
 gl_origin *gl_origin_new(gl_pool *p, const gl_origin_spec *to) {
-  size_t texts = text_size(to->host) + text_size(to->path) + text_size(to->proxy_host) + text_size(to->tunnel) + text_size(to->server_name);
+  size_t texts = text_size(to->host) + text_size(to->path) + text_size(to->proxy_host) + text_size(to->proxy_auth) + text_size(to->server_name);
   gl_origin *o = calloc(1, sizeof *o + to->npins * sizeof *to->pins + to->key_len + texts);
   if (o) {
     copy_spec(o, to);
@@ -110,16 +106,16 @@ gl_origin *gl_origin_new(gl_pool *p, const gl_origin_spec *to) {
   return NULL;
 }
 
-void gl_pool_claim(gl_pool *p, gl_origin *o) {
-  gl_origin *before = p->claimed;
-  p->claimed = o;
-  if (before) gl_origin_release(before);
+void gl_pool_claim(gl_pool *p, gl_roundtrip *rt) {
+  gl_roundtrip *before = p->claimed;
+  p->claimed = rt;
+  if (before) gl_roundtrip_unref(before);
 }
 
-gl_origin *gl_pool_take_claim(gl_pool *p) {
-  gl_origin *o = p->claimed;
+gl_roundtrip *gl_pool_take_claim(gl_pool *p) {
+  gl_roundtrip *rt = p->claimed;
   p->claimed = NULL;
-  return o;
+  return rt;
 }
 
 /* ---- the line ---- */
@@ -227,27 +223,6 @@ void gl_pool_close_idle(gl_pool *p) {
   while (p->oldest) gl_outbound_drop(p->oldest);
 }
 
-/* ---- heads ---- */
-
-gl_head *gl_pool_head(gl_pool *p) {
-  gl_head *h = p->spare_heads;
-  if (!h) return calloc(1, sizeof *h);
-  p->spare_heads = h->next;
-  p->nspare--;
-  gl_head_clear(h);
-  return h;
-}
-
-void gl_pool_drop_head(gl_pool *p, gl_head *h) {
-  if (p->nspare >= SPARE_HEADS || h->cap > 8192 || h->fields_cap > 64) {
-    gl_head_free(h);
-    return;
-  }
-  h->next = p->spare_heads;
-  p->spare_heads = h;
-  p->nspare++;
-}
-
 /* ---- life ---- */
 
 /* Closes the idle connections in a forked child, since they are the parent's: to close copies of their descriptors says nothing to
@@ -273,10 +248,9 @@ void gl_pool_close(gl_pool *p) {
   while (p->live) {
     gl_outbound *c = p->live;
     gl_roundtrip *rt = c->rt;
-    gl_outbound_drop(c);
-    if (!rt) continue;
-    rt->waiter = rt->writer = NULL;
-    gl_roundtrip_abort(rt, UV_ECANCELED, "the program ends");
+    if (c->state == GL_OUTBOUND_BUSY) c->x.user->abort(&c->x);
+    else if (rt) gl_roundtrip_quit(rt);
+    else gl_outbound_drop(c);
   }
   while (p->coldest) origin_free(p->coldest);
   gl_pool_claim(p, NULL);

@@ -18,7 +18,7 @@
  *                         ^  '--gl_origin_release, the last use: cool_down--> cold --more than GL_POOL_SESSIONS are cold--> freed
  *                         '--gl_pool_find: warm_up----------------------------'
  *
- *  1. `uses` counts the claim (gl_pool_claim), the round trips that are not over, and the connections; `cold` means that it is 0.
+ *  1. `uses` counts the round trips that are not over, those that are not started yet, and the connections; `cold` means that it is 0.
  *  2. While an origin has an idle connection, no round trip waits in its line.
  *  3. `nconns` is at most GL_POOL_PER_ORIGIN, the idle connections of all origins are at most GL_POOL_IDLE: the one that has been
  *     idle for longest is closed for a new one, as is each that was idle for GL_POOL_IDLE_SECONDS, at a sweep every 5 s.
@@ -31,7 +31,7 @@
 #include "core/fork.h"
 #include "core/host.h"
 #include "core/map.h"
-#include "h1/head.h"
+#include "h1/heads.h"
 #include "net/address.h"
 #include "net/tls_config.h"
 
@@ -54,7 +54,8 @@ typedef struct gl_origin_spec {
   const char *path;        /* a unix socket to connect to instead; NULL: none */
   const char *proxy_host;  /* a proxy to connect to instead; NULL: none */
   int proxy_port;
-  const char *tunnel;      /* the head (CONNECT ...) that asks the proxy for a tunnel; NULL: there is no proxy, or it forwards requests */
+  const char *proxy_auth;  /* the value of Proxy-Authorization with which the proxy is asked for a tunnel; NULL: none */
+  bool tunnels;            /* the proxy is asked for a tunnel; else there is no proxy, or it forwards requests */
   gl_tls_config *tls;      /* referenced; NULL: no TLS */
   const char *server_name; /* the name that the server's certificate must have; NULL: host */
   const uint8_t (*pins)[32]; /* SHA-256 of public keys, of which the server must have one */
@@ -92,10 +93,9 @@ struct gl_pool {
   unsigned ncold;
   gl_outbound *live;            /* all connections but those CLOSING */
   gl_timer sweep;               /* closes connections that were idle for too long; armed while there are idle ones */
-  gl_head *spare_heads;
-  unsigned nspare;
+  gl_heads heads;               /* for the next responses */
   gl_pool_stats stats;
-  gl_origin *claimed;           /* by gl_pool_claim, or NULL */
+  gl_roundtrip *claimed;        /* by gl_pool_claim, or NULL */
   gl_tls_config *trusting;      /* trusts the system's authorities; NULL until a request needs it */
   struct gl_fork_hook fork;
   unsigned refs;                /* the Lua state's, each origin's, each round trip's */
@@ -118,12 +118,12 @@ gl_origin *gl_pool_find(gl_pool *p, const char *key, size_t len);
  * also when the result is NULL: out of memory. */
 gl_origin *gl_origin_new(gl_pool *p, const gl_origin_spec *to);
 
-/* Takes a use over and keeps it until the request for the origin begins (gl_pool_take_claim) or another origin, or NULL, is claimed:
- * code that raises in between need not give the use back. */
-void gl_pool_claim(gl_pool *p, gl_origin *o);
+/* Takes a reference to a round trip over and keeps it until the round trip is started (gl_pool_take_claim) or another one, or NULL, is
+ * claimed: code that raises in between need not give the reference back. */
+void gl_pool_claim(gl_pool *p, gl_roundtrip *rt);
 
-/* Returns the claimed origin, whose use is the caller's now. */
-gl_origin *gl_pool_take_claim(gl_pool *p);
+/* Returns the claimed round trip, to which the reference is the caller's now. */
+gl_roundtrip *gl_pool_take_claim(gl_pool *p);
 
 /* Gives a use back; the last one lets the origin become cold, or frees it. */
 void gl_origin_release(gl_origin *o);
@@ -147,11 +147,5 @@ void gl_pool_gone(gl_origin *o);
 
 /* Closes all idle connections. */
 void gl_pool_close_idle(gl_pool *p);
-
-/* Returns an empty head, if possible a spare one, since heads keep their memory. NULL: out of memory. */
-gl_head *gl_pool_head(gl_pool *p);
-
-/* Takes a head back: it becomes a spare one, or is freed when it is large or there are many. */
-void gl_pool_drop_head(gl_pool *p, gl_head *h);
 
 #endif

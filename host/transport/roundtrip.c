@@ -5,18 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/check.h"
+#include "transport/outbound.h"
 
-#define WINDOW ((size_t)256 * 1024) /* bytes of a streamed body that wait in `body`, from which on the stream is not read */
-
-static const char *head_text(const gl_roundtrip *rt) { return rt->method + strlen(rt->method) + 1; }
+#define WINDOW ((size_t)256 * 1024) /* bytes of a streamed body that may wait for a reader */
 
 /* ---- telling ---- */
 
 static bool has_news(const gl_roundtrip *rt) {
-  return rt->over || (rt->streams && rt->headed && (!rt->answered || rt->body.len));
+  return rt->over || (rt->streams && rt->headed && (!rt->answered || gl_roundtrip_body(rt)->len));
 }
 
 static void tell(gl_roundtrip *rt) {
@@ -52,9 +50,9 @@ static void end(gl_roundtrip *rt) {
   tell(rt);
 }
 
-/* Fails a round trip that has neither a connection nor a place in line any more, and tells its ops. */
+/* Fails a round trip that has no exchange, no attempt and no place in line any more, and tells its ops. */
 static void fail(gl_roundtrip *rt, int status, const char *code, const char *why) {
-  GL_CHECK(!rt->conn && !rt->queued);
+  GL_CHECK(!rt->x && !rt->attempt && !rt->queued);
   rt->status = status;
   rt->code = code;
   rt->failed_in = rt->phase;
@@ -62,18 +60,36 @@ static void fail(gl_roundtrip *rt, int status, const char *code, const char *why
   end(rt);
 }
 
-static void let_go(gl_roundtrip *rt) {
-  gl_outbound *c = rt->conn;
-  if (rt->queued) gl_pool_leave(rt->origin, rt);
-  if (!c) return;
-  if (c->state == GL_OUTBOUND_BUSY) rt->exposed |= c->stream->taken != c->began || c->stream->write;
-  gl_outbound_drop(c);
+/* Releases the exchange, and keeps what came of the response. */
+static void leave_exchange(gl_roundtrip *rt) {
+  gl_exchange *x = rt->x;
+  rt->x = NULL;
+  rt->body = x->body;
+  x->body = (gl_buf){0};
+  rt->trailers = x->trailers;
+  x->trailers = NULL;
+  x->carrier->release(x, false);
+}
+
+/* Gives the exchange up, as neither the rest of the request nor that of the response matters. */
+static void give_up(gl_roundtrip *rt) {
+  gl_exchange *x = rt->x;
+  if (!x->carrier->take_back(x)) rt->exposed = true;
+  x->carrier->cut(x);
+  leave_exchange(rt);
 }
 
 void gl_roundtrip_abort(gl_roundtrip *rt, int status, const char *why) {
   if (rt->over) return;
-  let_go(rt);
+  if (rt->queued) gl_pool_leave(rt->origin, rt);
+  if (rt->attempt) gl_outbound_drop(rt->attempt);
+  if (rt->x) give_up(rt);
   if (!rt->over) fail(rt, status, NULL, why);
+}
+
+void gl_roundtrip_quit(gl_roundtrip *rt) {
+  rt->waiter = rt->writer = NULL;
+  gl_roundtrip_abort(rt, UV_ECANCELED, "the program ends");
 }
 
 /* ---- phases and their time ---- */
@@ -96,7 +112,8 @@ static bool arm_limit(gl_roundtrip *rt, uint64_t due) { return gl_timer_arm_at(&
 static void on_limit(gl_timer *timer) {
   gl_roundtrip *rt = GL_CONTAINER(timer, gl_roundtrip, limit);
   bool transfers = rt->phase == GL_PHASE_SEND || (rt->phase == GL_PHASE_BODY && !rt->streams);
-  uint64_t due = transfers ? gl_clock_after(rt->progress, rt->limits.phase[rt->phase]) : 0;
+  uint64_t since = rt->x && rt->x->moved > rt->progress ? rt->x->moved : rt->progress;
+  uint64_t due = transfers ? gl_clock_after(since, rt->limits.phase[rt->phase]) : 0;
   if (due > uv_hrtime() && arm_limit(rt, due)) return;
   gl_roundtrip_abort(rt, UV_ETIMEDOUT, late[rt->phase]);
 }
@@ -115,28 +132,30 @@ void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase) {
   else if (!arm_limit(rt, due)) gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
 }
 
-/* ---- a connection ---- */
+/* ---- sending ---- */
 
-static const gl_response_user response_user;
+#define WHOLE ((size_t)64 * 1024) /* a body of so many bytes at most leaves with its head */
 
-void gl_roundtrip_begin(gl_roundtrip *rt, gl_outbound *c) {
-  if (!rt->head && !(rt->head = gl_pool_head(rt->pool))) {
-    gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
-    return;
-  }
-  rt->reused = c->served > 0;
-  if (rt->reused) rt->pool->stats.reused++;
-  memcpy(rt->remote, c->remote, sizeof rt->remote);
-  rt->reader.user = &response_user;
-  rt->reader.owner = rt;
-  gl_response_begin(&rt->reader, rt->head, &rt->limits.head, rt->head_only);
+void gl_roundtrip_begin(gl_roundtrip *rt, gl_exchange *x, bool kept, const char *remote) {
+  const gl_message_head *m = &rt->request;
+  bool whole = rt->upload == GL_UPLOAD_NONE || (rt->upload == GL_UPLOAD_BYTES && (uint64_t)m->length <= WHOLE && !m->expect);
+  *(gl_roundtrip **)(x + 1) = rt;
+  x->limits = &rt->limits.head;
+  rt->attempt = NULL;
+  rt->x = x;
+  rt->reused = kept;
+  if (kept) rt->pool->stats.reused++;
+  memcpy(rt->remote, remote, sizeof rt->remote);
   gl_roundtrip_enter(rt, GL_PHASE_SEND);
-  if (rt->conn != c) return;
-  gl_stream_write(c->stream, head_text(rt), rt->head_len);
-  if (rt->conn == c) gl_roundtrip_send_body(rt); /* else the write broke the connection */
+  if (rt->x != x) return;
+  int err = whole ? x->carrier->send(x, m, rt->upload_body, rt->upload_body ? (size_t)m->length : 0) : x->carrier->send_head(x, m);
+  if (err) gl_roundtrip_abort(rt, err, NULL);
+  else if (rt->x == x) gl_roundtrip_send_body(rt);
 }
 
 /* ---- receiving ---- */
+
+static inline gl_roundtrip *roundtrip_of(gl_exchange *x) { return *(gl_roundtrip **)(x + 1); }
 
 static bool has_field(const gl_head *h, const char *name) {
   size_t n = strlen(name);
@@ -145,97 +164,60 @@ static bool has_field(const gl_head *h, const char *name) {
   return false;
 }
 
-/* Makes the reader stop: what came is too large (`large`), or there is no memory for it. */
-static bool refuse(gl_roundtrip *rt, bool large, const char *why) {
-  rt->reader.too_large = large;
-  rt->reader.no_memory = !large;
-  rt->reader.wrong = why;
-  return false;
-}
+static void refuse_body(gl_roundtrip *rt) { gl_roundtrip_abort(rt, UV_EMSGSIZE, "the body is larger than max_body"); }
 
-static bool on_head(gl_response_reader *r) {
-  gl_roundtrip *rt = r->owner;
+static bool on_head(gl_exchange *x, bool now) {
+  (void)now;
+  gl_roundtrip *rt = roundtrip_of(x);
+  const gl_head *h = x->head;
+  if (h->status < 200) {
+    if (h->status == 100) gl_roundtrip_go_on(rt);
+    return true;
+  }
+  rt->head = x->head;
+  x->head = NULL;
   rt->headed = true;
-  rt->headed_at = uv_hrtime();
-  const gl_head *h = gl_response_head(r);
-  rt->has_length = (r->h1.parser.flags & F_CONTENT_LENGTH) != 0;
+  rt->headed_at = x->moved;
   if (!rt->streams && rt->unencoded_only && h->has_body && has_field(h, "content-encoding")) rt->streams = true;
-  if (!rt->sent && (rt->held || h->status >= 400)) gl_roundtrip_stop_sending(rt);
+  if (x->out != GL_OUT_DONE && (rt->held || h->status >= 400)) gl_roundtrip_stop_sending(rt);
   if (rt->streams) gl_timer_drop(&rt->pool->host->clock, &rt->total);
-  if (!rt->streams && r->h1.mode == GL_BODY_LENGTH && h->content_length > rt->limits.max_body) return refuse(rt, true, "the body is larger than max_body");
+  gl_roundtrip_enter(rt, GL_PHASE_BODY);
+  if (rt->x == x && !rt->streams && x->to_come > rt->limits.max_body) refuse_body(rt);
+  if (rt->x != x) return true;
+  x->carrier->want(x, rt->streams ? WINDOW : rt->limits.max_body);
+  tell(rt);
   return true;
 }
 
-static bool on_interim(gl_response_reader *r) {
-  gl_roundtrip *rt = r->owner;
-  if (gl_response_head(r)->status == 100) rt->held = false; /* gl_roundtrip_data goes on with the body */
-  return true;
-}
-
-static bool on_body(gl_response_reader *r, const char *bytes, size_t n) {
-  gl_roundtrip *rt = r->owner;
-  if (!rt->streams && n > rt->limits.max_body - rt->body.len) return refuse(rt, true, "the body is larger than max_body");
-  if (!gl_buf_add(&rt->body, bytes, n)) return refuse(rt, false, "not enough memory");
-  return true;
-}
-
-static const gl_response_user response_user = {on_head, on_interim, on_body};
-
-static void complete(gl_roundtrip *rt, bool reusable) {
-  gl_outbound *c = rt->conn;
-  rt->conn = NULL;
-  gl_stream *s = c->stream;
-  if (rt->paused) gl_stream_read(s);
-  gl_outbound_release(c, reusable);
+static void complete(gl_roundtrip *rt) {
+  leave_exchange(rt);
   end(rt);
 }
 
-static void refuse_answer(gl_roundtrip *rt) {
-  const gl_response_reader *r = &rt->reader;
-  char why[sizeof rt->why];
-  bool plain = r->too_large || r->no_memory;
-  snprintf(why, sizeof why, plain ? "%s" : "the answer is no proper HTTP: %s", r->wrong);
-  let_go(rt);
-  fail(rt, r->no_memory ? UV_ENOMEM : r->too_large ? UV_EMSGSIZE : UV_EPROTO, NULL, why);
+static void on_body(gl_exchange *x, int status) {
+  gl_roundtrip *rt = roundtrip_of(x);
+  if (status) gl_roundtrip_abort(rt, status, x->why);
+  else if (!rt->streams && x->body.len > rt->limits.max_body) refuse_body(rt);
+  else if (x->in == GL_IN_DONE) complete(rt);
+  else tell(rt);
 }
 
-void gl_roundtrip_data(gl_roundtrip *rt, const char *bytes, size_t n) {
-  gl_response_reader *r = &rt->reader;
-  bool was_headed = rt->headed, was_held = rt->held;
-  rt->progress = uv_hrtime();
-  size_t used = gl_response_read(r, bytes, n);
-  if (r->h1.state == GL_H1_BAD) {
-    refuse_answer(rt);
-    return;
-  }
-  if (r->h1.state == GL_H1_DONE) {
-    const gl_head *h = gl_response_head(r);
-    bool promised = h->status == 204 && (h->chunked || h->content_length); /* a body that 204 cannot have, and that the server may send */
-    complete(rt, h->keep_alive && rt->sent && used == n && !promised);
-    return;
-  }
-  if (was_held && !rt->held && !rt->stopped) gl_timer_drop(&rt->pool->host->clock, &rt->hold), gl_roundtrip_pump(rt);
-  if (!rt->over && rt->headed && !was_headed) gl_roundtrip_enter(rt, GL_PHASE_BODY);
-  if (rt->over || !rt->conn) return;
-  if (rt->streams && rt->body.len > WINDOW) {
-    rt->paused = true;
-    gl_stream_pause(rt->conn->stream);
-  }
-  tell(rt);
+static void on_room(gl_exchange *x, int status) {
+  if (status == 0) gl_roundtrip_pump(roundtrip_of(x));
 }
 
 /* ---- the connection is gone ---- */
 
-/* Had the server given up a kept connection, and does it no harm to send the request again? */
-static bool may_repeat(const gl_roundtrip *rt) {
-  if (!rt->reused || rt->again || rt->reader.begun) return false;
+/* Had the server given up a kept connection, and does it no harm to send the request again? `answered`: a byte of a response came. */
+static bool may_repeat(const gl_roundtrip *rt, bool answered) {
+  if (!rt->reused || rt->again || answered) return false;
   if (rt->upload == GL_UPLOAD_PIECES && (rt->uploaded || rt->finishing)) return false;
   return rt->idempotent || !rt->exposed;
 }
 
 static void repeat(gl_roundtrip *rt) {
   rt->again = true;
-  rt->sent = rt->held = rt->exposed = false;
+  rt->held = rt->exposed = false;
   rt->uploaded = 0;
   gl_timer_drop(&rt->pool->host->clock, &rt->hold);
   gl_roundtrip_enter(rt, GL_PHASE_QUEUE);
@@ -243,103 +225,75 @@ static void repeat(gl_roundtrip *rt) {
 }
 
 static void describe_cut(const gl_roundtrip *rt, int status, char *out, size_t size) {
-  const gl_response_reader *r = &rt->reader;
-  char how[96];
-  if (status == UV_EOF) snprintf(how, sizeof how, "the connection was closed");
-  else snprintf(how, sizeof how, "%s", uv_strerror(status));
-  if (rt->phase < GL_PHASE_SEND) snprintf(out, size, "%s", how);
-  else if (rt->headed && r->h1.mode == GL_BODY_LENGTH) snprintf(out, size, "%s in the body, after %" PRIu64 " of %" PRIu64 " bytes", how, r->h1.body_read, r->h1.body_read + r->h1.left);
-  else if (rt->headed) snprintf(out, size, "%s in the body, after %" PRIu64 " bytes", how, r->h1.body_read);
-  else snprintf(out, size, "%s %s", how, r->begun ? "in the head of the answer" : "without an answer");
+  const gl_exchange *x = rt->x;
+  const gl_head *h = rt->head;
+  const char *how = status == UV_EOF ? "the connection was closed" : uv_strerror(status);
+  if (h && h->has_length) snprintf(out, size, "%s in the body, after %" PRIu64 " of %" PRIu64 " bytes", how, x->arrived, x->arrived + x->to_come);
+  else if (h) snprintf(out, size, "%s in the body, after %" PRIu64 " bytes", how, x->arrived);
+  else snprintf(out, size, "%s %s", how, x->begun ? "in the head of the answer" : "without an answer");
 }
 
+static void describe(const gl_roundtrip *rt, int status, char *out, size_t size) {
+  const gl_exchange *x = rt->x;
+  if (x->in == GL_IN_BAD && status == UV_EPROTO) snprintf(out, size, "the answer is no proper HTTP: %s", x->why);
+  else if (x->why) snprintf(out, size, "%s", x->why);
+  else describe_cut(rt, status, out, size);
+}
+
+static void on_gone(gl_exchange *x, int status) {
+  gl_roundtrip *rt = roundtrip_of(x);
+  const char *code = x->code;
+  bool answered = x->begun;
+  char why[sizeof rt->why];
+  describe(rt, status, why, sizeof why);
+  give_up(rt);
+  if (may_repeat(rt, answered)) repeat(rt);
+  else fail(rt, status == UV_EOF ? UV_ECONNRESET : status, code, why);
+}
+
+static void on_abort(gl_exchange *x) { gl_roundtrip_quit(roundtrip_of(x)); }
+
+const gl_exchange_user gl_roundtrip_user = {.size = sizeof(gl_roundtrip *), .head = on_head, .body = on_body, .room = on_room, .gone = on_gone, .abort = on_abort};
+
 void gl_roundtrip_lost(gl_roundtrip *rt, int status, const char *code, const char *why) {
-  gl_response_reader *r = &rt->reader;
-  char text[sizeof rt->why];
   if (rt->over) return;
-  bool sending = rt->phase >= GL_PHASE_SEND;
-  if (sending && status == UV_EOF && r->h1.mode == GL_BODY_UNTIL_CLOSE) {
-    gl_h1_read_end(&r->h1);
-    end(rt);
-    return;
-  }
-  if (sending && may_repeat(rt)) {
-    repeat(rt);
-    return;
-  }
-  if (!why) describe_cut(rt, status, text, sizeof text);
-  fail(rt, status == UV_EOF ? UV_ECONNRESET : status, code, why ? why : text);
+  if (!why && status == UV_EOF) why = "the connection was closed";
+  fail(rt, status == UV_EOF ? UV_ECONNRESET : status, code, why);
 }
 
 /* ---- from outside ---- */
 
-static bool is_idempotent(const char *method) {
-  static const char *const names[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", NULL};
-  for (const char *const *name = names; *name; name++)
-    if (strcmp(*name, method) == 0) return true;
-  return false;
-}
-
-static gl_roundtrip *roundtrip_new(gl_origin *o, const gl_roundtrip_spec *spec) {
-  size_t url = strlen(spec->url) + 1, method = strlen(spec->method) + 1;
-  size_t size = sizeof(gl_roundtrip) + url + method + spec->head_len;
-  gl_roundtrip *rt = gl_block_calloc(&o->pool->host->alloc, size);
-  if (!rt) return NULL;
-  rt->size = (uint32_t)size;
-  rt->url = memcpy(rt->text, spec->url, url);
-  rt->method = memcpy(rt->text + url, spec->method, method);
-  memcpy(rt->text + url + method, spec->head, spec->head_len);
-  rt->head_len = (uint32_t)spec->head_len;
-  rt->pool = o->pool;
-  rt->origin = o;
-  rt->refs = 1;
-  rt->limits = spec->limits;
-  rt->upload = spec->upload;
-  rt->upload_body = spec->body;
-  rt->upload_len = spec->body_len;
-  rt->chunked = spec->upload == GL_UPLOAD_PIECES && spec->length < 0;
-  rt->expect = spec->expect;
-  rt->streams = spec->streams;
-  rt->unencoded_only = spec->unencoded_only;
-  rt->head_only = strcmp(spec->method, "HEAD") == 0;
-  rt->idempotent = is_idempotent(spec->method);
+void gl_roundtrip_start(gl_roundtrip *rt, gl_op *waiter) {
+  gl_host *h = rt->pool->host;
+  rt->over = false;
   rt->total.fire = on_total;
   rt->limit.fire = on_limit;
-  return rt;
-}
-
-gl_roundtrip *gl_roundtrip_start(gl_origin *o, const gl_roundtrip_spec *spec, gl_op *waiter) {
-  gl_host *h = o->pool->host;
-  gl_roundtrip *rt = roundtrip_new(o, spec);
-  if (!rt) {
-    gl_origin_release(o);
-    return NULL;
-  }
-  rt->pool->refs++;
   rt->waiter = waiter;
   rt->pool->stats.requests++;
   rt->started = uv_hrtime();
   if (rt->limits.total < GL_FOREVER && !gl_timer_arm(&h->clock, &rt->total, rt->limits.total)) {
     gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
-    return rt;
+    return;
   }
   gl_roundtrip_enter(rt, GL_PHASE_QUEUE);
-  if (!rt->over) gl_pool_want(o, rt, false);
-  return rt;
+  if (!rt->over) gl_pool_want(rt->origin, rt, false);
 }
 
 void gl_roundtrip_wait(gl_roundtrip *rt, gl_op *waiter, double seconds) {
   rt->waiter = waiter;
-  tell(rt);
-  if (!rt->waiter || seconds >= GL_FOREVER) return;
+  if (rt->x && rt->x->in == GL_IN_DONE) complete(rt); /* it came when nobody waited */
+  else tell(rt);
+  if (!rt->waiter) return;
+  if (rt->answered && rt->x) rt->x->carrier->want(rt->x, 0);
+  if (seconds >= GL_FOREVER) return;
   if (!gl_timer_arm(&rt->pool->host->clock, &rt->limit, seconds)) gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
 }
 
 void gl_roundtrip_eat(gl_roundtrip *rt) {
-  gl_buf_free(&rt->body);
-  if (!rt->paused) return;
-  rt->paused = false;
-  if (rt->conn) gl_stream_read(rt->conn->stream);
+  gl_exchange *x = rt->x;
+  gl_buf_free(x ? &x->body : &rt->body);
+  if (x && x->in == GL_IN_DONE) complete(rt);
+  else if (x) x->carrier->want(x, WINDOW);
 }
 
 void gl_roundtrip_unref(gl_roundtrip *rt) {
@@ -347,10 +301,11 @@ void gl_roundtrip_unref(gl_roundtrip *rt) {
   gl_pool *p = rt->pool;
   gl_host *h = p->host;
   gl_roundtrip_abort(rt, UV_ECANCELED, NULL);
-  if (rt->head) gl_pool_drop_head(p, rt->head);
-  gl_response_free(&rt->reader);
+  if (rt->origin) gl_origin_release(rt->origin); /* it was never started */
+  if (rt->head) gl_heads_give(&p->heads, rt->head);
+  if (rt->trailers) gl_heads_give(&p->heads, rt->trailers);
   gl_buf_free(&rt->body);
-  gl_buf_free(&rt->tail);
+  free((void *)rt->tail.list);
   gl_block_free(&h->alloc, rt, rt->size);
   gl_pool_unref(p);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One request and its response, in C memory: what is sent, what came, how long each phase may take, and what went wrong. No
- * function here calls Lua, waits or raises; a waiter or a writer is an op, which gl_op_done wakes.
+ * One request and its response, in C memory: what is sent, what came, how long each phase may take, and what went wrong. From SEND
+ * to the end it is the user of an exchange (message/exchange.h), and knows nothing of the connection. No function here calls Lua, waits
+ * or raises; a waiter or a writer is an op, which gl_op_done wakes.
  *
  *     gl_roundtrip_start --> QUEUE --gl_outbound_dial: a name--> RESOLVE --on_resolved--> CONNECT
  *                              |---gl_outbound_dial: an address-------------------------> CONNECT
@@ -11,26 +12,30 @@
  *        |-----secure-----------------------------------> TLS
  *        '-----gl_roundtrip_begin---------------------------------------------------------------> SEND
  *
- *     SEND --all_sent--> HEAD --gl_roundtrip_data: the final head is complete--> BODY --gl_roundtrip_data: complete--> over
- *       |---gl_roundtrip_data: the server answers before all is sent----------> BODY
- *       '---gl_roundtrip_lost: repeat--> QUEUE (HEAD, too)
+ *     SEND --all_sent--> HEAD --on_head: the final head--> BODY --on_body: complete--> over
+ *       |---on_head: the server answers before all is sent--> BODY
+ *       '---on_gone: repeat--> QUEUE (HEAD, too)
  *
- *     any --fail: gl_roundtrip_lost, gl_roundtrip_abort, on_total, on_limit, refuse_answer--> over
+ *     any --fail: gl_roundtrip_lost, on_gone, gl_roundtrip_abort, on_total, on_limit--> over
  *
  *  1. Each phase has its limit, which on_limit watches; RESOLVE to TLS have one together (`due`); `total` holds for all, with
  *     `streams` only until the head. In SEND, and in a BODY that is collected, the limit begins anew with each step of progress; a
  *     BODY that is streamed has a limit only while a waiter waits for a piece (gl_roundtrip_wait).
- *  2. Once `over`, a round trip holds nothing but bytes: no connection, no use of the origin, no timer, no place in line.
+ *  2. Once `over`, a round trip holds nothing but bytes: no exchange, no attempt, no use of the origin, no timer, no place in line.
  *  3. A waiter is told when the response is complete (with `streams`: its head, then each piece), and when the round trip has failed.
  *  4. A round trip goes back to QUEUE at most once, for a new connection: a kept one was lost before a byte of the response, and to
  *     send the request again is safe (may_repeat).
- *  5. Each write may break the connection, after which the round trip is over or begins anew: look at `conn` again.
+ *  5. Each call of the carrier may find that the connection is gone, after which the round trip is over or begins anew: look at `x`
+ *     again.
+ *  6. `x` is set from SEND to BODY; `attempt` is set, at most, from RESOLVE to TLS. What the exchange received goes over to `body`,
+ *     `head` and `trailers` when it is released.
  */
 #ifndef GL_TRANSPORT_ROUNDTRIP_H
 #define GL_TRANSPORT_ROUNDTRIP_H
 
 #include "core/op.h"
-#include "transport/outbound.h"
+#include "message/exchange.h"
+#include "transport/pool.h"
 
 typedef enum gl_phase {
   GL_PHASE_QUEUE, GL_PHASE_RESOLVE, GL_PHASE_CONNECT, GL_PHASE_PROXY, GL_PHASE_TLS, GL_PHASE_SEND, GL_PHASE_HEAD, GL_PHASE_BODY,
@@ -49,15 +54,11 @@ typedef enum gl_upload { GL_UPLOAD_NONE, GL_UPLOAD_BYTES, GL_UPLOAD_PIECES } gl_
 
 /* A request to send. Strings are the caller's, and copied, but for the body. */
 typedef struct gl_roundtrip_spec {
-  const char *head;     /* request line and fields, as they go out */
-  size_t head_len;
-  const char *method;   /* for messages, and to tell whether the request may be sent again */
+  gl_message_head request; /* `length`: of the body. PIECES: GL_LENGTH_UNKNOWN lets trailers follow. NONE: that, or 0 to say that there
+                              could be a body. `expect`: the body waits for 100 Continue, or for a second */
   const char *url;      /* for messages */
   gl_upload upload;
   const char *body;     /* BYTES: the caller keeps them until the round trip is over */
-  size_t body_len;
-  int64_t length;       /* PIECES: how many bytes the pieces have together; -1: unknown, the body is chunked */
-  bool expect;          /* the body waits for 100 Continue, or for a second */
   bool streams;         /* the waiter is told at the head, and the response's body is read in pieces */
   bool unencoded_only;  /* only a body without a Content-Encoding is collected, others are streamed */
   gl_roundtrip_limits limits;
@@ -66,44 +67,42 @@ typedef struct gl_roundtrip_spec {
 struct gl_roundtrip {
   gl_pool *pool;
   gl_origin *origin;          /* one use of it is the round trip's; NULL once over */
-  gl_outbound *conn;          /* NULL: none yet, or not any more */
+  gl_outbound *attempt;       /* the connection that is made for it (invariant 6) */
+  gl_exchange *x;             /* invariant 6 */
   gl_roundtrip *next, *prev;  /* neighbours in line, while `queued` */
   gl_op *waiter;              /* waits for the response, or for a piece of its body */
   gl_op *taker;               /* reads the body: from its call until it pushed its piece, which is longer than it is `waiter` */
   gl_op *writer;              /* PIECES: waits for room */
   gl_timer total, limit, hold; /* of all phases; of this phase or piece; of the wait for 100 Continue */
   gl_roundtrip_limits limits;
-  gl_response_reader reader;
-  gl_head *head;              /* of the response; NULL before the first connection */
-  gl_buf body;                /* bytes of the response's body that came and were not taken */
+  gl_message_head request;    /* its texts are in `text` */
+  gl_head *head;              /* of the response; NULL: it is not complete */
+  gl_head *trailers;          /* of the response; NULL: there are none, or the response has not ended */
+  gl_buf body;                /* once there is no exchange any more: bytes of the response's body that were not taken */
   uint64_t due;               /* ns: when RESOLVE to TLS must be done; 0: at any time */
   uint64_t started, marks[GL_PHASES]; /* ns: when the round trip, and each phase, began; 0: the phase did not */
-  uint64_t progress;          /* ns: when bytes last moved */
+  uint64_t progress;          /* ns: when the phase began, or bytes of the request were last given to the carrier */
   uint64_t headed_at, ended_at; /* ns: when the final head was complete; when the round trip was over */
   const char *piece;          /* PIECES: the piece that was not written yet; its writer keeps the bytes. NULL: none */
   size_t piece_len;
-  gl_buf tail;                /* PIECES: the last chunk and the trailers */
+  gl_fields tail;             /* PIECES: the trailers; the list is owned, its text lies behind it */
   const char *upload_body;    /* BYTES: the body */
-  size_t upload_len, uploaded; /* BYTES: of the body; bytes that were given to the stream */
-  uint32_t head_len, size;    /* of the request's head in text; of the whole block */
+  uint64_t uploaded;          /* bytes of the body that were given to the carrier */
+  uint32_t size;              /* of the whole block */
   uint16_t refs;              /* the caller's of gl_roundtrip_start, and each op's that works on this round trip */
   gl_upload upload;
   gl_phase phase;
   bool queued;                /* the round trip is in line */
-  bool chunked;               /* PIECES without a length */
-  bool expect, held;          /* the body is to wait for 100 Continue; it waits now */
-  bool sent;                  /* all of the request was given to the stream */
+  bool held;                  /* the body waits for 100 Continue */
   bool finishing;             /* PIECES: the last piece was given */
   bool stopped;               /* the server does not want the rest of the request */
   bool streams, unencoded_only; /* as in the spec */
-  bool head_only, idempotent; /* the method is HEAD; is one that may be sent twice (RFC 9110, 9.2.2) */
+  bool idempotent;            /* the method is one that may be sent twice (RFC 9110, 9.2.2) */
   bool again;                 /* this is the second try */
   bool reused;                /* this try has a kept connection */
   bool headed;                /* the final head of the response is complete */
-  bool has_length;            /* the final head says how long the body is */
   bool answered;              /* the waiter has taken the final head */
-  bool paused;                /* the stream is not read until the bytes in `body` are taken */
-  bool over;
+  bool over;                  /* also before it is started */
   bool exposed;               /* bytes of the request may have reached the server */
   gl_phase failed_in;         /* the phase in which the round trip failed */
   int status;                 /* UV_E* when it failed, else 0 */
@@ -111,12 +110,21 @@ struct gl_roundtrip {
   const char *url, *method;   /* in text */
   char remote[GL_ADDRESS_MAX]; /* the address of the connection's other end; "": no connection yet */
   char why[256];              /* what went wrong, for people */
-  char text[];                /* url, method, head */
+  gl_field fields[];          /* of the request; behind them the text: url, method, target, authority, names and values */
 };
 
-/* Starts a round trip to an origin, whose use it takes over; the reference is the caller's. The waiter (NULL: none yet) may be told
- * before this returns, since the round trip may be over by then. NULL: out of memory; the use was given back. */
-gl_roundtrip *gl_roundtrip_start(gl_origin *o, const gl_roundtrip_spec *spec, gl_op *waiter);
+/* The user's functions, for the carriers of a client: the exchange's own bytes are a pointer to the round trip. */
+extern const gl_exchange_user gl_roundtrip_user;
+
+/* Makes a round trip with one reference, the caller's. It has no origin yet. NULL: out of memory. (roundtrip_new.c) */
+gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec);
+
+/* PIECES: copies the trailers. False: out of memory. */
+bool gl_roundtrip_set_tail(gl_roundtrip *rt, const gl_fields *trailers);
+
+/* Starts it, towards its origin, of which one use is the round trip's. The waiter (NULL: none yet) may be told before this returns,
+ * since the round trip may be over by then. */
+void gl_roundtrip_start(gl_roundtrip *rt, gl_op *waiter);
 
 /* ---- for ops ---- */
 
@@ -127,12 +135,18 @@ void gl_roundtrip_wait(gl_roundtrip *rt, gl_op *waiter, double seconds);
 /* Forgets the waiter, which is not told. */
 void gl_roundtrip_leave(gl_roundtrip *rt);
 
-/* Frees the bytes in `body`, which were taken, and lets more come. */
+/* Returns the bytes of the response's body that came and were not taken. */
+static inline const gl_buf *gl_roundtrip_body(const gl_roundtrip *rt) { return rt->x ? &rt->x->body : &rt->body; }
+
+/* Frees these bytes, which were taken, and lets more come. */
 void gl_roundtrip_eat(gl_roundtrip *rt);
 
 /* Ends the round trip with UV_E* and a reason (NULL: that of the code): tells the waiter and the writer, and closes the connection.
  * Harmless when the round trip is over. */
 void gl_roundtrip_abort(gl_roundtrip *rt, int status, const char *why);
+
+/* The same, since the program ends: no op is told. */
+void gl_roundtrip_quit(gl_roundtrip *rt);
 
 /* Drops a reference; the last one aborts and frees. */
 void gl_roundtrip_unref(gl_roundtrip *rt);
@@ -143,11 +157,14 @@ void gl_roundtrip_unref(gl_roundtrip *rt);
  * more; another UV_E*, the round trip failed. Call when there is no other writer. */
 void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, const char *bytes, size_t n);
 
-/* PIECES: ends the body; `trailers` are field lines as they are sent, which only a chunked body can have. False: out of memory. */
-bool gl_roundtrip_finish(gl_roundtrip *rt, const char *trailers, size_t n);
+/* PIECES: ends the body; `trailers` are copied, and sent if the length was unknown. False: out of memory. */
+bool gl_roundtrip_finish(gl_roundtrip *rt, const gl_fields *trailers);
 
-/* Sends the body, now or after 100 Continue; call when the head was written. */
+/* Sends the body, now or after 100 Continue; call when the head was sent. */
 void gl_roundtrip_send_body(gl_roundtrip *rt);
+
+/* Goes on with a body that waited for 100 Continue. Harmless when it did not wait. */
+void gl_roundtrip_go_on(gl_roundtrip *rt);
 
 /* Goes on with the body, as far as there is room. Harmless when there is nothing to send. */
 void gl_roundtrip_pump(gl_roundtrip *rt);
@@ -163,15 +180,12 @@ void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status);
 /* Enters a phase, and arms its limit. Without memory for the timer the round trip is over when this returns. */
 void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase);
 
-/* Writes the request on a connection that is ready. The round trip may be over, and the connection closed, when this returns. */
-void gl_roundtrip_begin(gl_roundtrip *rt, gl_outbound *c);
+/* Sends the request by an exchange, which is the round trip's from now on, and may be released when this returns. `kept`: its
+ * connection has served others. `remote`: the address of the other end, copied. */
+void gl_roundtrip_begin(gl_roundtrip *rt, gl_exchange *x, bool kept, const char *remote);
 
-/* Reads bytes that arrived on the connection, which may be closed, idle or another's when this returns. Bytes behind the response
- * close the connection. */
-void gl_roundtrip_data(gl_roundtrip *rt, const char *bytes, size_t n);
-
-/* Takes note that the connection has ended, by UV_EOF or another UV_E*: the response is complete by that, or the request is sent
- * again, or the round trip fails. `code` and `why`: the error's, for people; NULL: those of `status`. */
+/* Takes note that the attempt has failed, by UV_EOF or another UV_E*. `code` and `why`: the error's, for people; NULL: those of
+ * `status`. */
 void gl_roundtrip_lost(gl_roundtrip *rt, int status, const char *code, const char *why);
 
 #endif

@@ -2,8 +2,6 @@
  *
  * The body of a request on its way out: bytes that are all there, or pieces that a writer brings one by one.
  */
-#include <stdio.h>
-
 #include "transport/roundtrip.h"
 
 #define SLICE ((size_t)64 * 1024) /* bytes of a body that are written at a time */
@@ -16,67 +14,65 @@ void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
   if (op) gl_op_done(op, status);
 }
 
-/* Each write below may find that the connection is gone, and then the round trip is over or begins anew. So a step notes its progress
- * before it writes, and touches the round trip after a write only if `conn` is still the same. */
+/* Each call of the carrier may find that the connection is gone, and then the round trip is over or begins anew. So a step notes its
+ * progress before it sends, and touches the round trip afterwards only if `x` is still the same. */
 
 static void all_sent(gl_roundtrip *rt) {
-  rt->sent = true;
   if (!rt->headed) gl_roundtrip_enter(rt, GL_PHASE_HEAD);
 }
 
-static void pump_bytes(gl_roundtrip *rt) {
-  gl_outbound *c = rt->conn;
-  while (rt->uploaded < rt->upload_len) {
-    size_t n = rt->upload_len - rt->uploaded;
-    if (n > SLICE) n = SLICE;
-    const char *slice = rt->upload_body + rt->uploaded;
-    rt->uploaded += n;
-    gl_stream_write(c->stream, slice, n);
-    if (gl_stream_full(c->stream) || rt->conn != c) return; /* or the connection broke: gl_stream_full tries to write */
-  }
-  all_sent(rt);
-}
-
-static void write_piece(gl_roundtrip *rt, gl_stream *s) {
-  char line[24];
-  const char *piece = rt->piece;
-  size_t n = rt->piece_len;
-  rt->piece = NULL;
+/* Sends a piece. False: the round trip is over, or has another exchange. */
+static bool send_piece(gl_roundtrip *rt, gl_exchange *x, const char *bytes, size_t n) {
   rt->uploaded += n;
-  if (rt->chunked) gl_stream_write(s, line, (size_t)snprintf(line, sizeof line, "%zx\r\n", n));
-  gl_stream_write(s, piece, n);
-  if (rt->chunked) gl_stream_write(s, "\r\n", 2);
+  int err = x->carrier->send_body(x, bytes, n);
+  if (err && rt->x == x) gl_roundtrip_abort(rt, err, NULL);
+  return rt->x == x;
 }
 
-static void pump_pieces(gl_roundtrip *rt) {
-  gl_outbound *c = rt->conn;
-  if (rt->piece) write_piece(rt, c->stream);
-  if (rt->conn != c) return;
+static void finish(gl_roundtrip *rt, gl_exchange *x) {
+  uint64_t missing = x->carrier->finish(x, &rt->tail);
+  if (rt->x != x) return;
+  if (missing) gl_roundtrip_abort(rt, UV_EINVAL, "the body is shorter than its length");
+  else all_sent(rt);
+}
+
+static void pump_bytes(gl_roundtrip *rt, gl_exchange *x) {
+  uint64_t length = (uint64_t)rt->request.length;
+  while (rt->uploaded < length) {
+    uint64_t at = rt->uploaded, left = length - at;
+    if (!send_piece(rt, x, rt->upload_body + at, left < SLICE ? (size_t)left : SLICE)) return;
+    if (x->carrier->is_full(x) || rt->x != x) return; /* or the connection broke: is_full tries to write */
+  }
+  finish(rt, x);
+}
+
+static void pump_pieces(gl_roundtrip *rt, gl_exchange *x) {
+  const char *piece = rt->piece;
+  rt->piece = NULL;
+  if (piece && !send_piece(rt, x, piece, rt->piece_len)) return;
   if (rt->writer) {
-    if (gl_stream_full(c->stream) || rt->conn != c) return;
+    if (x->carrier->is_full(x) || rt->x != x) return;
     gl_roundtrip_wake_writer(rt, 0);
   }
-  if (!rt->finishing) return;
-  if (rt->tail.len) gl_stream_write(c->stream, gl_buf_at(&rt->tail), rt->tail.len);
-  gl_buf_free(&rt->tail);
-  if (rt->conn == c) all_sent(rt);
+  if (rt->finishing) finish(rt, x);
 }
 
 void gl_roundtrip_pump(gl_roundtrip *rt) {
+  gl_exchange *x = rt->x;
+  if (!x || x->out != GL_OUT_BODY || rt->held || rt->stopped) return;
   rt->progress = uv_hrtime();
-  if (rt->over || rt->held || rt->stopped || rt->sent || !rt->conn || rt->conn->state != GL_OUTBOUND_BUSY) return;
-  switch (rt->upload) {
-    case GL_UPLOAD_NONE: all_sent(rt); break;
-    case GL_UPLOAD_BYTES: pump_bytes(rt); break;
-    case GL_UPLOAD_PIECES: pump_pieces(rt); break;
-  }
+  if (rt->upload == GL_UPLOAD_BYTES) pump_bytes(rt, x);
+  else pump_pieces(rt, x);
 }
 
-static void on_hold(gl_timer *timer) {
-  gl_roundtrip *rt = GL_CONTAINER(timer, gl_roundtrip, hold);
+void gl_roundtrip_go_on(gl_roundtrip *rt) {
+  gl_timer_drop(&rt->pool->host->clock, &rt->hold);
+  if (!rt->held) return;
   rt->held = false;
   gl_roundtrip_pump(rt);
 }
+
+static void on_hold(gl_timer *timer) { gl_roundtrip_go_on(GL_CONTAINER(timer, gl_roundtrip, hold)); }
 
 void gl_roundtrip_stop_sending(gl_roundtrip *rt) {
   rt->stopped = true;
@@ -86,8 +82,12 @@ void gl_roundtrip_stop_sending(gl_roundtrip *rt) {
 }
 
 void gl_roundtrip_send_body(gl_roundtrip *rt) {
+  if (rt->x->out == GL_OUT_DONE) { /* it went with the head */
+    all_sent(rt);
+    return;
+  }
   rt->hold.fire = on_hold;
-  rt->held = rt->expect && gl_timer_arm(&rt->pool->host->clock, &rt->hold, CONTINUE_SECONDS);
+  rt->held = rt->request.expect && gl_timer_arm(&rt->pool->host->clock, &rt->hold, CONTINUE_SECONDS);
   gl_roundtrip_pump(rt);
 }
 
@@ -102,9 +102,9 @@ void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, const char *bytes, size
   gl_roundtrip_pump(rt);
 }
 
-bool gl_roundtrip_finish(gl_roundtrip *rt, const char *trailers, size_t n) {
+bool gl_roundtrip_finish(gl_roundtrip *rt, const gl_fields *trailers) {
   if (rt->over || rt->stopped || rt->finishing) return true;
-  if (rt->chunked && !(gl_buf_add(&rt->tail, "0\r\n", 3) && gl_buf_add(&rt->tail, trailers, n) && gl_buf_add(&rt->tail, "\r\n", 2))) return false;
+  if (trailers->n && !gl_roundtrip_set_tail(rt, trailers)) return false;
   rt->finishing = true;
   gl_roundtrip_pump(rt);
   return true;

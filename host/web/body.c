@@ -24,9 +24,9 @@ static int too_large(lua_State *L, size_t max) {
 
 static int responded(lua_State *L) { return gl_error_raise(L, "req.body", "ECLOSED", "the request was answered already"); }
 
-static int broken(lua_State *L, int status) {
+static int broken(lua_State *L, const gl_exchange *x, int status) {
   if (status == UV_ENOMEM) gl_error_push(L, "req.body", "ENOMEM", "not enough memory");
-  else if (status == UV_EPROTO) gl_error_push(L, "req.body", "EPROTO", "the request body is malformed");
+  else if (status == UV_EPROTO) gl_error_push(L, "req.body", "EPROTO", "the request body is malformed%s%s", x->why ? ": " : "", x->why ? x->why : "");
   else if (status == UV_ETIMEDOUT) gl_error_push(L, "req.body", "ETIMEDOUT", "the request body took too long");
   else gl_error_push(L, "req.body", uv_err_name(status), "the connection ended within the request body");
   lua_pushinteger(L, status == UV_ENOMEM ? 503 : status == UV_ETIMEDOUT ? 408 : 400);
@@ -46,7 +46,7 @@ static int take(lua_State *L, gl_exchange *x) {
   return 1;
 }
 
-static int bad(lua_State *L, const gl_exchange *x) { return broken(L, x->error); }
+static int bad(lua_State *L, const gl_exchange *x) { return broken(L, x, x->error); }
 
 static int take_whole(lua_State *L, gl_exchange *x, size_t max) {
   if (x->body.len > max) return too_large(L, max);
@@ -71,7 +71,7 @@ static int push_body(lua_State *L, gl_op *op) {
   gl_exchange *x = gl_check_request(L, 1)->x;
   if (!x) return responded(L);
   gl_call_of(x)->body_busy = false;
-  if (op->status < 0) return broken(L, op->status);
+  if (op->status < 0) return broken(L, x, op->status);
   return b->max ? take_whole(L, x, b->max) : take_piece(L, x);
 }
 

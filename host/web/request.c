@@ -82,7 +82,7 @@ static gl_request *make(lua_State *L, gl_exchange *x) {
   lua_setmetatable(L, -2);
   gl_call_of(x)->req = r;
   x->head = NULL;
-  x->carrier->drop_head(x, h);
+  gl_heads_give(x->heads, h);
   return r;
 }
 

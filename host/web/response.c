@@ -61,7 +61,7 @@ static int send_body(lua_State *L, gl_exchange *x, const gl_plan *p, gl_plan_bod
 static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   gl_exchange *x = (gl_exchange *)ctx;
   (void)status;
-  uint64_t missing = x->out == GL_OUT_BODY ? x->carrier->finish(x) : 0;
+  uint64_t missing = x->out == GL_OUT_BODY ? x->carrier->finish(x, NULL) : 0;
   if (missing) return gl_handler_error(L, "the stream of a response ended %I bytes short of its Content-Length", (LUAI_UACINT)missing);
   return 0;
 }

@@ -277,6 +277,29 @@ describe("what comes back", function()
     end)
   end)
 
+  it("is there as it comes, however little that is", function()
+    local asked = semaphore.new(1)
+    asked:try()
+    listening(function(socket)
+      read_head(socket)
+      socket:write "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+      for _, piece in ipairs { "abc", "de", "f" } do
+        asked:acquire(WAIT)
+        socket:write(piece)
+      end
+      read_head(socket)
+    end, function(port)
+      local _, _, reader <close> = transport.send(spec(port, { collect = false, timeouts = { total = WAIT } }))
+      for _, piece in ipairs { "abc", "de", "f" } do
+        local reading = task.spawn(reader.read, reader)
+        asked:release()
+        assert.equal(piece, reading:join())
+      end
+      assert.is_nil(reader:read())
+      assert.equal(1, transport.stats().idle)
+    end)
+  end)
+
   it("may have trailers", function()
     listening(function(socket)
       read_head(socket)

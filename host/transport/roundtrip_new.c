@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a round trip is made of: copies of the strings of its request, in one block.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "h1/writer.h"
+#include "transport/roundtrip.h"
+
+static bool is_idempotent(const char *method) {
+  static const char *const names[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", NULL};
+  for (const char *const *name = names; *name; name++)
+    if (strcmp(*name, method) == 0) return true;
+  return false;
+}
+
+/* Returns the bytes of the fields' names and values, which lie one behind the other. */
+static size_t text_len(const gl_fields *f) { return f->n ? f->list[f->n - 1].value + f->list[f->n - 1].value_len : 0; }
+
+static gl_text copy_text(char **to, gl_text text) {
+  gl_text copy = {*to, *to + gl_text_len(text)};
+  *to = gl_put(*to, text.at, gl_text_len(text));
+  return copy;
+}
+
+/* Copies fields: the list to `list`, and the text to *to, which is advanced. */
+static gl_fields copy_fields(gl_field *list, char **to, const gl_fields *from) {
+  gl_fields copy = {*to, list, from->n};
+  if (!from->n) return copy;
+  memcpy(list, from->list, from->n * sizeof *list);
+  *to = gl_put(*to, from->text, text_len(from));
+  return copy;
+}
+
+/* Copies the request's strings behind the struct. */
+static void copy_request(gl_roundtrip *rt, const gl_roundtrip_spec *spec) {
+  const gl_message_head *m = &spec->request;
+  char *at = (char *)(rt->fields + m->fields.n);
+  rt->request = *m;
+  rt->url = at;
+  at = gl_put(at, spec->url, strlen(spec->url) + 1);
+  rt->method = at;
+  rt->request.method = copy_text(&at, m->method);
+  *at++ = '\0';
+  rt->request.target = copy_text(&at, m->target);
+  rt->request.authority = copy_text(&at, m->authority);
+  rt->request.fields = copy_fields(rt->fields, &at, &m->fields);
+}
+
+gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec) {
+  const gl_message_head *m = &spec->request;
+  size_t text = strlen(spec->url) + 2 + gl_text_len(m->method) + gl_text_len(m->target) + gl_text_len(m->authority) + text_len(&m->fields);
+  size_t size = sizeof(gl_roundtrip) + m->fields.n * sizeof *m->fields.list + text;
+  gl_roundtrip *rt = gl_block_calloc(&p->host->alloc, size);
+  if (!rt) return NULL;
+  rt->size = (uint32_t)size;
+  copy_request(rt, spec);
+  rt->pool = p;
+  p->refs++;
+  rt->refs = 1;
+  rt->limits = spec->limits;
+  rt->upload = spec->upload;
+  rt->upload_body = spec->body;
+  rt->streams = spec->streams;
+  rt->unencoded_only = spec->unencoded_only;
+  rt->idempotent = is_idempotent(rt->method);
+  rt->over = true;
+  return rt;
+}
+
+bool gl_roundtrip_set_tail(gl_roundtrip *rt, const gl_fields *trailers) {
+  size_t size = trailers->n * sizeof *trailers->list;
+  gl_field *list = malloc(size + text_len(trailers) + 1);
+  if (!list) return false;
+  char *at = (char *)list + size;
+  rt->tail = copy_fields(list, &at, trailers);
+  return true;
+}
