@@ -81,6 +81,14 @@ static void set_text(lua_State *L, const char *name, const char *text, size_t n)
   lua_setfield(L, -2, name);
 }
 
+static void set_trailers(lua_State *L, const gl_head *trailers) { /* answer */
+  lua_createtable(L, 2, 0);
+  gl_answer_push_fields(L, trailers);
+  lua_rawseti(L, -3, 2);
+  lua_rawseti(L, -2, 1);
+  lua_setfield(L, -2, "trailers");
+}
+
 void gl_answer_push(lua_State *L, const gl_roundtrip *rt) {
   const gl_head *h = rt->head;
   luaL_checkstack(L, 12, "http response");
@@ -98,6 +106,7 @@ void gl_answer_push(lua_State *L, const gl_roundtrip *rt) {
   }
   push_timings(L, rt);
   lua_setfield(L, -2, "timings");
+  if (rt->trailers) set_trailers(L, rt->trailers);
   gl_answer_push_fields(L, rt->head); /* answer headers repeated */
   lua_insert(L, -2);
   lua_setfield(L, -3, "headers");

@@ -7,7 +7,7 @@
 
 #include "transport/roundtrip.h"
 
-/* Pushes the response without its body, and a table of the field names that came more than once (name -> values in order), or nil. */
+/* Pushes the response without its body, with `trailers` = { fields, repeated or nil } if there are some, and a table of the field names that came more than once (name -> values in order), or nil. */
 void gl_answer_push(lua_State *L, const gl_roundtrip *rt);
 
 /* Pushes the fields of a head by name (of a name that comes twice, the first value), and the table of repeated ones, or nil. */

@@ -123,12 +123,13 @@ static gl_text make_target(making *m, const gl_destination *t, const char *targe
 }
 
 /* Makes the strings of the head. Fields come first: gl_roundtrip_new copies a list whose text is in one piece. */
-static void make_head(making *m, const gl_destination *t, const char *target, int list, gl_message_head *head) {
+static void make_head(making *m, const gl_destination *t, const char *target, const char *trailer, int list, gl_message_head *head) {
   static const char agent[] = "greenlua/" GREENLUA_VERSION;
   char authority[GL_AUTHORITY_MAX];
   gl_text host = {0}, own = {authority, authority + gl_destination_authority(t, authority)};
   if (!add_fields(m, list, &host)) add_field(m, "User-Agent", 10, agent, sizeof agent - 1);
   if (is_forwarded(t) && t->proxy_auth) add_field(m, "Proxy-Authorization", 19, t->proxy_auth, strlen(t->proxy_auth));
+  if (trailer) add_field(m, "Trailer", 7, trailer, strlen(trailer));
   head->fields = fields_of(m);
   head->target = make_target(m, t, target, own, head->method);
   head->authority = host.at ? host : add_text(m, own.at, gl_text_len(own));
@@ -198,11 +199,11 @@ static void read_collect(lua_State *L, gl_roundtrip_spec *s) {
 
 /* Makes the round trip, with copies of all strings: nothing may call Lua between the first use of the scratch and the copy. */
 static gl_roundtrip *make(lua_State *L, gl_pool *p, const gl_destination *t, gl_roundtrip_spec *s) {
-  const char *target = gl_spec_need(L, 1, "target");
+  const char *target = gl_spec_need(L, 1, "target"), *trailer = gl_spec_text(L, 1, "trailer", NULL);
   if (lua_getfield(L, 1, "headers") == LUA_TNIL) lua_newtable(L), lua_replace(L, -2);
   luaL_checktype(L, -1, LUA_TTABLE);
   making m = making_of(L);
-  make_head(&m, t, target, lua_gettop(L), &s->request);
+  make_head(&m, t, target, trailer, lua_gettop(L), &s->request);
   gl_roundtrip *rt = gl_roundtrip_new(p, s);
   if (!rt) gl_spec_raise(L, "ENOMEM", "%s", "not enough memory");
   return rt;

@@ -212,7 +212,9 @@ describe("what is sent", function()
     end)
   end)
 
-  it("holds no framing of the caller's", function()
+  it("holds no framing of the caller's, nor headers without end", function()
+    local many = {}
+    for i = 1, 1025 do many[2 * i - 1], many[2 * i] = "X", "y" end
     for _, name in ipairs { "Content-Length", "transfer-encoding", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Expect", "Proxy-Authorization", "Proxy-Connection" } do
       local e = failure(transport.send, spec(9, { headers = { name, "1" } }))
       assert.equal("EINVAL", e.code)
@@ -220,6 +222,9 @@ describe("what is sent", function()
     end
     for _, headers in ipairs { { "X", "a\r\nY: b" }, { "X", "a\0" }, { "X\r\nY", "1" }, { "", "1" }, { "X:", "1" }, { "Host", "a", "host", "b" } } do
       assert.equal("EINVAL", failure(transport.send, spec(9, { headers = headers })).code)
+    end
+    for _, headers in ipairs { { "X", ("x"):rep(49 * 1024) }, many } do
+      assert.equal("EMSGSIZE", failure(transport.send, spec(9, { headers = headers })).code)
     end
     for _, target in ipairs { "", "x", "/a b", "/a\r\n", "/ü", "/#a" } do
       assert.equal("EINVAL", failure(transport.send, spec(9, { target = target })).code, target)

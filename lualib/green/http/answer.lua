@@ -67,13 +67,29 @@ end
 
 local streams = setmetatable({}, { __mode = "k" })
 
-local function read(stream) return stream:read() end
+-- A response, or the stream of its body -> the fields behind the body. A stream's are kept here since the loop over its chunks closes it.
+local trailers_of = setmetatable({}, { __mode = "k" })
+
+local function keep_trailers(of, fields, repeated)
+  if fields then trailers_of[of] = finish_headers(fields, repeated) end
+end
+
+local function read(stream)
+  local piece = stream:read()
+  if not piece then keep_trailers(stream, stream:trailers()) end
+  return piece
+end
 
 function Response:chunks()
   is_response(self, "chunks")
   local stream = streams[self]
   if not stream then err.misuse("http: chunks() is for responses asked for with { stream = true }") end
   return read, stream, nil, stream
+end
+
+function Response:trailers()
+  is_response(self, "trailers")
+  return trailers_of[streams[self] or self]
 end
 
 function Response:close()
@@ -95,11 +111,13 @@ end
 
 local M = {}
 
---- Makes a response. `fields` holds its status, url, body (nil with a reader) and what else scripts may read of it.
-function M.new(fields, headers, repeated, reader)
+--- Makes a response. `fields` holds its status, url, body (nil with a reader) and what else scripts may read of it. `trailers`: the
+--- fields behind a body that was collected, and the repeated ones of them; nil for none.
+function M.new(fields, headers, repeated, reader, trailers)
   local response = setmetatable(fields, Response)
   response.headers = finish_headers(headers, repeated)
   if reader then streams[response] = reader end
+  if trailers then keep_trailers(response, trailers[1], trailers[2]) end
   return response
 end
 

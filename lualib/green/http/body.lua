@@ -101,24 +101,41 @@ local function multipart(op, list)
   return { open = function() return setmetatable({ pieces = pieces, at = 0 }, Source) end, length = length, type = kind }
 end
 
+-- Puts the trailers beside the body: a list that is known, and announced in the head, or a function that gives a list once the body has ended.
+local function add_trailers(content, op, given)
+  local trailers = require "green.http.trailers"
+  if type(given) == "table" then
+    content.trailers, content.announced = trailers.list(op, given), trailers.announced(given)
+  elseif given then
+    content.trailers = function() return trailers.list(op, given() or {}) end
+  end
+  return content
+end
+
 -- The body that a function gives: it is `once`, since the function cannot be asked again from the start.
-local function of_function(next, length)
-  return { open = function() return setmetatable({}, { __call = function() return next() end, __close = function() end }) end, length = length, once = true }
+local function of_function(op, opts)
+  local next = opts.body
+  local source = { __call = function() return next() end, __close = function() end }
+  return add_trailers({ open = function() return setmetatable({}, source) end, length = opts.length, once = true }, op, opts.trailers)
 end
 
 local M = {}
 
 --- Returns the body that the options ask for, nil for none: either its `bytes`, or `open`, which returns a source (each call gives the
---- next piece; <close> closes it), and the `length` if that is known; its content `type`; and whether it can be sent only `once`.
+--- next piece; <close> closes it), and the `length` if that is known; its content `type`; whether it can be sent only `once`; and its
+--- `trailers`, with the value of the header Trailer that has `announced` them.
 function M.encode(op, opts)
   if next(opts) == nil then return nil end
   local given = (opts.json ~= nil and 1 or 0) + (opts.form and 1 or 0) + (opts.body and 1 or 0) + (opts.multipart and 1 or 0)
   if given > 1 then err.misuse("http: only one of json, form, body and multipart makes a request body") end
   if opts.length and type(opts.body) ~= "function" then err.misuse("%s: option 'length': it is for a body that is a function", op) end
+  if opts.trailers and (type(opts.body) ~= "function" or opts.length) then
+    err.misuse("%s: option 'trailers': they follow a body that is a function, without a length", op)
+  end
   if opts.json ~= nil then return { bytes = json.encode(opts.json), type = "application/json" } end
   if opts.form then return { bytes = url.encode_query(opts.form), type = "application/x-www-form-urlencoded" } end
   if opts.multipart then return multipart(op, opts.multipart) end
-  if type(opts.body) == "function" then return of_function(opts.body, opts.length) end
+  if type(opts.body) == "function" then return of_function(op, opts) end
   return opts.body and { bytes = opts.body }
 end
 

@@ -98,6 +98,8 @@ function Reader:read()
   return bytes
 end
 
+function Reader:trailers() return self.reader:trailers() end
+
 function Reader:finish()
   self.over = true
   close_all(self.decoders)

@@ -11,7 +11,7 @@ local request = require "green.http.request"
 local tasks = require "green.task.native"
 local url = require "green.url"
 
-local OURS = { json = true, form = true, body = true, length = true, multipart = true, stream = true, query = true }
+local OURS = { json = true, form = true, body = true, length = true, multipart = true, stream = true, query = true, trailers = true }
 local KNOWN = { forwarded = "boolean" }
 for name, kind in pairs(request.OPTIONS) do
   if not OURS[name] then KNOWN[name] = kind end

@@ -31,6 +31,7 @@ M.SETTINGS = { -- what a client takes
 
 M.OPTIONS = { -- what a request takes; the settings of a client are added below
   query = "table", json = "any", form = "table", body = "string|function", length = "bytes", multipart = "table", stream = "boolean",
+  trailers = "table|function",
 }
 for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
 
@@ -217,7 +218,7 @@ local function spec_of(call, request, left)
   return {
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
     target = request.target or target_of(parts), headers = with_cookies(call.cookies, request),
-    body = content and content.bytes, length = content and content.length,
+    body = content and content.bytes, length = content and content.length, trailers = content and content.trailers, trailer = content and content.announced,
     proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private, tls = tls_of(call, request),
     timeouts = timeouts_of(call, left),
     collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = call.expect,
@@ -267,7 +268,7 @@ local function finish(call, request, got, repeated, reader)
   if call.decode then bytes, reader = decode(call, request, got, reader) end
   return answer.new({
     status = got.status, url = request.url, body = bytes, version = got.version, timings = got.timings, remote = got.remote, reused = got.reused,
-  }, got.headers, repeated, reader)
+  }, got.headers, repeated, reader, got.trailers)
 end
 
 -- Closes the reader when the scope is left, unless the caller was given it.

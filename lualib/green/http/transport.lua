@@ -18,7 +18,7 @@ local function write_pieces(handle, spec)
     if not handle:write(piece) then return end
   end
   if left and left > 0 then err.misuse("%s: body: %d bytes fewer than `length` said", spec.op or "http.request", left) end
-  local trailers = spec.trailers
+  local trailers = spec.trailers -- a list, or a function that gives one
   if type(trailers) == "function" then trailers = trailers() end
   handle:finish(trailers)
 end

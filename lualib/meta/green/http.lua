@@ -4,7 +4,7 @@
 ---The HTTP client (HTTP/1.1). Every request waits for its answer, and only its own task does.
 ---An HTTP status is an answer, not an error: a request raises when there is no answer. Messages name method, URL without
 ---credentials, and reason. Bodies in gzip, deflate, br and zstd are decoded. Content-Length, Transfer-Encoding, Connection and other headers that
----say where a message ends are the client's own, and refused in `headers`.
+---say where a message ends are the client's own, and refused in `headers` (EINVAL), as more than 48 KiB or 1,024 of them are (EMSGSIZE).
 ---
 ---Connections are kept for 60 seconds and used again, by requests to the same server with the same proxy and TLS settings. There are at most 1024
 ---to a server; further requests wait in order. Without `retry` a request is sent a second time only when a kept connection turns out to be
@@ -90,6 +90,9 @@ local http = {}
 ---@field body? string|fun(): string? the request body: bytes, or a function that gives the next piece, nil at the end; it may wait, and is asked
 ---as fast as the server takes the pieces. Such a body cannot be sent again, where a redirect would have it, or a retry
 ---@field length? integer of the bytes that a function will give; else they are sent in chunks
+---@field trailers? table<string, string|number|string[]>|fun(): table? fields that follow a body which a function gives without `length`. A table is
+---announced in the header Trailer; a function is called when the body has ended, for a checksum of it, say. Fields that steer or describe the
+---message (Content-Type, Authorization, Host ...) are refused (EINVAL)
 ---@field multipart? green.http.part[] the request body: a form with files
 
 ---@class green.http.options : green.http.request_options
@@ -162,6 +165,17 @@ function response:raise_for_status() end
 ---@return nil
 ---@return userdata closed with the loop
 function response:chunks() end
+
+---The fields behind the body, its trailers: found by name in any case, as headers are. nil when there are none, and while a streamed body
+---has not been read to its end.
+---Does not wait.
+---```lua
+---local resp = http.get(site .. "/log", { stream = true })
+---for _ in resp:chunks() do end
+---print(resp:trailers()) --> nil
+---```
+---@return green.http.headers?
+function response:trailers() end
 
 ---Stops the transfer of a streamed body; also called when a `<close>` variable goes out of scope.
 ---Does not wait.
