@@ -32,6 +32,7 @@
 #include "process/exit.h"
 #include "process/module.h"
 #include "reference.h"
+#include "stdlib/module.h"
 #include "sys/channel.h"
 #include "sys/collect.h"
 #include "sys/scope_lua.h"
@@ -141,6 +142,7 @@ void gl_modules_init(lua_State *L, bool noenv) {
   gl_install_popen(L);
   gl_install_chunk(L);
   gl_install_osfile(L);
+  gl_install_stdlib(L);
   gl_install_warn(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, c_modules, 0);

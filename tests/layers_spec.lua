@@ -12,6 +12,7 @@ local may_include = {
   io = { "core" },
   fs = { "core" },
   process = { "io", "core" },
+  stdlib = { "core" },
   net = { "core" },
   h1 = { "core" },
   ws = { "h1", "core" },

@@ -7,6 +7,7 @@
 #include "core/kill.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/shake.h"
 #include "core/stall.h"
 #include "core/task.h"
 #include "core/watchdog.h"
@@ -166,7 +167,10 @@ static bool check_slice(lua_State *L, const lua_Debug *ar) {
   return true;
 }
 
-bool gl_preempt_check(lua_State *L) { return check_slice(L, NULL); }
+bool gl_preempt_check(lua_State *L) {
+  bool shaken = gl_host_of(L)->shake && gl_shake_loop(L);
+  return check_slice(L, NULL) || shaken;
+}
 
 /* A count hook of the user's was called, in which preempt_hook could not be set. */
 static void on_user_hook(lua_State *L, const lua_Debug *ar) {

@@ -57,6 +57,14 @@ void gl_shake_arm(lua_State *co) {
   if (!lua_gethook(co)) set_shake_hook(co);
 }
 
+bool gl_shake_loop(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  if (!h->task || h->task->atomic || lua_gc(L, LUA_GCCOUNT, 0) < 0 || draw_random(h, 4) > 0) return false;
+  if (draw_random(h, 4) == 0) lua_gc(L, LUA_GCSTEP, 0);
+  switch_task(L, h, false);
+  return true;
+}
+
 void gl_shake(lua_State *L, uint64_t seed) {
   gl_host *h = gl_host_of(L);
   h->shake_hook = shake_hook;

@@ -21,4 +21,7 @@ void gl_shake(lua_State *L, uint64_t seed);
 /* Sets the hook on `co`, which is about to run while h->shake is on, unless the script has set one. */
 void gl_shake_arm(lua_State *co);
 
+/* Lets all other ready tasks run, now and then, while h->shake is on: for loops in C (gl_preempt_check). True: it has. */
+bool gl_shake_loop(lua_State *L);
+
 #endif

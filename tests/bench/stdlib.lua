@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: MIT
+-- The functions of the standard library that greenlua has its own of, beside lua5.4: nanoseconds of CPU a call, the best of some rounds
+-- that take turns, and the ratio. The rows run in processes of their own, in plain Lua:
+--
+--   tests/bench/stdlib.lua [NAME]      all rows, or those whose name contains NAME
+--   lua5.4 tests/bench/stdlib.lua -    one round, a line for each row
+local rows = {} -- { name, calls, function(calls) }
+
+local function row(name, calls, fn) rows[#rows + 1] = { name, calls, fn } end
+
+-- Calls a method of `text` again and again.
+local function on(text, method, ...)
+  local args = table.pack(...)
+  local f = string[method]
+  return function(calls)
+    local a, b = args[1], args[2]
+    for _ = 1, calls do f(text, a, b) end
+  end
+end
+
+local function each_match(text, pattern)
+  return function(calls)
+    for _ = 1, calls do
+      for _ in text:gmatch(pattern) do end
+    end
+  end
+end
+
+local million = ("x"):rep(1000000)
+
+row("find: a word", 100000, on("the quick brown fox jumps", "find", "jumps"))
+row("find: a letter in three", 100000, on("abc", "find", "b"))
+row("find: %s, far away", 100000, on("abcdefghijklmnopqrstuvwxyz x", "find", "%s"))
+row("match: ^.", 100000, on("abc", "match", "^."))
+row("match: a date", 50000, on("2024-12-31 23:59:58", "match", "^(%d+)-(%d+)-(%d+) (%d+):(%d+):(%d+)$"))
+row("match: key=value", 50000, on("content-type=text/html", "match", "^([%w_-]+)=(.*)$"))
+row("match: trim", 50000, on("   abc def   ", "match", "^%s*(.-)%s*$"))
+row("match: a run of 1e6", 10, on(million, "match", "^[%w_]*$"))
+row("gmatch: words", 20000, each_match("the quick brown fox jumps over the lazy dog", "%a+"))
+row("gmatch: list", 20000, each_match("a,b,c,d,e,f,g,h", "([^,]*),?"))
+row("gsub: a letter", 50000, on("hello world from lua", "gsub", "o", "0"))
+row("gsub: escapes", 50000, on("a < b & c < d plain text follows here", "gsub", "[<&>\"]", { ["<"] = "&lt;", ["&"] = "&amp;" }))
+row("gsub: function", 50000, on("hello world from lua", "gsub", "%w+", function(word) return word end))
+row("gsub: captures", 50000, on("hello world from lua", "gsub", "(%w+) (%w+)", "%2 %1"))
+row("gsub: 1e5 letters", 3, on(("ab"):rep(50000), "gsub", "%w", "%0%0"))
+
+local function measure()
+  for _, r in ipairs(rows) do
+    local began = os.clock()
+    r[3](r[2])
+    print(r[1], (os.clock() - began) / r[2] * 1e9)
+  end
+end
+
+local function best_of(program, into)
+  local pipe = assert(io.popen(("'%s' '%s' -"):format(program, arg[0])))
+  for line in pipe:lines() do
+    local name, ns = line:match "^(.*)\t(.*)$"
+    into[name] = math.min(into[name] or math.huge, tonumber(ns))
+  end
+  assert(pipe:close())
+end
+
+if arg[1] == "-" then return measure() end
+local ROUNDS = 7
+local stock, ours = {}, {}
+for _ = 1, ROUNDS do
+  best_of("lua5.4", stock)
+  best_of(arg[-1], ours)
+end
+print(("%-28s %14s %14s %8s"):format("", "lua5.4", "greenlua", "ratio"))
+for _, r in ipairs(rows) do
+  local name = r[1]
+  if name:find(arg[1] or "", 1, true) then
+    print(("%-28s %11.1f ns %11.1f ns %8.2f"):format(name, stock[name], ours[name], ours[name] / stock[name]))
+  end
+end

@@ -1,0 +1,200 @@
+-- SPDX-License-Identifier: MIT
+-- Calls of the standard library, made from a seed, and what comes of them, a line for each: same_spec.lua holds the lines of greenlua
+-- against those of lua5.4. Plain Lua, since it runs under both.
+--
+--   lua5.4 tests/stdlib/calls.lua SEED COUNT
+--   build/greenlua tests/stdlib/calls.lua SEED COUNT shaken
+local seed, count, shaken = tonumber(arg[1]), tonumber(arg[2]), arg[3]
+local makers = {} -- name -> function that makes a call: the function to be called, then its arguments
+
+math.randomseed(seed)
+local random = math.random
+
+-- ---- what calls are made of ----
+
+local function one_of(list) return list[random(#list)] end
+
+-- A text of up to `most` pieces.
+local function text_of(pieces, most)
+  local list = {}
+  for i = 1, random(0, most) do list[i] = one_of(pieces) end
+  return table.concat(list)
+end
+
+local LETTERS = { "a", "a", "b", "b", "c", "A", "1", "0", " ", "_", "(", ")", "[", "]", "%", "-", ".", "\0", "\n", "\128", "\255" }
+local FEW = { "a", "b" }
+local ITEMS = {
+  "a", "b", "a", ".", "%a", "%d", "%s", "%w", "%W", "%p", "%c", "%x", "%u", "%l", "%g", "%z", "%%", "%(", "[ab]", "[^a]", "[%w_]", "[a-c]",
+  "[]]", "[^]]", "[a-]", "[%a-z]", "[\0-\127]", "\0", "%bab", "%b()", "%f[%w]", "%f[^a]", "%1", "%2", "]", "-", "\128", "%S", "%-",
+}
+local SUFFIXES = { "", "", "", "", "*", "+", "-", "?", "$" }
+local BROKEN = { "%", "[", "[^", "[a", "[%", "[a-", "(", ")", "%b", "%bx", "%f", "%fa", "%0", "%9", "^", "$", "((", "())", "*", "+", "%1", "[]", "[^]", "%f[" }
+
+local function subject() return random(4) == 1 and text_of(FEW, 30) or text_of(LETTERS, 14) end
+
+-- Items with suffixes, some of them in parentheses; now and then something is wrong.
+local function pattern()
+  local list, open = {}, 0
+  if random(6) == 1 then list[1] = "^" end
+  for _ = 1, random(0, 5) do
+    if random(5) == 1 then
+      list[#list + 1] = "("
+      open = open + 1
+    end
+    if random(9) == 1 then list[#list + 1] = "()" end
+    list[#list + 1] = random(25) == 1 and one_of(BROKEN) or one_of(ITEMS) .. one_of(SUFFIXES)
+    if open > 0 and random(3) == 1 then
+      list[#list + 1] = ")"
+      open = open - 1
+    end
+  end
+  return table.concat(list) .. (")"):rep(random(20) == 1 and 0 or open)
+end
+
+local function position() return random(3) == 1 and random(-20, 20) or one_of { nil, 1, 0, 2, -1, 3.0, "2", math.mininteger, math.maxinteger } end
+
+-- A value of any type, which most functions refuse.
+local function anything()
+  return one_of { 0, 1, -1, 2.5, 2 ^ 53, 1e308, 0 / 0, "", "x", "10", true, false, {}, print, math.maxinteger, math.mininteger, setmetatable({}, { __name = "My" }) }
+end
+
+-- Now and then one argument is something else, or there are fewer.
+local function spoiled(f, ...)
+  local n, args = select("#", ...), { ... }
+  if n > 0 and random(25) == 1 then args[random(n)] = anything() end
+  if random(40) == 1 then n = random(0, n) end
+  return f, table.unpack(args, 1, n)
+end
+
+-- ---- patterns ----
+
+makers["string.find"] = function() return spoiled(string.find, subject(), pattern(), position(), one_of { nil, nil, nil, true }) end
+makers["string.find plain"] = function()
+  local long = text_of(FEW, random(300))
+  return spoiled(string.find, long .. one_of { "", "\0", "aab" }, text_of(FEW, 9), position(), true)
+end
+makers["string.match"] = function() return spoiled(string.match, subject(), pattern(), position()) end
+
+local function all_matches(...)
+  local found = {}
+  for a, b, c in string.gmatch(...) do
+    found[#found + 1] = ("%s,%s,%s"):format(a, b, c)
+    if #found == 100 then break end
+  end
+  return table.concat(found, ";")
+end
+
+makers["string.gmatch"] = function() return spoiled(all_matches, subject(), pattern(), position()) end
+
+local REPLACEMENTS = { "", "x", "%0", "%1", "%2", "%%", "<%0>", "%", "%a", "%9", "\0" }
+local function replacement()
+  local kind = random(12)
+  if kind <= 6 then return text_of(REPLACEMENTS, 3) end
+  if kind == 7 then return random(-5, 5) end
+  if kind == 8 then return function(...) return ("<%d:%s>"):format(select("#", ...), (...)) end end
+  if kind == 9 then return function(a) return one_of { false, nil, a, 12, 1.5, true, {} } end end
+  if kind == 10 then return { a = "1", b = 2, ab = false, [1] = "one", aa = true } end
+  if kind == 11 then return setmetatable({}, { __index = function(_, key) return "[" .. tostring(key) .. "]" end }) end
+  return anything()
+end
+
+makers["string.gsub"] = function()
+  return spoiled(string.gsub, subject(), pattern(), replacement(), one_of { nil, nil, nil, 0, 1, 2, -1, 2.0, "1", 1.5 })
+end
+
+makers["string.gsub with choices"] = function() return string.gsub, text_of(FEW, 40), text_of({ "a?", "b?", ".?", "(a*)", "()" }, 40), "<%0>" end
+
+-- ---- the limits of patterns, and what is only found by who looks for it ----
+
+local picked = {}
+local function pick(f, ...) picked[#picked + 1] = table.pack(f, ...) end
+
+for _, n in ipairs { 10, 31, 32, 33, 100, 198, 199, 200, 201, 1000 } do
+  pick(string.find, ("a"):rep(n), (".?"):rep(n))
+  pick(string.find, ("a"):rep(n), ("a*"):rep(n) .. "b?")
+  pick(string.find, "a", ("(a"):rep(n))
+  pick(string.find, "a", ("(a?)"):rep(n))
+  pick(string.match, ("a"):rep(n), ("()"):rep(n))
+  pick(string.gsub, ("a"):rep(n), ("-"):rep(n), "x")
+  pick(string.gsub, ("ab"):rep(n), ("(.)"):rep(n), "%1")
+  pick(string.find, ("a"):rep(n), ("a-"):rep(n) .. "$")
+  pick(string.find, ("("):rep(n) .. (")"):rep(n), "%b()")
+end
+for _, pieces in ipairs { { "a", "^a*.?$" }, { "a", "^a*.?b$" }, { "a", "^a-.?$" }, { "a", "a-b" }, { "ab", "^(.-)%1$" }, { "x ", "%s*$" }, { "a.", "%f[.]" } } do
+  pick(string.find, pieces[1]:rep(3000), pieces[2])
+end
+pick(string.find, ("ab"):rep(20000), ("ab"):rep(9000) .. "c", 1, true)
+pick(string.find, ("a"):rep(20000), ("a"):rep(9000) .. "b", 1, true)
+pick(string.find, ("a"):rep(20000) .. "b", ("a"):rep(9000) .. "b", 1, true)
+for _, text in ipairs { "", "a", "\0", "%", "[", "]" } do
+  for _, init in ipairs { -2, -1, 0, 1, 2, 3 } do
+    pick(string.find, text, "", init)
+    pick(string.find, text, "", init, true)
+    pick(string.match, text, "()", init)
+    pick(all_matches, text, "()", init)
+    pick(string.find, text, "$", init)
+    pick(string.find, text, "^", init)
+  end
+end
+for _, name in ipairs { "find", "match", "gmatch", "gsub", "rep", "sub" } do
+  pick(string[name])
+  pick(string[name], {})
+  pick(string[name], "a", {})
+  pick(string[name], "a", "a", {})
+  pick(string[name], 12, 1, "x")
+  pick(string[name], "a", "a", "a", {})
+  pick(function() return ("x")[name]("x", {}, {}) end)
+  pick(function() return ("x")[name]() end)
+  pick(function() return select(2, xpcall(string[name], debug.traceback, {})) end)
+end
+pick(function() return select(2, xpcall(string.gsub, debug.traceback, "x", ".", error)) end)
+pick(function() return select(2, xpcall(string.gsub, debug.traceback, "x", "(", "")) end)
+pick(function() return string.gsub == ("").gsub, debug.getinfo(string.find, "S").what, debug.getinfo(string.gmatch, "u").isvararg end)
+pick(function()
+  local next_match = string.gmatch("ab", "()(.)")
+  return debug.getupvalue(next_match, 1), next_match(1, 2, 3), next_match(), next_match(), next_match()
+end)
+pick(function() return coroutine.wrap(function() return string.gsub("abc", ".", coroutine.yield) end)() end)
+pick(function() return (string.gsub("abc", ".", function(c) return coroutine.wrap(function() coroutine.yield(c .. c) end)() end)) end)
+
+-- ---- making the calls, and telling what came of them ----
+
+local function shown(value)
+  local kind = math.type(value) or type(value)
+  if kind == "string" then return ("%q"):format(#value > 300 and #value .. value:sub(1, 300) or value):gsub("0x%x+", "0x"):gsub("\n", "n") .. "" end
+  if kind == "integer" or kind == "float" then return ("%s %q"):format(kind, value) end
+  return value == nil and "nil" or kind == "boolean" and tostring(value) or kind
+end
+
+local function tell(name, ...)
+  local list = {}
+  for i = 1, select("#", ...) do list[i] = shown((select(i, ...))) end
+  print(name, table.concat(list, " "))
+end
+
+local function call(f, ...) return f(...) end -- a line of Lua, whose position is in the message
+
+local function run(name, f, ...)
+  if random(2) == 1 then tell(name, pcall(f, ...)) else tell(name, pcall(call, f, ...)) end
+end
+
+local names = {}
+for name in pairs(makers) do names[#names + 1] = name end
+table.sort(names)
+if shaken then -- another task that makes garbage and keeps strings busy
+  local task = require "green.task"
+  task.spawn(function()
+    for i = 1, math.huge do
+      if names == nil then return end
+      local _ = ("x"):rep(i % 100) .. i
+      task.sleep(0)
+    end
+  end)
+  require("green.debug").shake(seed + 1)
+end
+for i, row in ipairs(picked) do run("picked " .. i, table.unpack(row, 1, row.n)) end
+for i = 1, count do
+  local name = one_of(names)
+  run(i .. " " .. name, makers[name]())
+end
+names = nil
