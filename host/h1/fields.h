@@ -79,6 +79,10 @@ int gl_field_ranges(gl_text field, int64_t size, gl_range *ranges, int max);
 /* Reads a date in one of the three forms of RFC 9110, 5.6.7, as seconds since 1970. False: the field is no date. */
 bool gl_field_date(gl_text field, int64_t *seconds);
 
+/* Reads a field Keep-Alive: the seconds that a connection may be idle, and the requests that it serves. What the field does not say, or says
+ * without a number, keeps its value. */
+void gl_field_keep_alive(gl_text field, uint32_t *seconds, uint32_t *requests);
+
 /* Takes the next cookie of a Cookie field (RFC 6265, 5.4); malformed ones are skipped. */
 bool gl_take_cookie(gl_text *s, gl_text *name, gl_text *value);
 

@@ -126,6 +126,9 @@ typedef struct gl_carrier {
   bool (*is_full)(gl_exchange *x);       /* should the user pause? See BACK-PRESSURE. */
   bool (*is_open)(const gl_exchange *x); /* can anything still be sent? */
 
+  /* Client only: returns how many bytes of the message that is sent have not reached the peer yet. */
+  uint64_t (*outstanding)(const gl_exchange *x);
+
   /* Server only: lets the time of the exchange begin anew. */
   void (*renew)(gl_exchange *x);
 

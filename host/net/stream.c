@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/stream.h"
 
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/check.h"
@@ -16,7 +14,6 @@
 struct gl_write {
   uv_write_t req;
   gl_output output;
-  size_t len; /* bytes of it */
 };
 
 static void drop_output(gl_stream *s) {
@@ -151,12 +148,6 @@ static void hang_up(void *arg) {
   gl_stream_read(s);
 }
 
-void gl_stream_look(gl_stream *s) {
-  uv_os_fd_t fd;
-  if (s->reading || s->ended || s->closing || gl_stream_is_foreign(s) || uv_fileno(&s->uv.handle, &fd) != 0) return;
-  if (gl_hangup_is_there(fd)) hang_up(s);
-}
-
 void gl_stream_pause(gl_stream *s) {
   uv_os_fd_t fd;
   if (!s->reading || s->hung_up) return;
@@ -229,7 +220,7 @@ static void on_write(uv_write_t *req, int status) {
   gl_write *w = req->data;
   gl_stream *s = req->handle->data;
   s->write = NULL;
-  s->taken += w->len;
+  s->taken += s->in_flight;
   write_free(w);
   if (s->closing) return;
   if (status < 0) break_off(s, status);
@@ -258,7 +249,7 @@ static void start_write(gl_stream *s) {
     return;
   }
   w->output = s->output;
-  w->len = gl_output_len(&s->output);
+  s->in_flight = gl_output_len(&s->output);
   s->output = (gl_output){0};
   int err = queue_write(s, w);
   if (err) {
@@ -367,14 +358,6 @@ bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
 }
 
 size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + gl_output_len(&s->output) + uv_stream_get_write_queue_size(&s->uv.stream); }
-
-uint64_t gl_stream_delivered(const gl_stream *s) {
-  uv_os_fd_t fd;
-  int queued = 0;
-  uint64_t in_flight = s->write ? s->write->len - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
-  if (uv_fileno(&s->uv.handle, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0) queued = 0;
-  return s->taken + in_flight - (uint64_t)queued;
-}
 
 bool gl_stream_full(gl_stream *s) {
   if (is_mute(s) || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;

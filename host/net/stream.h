@@ -76,6 +76,7 @@ struct gl_stream {
   gl_output output;  /* gathered, for the next flush */
   gl_hangup *hangup; /* watches while the stream is paused, for a user that wants the end; NULL: nothing does */
   gl_write *write;   /* the write in flight: what the kernel did not take at once; NULL: none */
+  size_t in_flight;  /* while there is such a write: its bytes */
   uint64_t written;  /* bytes the user wrote so far */
   uint64_t taken;    /* bytes the kernel took, but for those of the write in flight */
   gl_turn_hook turn;
@@ -143,6 +144,10 @@ size_t gl_stream_pending(const gl_stream *s);
 /* Bytes that reached the other side (TCP: were acknowledged), of all that was written; grows as long as it reads, be it
  * slowly. Asks the kernel. */
 uint64_t gl_stream_delivered(const gl_stream *s);
+
+/* Bytes written that have not reached the other side, as far as is known (TCP: that it did not acknowledge; TLS: as they are on the wire,
+ * once they are encrypted). Asks the kernel. */
+uint64_t gl_stream_outstanding(const gl_stream *s);
 
 /* Closes once the output is written; `half` only shuts down the writing side, so that the peer can read it all. */
 void gl_stream_finish(gl_stream *s, bool half);

@@ -275,6 +275,7 @@ static gl_outbound *outbound_new(gl_origin *o, gl_roundtrip *rt) {
   p->stats.total++;
   p->stats.dialing++;
   c->rt = rt;
+  c->idle_most = c->left = UINT32_MAX;
   rt->attempt = c;
   c->next = p->live;
   c->at = &p->live;

@@ -53,6 +53,8 @@ struct gl_outbound {
   uint64_t began;      /* `taken` of the stream when the exchange at hand began, */
   uint64_t began_at;   /* and `written` */
   uint64_t idle_since; /* loop time, ms */
+  uint32_t idle_most;  /* ms that the connection may be idle, by what the server says */
+  uint32_t left;       /* requests that the server still takes, by what it says */
   gl_outbound *next, **at;            /* among all connections of the pool */
   gl_outbound *idle_next, **idle_at;  /* among the idle ones of its origin */
   gl_outbound *older, *newer;         /* among the idle ones of all origins */

@@ -2,6 +2,9 @@
  *
  * The exchange on a connection to a server: requests become bytes in the stream's output, and bytes become responses.
  */
+#include <string.h>
+
+#include "h1/fields.h"
 #include "transport/outbound.h"
 #include "transport/roundtrip.h"
 
@@ -141,6 +144,8 @@ static bool outbound_is_open(const gl_exchange *x) {
   return !s->broken && !s->mute && !s->closing;
 }
 
+static uint64_t outbound_outstanding(const gl_exchange *x) { return gl_stream_outstanding(outbound_of(x)->stream); }
+
 /* ---- the response ---- */
 
 static void outbound_want(gl_exchange *x, size_t more_than) {
@@ -149,12 +154,28 @@ static void outbound_want(gl_exchange *x, size_t more_than) {
   gl_stream_read(outbound_of(x)->stream);
 }
 
+/* Takes note of what the server says in Keep-Alive. It closes when its time is over, perhaps while a request is on its way, so that a
+ * connection is not used in the last second, or half of a shorter time. `max` is the number of requests to come for some servers, and that
+ * of all for others: at most one fewer than before, both times. */
+static void heed_keep_alive(gl_outbound *c, const gl_head *h) {
+  uint32_t seconds = UINT32_MAX, requests = UINT32_MAX;
+  if (c->left < UINT32_MAX && c->left) c->left--;
+  for (uint32_t i = 0; i < h->nfields; i++) {
+    const gl_field *f = &h->fields[i];
+    if (f->name_len == 10 && memcmp(h->text + f->name, "keep-alive", 10) == 0) gl_field_keep_alive(gl_text_of(h->text + f->value, f->value_len), &seconds, &requests);
+  }
+  if (requests < c->left) c->left = requests;
+  if (seconds < UINT32_MAX) c->idle_most = seconds > 2 ? seconds > 1000000 ? UINT32_MAX : (seconds - 1) * 1000 : seconds * 500;
+  if (!c->idle_most || !c->left) c->reusable = false;
+}
+
 static bool on_head(gl_response_reader *r) {
   gl_outbound *c = r->owner;
   gl_head *h = r->h1.head;
   bool promised = h->status == 204 && (h->chunked || h->content_length); /* a body that 204 cannot have, and that the server may send */
   r->h1.head = NULL;
   c->reusable = h->keep_alive && !promised;
+  heed_keep_alive(c, h);
   c->x.head = h;
   c->x.minor = h->minor;
   c->x.to_come = r->h1.left;
@@ -240,5 +261,5 @@ void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *
 static const gl_carrier carrier = {
   .send = outbound_send, .send_head = outbound_send_head, .send_body = outbound_send_body, .finish = outbound_finish,
   .take_back = outbound_take_back, .cut = outbound_cut, .want = outbound_want, .is_full = outbound_is_full, .is_open = outbound_is_open,
-  .release = outbound_release,
+  .outstanding = outbound_outstanding, .release = outbound_release,
 };

@@ -142,10 +142,16 @@ static void dial(gl_origin *o, gl_roundtrip *rt) {
   if (!gl_outbound_dial(o, rt)) gl_roundtrip_abort(rt, UV_ENOMEM, "not enough memory");
 }
 
+/* Has a connection been idle for longer than we keep one, or than its server says that it does? */
+static bool is_stale(const gl_outbound *c) {
+  uint64_t idle = uv_now(&c->pool->host->loop) - c->idle_since;
+  return idle >= (uint64_t)(GL_POOL_IDLE_SECONDS * 1000) || idle >= c->idle_most;
+}
+
 void gl_pool_want(gl_origin *o, gl_roundtrip *rt, bool fresh) {
   while (!fresh && o->idle) {
     gl_outbound *c = o->idle;
-    if (gl_outbound_is_alive(c)) {
+    if (!is_stale(c) && gl_outbound_is_alive(c)) {
       gl_pool_unkeep(c);
       gl_outbound_serve(c, rt);
       return;
@@ -175,8 +181,10 @@ void gl_pool_gone(gl_origin *o) {
 
 static void on_sweep(gl_timer *timer) {
   gl_pool *p = GL_CONTAINER(timer, gl_pool, sweep);
-  uint64_t now = uv_now(&p->host->loop), most = (uint64_t)(GL_POOL_IDLE_SECONDS * 1000);
-  while (p->oldest && now - p->oldest->idle_since >= most) gl_outbound_drop(p->oldest);
+  for (gl_outbound *c = p->oldest, *newer; c; c = newer) {
+    newer = c->newer;
+    if (is_stale(c)) gl_outbound_drop(c); /* to drop an idle connection drops no other one */
+  }
   if (p->oldest) gl_timer_arm(&p->host->clock, &p->sweep, SWEEP_SECONDS);
 }
 

@@ -21,7 +21,8 @@
  *  1. `uses` counts the round trips that are not over, those that are not started yet, and the connections; `cold` means that it is 0.
  *  2. While an origin has an idle connection, no round trip waits in its line.
  *  3. `nconns` is at most GL_POOL_PER_ORIGIN, the idle connections of all origins are at most GL_POOL_IDLE: the one that has been
- *     idle for longest is closed for a new one, as is each that was idle for GL_POOL_IDLE_SECONDS, at a sweep every 5 s.
+ *     idle for longest is closed for a new one. One that was idle for GL_POOL_IDLE_SECONDS, or for as long as its server allows, is not used
+ *     any more, and closed at a sweep every 5 s.
  *  4. The census of handles counts the connections that are not idle: an idle one belongs to no script.
  */
 #ifndef GL_TRANSPORT_POOL_H

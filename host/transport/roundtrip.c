@@ -108,13 +108,26 @@ static void on_total(gl_timer *timer) {
 
 static bool arm_limit(gl_roundtrip *rt, uint64_t due) { return gl_timer_arm_at(&rt->pool->host->clock, &rt->limit, due); }
 
+/* Has the server nothing to do? The next step is ours while a writer thinks about its next piece and all before has arrived; and bytes that have
+ * arrived since the last look are a step of the server's. */
+static bool owes_nothing(gl_roundtrip *rt) {
+  const gl_exchange *x = rt->x;
+  if (!x || x->out != GL_OUT_BODY || rt->held || rt->stopped) return false;
+  uint64_t before = rt->outstanding;
+  rt->outstanding = x->carrier->outstanding(x);
+  return rt->outstanding < before || (!rt->outstanding && !rt->writer && !rt->finishing && rt->upload == GL_UPLOAD_PIECES);
+}
+
 /* In a phase that transfers, the limit counts from the last step of progress. */
 static void on_limit(gl_timer *timer) {
   gl_roundtrip *rt = GL_CONTAINER(timer, gl_roundtrip, limit);
-  bool transfers = rt->phase == GL_PHASE_SEND || (rt->phase == GL_PHASE_BODY && !rt->streams);
-  uint64_t since = rt->x && rt->x->moved > rt->progress ? rt->x->moved : rt->progress;
-  uint64_t due = transfers ? gl_clock_after(since, rt->limits.phase[rt->phase]) : 0;
-  if (due > uv_hrtime() && arm_limit(rt, due)) return;
+  bool streamed = rt->phase == GL_PHASE_BODY && rt->streams, transfers = rt->phase == GL_PHASE_SEND || rt->phase == GL_PHASE_BODY;
+  double most = streamed ? rt->patience : rt->limits.phase[rt->phase];
+  uint64_t now = uv_hrtime(), since = rt->x && rt->x->moved > rt->progress ? rt->x->moved : rt->progress;
+  if (transfers && owes_nothing(rt)) since = now;
+  else if (streamed) since = 0;
+  uint64_t due = transfers ? gl_clock_after(since, most) : 0;
+  if (due > now && arm_limit(rt, due)) return;
   gl_roundtrip_abort(rt, UV_ETIMEDOUT, late[rt->phase]);
 }
 
@@ -285,6 +298,7 @@ void gl_roundtrip_wait(gl_roundtrip *rt, gl_op *waiter, double seconds) {
   else tell(rt);
   if (!rt->waiter) return;
   if (rt->answered && rt->x) rt->x->carrier->want(rt->x, 0);
+  rt->patience = seconds;
   if (seconds >= GL_FOREVER) return;
   if (!gl_timer_arm(&rt->pool->host->clock, &rt->limit, seconds)) gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
 }

@@ -20,7 +20,8 @@
  *
  *  1. Each phase has its limit, which on_limit watches; RESOLVE to TLS have one together (`due`); `total` holds for all, with
  *     `streams` only until the head. In SEND, and in a BODY that is collected, the limit begins anew with each step of progress; a
- *     BODY that is streamed has a limit only while a waiter waits for a piece (gl_roundtrip_wait).
+ *     BODY that is streamed has a limit only while a waiter waits for a piece (gl_roundtrip_wait). Neither counts while the next step is
+ *     ours: the writer has not given the next piece, and all before it has reached the server.
  *  2. Once `over`, a round trip holds nothing but bytes: no exchange, no attempt, no use of the origin, no timer, no place in line.
  *  3. A waiter is told when the response is complete (with `streams`: its head, then each piece), and when the round trip has failed.
  *  4. A round trip goes back to QUEUE at most once, for a new connection: a kept one was lost before a byte of the response, and to
@@ -87,6 +88,8 @@ struct gl_roundtrip {
   size_t piece_len;
   gl_fields tail;             /* PIECES: the trailers; the list is owned, its text lies behind it */
   const char *upload_body;    /* BYTES: the body */
+  double patience;            /* seconds that the waiter of a streamed body waits for a piece */
+  uint64_t outstanding;       /* bytes of the request that had not reached the server when on_limit looked last */
   uint64_t uploaded;          /* bytes of the body that were given to the carrier */
   uint32_t size;              /* of the whole block */
   uint16_t refs;              /* the caller's of gl_roundtrip_start, and each op's that works on this round trip */

@@ -229,8 +229,8 @@ end
 local function send(call, request, left)
   local spec = spec_of(call, request, left)
   if not request.body or request.body.bytes then return transport.send(spec) end
-  local source <close> = request.body.open()
-  spec.body = function() return source() end
+  local source = request.body.open()
+  spec.body, spec.source = function() return source() end, source
   return transport.send(spec)
 end
 
