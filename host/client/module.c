@@ -160,21 +160,22 @@ static void free_write(gl_op *op) {
 
 static const gl_optype write_type = {"http.write", push_write, cancel_write, free_write, object_trip};
 
-/* handle:write(bytes) -> true, or false when the server does not want more: it has answered, or is gone. Waits for room. */
+/* handle:write(bytes) -> true, or false when the server does not want more: it has answered, or is gone. Waits for room; with no bytes,
+ * until a server that was asked for its agreement (Expect) has given it. */
 static int handle_write(lua_State *L) {
   gl_roundtrip *rt = check_open(L, "http.write");
   size_t n;
   const char *bytes = luaL_checklstring(L, 2, &n);
   if (rt->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task writes this request");
   if (rt->upload != GL_UPLOAD_PIECES || rt->finishing) return gl_error_raise(L, "http.write", "EINVAL", "the request was finished");
-  if (!n) {
+  if (!n && !rt->request.expect) {
     lua_pushboolean(L, !rt->over && !rt->stopped);
     return 1;
   }
   trip_op *t = gl_op_new(L, &write_type, sizeof *t, 2);
   t->rt = rt;
   rt->refs++;
-  gl_roundtrip_write(rt, &t->op, bytes, n);
+  gl_roundtrip_write(rt, &t->op, n ? bytes : NULL, n);
   return gl_await(L, &t->op, GL_FOREVER);
 }
 

@@ -10,6 +10,7 @@
 #include "net/tls.h"
 #include "transport/roundtrip.h"
 
+#define DEPARTURE_MS 1000            /* an end that comes so soon after a response is no idle limit of the server's */
 #define FRESH_NS ((uint64_t)2000000) /* for so long after a poll, an end that the loop did not see is not asked for */
 
 static const gl_stream_user outbound_user;
@@ -54,9 +55,16 @@ void gl_outbound_drop(gl_outbound *c) {
   gl_origin_release(o);
 }
 
+/* Notes whether the connection, which has ended, is one that the server kept only in appearance. */
+static void note_departure(const gl_outbound *c) {
+  bool unused = c->state == GL_OUTBOUND_IDLE || (c->state == GL_OUTBOUND_BUSY && c->served && !c->x.begun);
+  if (unused && uv_now(&c->pool->host->loop) - c->idle_since < DEPARTURE_MS) c->origin->departs = true;
+}
+
 /* Closes a connection that has ended by itself, and tells whom it serves why. `code` and `why` as for gl_roundtrip_lost. */
 static void lose(gl_outbound *c, int status, const char *code, const char *why) {
   gl_roundtrip *rt = c->rt;
+  note_departure(c);
   if (c->state == GL_OUTBOUND_BUSY) {
     gl_outbound_lost(c, status, code, why);
     return;
@@ -65,14 +73,17 @@ static void lose(gl_outbound *c, int status, const char *code, const char *why) 
   if (rt) gl_roundtrip_lost(rt, status, code, why);
 }
 
-bool gl_outbound_is_alive(const gl_outbound *c) {
+bool gl_outbound_is_alive(const gl_outbound *c, bool exactly) {
   const gl_host *h = c->pool->host;
   if (c->stream->ended || c->stream->closing) return false;
-  if (uv_hrtime() - h->polled < FRESH_NS) return true;
+  if (!exactly && uv_hrtime() - h->polled < FRESH_NS) return true;
   uv_os_fd_t fd;
   char byte;
   if (uv_fileno(&c->stream->uv.handle, &fd) != 0) return false;
-  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+  if (n <= 0) note_departure(c);
+  return false;
 }
 
 /* ---- an exchange on it ---- */
@@ -205,10 +216,22 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   }
 }
 
+/* Did the server close the connection, and does it make no difference that TLS did not announce it, or that a write met it? It makes one
+ * where the end of the connection is that of the body. */
+static bool is_plain_end(const gl_outbound *c, int status, const char *code) {
+  if (c->state == GL_OUTBOUND_BUSY && c->x.in == GL_IN_BODY && c->reader.h1.mode == GL_BODY_UNTIL_CLOSE) return false;
+  return status == UV_EPIPE || (code && strcmp(code, "ETRUNCATED") == 0);
+}
+
 static void on_end(gl_stream *stream, int status) {
   gl_outbound *c = stream->owner;
   const char *code = NULL, *why = c->stream ? gl_tls_fault(stream, &code) : NULL;
   if (status == UV_ETIMEDOUT || status == UV_ENOMEM) code = why = NULL; /* the kernel's error has nothing to do with TLS */
+  if (is_plain_end(c, status, code)) {
+    status = UV_EOF;
+    code = NULL;
+    why = c->state == GL_OUTBOUND_SECURING ? "the connection was closed in the TLS handshake" : NULL;
+  }
   lose(c, status, why ? code : NULL, why);
 }
 

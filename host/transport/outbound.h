@@ -69,8 +69,8 @@ struct gl_outbound {
  * returns. False: out of memory, and nothing was done. */
 bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt);
 
-/* Is an idle connection still open, with nothing to read, as far as the kernel knows? */
-bool gl_outbound_is_alive(const gl_outbound *c);
+/* Is an idle connection still open, with nothing to read, as far as the loop knows; or `exactly`, the kernel? */
+bool gl_outbound_is_alive(const gl_outbound *c, bool exactly);
 
 /* Hands an exchange on a free connection, which is in no list of idle ones, to a round trip (gl_roundtrip_begin). */
 void gl_outbound_serve(gl_outbound *c, gl_roundtrip *rt);

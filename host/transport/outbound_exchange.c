@@ -44,8 +44,8 @@ static void outbound_release(gl_exchange *x, bool failed) {
   gl_stream *s = c->stream;
   bool usable = c->reusable && x->in == GL_IN_DONE && x->out == GL_OUT_DONE && !s->ended && !s->broken && !s->mute && !s->closing;
   (void)failed;
+  if (c->served++ && x->begun) c->origin->departs = false;
   gl_outbound_clear(c);
-  c->served++;
   if (usable && gl_stream_read(s) == 0 && gl_pool_keep(c)) return;
   gl_outbound_drop(c);
 }

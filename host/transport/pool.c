@@ -148,10 +148,15 @@ static bool is_stale(const gl_outbound *c) {
   return idle >= (uint64_t)(GL_POOL_IDLE_SECONDS * 1000) || idle >= c->idle_most;
 }
 
+/* Is a request that cannot be sent again too good for the kept connections of this server? Some announce no end and close after each
+ * response (tinyproxy does): such a request would meet the end on its way. */
+static bool wants_fresh(const gl_origin *o, const gl_roundtrip *rt) { return o->departs && !gl_roundtrip_is_repeatable(rt); }
+
 void gl_pool_want(gl_origin *o, gl_roundtrip *rt, bool fresh) {
+  fresh = fresh || wants_fresh(o, rt);
   while (!fresh && o->idle) {
     gl_outbound *c = o->idle;
-    if (!is_stale(c) && gl_outbound_is_alive(c)) {
+    if (!is_stale(c) && gl_outbound_is_alive(c, !gl_roundtrip_is_repeatable(rt))) {
       gl_pool_unkeep(c);
       gl_outbound_serve(c, rt);
       return;
@@ -205,6 +210,7 @@ bool gl_pool_keep(gl_outbound *c) {
   if (p->closed) return false;
   if (o->first) {
     gl_roundtrip *rt = o->first;
+    if (wants_fresh(o, rt)) return false;
     gl_pool_leave(o, rt);
     gl_outbound_serve(c, rt);
     return true;

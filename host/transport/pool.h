@@ -77,6 +77,7 @@ typedef struct gl_origin {
   uint32_t uses;             /* invariant 1 */
   bool cold;                 /* the origin is not used, and remembered for its session */
   bool dialing;             /* gl_pool_gone works on the line */
+  bool departs;             /* a kept connection ended unannounced right after an answer, and none has been used again since */
 } gl_origin;
 
 typedef struct gl_pool_stats {

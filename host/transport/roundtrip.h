@@ -154,6 +154,9 @@ void gl_roundtrip_quit(gl_roundtrip *rt);
 /* Drops a reference; the last one aborts and frees. */
 void gl_roundtrip_unref(gl_roundtrip *rt);
 
+/* May the request be sent again when it may have reached the server? */
+static inline bool gl_roundtrip_is_repeatable(const gl_roundtrip *rt) { return rt->idempotent && rt->upload != GL_UPLOAD_PIECES; }
+
 /* ---- the body of the request (upload.c) ---- */
 
 /* PIECES: writes the next piece, which the writer keeps until it is told: 0, there is room for more; UV_EPIPE, the server wants no

@@ -19,6 +19,7 @@ Duplex.__index = Duplex
 -- Gives the pieces to the handle. Returns what is wrong with them, for the caller.
 local function write_pieces(handle, spec)
   local left = spec.length
+  if spec.expect and not handle:write "" then return end -- no piece is asked for before the server wants one
   for piece in spec.body do
     if type(piece) ~= "string" then return ("the function gave a %s, not a string"):format(type(piece)) end
     if left then left = left - #piece end

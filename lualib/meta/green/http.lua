@@ -17,7 +17,7 @@
 ---The variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` are heeded (in capitals, too, but for `HTTP_PROXY`). `no_proxy`
 ---lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that port is meant.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
----certificate; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
+---certificate; ETRUNCATED when an answer ends with its connection, and TLS did not say that it ends; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
 ---not HTTP, or a coded body is cut off or damaged; EPROXY when a proxy does not let us through. Those of a request have the `phase` it was in
 ---("queue", "resolve", "connect", "proxy", "tls", "send", "head", "body"), and `sent`: it may have reached the server.
 ---```lua
@@ -154,7 +154,7 @@ function response:raise_for_status() end
 ---The pieces of a streamed body, as they come. A server faster than the loop is held back. Leaving the loop early
 ---stops the transfer.
 ---Waits in the loop.
----Raises: ETIMEDOUT; ECONNRESET; EBUSY when another task reads.
+---Raises: ETIMEDOUT; ECONNRESET; ETRUNCATED; EBUSY when another task reads.
 ---```lua
 ---local size = 0
 ---for chunk in http.get(site .. "/log", { stream = true }):chunks() do size = size + #chunk end
