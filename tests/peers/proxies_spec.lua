@@ -79,9 +79,11 @@ describe("the client", function()
         assert.matches("^GET /anything/a%%20b%?x=1\n", resp.body)
         assert.matches(name, seen(resp, "via"))
         assert.equal(origin.plain:match "//(.*)", seen(resp, "host"))
+        transport.close_idle() -- tinyproxy ends what looks kept, which a POST must not meet (unannounced_end_spec)
         assert.matches("^POST /anything\n", c:post("/anything", { json = { a = 1 } }).body)
         assert.equal("", c:head("/bytes/1000").body)
-        assert.equal("a=1; b=2", client(origin.plain, { cookies = true }):get("/cookies/set").body)
+        local both = name ~= "tinyproxy" and "a=1; b=2" or "a=1" -- tinyproxy passes on only the first of equal names
+        assert.equal(both, client(origin.plain, { cookies = true }):get("/cookies/set").body)
         for _, code in ipairs { 204, 304, 404, 503 } do assert.equal(code, c:get("/status/" .. code).status) end
       end)
 
@@ -91,7 +93,7 @@ describe("the client", function()
         local first = c:get "/anything"
         assert.is_boolean(first.reused)
         if name ~= "tinyproxy" then assert.is_true(first.reused) end -- tinyproxy closes after each answer
-        assert.is_false(c:get("/anything", { keep_alive = false }).status ~= 200)
+        assert.equal(200, c:get("/anything", { keep_alive = false }).status)
       end)
 
       through("moves large bodies both ways", function(client)
@@ -205,7 +207,8 @@ describe("the client", function()
         local begun = semaphore.new(10)
         for _ = 1, 10 do begun:try() end
         listening(function(socket)
-          local head = socket:read(65536, WAIT)
+          local head = ""
+          while not head:find("\r\n\r\n", 1, true) do head = head .. socket:read(65536, WAIT) end
           if head:find "/half" then socket:write "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf" end
           begun:release()
           socket:read(1, WAIT) -- until the proxy is gone
