@@ -39,19 +39,23 @@ static void add_field(lua_State *L, int headers, int repeated) { /* ... name val
   lua_pop(L, 4);
 }
 
-void gl_answer_push_fields(lua_State *L, const gl_head *h) {
+/* Pushes the fields of a head by name, and the table of repeated ones, or nil. */
+static void push_fields(lua_State *L, const gl_head *h, bool trailers) {
   luaL_checkstack(L, 10, "http headers");
   lua_createtable(L, 0, (int)h->nfields);
   lua_pushnil(L);
   int headers = lua_gettop(L) - 1;
   for (uint32_t i = 0; i < h->nfields; i++) {
     const gl_field *f = &h->fields[i];
+    if (trailers && !gl_field_may_trail(h->text + f->name, f->name_len)) continue;
     gl_text value = gl_text_trim(gl_text_of(h->text + f->value, f->value_len));
     lua_pushlstring(L, h->text + f->name, f->name_len);
     lua_pushlstring(L, value.at, gl_text_len(value));
     add_field(L, headers, headers + 1);
   }
 }
+
+void gl_answer_push_trailers(lua_State *L, const gl_head *trailers) { push_fields(L, trailers, true); }
 
 /* ---- the answer ---- */
 
@@ -83,7 +87,7 @@ static void set_text(lua_State *L, const char *name, const char *text, size_t n)
 
 static void set_trailers(lua_State *L, const gl_head *trailers) { /* answer */
   lua_createtable(L, 2, 0);
-  gl_answer_push_fields(L, trailers);
+  gl_answer_push_trailers(L, trailers);
   lua_rawseti(L, -3, 2);
   lua_rawseti(L, -2, 1);
   lua_setfield(L, -2, "trailers");
@@ -107,7 +111,7 @@ void gl_answer_push(lua_State *L, const gl_roundtrip *rt) {
   push_timings(L, rt);
   lua_setfield(L, -2, "timings");
   if (rt->trailers) set_trailers(L, rt->trailers);
-  gl_answer_push_fields(L, rt->head); /* answer headers repeated */
+  push_fields(L, rt->head, false); /* answer headers repeated */
   lua_insert(L, -2);
   lua_setfield(L, -3, "headers");
 }

@@ -247,7 +247,7 @@ static int handle_read(lua_State *L) {
 static int handle_trailers(lua_State *L) {
   gl_roundtrip *rt = check_open(L, "http.read");
   if (!rt->trailers) return 0;
-  gl_answer_push_fields(L, rt->trailers);
+  gl_answer_push_trailers(L, rt->trailers);
   return 2;
 }
 

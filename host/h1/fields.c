@@ -22,6 +22,16 @@ static void skip_blanks(gl_text *s) {
 
 static bool next_is(const gl_text *s, char c) { return s->at < s->end && *s->at == c; }
 
+bool gl_field_may_trail(const char *name, size_t n) {
+  static const char *const of_head[] = {
+    "authorization", "cache-control", "connection", "content-encoding", "content-length", "content-range", "content-type", "cookie", "date",
+    "expect", "host", "keep-alive", "max-forwards", "range", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", NULL};
+  if (n > 6 && strncasecmp(name, "proxy-", 6) == 0) return false;
+  for (const char *const *each = of_head; *each; each++)
+    if (strlen(*each) == n && strncasecmp(*each, name, n) == 0) return false;
+  return true;
+}
+
 bool gl_take_char(gl_text *s, char c) {
   if (!next_is(s, c)) return false;
   s->at++;

@@ -31,6 +31,10 @@ gl_text gl_text_trim(gl_text t);
 /* May the character be in a token (RFC 9110, 5.6.2)? */
 bool gl_is_token_char(char c);
 
+/* May a field of this name, in any case, follow a body as a trailer? Fields that frame, route or describe the message may not (RFC 9110,
+ * 6.5.1): they must be known before. */
+bool gl_field_may_trail(const char *name, size_t n);
+
 /* Takes the character, or the bytes of the word. False: something else comes, and nothing was taken. */
 bool gl_take_char(gl_text *s, char c);
 bool gl_take_word(gl_text *s, const char *word);

@@ -30,6 +30,7 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
   c->x.heads = &server->heads;
   c->x.limits = &server->limits.head;
   gl_h1_reader_init(&c->reader, false, &server->limits.head, gl_conn_on_body);
+  c->reader.keeps_trailers = true;
   gl_conn_set_deadline(c, server->limits.header_timeout);
   if (gl_stream_read(stream) != 0) gl_stream_close(stream);
   return true;
@@ -40,7 +41,9 @@ static bool has_user(const gl_conn *c) { return c->state == GL_CONN_RUN || c->st
 static void drop_heads(gl_conn *c) {
   if (c->x.head) gl_heads_give(c->x.heads, c->x.head);
   if (c->reader.head) gl_heads_give(c->x.heads, c->reader.head);
-  c->x.head = c->reader.head = NULL;
+  if (c->x.trailers) gl_heads_give(c->x.heads, c->x.trailers);
+  if (c->reader.trailers) gl_heads_give(c->x.heads, c->reader.trailers);
+  c->x.head = c->reader.head = c->x.trailers = c->reader.trailers = NULL;
 }
 
 static void free_conn(gl_conn *c) {

@@ -29,8 +29,12 @@ void gl_conn_set_in(gl_conn *c) {
   c->x.in = of[c->reader.state];
   c->x.to_come = c->reader.left;
   c->x.arrived = c->reader.body_read;
+  if (c->x.in == GL_IN_DONE && c->reader.trailers) {
+    c->x.trailers = c->reader.trailers;
+    c->reader.trailers = NULL;
+  }
   if (c->x.in != GL_IN_BAD || c->x.error) return;
-  c->x.error = UV_EPROTO;
+  c->x.error = c->reader.no_memory ? UV_ENOMEM : UV_EPROTO;
   c->x.why = c->reader.wrong;
 }
 

@@ -22,6 +22,15 @@ typedef struct gl_fields {
   uint32_t n;
 } gl_fields;
 
+/* Returns the bytes of the text, in which the fields' names and values lie in order. */
+static inline size_t gl_fields_text(const gl_fields *f) { return f->n ? (size_t)f->list[f->n - 1].value + f->list[f->n - 1].value_len : 0; }
+
+/* Copies fields into memory of their own, which gl_fields_free frees. False: out of memory. */
+bool gl_fields_copy(gl_fields *to, const gl_fields *from);
+
+/* Frees a copy; zeroed memory is an empty one. */
+void gl_fields_free(gl_fields *copy);
+
 /* All memory is the caller's, and is used only during the call that gets the head. */
 typedef struct gl_message_head {
   uint16_t status;                   /* a response's, 101 to 599; 0: this is a request's head */

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/check.h"
@@ -319,7 +318,7 @@ void gl_roundtrip_unref(gl_roundtrip *rt) {
   if (rt->head) gl_heads_give(&p->heads, rt->head);
   if (rt->trailers) gl_heads_give(&p->heads, rt->trailers);
   gl_buf_free(&rt->body);
-  free((void *)rt->tail.list);
+  gl_fields_free(&rt->tail);
   gl_block_free(&h->alloc, rt, rt->size);
   gl_pool_unref(p);
 }

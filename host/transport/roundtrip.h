@@ -86,7 +86,7 @@ struct gl_roundtrip {
   uint64_t headed_at, ended_at; /* ns: when the final head was complete; when the round trip was over */
   const char *piece;          /* PIECES: the piece that was not written yet; its writer keeps the bytes. NULL: none */
   size_t piece_len;
-  gl_fields tail;             /* PIECES: the trailers; the list is owned, its text lies behind it */
+  gl_fields tail;             /* PIECES: the trailers, a copy */
   const char *upload_body;    /* BYTES: the body */
   double patience;            /* seconds that the waiter of a streamed body waits for a piece */
   uint64_t outstanding;       /* bytes of the request that had not reached the server when on_limit looked last */
@@ -121,9 +121,6 @@ extern const gl_exchange_user gl_roundtrip_user;
 
 /* Makes a round trip with one reference, the caller's. It has no origin yet. NULL: out of memory. (roundtrip_new.c) */
 gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec);
-
-/* PIECES: copies the trailers. False: out of memory. */
-bool gl_roundtrip_set_tail(gl_roundtrip *rt, const gl_fields *trailers);
 
 /* Starts it, towards its origin, of which one use is the round trip's. The waiter (NULL: none yet) may be told before this returns,
  * since the round trip may be over by then. */

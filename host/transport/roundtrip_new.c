@@ -2,7 +2,6 @@
  *
  * What a round trip is made of: copies of the strings of its request, in one block.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "h1/writer.h"
@@ -15,9 +14,6 @@ static bool is_idempotent(const char *method) {
   return false;
 }
 
-/* Returns the bytes of the fields' names and values, which lie one behind the other. */
-static size_t text_len(const gl_fields *f) { return f->n ? f->list[f->n - 1].value + f->list[f->n - 1].value_len : 0; }
-
 static gl_text copy_text(char **to, gl_text text) {
   gl_text copy = {*to, *to + gl_text_len(text)};
   *to = gl_put(*to, text.at, gl_text_len(text));
@@ -29,7 +25,7 @@ static gl_fields copy_fields(gl_field *list, char **to, const gl_fields *from) {
   gl_fields copy = {*to, list, from->n};
   if (!from->n) return copy;
   memcpy(list, from->list, from->n * sizeof *list);
-  *to = gl_put(*to, from->text, text_len(from));
+  *to = gl_put(*to, from->text, gl_fields_text(from));
   return copy;
 }
 
@@ -50,7 +46,7 @@ static void copy_request(gl_roundtrip *rt, const gl_roundtrip_spec *spec) {
 
 gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec) {
   const gl_message_head *m = &spec->request;
-  size_t text = strlen(spec->url) + 2 + gl_text_len(m->method) + gl_text_len(m->target) + gl_text_len(m->authority) + text_len(&m->fields);
+  size_t text = strlen(spec->url) + 2 + gl_text_len(m->method) + gl_text_len(m->target) + gl_text_len(m->authority) + gl_fields_text(&m->fields);
   size_t size = sizeof(gl_roundtrip) + m->fields.n * sizeof *m->fields.list + text;
   gl_roundtrip *rt = gl_block_calloc(&p->host->alloc, size);
   if (!rt) return NULL;
@@ -67,13 +63,4 @@ gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec) {
   rt->idempotent = is_idempotent(rt->method);
   rt->over = true;
   return rt;
-}
-
-bool gl_roundtrip_set_tail(gl_roundtrip *rt, const gl_fields *trailers) {
-  size_t size = trailers->n * sizeof *trailers->list;
-  gl_field *list = malloc(size + text_len(trailers) + 1);
-  if (!list) return false;
-  char *at = (char *)list + size;
-  rt->tail = copy_fields(list, &at, trailers);
-  return true;
 }

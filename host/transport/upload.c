@@ -104,7 +104,7 @@ void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, const char *bytes, size
 
 bool gl_roundtrip_finish(gl_roundtrip *rt, const gl_fields *trailers) {
   if (rt->over || rt->stopped || rt->finishing) return true;
-  if (trailers->n && !gl_roundtrip_set_tail(rt, trailers)) return false;
+  if (trailers->n && !gl_fields_copy(&rt->tail, trailers)) return false;
   rt->finishing = true;
   gl_roundtrip_pump(rt);
   return true;

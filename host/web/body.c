@@ -4,6 +4,7 @@
  */
 #include "core/error.h"
 #include "core/op.h"
+#include "h1/fields.h"
 #include "web/request.h"
 #include "web/server_lua.h"
 
@@ -135,9 +136,39 @@ static int req_chunks(lua_State *L) {
   return 1;
 }
 
+/* Adds a field to the table on top; values of one name are joined. A field that may be no trailer is left out, so that no script takes it
+ * for a header. */
+static void add_trailer(lua_State *L, const gl_head *h, const gl_field *f) {
+  if (!gl_field_may_trail(h->text + f->name, f->name_len)) return;
+  gl_text value = gl_text_trim(gl_text_of(h->text + f->value, f->value_len));
+  lua_pushlstring(L, h->text + f->name, f->name_len);
+  lua_pushvalue(L, -1);
+  bool more = lua_rawget(L, -3) != LUA_TNIL; /* name before */
+  if (more) lua_pushliteral(L, ", ");
+  lua_pushlstring(L, value.at, gl_text_len(value));
+  if (more) lua_concat(L, 3);
+  else lua_remove(L, -2);
+  lua_rawset(L, -3);
+}
+
+/* req:trailers() -> the fields behind the body that was read, by lower-case name; nil when there are none */
+static int req_trailers(lua_State *L) {
+  gl_exchange *x = gl_check_request(L, 1)->x;
+  gl_head *h = x && x->in == GL_IN_DONE && !x->body.len ? x->trailers : NULL;
+  if (!h) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, 0, (int)h->nfields);
+  for (uint32_t i = 0; i < h->nfields; i++) add_trailer(L, h, &h->fields[i]); /* the exchange ends with a task, for which no finalizer can wait */
+  return 1;
+}
+
 void gl_request_body_methods(lua_State *L) {
   lua_pushcfunction(L, req_body);
   lua_setfield(L, -2, "body");
   lua_pushcfunction(L, req_chunks);
   lua_setfield(L, -2, "chunks");
+  lua_pushcfunction(L, req_trailers);
+  lua_setfield(L, -2, "trailers");
 }

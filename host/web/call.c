@@ -115,6 +115,7 @@ static void on_end(gl_task *t, int status, int nresults) {
   wake(&call->reader, UV_ECANCELED); /* ops of other tasks, for which the answer did not wait */
   wake(&call->writer, UV_ECANCELED);
   if (call->req) call->req->x = NULL;
+  gl_fields_free(&call->trailers);
   *call = (gl_call){0};
   x->carrier->release(x, status != LUA_OK);
 }

@@ -182,10 +182,18 @@ static int form(lua_State *L) {
   return 1;
 }
 
+/* may_trail(name) -> boolean: may a field of this name be a trailer? */
+static int may_trail(lua_State *L) {
+  size_t n;
+  const char *name = luaL_checklstring(L, 1, &n);
+  lua_pushboolean(L, gl_field_may_trail(name, n));
+  return 1;
+}
+
 int luaopen_green_http_fields(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"parameters", parameters}, {"lines", lines}, {"quality", quality}, {"has_tag", has_tag}, {"ranges", ranges},
-    {"date", date}, {"cookies", cookies}, {"form", form}, {NULL, NULL},
+    {"date", date}, {"cookies", cookies}, {"form", form}, {"may_trail", may_trail}, {NULL, NULL},
   };
   luaL_newlib(L, functions);
   return 1;

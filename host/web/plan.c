@@ -27,10 +27,10 @@ static bool is(const char *name, size_t n, const char *lower) {
   return lower[n] == 0;
 }
 
-static void check_name(lua_State *L, const char *name, size_t n) {
+static void check_name(lua_State *L, const gl_plan *p, const char *name, size_t n) {
   for (size_t i = 0; i < n; i++)
-    if (!gl_is_token_char(name[i])) gl_handler_error(L, "invalid character in the name of response header '%s'", name);
-  if (!n) gl_handler_error(L, "a response header has an empty name");
+    if (!gl_is_token_char(name[i])) gl_handler_error(L, "invalid character in the name of %s '%s'", p->what, name);
+  if (!n) gl_handler_error(L, "a %s has an empty name", p->what);
 }
 
 /* Returns room for n bytes of text, and leaves room for one more field: text grows from the front of the scratch buffer, the list of
@@ -96,12 +96,12 @@ static void read_value(lua_State *L, gl_plan *p, const char *name, size_t n, boo
   if (type == LUA_TSTRING) {
     value = lua_tolstring(L, -1, &len);
     for (size_t i = 0; i < len; i++)
-      if (is_control(value[i])) gl_handler_error(L, "response header '%s' contains a line break or another control character", name);
+      if (is_control(value[i])) gl_handler_error(L, "%s '%s' contains a line break or another control character", p->what, name);
   } else if (type == LUA_TNUMBER) {
     len = (size_t)(lua_isinteger(L, -1) ? snprintf(number, sizeof number, LUA_INTEGER_FMT, lua_tointeger(L, -1))
                                         : snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1)));
   } else {
-    gl_handler_error(L, "response header '%s' must be a string, not a %s", name, luaL_typename(L, -1));
+    gl_handler_error(L, "%s '%s' must be a string, not a %s", p->what, name, luaL_typename(L, -1));
     return;
   }
   if (!ours) add_field(L, p, name, n, value, len);
@@ -111,9 +111,9 @@ static void read_fields(lua_State *L, int idx, gl_plan *p) {
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     size_t n;
-    if (lua_type(L, -2) != LUA_TSTRING) gl_handler_error(L, "the name of a response header must be a string, not a %s", luaL_typename(L, -2));
+    if (lua_type(L, -2) != LUA_TSTRING) gl_handler_error(L, "the name of a %s must be a string, not a %s", p->what, luaL_typename(L, -2));
     const char *name = lua_tolstring(L, -2, &n);
-    check_name(L, name, n);
+    check_name(L, p, name, n);
     bool length = is(name, n, "content-length"), connection = is(name, n, "connection");
     bool ours = length || connection || is(name, n, "date");
     if (lua_istable(L, -1)) {

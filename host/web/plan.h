@@ -22,6 +22,7 @@ typedef struct gl_plan {
   size_t text_len;
   gl_field *fields;  /* the end of those bytes: `nfields` places in the text stand right before it */
   uint32_t nfields;
+  const char *what;  /* what a name is of, for errors: "response header" */
   int table;         /* stack index of a table that gets the headers instead, by lower-case name; 0: none */
 } gl_plan;
 

@@ -61,7 +61,7 @@ static int send_body(lua_State *L, gl_exchange *x, const gl_plan *p, gl_plan_bod
 static int stream_done(lua_State *L, int status, lua_KContext ctx) {
   gl_exchange *x = (gl_exchange *)ctx;
   (void)status;
-  uint64_t missing = x->out == GL_OUT_BODY ? x->carrier->finish(x, NULL) : 0;
+  uint64_t missing = x->out == GL_OUT_BODY ? x->carrier->finish(x, &gl_call_of(x)->trailers) : 0;
   if (missing) return gl_handler_error(L, "the stream of a response ended %I bytes short of its Content-Length", (LUAI_UACINT)missing);
   return 0;
 }
@@ -73,6 +73,7 @@ static int send_stream(lua_State *L, gl_exchange *x, const gl_plan *p) {
   fill_head(&head, p);
   if (x->carrier->send_head(x, &head) != 0) return gl_memory_raise(L);
   if (x->out != GL_OUT_BODY) return 0;
+  gl_fields_free(&gl_call_of(x)->trailers); /* those of a stream that was taken back */
   gl_call_streams(x, p->live);
   lua_callk(L, 1, 0, (lua_KContext)x, stream_done);
   return stream_done(L, LUA_OK, (lua_KContext)x);
@@ -84,7 +85,7 @@ static int send_stream(lua_State *L, gl_exchange *x, const gl_plan *p) {
  * exchange; then the headers, checked and copied in one go; then the first byte. */
 static int send_response(lua_State *L, gl_exchange *x) {
   char *scratch = gl_host_of(L)->scratch;
-  gl_plan p = {.text = scratch, .fields = (gl_field *)(void *)(scratch + GL_SCRATCH)};
+  gl_plan p = {.what = "response header", .text = scratch, .fields = (gl_field *)(void *)(scratch + GL_SCRATCH)};
   int idx = lua_gettop(L);
   gl_plan_body b;
   bool stream = gl_plan_read(L, idx, &p);

@@ -33,7 +33,7 @@ static bool tells_length(lua_State *L, int status) {
 }
 
 static int push_response(lua_State *L) {
-  gl_plan p = {.table = 3};
+  gl_plan p = {.what = "response header", .table = 3};
   gl_plan_body b = {0};
   int idx = 4;
   lua_pushvalue(L, 2);

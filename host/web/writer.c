@@ -4,6 +4,8 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "h1/fields.h"
+#include "web/plan.h"
 #include "web/request.h"
 
 #define META "green.writer"
@@ -47,6 +49,31 @@ static int writer_write(lua_State *L) {
   return gl_await(L, &w->op, GL_FOREVER);
 }
 
+/* Refuses the fields of the table at index 2 that cannot be trailers, by name. Other faults are gl_plan_read_headers's to find. */
+static void check_trailers(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    size_t n;
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    const char *name = lua_tolstring(L, -2, &n);
+    if (!gl_field_may_trail(name, n)) gl_error_raise(L, "http.write", "EINVAL", "trailer '%s' belongs into the head", name);
+  }
+}
+
+/* out:trailers(fields): sets the fields that follow the body */
+static int writer_trailers(lua_State *L) {
+  gl_request **writer = gl_class_self(L, META);
+  char *scratch = gl_host_of(L)->scratch;
+  gl_plan p = {.what = "trailer", .text = scratch, .fields = (gl_field *)(void *)(scratch + GL_SCRATCH)};
+  check_trailers(L);
+  gl_exchange *x = (*writer)->x;
+  if (!x || x->out != GL_OUT_BODY) return finished(L);
+  gl_plan_read_headers(L, 2, &p);
+  gl_fields *kept = &gl_call_of(x)->trailers, given = {p.text, p.fields - p.nfields, p.nfields};
+  gl_fields_free(kept);
+  return gl_fields_copy(kept, &given) ? 0 : gl_memory_raise(L);
+}
+
 void gl_writer_push(lua_State *L, gl_exchange *x) {
   gl_request **writer = lua_newuserdatauv(L, sizeof *writer, 1);
   *writer = gl_call_of(x)->req;
@@ -56,6 +83,6 @@ void gl_writer_push(lua_State *L, gl_exchange *x) {
 }
 
 void gl_writer_class(lua_State *L) {
-  static const luaL_Reg methods[] = {{"write", writer_write}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"trailers", writer_trailers}, {"write", writer_write}, {NULL, NULL}};
   gl_class_new(L, META, methods, NULL);
 }

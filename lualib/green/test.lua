@@ -48,6 +48,8 @@ function own.body(req, max)
   return text
 end
 
+function own.trailers(req) return req.behind end
+
 local function joined(name, value)
   if type(value) ~= "table" then return tostring(value) end
   return table.concat(value, name == "cookie" and "; " or ", ")
@@ -70,7 +72,7 @@ local serial = 0
 
 local SPEC = {
   method = "string", path = "string", headers = "table", body = "string|table|function", json = "any", form = "table",
-  remote = "string", scheme = { "http", "https" },
+  remote = "string", scheme = { "http", "https" }, trailers = "table",
 }
 
 local function check_spec(spec)
@@ -95,6 +97,8 @@ function M.request(spec)
     version = "1.1", keep_alive = true,
   }, Request)
   for name, value in pairs(spec.headers or {}) do req.headers[name:lower()] = joined(name:lower(), value) end
+  req.behind = spec.trailers and {}
+  for name, value in pairs(spec.trailers or {}) do req.behind[name:lower()] = joined("", value) end
   req.headers.host = req.headers.host or "localhost"
   add_body(req, spec)
   local wrong = native.request.wrong_path(raw_path)
@@ -120,10 +124,19 @@ function Answer:__answer()
   return require "green.relay".response(self.status, self.headers, self.body)
 end
 
--- Runs a stream as the server does and returns the bytes that it writes; their number must be the announced length, if there is one.
+-- Runs a stream as the server does and returns the bytes that it writes, and the trailers, by lower-case name, or nil. The number of
+-- bytes must be the announced length, if there is one, and then there are no trailers.
 local function collect(stream, length)
-  local bytes, size = {}, 0
+  local bytes, size, fields = {}, 0, nil
   local out = {}
+  function out:trailers(given)
+    local list = require "green.http.trailers".list("http.write", given)
+    fields = list[1] and not length and {} or nil
+    for i = 1, fields and #list or 0, 2 do
+      local name = list[i]:lower()
+      fields[name] = fields[name] and fields[name] .. ", " .. list[i + 1] or list[i + 1]
+    end
+  end
   function out:write(piece)
     if type(piece) ~= "string" and type(piece) ~= "number" then
       error(("bad argument #1 to 'write' (string expected, got %s)"):format(type(piece)), 2)
@@ -134,14 +147,14 @@ local function collect(stream, length)
   end
   stream(out)
   if length and size < length then error(("the stream of a response ended %d bytes short of its Content-Length"):format(length - size), 0) end
-  return table.concat(bytes)
+  return table.concat(bytes), fields
 end
 
 -- Fills the answer from what a handler returned, which is settled by the server's own code.
 local function fill(answer, req, ...)
   local status, headers, body, stream = native.settle(req, ...)
   if req.method == "HEAD" then body, stream = nil, nil end
-  if stream then body = collect(stream, math.tointeger(tonumber(headers["content-length"]))) end
+  if stream then body, answer.trailers = collect(stream, math.tointeger(tonumber(headers["content-length"]))) end
   answer.status, answer.headers, answer.body = status, headers, body or ""
 end
 

@@ -24,7 +24,7 @@ describe("a request body", function()
     end)
   end)
 
-  it("has trailers that nobody sees", function()
+  it("has trailers that are no headers", function()
     local function handler(req)
       local body = req:body()
       return body .. tostring(req:header "x-late") .. tostring(req.headers["x-late"])

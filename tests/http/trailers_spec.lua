@@ -150,7 +150,7 @@ describe("trailers of a response", function()
       assert.same({ "ab", "7, 8", "7, 8" }, { answer.body, trailers["X-Sum"], trailers["x-sum"] })
       assert.same({ "7", "8" }, trailers:all "X-SUM")
       assert.is_nil(answer.headers["x-sum"]) -- they are no headers (RFC 9110, 6.5)
-      assert.is_nil(answer.headers["set-cookie"])
+      assert.same({}, { answer.headers["set-cookie"], trailers["set-cookie"] }) -- nor may this one be a trailer
     end)
   end)
 
@@ -189,5 +189,167 @@ describe("trailers of a response", function()
       answer:close()
       assert.is_nil(answer:trailers())
     end)
+  end)
+end)
+
+-- ---- the server ----
+
+local raw = require "http.raw"
+
+-- Runs use(client, url) while a server of ours runs this handler.
+local function serving(handler, use)
+  local native = require "green.http.native"
+  local server = native.listen("127.0.0.1:0", handler)
+  local address = server:address()
+  local ok, e = xpcall(use, debug.traceback, address)
+  require "green.http.transport".close_idle()
+  server:abort()
+  server:finish(WAIT)
+  assert(ok, e)
+end
+
+describe("trailers of a request, to a server of ours", function()
+  local function tell(req)
+    local before = req:trailers()
+    local body = req:body()
+    local fields = req:trailers() or {}
+    return ("%s|%s|%s|%s"):format(tostring(before), body, fields["x-sum"] or "-", fields["x-two"] or "-")
+  end
+
+  it("are there once the body was read", function()
+    serving(tell, function(address)
+      local url = "http://" .. address .. "/"
+      local two = { body = pieces("a", "b"), trailers = { ["X-Sum"] = 7, ["X-Two"] = { "c", " d " } } }
+      assert.equal("nil|ab|7|c, d", http.post(url, two).body)
+      assert.equal("nil|ab|-|-", http.post(url, { body = pieces("a", "b") }).body) -- nothing is left of those before
+      assert.equal("nil|ab|-|-", http.post(url, { body = "ab" }).body)
+      assert.equal("nil||-|-", http.get(url).body)
+      local large = ("x"):rep(300000)
+      assert.equal("nil|" .. large .. "|1|-", http.post(url, { body = pieces(large), trailers = { ["X-Sum"] = 1 } }).body)
+    end)
+  end)
+
+  it("are there after the last of its pieces, too, and nil for who has not read them all", function()
+    local heard = require "green.semaphore".new(1)
+    heard:try()
+    serving(function(req)
+      local seen = {}
+      for piece in req:chunks() do
+        seen[#seen + 1] = piece
+        if #table.concat(seen) == 2 then break end
+      end
+      local early = tostring(req:trailers())
+      heard:release()
+      for _ in req:chunks() do end
+      return early .. " " .. req:trailers()["x-sum"] .. tostring(req:trailers().host)
+    end, function(address)
+      local client = net.connect(address)
+      client:write "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+      heard:acquire(WAIT)
+      client:write "1\r\nc\r\n0\r\nX-Sum: 3\r\nHost: other\r\n\r\n"
+      assert.equal("nil 3nil", read_until(client, "\r\n\r\n.+"):match "\r\n\r\n(.*)")
+      client:close()
+    end)
+  end)
+
+  it("are dropped when nobody asks, and the next request finds its beginning", function()
+    serving(function(req) return req.path end, function(address)
+      local client = net.connect(address)
+      for i = 1, 3 do
+        client:write(raw.chunked("/" .. i, { "ab" }, "X-Sum: 3\r\n"))
+        read_until(client, "\r\n\r\n/" .. i .. "$")
+      end
+      client:close()
+    end)
+  end)
+
+  it("are bounded as headers are", function()
+    serving(tell, function(address)
+      local client = net.connect(address)
+      client:write(raw.chunked("/", { ("x"):rep(9000) }, ("A: b\r\n"):rep(2000)))
+      assert.is_truthy(read_until(client, "\r\n\r\n"):find "^HTTP/1.1 4%d%d ")
+      client:close()
+    end)
+  end)
+end)
+
+describe("trailers of a response, by a server of ours", function()
+  local response = require "green.response"
+
+  it("follow a streamed body", function()
+    serving(function()
+      return response.stream(function(out)
+        out:trailers { A = 1 }
+        out:write "ab"
+        out:trailers { ["X-Sum"] = 7, ["X-Two"] = { "c", "d" } }
+      end, { headers = { Trailer = "X-Sum" } })
+    end, function(address)
+      for _ = 1, 2 do
+        local answer = http.get("http://" .. address .. "/")
+        local trailers = answer:trailers()
+        assert.same({ "ab", "7", "c, d" }, { answer.body, trailers["X-Sum"], trailers["X-Two"] })
+        assert.is_nil(trailers.A)
+        assert.equal("X-Sum", answer.headers.trailer)
+      end
+      local old = net.connect(address)
+      old:write "GET / HTTP/1.0\r\n\r\n"
+      assert.is_nil(read_until(old, "ab"):find "X%-Two") -- HTTP/1.0 has none
+      old:close()
+    end)
+  end)
+
+  it("are refused when they steer the message, or come too late", function()
+    local kept
+    serving(function()
+      return response.stream(function(out)
+        kept = out
+        local codes = {}
+        for _, fields in ipairs { { ["Content-Length"] = 1 }, { ["transfer-encoding"] = "chunked" }, { ["Set-Cookie"] = "a=b" } } do
+          codes[#codes + 1] = failure(out.trailers, out, fields).code
+        end
+        for _, fields in ipairs { { ["a b"] = "1" }, { a = "1\r\nb: 2" }, { a = true }, { "x" } } do
+          codes[#codes + 1] = tostring(pcall(out.trailers, out, fields))
+        end
+        out:write(table.concat(codes, " "))
+      end)
+    end, function(address)
+      local answer = http.get("http://" .. address .. "/")
+      assert.equal("EINVAL EINVAL EINVAL false false false false", answer.body)
+      assert.is_nil(answer:trailers())
+      assert.equal("ECLOSED", failure(kept.trailers, kept, { a = "1" }).code)
+    end)
+  end)
+
+  it("are not those of a stream that failed before its first byte", function()
+    local app = require "green.app".new()
+    app:get("/", function()
+      return response.stream(function(out)
+        out:trailers { ["X-Sum"] = 7 }
+        error "on purpose"
+      end)
+    end)
+    app:on_error(function(_, status)
+      return response.stream(function(out) out:write(tostring(status)) end, { status = status })
+    end)
+    local server = app:listen "127.0.0.1:0"
+    local answer = http.get("http://" .. server:address() .. "/")
+    assert.same({ 500, "500" }, { answer.status, answer.body })
+    assert.is_nil(answer:trailers())
+    require "green.http.transport".close_idle()
+    server:abort()
+    server:finish(WAIT)
+  end)
+
+  it("are the same without a server", function()
+    local app = require "green.app".new()
+    app:post("/", function(req)
+      req:body()
+      return response.stream(function(out)
+        out:write "ab"
+        out:trailers { ["X-Sum"] = req:trailers()["x-sum"] }
+      end)
+    end)
+    local answer = app:inject { method = "POST", path = "/", body = "x", trailers = { ["X-Sum"] = "7" } }
+    assert.same({ "ab", { ["x-sum"] = "7" } }, { answer.body, answer.trailers })
   end)
 end)

@@ -2,20 +2,13 @@
 -- Internal.
 -- This file makes the trailers of a message, the fields behind its body, out of a table of names and values.
 local err = require "green.error"
-
--- Fields that must be known before the body, or that only the head may have (RFC 9110, 6.5.1).
-local OF_THE_HEAD = {}
-for name in ([[authorization cache-control connection content-encoding content-length content-range content-type cookie expect host keep-alive
-  max-forwards range set-cookie te trailer transfer-encoding upgrade]]):gmatch "%S+" do
-  OF_THE_HEAD[name] = true
-end
+local native = require "green.http.fields.native"
 
 local M = {}
 
 local function add(list, op, name, value)
   if type(name) ~= "string" then err.misuse("%s: trailers: the name of a field must be a string, not a %s", op, type(name)) end
-  local lower = name:lower()
-  if OF_THE_HEAD[lower] or lower:find "^proxy%-" then err.raise(op, "EINVAL", "trailer '%s' belongs into the head", name) end
+  if not native.may_trail(name) then err.raise(op, "EINVAL", "trailer '%s' belongs into the head", name) end
   if not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then err.raise(op, "EINVAL", "bad trailer name '%s'", name) end
   if type(value) ~= "string" and type(value) ~= "number" then
     err.misuse("%s: trailer '%s': a string or a number expected, not a %s", op, name, type(value))

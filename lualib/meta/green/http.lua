@@ -166,7 +166,7 @@ function response:raise_for_status() end
 ---@return userdata closed with the loop
 function response:chunks() end
 
----The fields behind the body, its trailers: found by name in any case, as headers are. nil when there are none, and while a streamed body
+---The fields behind the body, its trailers: found by name in any case, as headers are; fields that only a head may have are left out. nil when there are none, and while a streamed body
 ---has not been read to its end.
 ---Does not wait.
 ---```lua

@@ -58,6 +58,16 @@ function Request:body(max) end
 ---@return fun(): string?
 function Request:chunks() end
 
+---The fields behind the body, its trailers, by lower-case name; a repeated one's values are joined with ", ". nil when there are none, before
+---the body was read to its end, and once the request was answered.
+---Does not wait.
+---```lua
+---req:body()
+---print(req:trailers()) --> nil
+---```
+---@return table<string, string>?
+function Request:trailers() end
+
 ---The body as JSON, whatever its Content-Type.
 ---Waits for the client to send it.
 ---Raises: EINVAL with `status` 400 and the position when it is not JSON; as `body`.

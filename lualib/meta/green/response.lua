@@ -43,6 +43,19 @@ local Writer = {}
 ---@param bytes string
 function Writer:write(bytes) end
 
+---Sets the trailers, the fields that follow the body, in place of those that were set before: a checksum, or how it went. They are sent to
+---clients that speak HTTP/1.1, when the response has no Content-Length; announce them in a header Trailer for clients that want to know.
+---Does not wait.
+---Raises: EINVAL for fields that steer or describe the message (Content-Type, Set-Cookie ...); ECLOSED after the answer.
+---```lua
+---return response.stream(function(out)
+---  out:write "one\n"
+---  out:trailers { ["X-Rows"] = 1 }
+---end)
+---```
+---@param fields table<string, string|number|string[]>
+function Writer:trailers(fields) end
+
 ---Sets a header; a list is sent as several lines, nil removes it. Line breaks and NUL are refused.
 ---@param name string
 ---@param value string|number|string[]|nil

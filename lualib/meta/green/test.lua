@@ -20,11 +20,13 @@ local test = {}
 ---@field form? table<string, any> body and Content-Type
 ---@field remote? string "127.0.0.1:1"
 ---@field scheme? string "http"
+---@field trailers? table<string, string|string[]> the fields behind the body
 
 ---@class green.testanswer
 ---@field status integer
 ---@field headers table<string, string|string[]> by lower-case name
 ---@field body string
+---@field trailers? table<string, string> the fields behind a streamed body, by lower-case name
 ---@field error? any what the handler raised
 ---@field traceback? string
 local Answer = {}
