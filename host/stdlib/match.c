@@ -3,23 +3,18 @@
 
 #include <string.h>
 
-#include "core/preempt.h"
 #include "stdlib/charset.h"
+#include "stdlib/steps.h"
 
-#ifdef GREENLUA_GC_STRESS
-#define STEPS 7
-#else
-#define STEPS 4096          /* between two looks at the slice: 20 to 100 us */
-#endif
-#define PIECE 4096          /* characters that are gone over without counting steps */
-#define BYTES_OF_STEP 64    /* memchr and memcmp do so many in the time of a step */
+#define PIECE 4096       /* characters that are gone over without counting steps */
+#define BYTES_OF_STEP 64 /* memchr and memcmp do so many in the time of a step */
 
 void gl_match_init(gl_match *m, lua_State *L, const char *subject, size_t length, const char *pattern_end, int reserve) {
   m->L = L;
   m->subject = subject;
   m->subject_end = subject + length;
   m->pattern_end = pattern_end;
-  m->steps = STEPS;
+  m->steps = GL_STEPS;
   m->reserve = reserve;
   m->level = m->depth = 0;
   m->room = GL_MATCH_ROOM;
@@ -28,7 +23,7 @@ void gl_match_init(gl_match *m, lua_State *L, const char *subject, size_t length
 }
 
 void gl_match_make_way(gl_match *m) {
-  m->steps = STEPS;
+  m->steps = GL_STEPS;
   gl_preempt_check(m->L);
 }
 

@@ -3,8 +3,10 @@
 
 #include <lauxlib.h>
 
+#include "stdlib/array.h"
 #include "stdlib/find.h"
 #include "stdlib/gsub.h"
+#include "stdlib/sort.h"
 
 static const luaL_Reg string_functions[] = {
   {"find", gl_string_find},
@@ -14,10 +16,23 @@ static const luaL_Reg string_functions[] = {
   {NULL, NULL},
 };
 
+static const luaL_Reg table_functions[] = {
+  {"concat", gl_table_concat},
+  {"insert", gl_table_insert},
+  {"move", gl_table_move},
+  {"remove", gl_table_remove},
+  {"sort", gl_table_sort},
+  {"unpack", gl_table_unpack},
+  {NULL, NULL},
+};
+
 static void replace(lua_State *L, const char *library, const luaL_Reg *functions) {
   lua_getglobal(L, library);
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }
 
-void gl_install_stdlib(lua_State *L) { replace(L, "string", string_functions); }
+void gl_install_stdlib(lua_State *L) {
+  replace(L, "string", string_functions);
+  replace(L, "table", table_functions);
+}

@@ -44,6 +44,60 @@ row("gsub: function", 50000, on("hello world from lua", "gsub", "%w+", function(
 row("gsub: captures", 50000, on("hello world from lua", "gsub", "(%w+) (%w+)", "%2 %1"))
 row("gsub: 1e5 letters", 3, on(("ab"):rep(50000), "gsub", "%w", "%0%0"))
 
+local function list_of(n)
+  local list = {}
+  for i = 1, n do list[i] = i * 7919 % 1000003 end
+  return list
+end
+
+-- Sorts copies, which table.move makes.
+local function sorting(n, comparator)
+  local list = list_of(n)
+  return function(calls)
+    for _ = 1, calls do table.sort(table.move(list, 1, n, 1, {}), comparator) end
+  end
+end
+
+local function falls(a, b) return a > b end
+
+row("sort: 10", 20000, sorting(10))
+row("sort: 1,000", 100, sorting(1000))
+row("sort: 1e6", 1, sorting(1000000))
+row("sort: 1,000, comparator", 50, sorting(1000, falls))
+
+local words = {}
+for i = 1, 1000 do words[i] = "word" .. i end
+
+row("concat: 3", 100000, function(calls)
+  local list = { "a", "b", "c" }
+  for _ = 1, calls do table.concat(list, ",") end
+end)
+row("concat: 1,000", 500, function(calls)
+  for _ = 1, calls do table.concat(words, ",") end
+end)
+row("insert: at the end", 200000, function(calls)
+  local list = {}
+  for i = 1, calls do table.insert(list, i) end
+end)
+row("insert, remove: in front of 100", 10000, function(calls)
+  local list = list_of(100)
+  for i = 1, calls do
+    table.insert(list, 1, i)
+    table.remove(list, 1)
+  end
+end)
+row("remove: at the end", 200000, function(calls)
+  local list = list_of(calls)
+  for _ = 1, calls do table.remove(list) end
+end)
+row("move: 1,000", 2000, function(calls)
+  for _ = 1, calls do table.move(words, 1, 1000, 1, {}) end
+end)
+row("unpack: 3", 200000, function(calls)
+  local list = { 1, 2, 3 }
+  for _ = 1, calls do table.unpack(list) end
+end)
+
 local function measure()
   for _, r in ipairs(rows) do
     local began = os.clock()

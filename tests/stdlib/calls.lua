@@ -55,16 +55,26 @@ local function position() return random(3) == 1 and random(-20, 20) or one_of { 
 
 -- A value of any type, which most functions refuse.
 local function anything()
-  return one_of { 0, 1, -1, 2.5, 2 ^ 53, 1e308, 0 / 0, "", "x", "10", true, false, {}, print, math.maxinteger, math.mininteger, setmetatable({}, { __name = "My" }) }
+  return one_of { 0, 1, -1, 2.5, 2 ^ 53, 1e308, 0 / 0, "", "x", "10", true, false, {}, math.abs, math.maxinteger, math.mininteger, setmetatable({}, { __name = "My" }) }
 end
 
--- Now and then one argument is something else, or there are fewer.
-local function spoiled(f, ...)
-  local n, args = select("#", ...), { ... }
-  if n > 0 and random(25) == 1 then args[random(n)] = anything() end
-  if random(40) == 1 then n = random(0, n) end
-  return f, table.unpack(args, 1, n)
+-- Makes functions that now and then make one argument something else, or leave some out.
+local function spoils_with(make)
+  return function(f, ...)
+    local n, args = select("#", ...), { ... }
+    if n > 0 and random(25) == 1 then args[random(n)] = make() end
+    if random(40) == 1 then n = random(0, n) end
+    return f, table.unpack(args, 1, n)
+  end
 end
+
+local spoiled = spoils_with(anything)
+
+-- For loops from one number to another, which would take years.
+local spoiled_a_little = spoils_with(function()
+  local value = anything()
+  return type(value) == "number" and (value > 99 or value < -99) and "x" or value
+end)
 
 -- ---- patterns ----
 
@@ -103,6 +113,103 @@ makers["string.gsub"] = function()
 end
 
 makers["string.gsub with choices"] = function() return string.gsub, text_of(FEW, 40), text_of({ "a?", "b?", ".?", "(a*)", "()" }, 40), "<%0>" end
+
+-- ---- tables ----
+
+-- A list, or what stands for one; now and then with a hole.
+local function list_of(make, most)
+  local list = {}
+  for i = 1, random(0, most) do list[i] = make() end
+  if random(20) == 1 then list[random(most)] = nil end
+  local kind = random(30)
+  if kind == 1 then return setmetatable({}, { __index = list, __newindex = list, __len = function() return #list end }) end
+  if kind == 2 then return setmetatable(list, { __len = function() return random(0, 12) end }) end
+  if kind == 3 then return setmetatable(list, { __len = function() return "x" end }) end
+  if kind == 4 then return setmetatable({}, { __index = function(_, i) return "i" .. tostring(i) end, __len = function() return 5 end }) end
+  return list
+end
+
+-- The elements of a list, in one text.
+local function contents(list)
+  if type(list) ~= "table" then return type(list) end
+  local texts = {}
+  for key, value in next, list do
+    if math.type(key) == "integer" then texts[#texts + 1] = ("%020d=%s"):format(key, type(value) == "table" and value.text or tostring(value):gsub("0x%x+", "")) end
+  end
+  table.sort(texts)
+  return table.concat(texts, " ")
+end
+
+local function element() return one_of { 1, 2, 3, 1.5, "a", "b", "", 10, "10" } end
+
+makers["table.concat"] = function()
+  return spoiled_a_little(table.concat, list_of(element, 12), one_of { nil, "", ",", "--", 1 }, one_of { nil, nil, 1, 2, -1, 0 }, one_of { nil, nil, 3, 5, 12 })
+end
+
+-- What the function returns, and what has become of the list, whether it fails or not.
+local function changed(f, list, ...)
+  local results = table.pack(pcall(f, list, ...))
+  for i = 1, results.n do results[i] = type(results[i]) == "table" and contents(results[i]) or results[i] end
+  return contents(list), table.unpack(results, 1, results.n)
+end
+
+local function index() return one_of { 1, 2, 3, 4, 0, -1, 6, 9, 13, "2", 2.0, 1.5, math.maxinteger, math.mininteger, random(-3, 14) } end
+
+makers["table.insert"] = function()
+  if random(2) == 1 then return spoiled_a_little(changed, table.insert, list_of(element, 8), element()) end
+  return spoiled_a_little(changed, table.insert, list_of(element, 8), index(), element())
+end
+makers["table.remove"] = function() return spoiled_a_little(changed, table.remove, list_of(element, 8), one_of { nil, nil, index() }) end
+makers["table.move"] = function()
+  local first = random(-2, 8)
+  return spoiled_a_little(changed, table.move, list_of(element, 8), one_of { first, first, first, 2.0, "1" }, first + random(-2, 9), index(), random(2) == 1 and list_of(element, 5) or nil)
+end
+makers["table.unpack"] = function() return spoiled_a_little(table.unpack, list_of(element, 8), one_of { nil, 1, 2, -1 }, one_of { nil, 1, 4, 9 }) end
+
+-- Comparators: good ones, some that contradict themselves, some that fail.
+local function comparator(asked)
+  local kind = random(12)
+  local function ask(f)
+    return function(a, b)
+      asked[#asked + 1] = contents { a, b }
+      return f(a, b)
+    end
+  end
+  if kind <= 5 then return nil end
+  if kind == 6 then return ask(function(a, b) return b < a end) end
+  if kind == 7 then return ask(function(a, b) return a <= b end) end
+  if kind == 8 then return ask(function() return true end) end
+  if kind == 9 then return ask(function() return random(2) == 1 end) end
+  if kind == 10 then return ask(function(a, b) return contents { a } < contents { b } end) end
+  if kind == 11 then return ask(function(a, b) return #asked > 9 and error("enough", 0) or a < b end) end
+  return anything()
+end
+
+local by_key = { __lt = function(a, b) return a.key < b.key end }
+local function with_ties()
+  local key = random(5)
+  return setmetatable({ key = key, text = key .. "/" .. random(1000000) }, by_key)
+end
+
+local SORTED = {
+  function() return random(1, 10) end,
+  function() return random(1, 1000000) end,
+  function() return random() end,
+  function() return text_of(LETTERS, 5) end,
+  with_ties,
+  with_ties,
+  element,
+}
+
+local function sorted(list, f, asked)
+  local outcome = changed(table.sort, list, f)
+  return outcome, #asked, table.concat(asked, ";")
+end
+
+makers["table.sort"] = function()
+  local asked, most = {}, one_of { 3, 10, 60, 99 }
+  return spoiled_a_little(sorted, list_of(one_of(SORTED), most), comparator(asked), asked)
+end
 
 -- ---- the limits of patterns, and what is only found by who looks for it ----
 
@@ -156,6 +263,40 @@ pick(function()
 end)
 pick(function() return coroutine.wrap(function() return string.gsub("abc", ".", coroutine.yield) end)() end)
 pick(function() return (string.gsub("abc", ".", function(c) return coroutine.wrap(function() coroutine.yield(c .. c) end)() end)) end)
+
+for _, name in ipairs { "concat", "insert", "move", "remove", "sort", "unpack", "pack" } do
+  local f = table[name]
+  for _, args in ipairs { {}, { {} }, { 1 }, { "x" }, { {}, {} }, { {}, 1, {} }, { {}, 1, 2, {} }, { {}, 1, 2, 3, 4 }, { print, 1 }, { {}, "x", 1, 1 } } do
+    pick(f, table.unpack(args))
+  end
+  pick(function() return select(2, xpcall(f, debug.traceback, 1, 2, 3)) end)
+  if name ~= "remove" then pick(f, setmetatable({}, { __len = function() return math.maxinteger end }), 1, 1) end -- which would take years
+  pick(f, setmetatable({}, { __len = function() return -5 end }))
+  pick(f, setmetatable({}, { __len = function() return 1.5 end }))
+  pick(f, setmetatable({}, { __len = error }))
+  pick(f, { n = 1 }, 1, 1, math.maxinteger, {})
+end
+pick(table.unpack, {}, 1, 1e6)
+pick(table.unpack, {}, 1, math.maxinteger)
+pick(table.unpack, {}, math.mininteger, math.maxinteger)
+pick(table.unpack, {}, math.maxinteger, math.maxinteger)
+pick(table.unpack, {}, math.mininteger, math.mininteger + 1)
+pick(table.concat, {}, "x", math.maxinteger, math.maxinteger)
+pick(table.concat, { [math.maxinteger] = "last" }, "x", math.maxinteger, math.maxinteger)
+pick(table.move, {}, math.mininteger, -1, 1)
+pick(table.move, {}, 0, math.maxinteger, 1)
+pick(table.move, { 1, 2, 3 }, 1, 3, math.maxinteger - 1)
+pick(table.sort, setmetatable({}, { __len = function() return math.maxinteger end }))
+pick(table.sort, setmetatable({}, { __len = function() return 2 ^ 31 | 0 end }))
+pick(table.sort, { 1, "a", {} })
+pick(table.sort, { 1, 2, 0 / 0, 3, 0 / 0, 1 })
+for _, n in ipairs { 2, 3, 4, 50, 99, 100, 101, 102, 200, 300 } do -- uneven parts begin to be drawn at random beyond these
+  local up, down, same, ties = {}, {}, {}, {}
+  for i = 1, n do up[i], down[i], same[i], ties[i] = i, n - i, 1, { key = i * 7 % 10, text = i * 7 % 10 .. "/" .. i } end
+  for _, list in ipairs { up, down, same } do pick(changed, table.sort, list) end
+  pick(changed, table.sort, ties, function(a, b) return a.key < b.key end)
+  pick(changed, table.sort, up, function() return true end)
+end
 
 -- ---- making the calls, and telling what came of them ----
 
