@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- This file makes the body of a request out of a value, a form, a form with files, bytes, or a function that gives pieces.
+-- This file makes the body of a request out of a value, a form, a form with files, a file, bytes, or a function that gives pieces.
 local err = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
@@ -9,7 +9,7 @@ local url = require "green.url"
 -- ---- multipart/form-data (RFC 7578) ----
 
 local LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
-local PIECE = 65536 -- bytes of a file at a time
+local PIECE = 131072 -- bytes of a file at a time
 
 local function new_boundary()
   local letters = {}
@@ -42,18 +42,18 @@ local function head_of(part, boundary)
 end
 
 -- Makes the piece of a file as large as the file is now: its length is announced, so that what is appended later is not sent.
-local function file_piece(op, path)
+local function file_piece(op, what, path)
   local stat = require "green.fs".stat(path)
-  if not stat then err.raise(op, "ENOENT", "multipart: %s: no such file", path) end
-  if stat.type ~= "file" then err.raise(op, "EINVAL", "multipart: %s: not a file", path) end
-  return { path = path, size = stat.size }
+  if not stat then err.raise(op, "ENOENT", "%s: %s: no such file", what, path) end
+  if stat.type ~= "file" then err.raise(op, "EINVAL", "%s: %s: not a file", what, path) end
+  return { path = path, size = stat.size, op = op }
 end
 
 local function pieces_of(op, list, boundary)
   local pieces, length, has_file = {}, 0, false
   for i, part in ipairs(list) do
     check_part(op, i, part)
-    local content = part.file and file_piece(op, part.file) or tostring(part.value == nil and part.contents or part.value)
+    local content = part.file and file_piece(op, "multipart", part.file) or tostring(part.value == nil and part.contents or part.value)
     has_file = has_file or part.file ~= nil
     for _, piece in ipairs { head_of(part, boundary), content, "\r\n" } do
       pieces[#pieces + 1] = piece
@@ -79,7 +79,8 @@ function Source:next_of_file()
     self.left = self.left - #bytes
     return bytes
   end
-  self:__close() -- the transport counts, and refuses a file that became shorter
+  self:__close()
+  if self.left > 0 then err.raise(self.piece.op, "EIO", "%s: the file became shorter while it was sent", self.piece.path) end
 end
 
 function Source:__call()
@@ -89,7 +90,8 @@ function Source:__call()
     self.at = self.at + 1
     local piece = self.pieces[self.at]
     if type(piece) ~= "table" then return piece end
-    self.file, self.left = require "green.fs".open(piece.path), piece.size
+    self.piece, self.left = piece, piece.size
+    self.file = require "green.fs".open(piece.path)
   end
 end
 
@@ -99,6 +101,17 @@ local function multipart(op, list)
   local kind = "multipart/form-data; boundary=" .. boundary
   if not has_file then return { bytes = table.concat(pieces), type = kind } end
   return { open = function() return setmetatable({ pieces = pieces, at = 0 }, Source) end, length = length, type = kind }
+end
+
+local FILE = { file = "string", type = "string" }
+
+-- The body that a file is, which can be read again for a redirect or another try.
+local function of_file(op, given)
+  options.check(op .. ": body", given, FILE, "field")
+  if not given.file then err.misuse("%s: body: a string, a function or { file = path } expected", op) end
+  local piece = file_piece(op, "body", given.file)
+  local kind = given.type or require "green.mime".of(given.file)
+  return { open = function() return setmetatable({ pieces = { piece }, at = 0 }, Source) end, length = piece.size, type = kind }
 end
 
 -- Puts the trailers beside the body: a list that is known, and announced in the head, or a function that gives a list once the body has ended.
@@ -135,6 +148,7 @@ function M.encode(op, opts)
   if opts.json ~= nil then return { bytes = json.encode(opts.json), type = "application/json" } end
   if opts.form then return { bytes = url.encode_query(opts.form), type = "application/x-www-form-urlencoded" } end
   if opts.multipart then return multipart(op, opts.multipart) end
+  if type(opts.body) == "table" then return of_file(op, opts.body) end
   if type(opts.body) == "function" then return of_function(op, opts) end
   return opts.body and { bytes = opts.body }
 end

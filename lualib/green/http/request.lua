@@ -30,7 +30,7 @@ M.SETTINGS = { -- what a client takes
 }
 
 M.OPTIONS = { -- what a request takes; the settings of a client are added below
-  query = "table", json = "any", form = "table", body = "string|function", length = "bytes", multipart = "table", stream = "boolean",
+  query = "table", json = "any", form = "table", body = "string|function|table", length = "bytes", multipart = "table", stream = "boolean",
   trailers = "table|function",
 }
 for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end

@@ -28,6 +28,11 @@
 ---@class green.http
 local http = {}
 
+---@class green.http.file a file as the body of a request: it is read while it is sent, and its size when it begins is announced; EIO when it becomes
+---shorter meanwhile
+---@field file string its path
+---@field type? string Content-Type (by the name's extension)
+
 ---@class green.http.part one part of a multipart form
 ---@field name string
 ---@field value? string|number the value of a field
@@ -87,8 +92,9 @@ local http = {}
 ---@field query? table added to the URL's query: name to value or list of values, or a list of {name, value}
 ---@field json? any the request body: a value, as JSON
 ---@field form? table the request body: like `query`, as a web form
----@field body? string|fun(): string? the request body: bytes, or a function that gives the next piece, nil at the end; it may wait, and is asked
----as fast as the server takes the pieces. Such a body cannot be sent again, where a redirect would have it, or a retry
+---@field body? string|fun(): string?|green.http.file the request body: bytes, a file, or a function that gives the next piece, nil at the end. The
+---function runs in a task of its own, beside the caller, who may have the answer already; it may wait, and is asked as fast as the server takes
+---the pieces. Such a body cannot be sent again, where a redirect would have it, or a retry; a file can
 ---@field length? integer of the bytes that a function will give; else they are sent in chunks
 ---@field trailers? table<string, string|number|string[]>|fun(): table? fields that follow a body which a function gives without `length`. A table is
 ---announced in the header Trailer; a function is called when the body has ended, for a checksum of it, say. Fields that steer or describe the
