@@ -12,7 +12,7 @@ static const gl_carrier carrier;
 /* ---- life ---- */
 
 bool gl_conn_new(gl_server *server, gl_stream *stream) {
-  gl_conn *c = calloc(1, sizeof *c + server->user->size);
+  gl_conn *c = calloc(1, sizeof *c);
   if (!c) return false;
   c->server = server;
   c->stream = stream;
@@ -24,13 +24,6 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
   server->refs++;
   stream->owner = c;
   c->fresh = true;
-  c->x.carrier = &carrier;
-  c->x.user = server->user;
-  c->x.context = server;
-  c->x.heads = &server->heads;
-  c->x.limits = &server->limits.head;
-  gl_h1_reader_init(&c->reader, false, &server->limits.head, gl_conn_on_body);
-  c->reader.keeps_trailers = true;
   gl_conn_set_deadline(c, server->limits.header_timeout);
   if (gl_stream_read(stream) != 0) gl_stream_close(stream);
   return true;
@@ -39,22 +32,57 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
 static bool has_user(const gl_conn *c) { return c->state == GL_CONN_RUN || c->state == GL_CONN_TAKEN; }
 
 static void drop_heads(gl_conn *c) {
-  if (c->x.head) gl_heads_give(c->x.heads, c->x.head);
-  if (c->reader.head) gl_heads_give(c->x.heads, c->reader.head);
-  if (c->x.trailers) gl_heads_give(c->x.heads, c->x.trailers);
-  if (c->reader.trailers) gl_heads_give(c->x.heads, c->reader.trailers);
-  c->x.head = c->reader.head = c->x.trailers = c->reader.trailers = NULL;
+  gl_conn_request *r = c->r;
+  if (r->x.head) gl_heads_give(r->x.heads, r->x.head);
+  if (r->reader.head) gl_heads_give(r->x.heads, r->reader.head);
+  if (r->x.trailers) gl_heads_give(r->x.heads, r->x.trailers);
+  if (r->reader.trailers) gl_heads_give(r->x.heads, r->reader.trailers);
+  r->x.head = r->reader.head = r->x.trailers = r->reader.trailers = NULL;
+}
+
+static void init_request(gl_conn_request *r, gl_server *s) {
+  r->x.carrier = &carrier;
+  r->x.user = s->user;
+  r->x.context = s;
+  r->x.heads = &s->heads;
+  r->x.limits = &s->limits.head;
+  gl_h1_reader_init(&r->reader, false, &s->limits.head, gl_conn_on_body);
+  r->reader.keeps_trailers = true;
+}
+
+bool gl_conn_begin_request(gl_conn *c) {
+  gl_conn_request *r = c->r = gl_server_request(c->server);
+  if (!r) return false;
+  if (!r->x.carrier) init_request(r, c->server);
+  r->conn = c;
+  r->x.eof = c->eof;
+  return true;
+}
+
+void gl_conn_rest(gl_conn *c) {
+  gl_conn_request *r = c->r;
+  GL_CHECK(!r->reader.head && !r->x.head && !r->in.data && !r->x.body.data && !r->held && !r->x.takeover);
+  drop_heads(c); /* trailers of a body that was not read */
+  gl_server_drop_request(c->server, r);
+  c->r = NULL;
+}
+
+static void free_request(gl_conn *c) {
+  if (!c->r) return;
+  drop_heads(c);
+  gl_conn_drop_held(c);
+  gl_buf_free(&c->r->in);
+  gl_buf_free(&c->r->x.body);
+  free(c->r);
+  c->r = NULL;
 }
 
 static void free_conn(gl_conn *c) {
   gl_server *s = c->server;
   if (s->swept == c) s->swept = c->next;
   if (s->stopped == c) s->stopped = c->next;
-  GL_CHECK(!has_user(c) && !c->stream && !c->x.waiting);
-  drop_heads(c);
-  gl_conn_drop_held(c);
-  gl_buf_free(&c->in);
-  gl_buf_free(&c->x.body);
+  GL_CHECK(!has_user(c) && !c->stream && !(c->r && c->r->x.waiting));
+  free_request(c);
   *c->at = c->next;
   if (c->next) c->next->at = c->at;
   free(c);
@@ -70,16 +98,16 @@ static void on_closed(gl_stream *stream) {
 
 void gl_conn_close_gently(gl_conn *c, bool sending) {
   c->state = GL_CONN_LINGER;
-  gl_buf_free(&c->in);
+  if (c->r) gl_buf_free(&c->r->in);
   if (!c->stream) return;
-  gl_conn_set_deadline(c, sending && !c->x.eof ? GL_CONN_LINGER_SECONDS : c->server->limits.write_timeout);
-  gl_stream_finish(c->stream, sending && !c->x.eof);
+  gl_conn_set_deadline(c, sending && !c->eof ? GL_CONN_LINGER_SECONDS : c->server->limits.write_timeout);
+  gl_stream_finish(c->stream, sending && !c->eof);
   gl_stream_read(c->stream);
 }
 
 void gl_conn_refuse(gl_conn *c, int status, const char *reason) {
   c->close_after = true;
-  if (c->x.out == GL_OUT_HEAD) gl_failure_send(&c->x, gl_text_of("", 0), status, reason, true);
+  if (c->r->x.out == GL_OUT_HEAD) gl_failure_send(&c->r->x, gl_text_of("", 0), status, reason, true);
   gl_conn_close_gently(c, true);
 }
 
@@ -87,16 +115,16 @@ void gl_conn_abort(gl_conn *c) {
   if (has_user(c)) {
     gl_conn_end_body(c);
     gl_conn_tell_body(c, UV_ECONNABORTED);
-    c->x.user->abort(&c->x);
+    c->r->x.user->abort(&c->r->x);
   }
-  if (c->x.takeover) c->x.takeover->abort(c->x.proto);
+  if (c->r && c->r->x.takeover) c->r->x.takeover->abort(c->r->x.proto);
   if (c->stream) gl_stream_close(c->stream);
 }
 
 void gl_conn_shutdown(gl_conn *c, bool fresh) {
-  bool between = c->state == GL_CONN_STALLED || (c->state == GL_CONN_HEAD && !c->reader.head);
+  bool between = c->state == GL_CONN_STALLED || gl_conn_is_between(c);
   c->close_after = true;
-  if (c->x.takeover) c->x.takeover->retire(c->x.proto);
+  if (c->r && c->r->x.takeover) c->r->x.takeover->retire(c->r->x.proto);
   if (!c->stream) return;
   if (between && !(c->fresh && fresh)) {
     gl_stream_finish(c->stream, false);
@@ -109,8 +137,8 @@ void gl_conn_shutdown(gl_conn *c, bool fresh) {
 /* ---- from one exchange to the next ---- */
 
 static void read_early(gl_conn *c, bool now) {
-  size_t used = gl_conn_consume(c, gl_buf_at(&c->in), c->in.len, now);
-  if (c->state != GL_CONN_LINGER) gl_buf_eat(&c->in, used); /* else the head was refused, and c->in is empty */
+  size_t used = gl_conn_consume(c, gl_buf_at(&c->r->in), c->r->in.len, now);
+  if (c->state != GL_CONN_LINGER) gl_buf_eat(&c->r->in, used); /* else the head was refused, and c->r->in is empty */
 }
 
 static void next_request(gl_conn *c, bool now) {
@@ -122,24 +150,25 @@ static void next_request(gl_conn *c, bool now) {
     return;
   }
   gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
-  if (c->in.len) read_early(c, now);
+  if (c->r->in.len) read_early(c, now);
   if (c->state == GL_CONN_LINGER) return;
-  if (!c->in.len) gl_buf_free(&c->in);
-  if (c->in.len <= GL_CONN_IN_HIGH) gl_stream_read(c->stream); /* also in RUN, to see the client leave */
-  if (c->state == GL_CONN_RUN && c->x.eof) gl_conn_end_body(c); /* the client has ended, and the rest of the body will never come */
+  if (!c->r->in.len) gl_buf_free(&c->r->in);
+  if (c->r->in.len <= GL_CONN_IN_HIGH) gl_stream_read(c->stream); /* also in RUN, to see the client leave */
+  if (c->state == GL_CONN_RUN && c->eof) gl_conn_end_body(c); /* the client has ended, and the rest of the body will never come */
   if (c->state != GL_CONN_HEAD) return;
-  if (c->x.eof || c->server->closing) gl_conn_close_gently(c, false);
+  if (!c->r->reader.head) gl_conn_rest(c);
+  if (c->eof || c->server->closing) gl_conn_close_gently(c, false);
   if (c->stream) gl_stream_flush(c->stream); /* no further answer is about to join the output */
 }
 
 /* Decides what becomes of the connection once the answer is out. */
 static void conclude(gl_conn *c) {
-  gl_buf_free(&c->x.body);
-  if (c->close_after || c->x.in == GL_IN_BAD || c->server->closing) {
-    gl_conn_close_gently(c, c->x.in != GL_IN_DONE || c->in.len > 0);
-  } else if (c->x.in == GL_IN_DONE) {
+  gl_buf_free(&c->r->x.body);
+  if (c->close_after || c->r->x.in == GL_IN_BAD || c->server->closing) {
+    gl_conn_close_gently(c, c->r->x.in != GL_IN_DONE || c->r->in.len > 0);
+  } else if (c->r->x.in == GL_IN_DONE) {
     next_request(c, true);
-  } else if (c->wants_continue) { /* nobody can tell whether the client will send the body, and so where the next request begins */
+  } else if (c->r->wants_continue) { /* nobody can tell whether the client will send the body, and so where the next request begins */
     gl_conn_close_gently(c, true);
   } else {
     c->state = GL_CONN_DRAIN;
@@ -149,15 +178,15 @@ static void conclude(gl_conn *c) {
 }
 
 void gl_conn_begin(gl_conn *c, bool now) {
-  gl_head *h = c->reader.head;
-  gl_exchange *x = &c->x;
+  gl_head *h = c->r->reader.head;
+  gl_exchange *x = &c->r->x;
   c->state = GL_CONN_RUN;
   c->fresh = false;
   c->close_after = !h->keep_alive || c->server->closing || c->server->crowded;
-  c->body_waited = 0;
-  c->wants_continue = h->expect_continue && h->has_body;
-  c->out = (gl_body_out){.mode = GL_BODY_NONE};
-  c->reader.head = NULL;
+  c->r->body_waited = 0;
+  c->r->wants_continue = h->expect_continue && h->has_body;
+  c->r->out = (gl_body_out){.mode = GL_BODY_NONE};
+  c->r->reader.head = NULL;
   x->head = h;
   x->minor = h->minor;
   x->begun = true;
@@ -167,7 +196,7 @@ void gl_conn_begin(gl_conn *c, bool now) {
   x->why = NULL;
   x->arrived = 0;
   x->in = h->has_body ? GL_IN_BODY : GL_IN_DONE;
-  x->to_come = c->reader.left;
+  x->to_come = c->r->reader.left;
   gl_conn_set_deadline(c, c->server->limits.request_timeout);
   if (x->user->head(x, now)) return;
   drop_heads(c);
@@ -193,8 +222,8 @@ static void conn_release(gl_exchange *x, bool failed) {
 static gl_stream *conn_take(gl_exchange *x, gl_buf *rest, const gl_takeover *takeover, void *proto) {
   gl_conn *c = gl_conn_of(x);
   gl_stream *stream = c->stream;
-  *rest = c->in;
-  c->in = (gl_buf){0};
+  *rest = c->r->in;
+  c->r->in = (gl_buf){0};
   c->stream = NULL;
   c->state = GL_CONN_TAKEN;
   x->out = GL_OUT_DONE;
@@ -234,7 +263,7 @@ static const gl_carrier carrier = {
 static void on_drained(gl_stream *stream) {
   gl_conn *c = stream->owner;
   if (c->state == GL_CONN_STALLED && !stream->broken) next_request(c, false);
-  else if (c->state == GL_CONN_RUN) c->x.user->room(&c->x, stream->broken ? UV_EPIPE : 0);
+  else if (c->state == GL_CONN_RUN) c->r->x.user->room(&c->r->x, stream->broken ? UV_EPIPE : 0);
 }
 
 const gl_stream_user gl_conn_user = {gl_conn_on_data, gl_conn_on_end, on_drained, on_closed, gl_conn_on_blocked, .served = true};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * One client connection of the HTTP/1.1 server: the carrier (message/exchange.h) of one exchange after the other, in order.
- * What a client sends before its last request was answered waits in `in`. No function here calls Lua, waits, or knows a task.
+ * What a client sends before its last request was answered waits in r->in. No function here calls Lua, waits, or knows a task.
  *
  *                    next_request: the client does not take its answers
  *                STALLED <-----------------------------------.
@@ -24,8 +24,9 @@
  *
  * 1. `state` is RUN or TAKEN exactly while the exchange has a user.
  * 2. `stream` is NULL only in TAKEN and LEFT, in RUN once it closed, and while the connection is freed.
- * 3. reader.head is NULL in HEAD before the first byte of a head, and in RUN once the exchange has it (x.head).
- * 4. x.in follows reader.state: gl_conn_begin and gl_conn_set_in see to that.
+ * 3. `r` is NULL in HEAD before the first byte of a head, so that an idle connection weighs little, and in what HEAD leads to then;
+ *    a connection with early bytes keeps it. r->reader.head is NULL in RUN once the exchange has it (r->x.head).
+ * 4. r->x.in follows r->reader.state: gl_conn_begin and gl_conn_set_in see to that.
  * 5. The stream throws away what is written while the peer is gone; no function here asks first.
  * 6. `deadline` is of the state: HEAD header_timeout, or keepalive_timeout before the first byte; RUN request_timeout, or the
  *    body's time while the user waits for the body; DRAIN body_timeout; LINGER 2 s, or write_timeout. While `blocked`, the write
@@ -44,27 +45,37 @@ typedef struct gl_conn gl_conn;
 
 typedef enum gl_conn_state { GL_CONN_HEAD, GL_CONN_STALLED, GL_CONN_RUN, GL_CONN_TAKEN, GL_CONN_LEFT, GL_CONN_DRAIN, GL_CONN_LINGER } gl_conn_state;
 
+/* What a connection has for one request and its answer. */
+typedef struct gl_conn_request {
+  union {
+    gl_conn *conn;
+    struct gl_conn_request *next; /* in the server's list of spare ones */
+  };
+  gl_h1_reader reader;
+  gl_buf in;                /* received, not read yet */
+  uint64_t body_waited;     /* ms the user waited for the body, up to waiting_since */
+  uint64_t waiting_since;   /* loop time, ms */
+  uint64_t answer_at;       /* where in the stream's output the answer begins */
+  gl_body_out out;          /* of the answer */
+  char *held;               /* the head of an answer, not written yet; NULL: none */
+  uint32_t held_len;
+  bool wants_continue;      /* the client waits for 100 Continue */
+  gl_exchange x;            /* the last member: its user's bytes follow */
+} gl_conn_request;
+
 struct gl_conn {
   gl_server *server;
   gl_conn *next, **at;      /* in the server's list */
   gl_stream *stream;
-  gl_h1_reader reader;
-  gl_buf in;                /* received, not read yet */
+  gl_conn_request *r;       /* NULL: none, as the connection is idle or fresh */
   uint64_t deadline;        /* loop time, ms: what the state waits for must have come by then */
-  uint64_t body_waited;     /* ms the user waited for the body, up to waiting_since */
-  uint64_t waiting_since;   /* loop time, ms */
-  uint64_t answer_at;       /* where in the stream's output the answer begins */
   uint64_t delivered;       /* while `blocked`: output that had reached the client at the last look */
   uint64_t write_deadline;  /* while `blocked`: loop time, ms, by which more must have reached the client */
-  gl_body_out out;          /* of the answer */
-  char *held;               /* the head of an answer, not written yet; NULL: none */
-  uint32_t held_len;
   uint8_t state;            /* gl_conn_state */
   bool fresh;               /* no request came yet: a server that stops may still answer the first one */
-  bool wants_continue;      /* the client waits for 100 Continue */
+  bool eof;                 /* the client will send nothing more */
   bool close_after;         /* this answer is the last one */
   bool blocked;             /* the kernel did not take all output: the write clock runs */
-  gl_exchange x;            /* the last member: its user's bytes follow */
 };
 
 extern const gl_stream_user gl_conn_user;
@@ -89,10 +100,19 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now);
 #define GL_CONN_IN_HIGH ((size_t)64 * 1024) /* early bytes kept while a request is busy */
 #define GL_CONN_LINGER_SECONDS 2.0
 
-static inline gl_conn *gl_conn_of(const gl_exchange *x) { return GL_CONTAINER(x, gl_conn, x); }
+static inline gl_conn *gl_conn_of(const gl_exchange *x) { return GL_CONTAINER(x, gl_conn_request, x)->conn; }
+
+/* Is it between two requests, or before the first one? */
+static inline bool gl_conn_is_between(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->r; }
 
 /* Gives the state so many seconds from now on (invariant 6). */
 void gl_conn_set_deadline(gl_conn *c, double seconds);
+
+/* Gives the connection a gl_conn_request, for a head whose first byte has come. False: out of memory. */
+bool gl_conn_begin_request(gl_conn *c);
+
+/* Takes the gl_conn_request back between two requests, when it owns nothing but trailers. */
+void gl_conn_rest(gl_conn *c);
 
 /* Begins an exchange: the reader's head is complete. `now` is that of gl_exchange_user.head. (conn.c) */
 void gl_conn_begin(gl_conn *c, bool now);

@@ -37,20 +37,20 @@ static bool takes_output(gl_conn *c, uint64_t now) {
 static void unblock(gl_conn *c) {
   c->blocked = false;
   if (c->state == GL_CONN_LINGER) gl_conn_set_deadline(c, GL_CONN_LINGER_SECONDS);
-  else if (c->state == GL_CONN_HEAD && !c->reader.head) gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
+  else if (gl_conn_is_between(c)) gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
   else if (c->state == GL_CONN_DRAIN) gl_conn_set_deadline(c, c->server->limits.body_timeout);
 }
 
 /* Does only the write clock run? While output waits outside of an exchange, what follows an answer has its time once the answer is out. */
-static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !c->reader.head; }
+static bool is_taking(const gl_conn *c) { return c->blocked && c->state != GL_CONN_RUN && !(c->r && c->r->reader.head); }
 
 /* ---- the deadline ---- */
 
 /* Ends the body while the user waits for the body, else the exchange: their time is over. */
 static void expire(gl_conn *c) {
-  gl_exchange *x = &c->x;
+  gl_exchange *x = &c->r->x;
   if (x->waiting) {
-    c->reader.state = GL_H1_BAD;
+    c->r->reader.state = GL_H1_BAD;
     c->close_after = true;
     x->error = UV_ETIMEDOUT;
     gl_conn_set_in(c);
@@ -63,7 +63,7 @@ static void expire(gl_conn *c) {
 }
 
 /* Is the connection between two requests, with nothing on the way in or out? */
-static bool is_idle(const gl_conn *c) { return c->state == GL_CONN_HEAD && !c->reader.head && !c->fresh && !c->blocked; }
+static bool is_idle(const gl_conn *c) { return gl_conn_is_between(c) && !c->fresh && !c->blocked; }
 
 static bool is_due(const gl_conn *c, uint64_t now) { return now >= c->deadline || (is_idle(c) && c->server->crowded); }
 
@@ -75,7 +75,7 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!lost && (is_taking(c) || !is_due(c, now))) return c->blocked;
   if (lost) gl_conn_lose(c, UV_ETIMEDOUT);
   else if (c->state == GL_CONN_RUN) expire(c);
-  else if (c->state == GL_CONN_HEAD && c->reader.head) gl_conn_refuse(c, 408, "the request head took too long");
+  else if (c->state == GL_CONN_HEAD && c->r) gl_conn_refuse(c, 408, "the request head took too long");
   else gl_stream_close(c->stream);
   return true;
 }

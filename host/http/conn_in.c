@@ -14,39 +14,39 @@
  * that came; and body_timeout between two pieces. So no body can come so slowly that it never ends. */
 static void set_body_deadline(gl_conn *c) {
   const gl_server_limits *l = &c->server->limits;
-  c->waiting_since = uv_now(&c->server->host->loop);
-  double left = l->body_timeout + (double)c->reader.body_read / l->body_min_rate - (double)c->body_waited / 1000;
+  c->r->waiting_since = uv_now(&c->server->host->loop);
+  double left = l->body_timeout + (double)c->r->reader.body_read / l->body_min_rate - (double)c->r->body_waited / 1000;
   gl_conn_set_deadline(c, left < 0 ? 0 : left < l->body_timeout ? left : l->body_timeout);
 }
 
-static void count_body_wait(gl_conn *c) { c->body_waited += uv_now(&c->server->host->loop) - c->waiting_since; }
+static void count_body_wait(gl_conn *c) { c->r->body_waited += uv_now(&c->server->host->loop) - c->r->waiting_since; }
 
 /* ---- what the user of the exchange knows of the body ---- */
 
 void gl_conn_set_in(gl_conn *c) {
   static const uint8_t of[] = {[GL_H1_HEAD] = GL_IN_HEAD, [GL_H1_BODY] = GL_IN_BODY, [GL_H1_TRAILERS] = GL_IN_BODY,
     [GL_H1_DONE] = GL_IN_DONE, [GL_H1_BAD] = GL_IN_BAD};
-  c->x.in = of[c->reader.state];
-  c->x.to_come = c->reader.left;
-  c->x.arrived = c->reader.body_read;
-  if (c->x.in == GL_IN_DONE && c->reader.trailers) {
-    c->x.trailers = c->reader.trailers;
-    c->reader.trailers = NULL;
+  c->r->x.in = of[c->r->reader.state];
+  c->r->x.to_come = c->r->reader.left;
+  c->r->x.arrived = c->r->reader.body_read;
+  if (c->r->x.in == GL_IN_DONE && c->r->reader.trailers) {
+    c->r->x.trailers = c->r->reader.trailers;
+    c->r->reader.trailers = NULL;
   }
-  if (c->x.in != GL_IN_BAD || c->x.error) return;
-  c->x.error = c->reader.no_memory ? UV_ENOMEM : UV_EPROTO;
-  c->x.why = c->reader.wrong;
+  if (c->r->x.in != GL_IN_BAD || c->r->x.error) return;
+  c->r->x.error = c->r->reader.no_memory ? UV_ENOMEM : UV_EPROTO;
+  c->r->x.why = c->r->reader.wrong;
 }
 
 void gl_conn_tell_body(gl_conn *c, int status) {
-  if (!c->x.waiting) return;
-  c->x.waiting = false;
-  c->x.user->body(&c->x, status);
+  if (!c->r->x.waiting) return;
+  c->r->x.waiting = false;
+  c->r->x.user->body(&c->r->x, status);
 }
 
 /* Tells the user if enough of the body came or the body is bad, and holds the client back when the user does not read. */
 static void body_arrived(gl_conn *c) {
-  gl_exchange *x = &c->x;
+  gl_exchange *x = &c->r->x;
   if (x->in == GL_IN_BAD) {
     gl_conn_tell_body(c, x->error);
   } else if (x->waiting) {
@@ -64,59 +64,61 @@ void gl_conn_want(gl_exchange *x, size_t more_than) {
   if (!c->stream) return;
   x->waiting = true;
   x->wanted = more_than;
-  if (c->wants_continue && (x->out == GL_OUT_HEAD || c->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-  c->wants_continue = false;
+  if (c->r->wants_continue && (x->out == GL_OUT_HEAD || c->r->held)) gl_stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+  c->r->wants_continue = false;
   set_body_deadline(c);
   gl_stream_read(c->stream);
 }
 
 bool gl_conn_on_body(gl_h1_reader *r, const char *at, size_t n) {
-  gl_conn *c = GL_CONTAINER(r, gl_conn, reader);
-  c->wants_continue = false;
+  gl_conn *c = GL_CONTAINER(r, gl_conn_request, reader)->conn;
+  c->r->wants_continue = false;
   if (c->state == GL_CONN_DRAIN) return r->body_read <= DRAIN_MAX;
-  if (gl_buf_add(&c->x.body, at, n)) return true;
-  gl_buf_free(&c->x.body); /* the body is bad now: its memory may serve other connections */
-  c->x.error = UV_ENOMEM;
+  if (gl_buf_add(&c->r->x.body, at, n)) return true;
+  gl_buf_free(&c->r->x.body); /* the body is bad now: its memory may serve other connections */
+  c->r->x.error = UV_ENOMEM;
   return false;
 }
 
 /* ---- bytes ---- */
 
 static bool begin_head(gl_conn *c) {
-  gl_head *head = gl_heads_take(c->x.heads);
+  if (!c->r && !gl_conn_begin_request(c)) return false;
+  gl_head *head = gl_heads_take(&c->server->heads);
   if (!head) return false;
-  gl_h1_reader_next(&c->reader, head);
-  c->x.out = GL_OUT_HEAD; /* from now on there is something to answer, if only by 408 */
-  c->x.head_only = false;
-  c->x.minor = 1;
+  gl_h1_reader_next(&c->r->reader, head);
+  c->r->x.out = GL_OUT_HEAD; /* from now on there is something to answer, if only by 408 */
+  c->r->x.head_only = false;
+  c->r->x.minor = 1;
   gl_conn_set_deadline(c, c->server->limits.header_timeout);
   return true;
 }
 
 static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool now) {
-  if (!c->reader.head && !begin_head(c)) {
+  if ((!c->r || !c->r->reader.head) && !begin_head(c)) {
     gl_stream_close(c->stream);
     return n;
   }
-  size_t used = gl_h1_read_head(&c->reader, bytes, n);
-  if (c->reader.head->refuse_status) {
-    c->x.in = GL_IN_DONE;
-    gl_conn_refuse(c, c->reader.head->refuse_status, c->reader.head->refuse_reason);
+  size_t used = gl_h1_read_head(&c->r->reader, bytes, n);
+  if (c->r->reader.head->refuse_status) {
+    c->r->x.in = GL_IN_DONE;
+    gl_conn_refuse(c, c->r->reader.head->refuse_status, c->r->reader.head->refuse_reason);
     return n;
   }
-  if (c->reader.state != GL_H1_HEAD) gl_conn_begin(c, now);
+  if (c->r->reader.state != GL_H1_HEAD) gl_conn_begin(c, now);
   return used;
 }
 
 static size_t feed_body(gl_conn *c, const char *bytes, size_t n) {
-  size_t used = gl_h1_read_body(&c->reader, bytes, n);
+  size_t used = gl_h1_read_body(&c->r->reader, bytes, n);
   gl_conn_set_in(c);
   if (c->state == GL_CONN_RUN) {
     body_arrived(c);
-  } else if (c->x.in == GL_IN_BAD) {
+  } else if (c->r->x.in == GL_IN_BAD) {
     gl_conn_close_gently(c, true);
-  } else if (c->x.in == GL_IN_DONE) {
+  } else if (c->r->x.in == GL_IN_DONE) {
     c->state = GL_CONN_HEAD;
+    gl_conn_rest(c);
     gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
   }
   return used;
@@ -127,7 +129,7 @@ size_t gl_conn_consume(gl_conn *c, const char *bytes, size_t n, bool now) {
   while (used < n) {
     if (c->state == GL_CONN_HEAD) used += feed_head(c, bytes + used, n - used, now);
     else if (c->state == GL_CONN_LINGER) return n;
-    else if (c->x.in == GL_IN_BODY) used += feed_body(c, bytes + used, n - used);
+    else if (c->r->x.in == GL_IN_BODY) used += feed_body(c, bytes + used, n - used);
     else break;
   }
   return used;
@@ -135,28 +137,33 @@ size_t gl_conn_consume(gl_conn *c, const char *bytes, size_t n, bool now) {
 
 void gl_conn_on_data(gl_stream *stream, const char *bytes, size_t n) {
   gl_conn *c = stream->owner;
-  size_t used = c->in.len ? 0 : gl_conn_consume(c, bytes, n, false);
+  size_t used = c->r && c->r->in.len ? 0 : gl_conn_consume(c, bytes, n, false);
   if (used == n) return;
-  bool kept = gl_buf_add(&c->in, bytes + used, n - used);
+  bool kept = gl_buf_add(&c->r->in, bytes + used, n - used);
   if (!kept && c->state != GL_CONN_RUN) gl_conn_abort(c);
   else if (!kept) c->close_after = true; /* a client whose early bytes find no memory asks again, on another connection */
-  if (!kept || c->in.len > GL_CONN_IN_HIGH) gl_stream_pause(stream);
+  if (!kept || c->r->in.len > GL_CONN_IN_HIGH) gl_stream_pause(stream);
 }
 
 /* ---- the peer's end ---- */
 
 void gl_conn_end_body(gl_conn *c) {
-  if (c->x.in == GL_IN_BODY) c->x.error = UV_ECONNRESET; /* the reason if the reader finds the body cut short */
-  gl_h1_read_end(&c->reader);
+  if (c->r->x.in == GL_IN_BODY) c->r->x.error = UV_ECONNRESET; /* the reason if the reader finds the body cut short */
+  gl_h1_read_end(&c->r->reader);
   gl_conn_set_in(c);
 }
 
+static void note_end(gl_conn *c) {
+  c->eof = true;
+  if (c->r) c->r->x.eof = true;
+}
+
 void gl_conn_lose(gl_conn *c, int status) {
-  c->x.eof = true;
+  note_end(c);
   if (c->state == GL_CONN_RUN) {
     gl_conn_end_body(c);
     gl_conn_tell_body(c, UV_ECONNRESET);
-    c->x.user->gone(&c->x, status);
+    c->r->x.user->gone(&c->r->x, status);
   }
   if (status != UV_EOF) gl_stream_close(c->stream); /* after UV_EOF the connection is half closed: the client still wants its answer */
 }
@@ -167,6 +174,6 @@ void gl_conn_on_end(gl_stream *stream, int status) {
     gl_conn_lose(c, status);
     return;
   }
-  c->x.eof = true;
+  note_end(c);
   gl_stream_finish(stream, false); /* the client may still be reading the last answer */
 }

@@ -27,9 +27,9 @@ static inline size_t type_len(const gl_message_head *m) { return m->type ? strle
 static inline char *put_head(char *to, gl_conn *c, const gl_message_head *m, size_t type) {
   to = gl_h1_put_status_line(to, m->status);
   to = gl_h1_put_date(to, &c->server->date);
-  if (m->close || c->wants_continue || c->x.in == GL_IN_BAD) c->close_after = true; /* else nobody can tell where the next request begins */
+  if (m->close || c->r->wants_continue || c->r->x.in == GL_IN_BAD) c->close_after = true; /* else nobody can tell where the next request begins */
   if (c->close_after) to = GL_PUT(to, "Connection: close\r\n");
-  else if (c->x.minor == 0) to = GL_PUT(to, "Connection: keep-alive\r\n");
+  else if (c->r->x.minor == 0) to = GL_PUT(to, "Connection: keep-alive\r\n");
   if (m->upgrade) to = GL_PUT(to, UPGRADE);
   for (uint32_t i = 0; i < m->fields.n; i++) {
     const gl_field *f = &m->fields.list[i];
@@ -71,10 +71,10 @@ static uint8_t mode_of(const gl_exchange *x, const gl_message_head *m) {
 }
 
 static size_t put_stream_head(char *start, gl_conn *c, const gl_message_head *m) {
-  if (c->out.mode == GL_BODY_UNTIL_CLOSE) c->close_after = true;
+  if (c->r->out.mode == GL_BODY_UNTIL_CLOSE) c->close_after = true;
   char *to = put_head(start, c, m, type_len(m));
-  if (c->out.mode == GL_BODY_LENGTH) to = gl_h1_put_length(to, c->out.owed);
-  if (c->out.mode == GL_BODY_CHUNKED) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
+  if (c->r->out.mode == GL_BODY_LENGTH) to = gl_h1_put_length(to, c->r->out.owed);
+  if (c->r->out.mode == GL_BODY_CHUNKED) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
   to = GL_PUT(to, "\r\n");
   return (size_t)(to - start);
 }
@@ -92,33 +92,33 @@ int gl_conn_send_head(gl_exchange *x, const gl_message_head *m) {
     free(held);
     return UV_ENOMEM;
   }
-  c->out = (gl_body_out){.mode = mode_of(x, m), .owed = m->length == GL_LENGTH_UNKNOWN ? 0 : (uint64_t)m->length};
-  c->answer_at = c->stream->written;
+  c->r->out = (gl_body_out){.mode = mode_of(x, m), .owed = m->length == GL_LENGTH_UNKNOWN ? 0 : (uint64_t)m->length};
+  c->r->answer_at = c->stream->written;
   size_t n = put_stream_head(held ? held : to, c, m);
   x->out = silent ? GL_OUT_DONE : GL_OUT_BODY;
-  c->held = held;
-  c->held_len = (uint32_t)n;
+  c->r->held = held;
+  c->r->held_len = (uint32_t)n;
   if (!held) gl_stream_wrote(c->stream, n);
   return 0;
 }
 
 void gl_conn_drop_held(gl_conn *c) {
-  free(c->held);
-  c->held = NULL;
+  free(c->r->held);
+  c->r->held = NULL;
 }
 
 static void release_held(gl_conn *c) {
-  if (!c->held) return;
-  c->answer_at = c->stream->written;
-  gl_stream_write(c->stream, c->held, c->held_len);
+  if (!c->r->held) return;
+  c->r->answer_at = c->stream->written;
+  gl_stream_write(c->stream, c->r->held, c->r->held_len);
   gl_conn_drop_held(c);
 }
 
 bool gl_conn_take_back(gl_exchange *x) {
   gl_conn *c = gl_conn_of(x);
-  if (!c->stream || (!c->held && !gl_stream_retract(c->stream, c->answer_at, NULL))) return false;
+  if (!c->stream || (!c->r->held && !gl_stream_retract(c->stream, c->r->answer_at, NULL))) return false;
   gl_conn_drop_held(c);
-  c->out = (gl_body_out){.mode = GL_BODY_NONE};
+  c->r->out = (gl_body_out){.mode = GL_BODY_NONE};
   x->out = GL_OUT_HEAD;
   return true;
 }
@@ -126,18 +126,18 @@ bool gl_conn_take_back(gl_exchange *x) {
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n) {
   gl_conn *c = gl_conn_of(x);
   gl_stream *s = c->stream;
-  if (s && !gl_stream_room(s, c->held_len + n + GL_BODY_OUT_FRAME)) return UV_ENOMEM;
-  if (!gl_body_out_takes(&c->out, n)) return UV_EMSGSIZE;
+  if (s && !gl_stream_room(s, c->r->held_len + n + GL_BODY_OUT_FRAME)) return UV_ENOMEM;
+  if (!gl_body_out_takes(&c->r->out, n)) return UV_EMSGSIZE;
   if (s) release_held(c);
-  gl_body_out_send(&c->out, s, bytes, n);
+  gl_body_out_send(&c->r->out, s, bytes, n);
   return 0;
 }
 
 uint64_t gl_conn_finish(gl_exchange *x, const gl_fields *trailers) {
   gl_conn *c = gl_conn_of(x);
-  if (c->out.mode == GL_BODY_LENGTH && c->out.owed) return c->out.owed;
+  if (c->r->out.mode == GL_BODY_LENGTH && c->r->out.owed) return c->r->out.owed;
   if (c->stream) release_held(c);
-  gl_body_out_end(&c->out, c->stream, trailers);
+  gl_body_out_end(&c->r->out, c->stream, trailers);
   x->out = GL_OUT_DONE;
   return 0;
 }
@@ -146,7 +146,7 @@ void gl_conn_cut(gl_exchange *x) {
   gl_conn *c = gl_conn_of(x);
   x->out = GL_OUT_DONE;
   if (!c->stream) return;
-  if (c->out.mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end of the connection would look like the end of the body */
+  if (c->r->out.mode == GL_BODY_UNTIL_CLOSE) gl_stream_reset(c->stream); /* a regular end of the connection would look like the end of the body */
   else gl_stream_close(c->stream);
 }
 

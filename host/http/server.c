@@ -6,15 +6,38 @@
 
 #include "core/check.h"
 
+#define MAX_SPARE 64     /* gl_conn_requests */
 #define SLICE_NS 1000000 /* that a walk over connections takes at most, until the tasks have their turn */
 #define LOOKS 256        /* connections looked at between two looks at the clock */
 
 /* ---- memory ---- */
 
+gl_conn_request *gl_server_request(gl_server *s) {
+  gl_conn_request *r = s->spare_requests;
+  if (!r) return calloc(1, sizeof *r + s->user->size);
+  s->spare_requests = r->next;
+  s->nspare_requests--;
+  return r;
+}
+
+void gl_server_drop_request(gl_server *s, gl_conn_request *r) {
+  if (s->nspare_requests >= MAX_SPARE) {
+    free(r);
+    return;
+  }
+  s->nspare_requests++;
+  r->next = s->spare_requests;
+  s->spare_requests = r;
+}
+
 void gl_server_unref(gl_server *s) {
   if (--s->refs > 0) return;
   gl_timer_drop(&s->host->clock, &s->sweep);
   gl_heads_free(&s->heads);
+  for (gl_conn_request *r = s->spare_requests, *next; r; r = next) {
+    next = r->next;
+    free(r);
+  }
   s->free(s);
 }
 

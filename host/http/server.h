@@ -35,6 +35,8 @@ struct gl_server {
   uint32_t refs;          /* the owner, the listener, each connection */
   gl_server_limits limits;
   gl_heads heads;         /* for the next requests */
+  gl_conn_request *spare_requests;
+  int nspare_requests;
   gl_timer sweep;
   gl_conn *swept;         /* the next connection to look at in this sweep; NULL: the sweep is over */
   gl_conn *stopped;       /* the next connection to tell that the server stops; NULL: all were told */
@@ -62,5 +64,12 @@ void gl_server_unref(gl_server *s);
 /* Takes note that a connection was freed: accepts again if there is room, calls `idle` after the last connection of a server that
  * stops, and drops the connection's reference. */
 void gl_server_conn_closed(gl_server *s);
+
+/* Returns a gl_conn_request with room for the bytes of the exchange's user: a spare one, as a request that ended well has left it, or a
+ * zeroed one. NULL: out of memory. */
+gl_conn_request *gl_server_request(gl_server *s);
+
+/* Takes back a gl_conn_request, which owns nothing any more: it becomes a spare one, or is freed when there are many. */
+void gl_server_drop_request(gl_server *s, gl_conn_request *r);
 
 #endif

@@ -53,6 +53,30 @@ describe("a connection", function()
     end)
   end)
 
+  -- What a connection has for a request goes to the next one that needs it, of any connection, and nothing of the request with it.
+  it("gives another connection nothing of its request", function()
+    local function handler(req)
+      if req.path == "/unread" then return "unread" end
+      return ("[%s] %s"):format(req:body(), (req:trailers() or {}).x or "none")
+    end
+    raw.serve(handler, {}, function(address)
+      for _ = 1, 20 do
+        local first <close> = raw.connect(address)
+        local second <close> = raw.connect(address)
+        local head = "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        first:send(head:format "/unread")
+        assert.equal("unread", first:answer().body)
+        first:send "3\r\nabc\r\n0\r\nX: left\r\n\r\n"
+        second:send(post("/", "s"))
+        assert.equal("[s] none", second:answer().body)
+        second:send(head:format "/", "1\r\nt\r\n0\r\nX: mine\r\n\r\n")
+        assert.equal("[t] mine", second:answer().body)
+        first:send(post("/", "f"))
+        assert.equal("[f] none", first:answer().body)
+      end
+    end)
+  end)
+
   it("says Connection: close and ends when asked to", function()
     raw.serve(echo, {}, function(address)
       for _, header in ipairs { "Connection: close\r\n", "Connection: Close\r\n", "Connection: x, close\r\n" } do
