@@ -163,6 +163,16 @@ describe("an answer", function()
     end)
   end)
 
+  -- The proxy was silently unused.
+  it("is refused when a unix socket and a proxy are to carry it", function()
+    local proxy, unix = "http://127.0.0.1:1", "/run/nobody.sock"
+    local client = http.client { proxy = proxy }
+    local expected = "options 'unix' and 'proxy' exclude each other"
+    assert.matches(expected, tostring(failure(http.get, "http://x/", { unix = unix, proxy = proxy })))
+    assert.matches(expected, tostring(failure(client.get, client, "http://x/", { unix = unix })))
+    assert.equal("ENOENT", failure(client.get, client, "http://x/", { unix = unix, proxy = false }).code)
+  end)
+
   it("has times for its phases", function()
     local go = task.channel(1)
     serve(function()

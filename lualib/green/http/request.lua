@@ -349,6 +349,7 @@ local function new_call(op, settings, opts)
   local call = { op = op, stream = opts.stream, cookies = settings.cookies }
   for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
   for _, name in ipairs(PASSED_ON) do call[name] = choose(opts, settings, name) end
+  if call.unix and call.proxy then err.misuse("%s: options 'unix' and 'proxy' exclude each other", op) end
   return call
 end
 

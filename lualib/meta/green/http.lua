@@ -51,7 +51,7 @@ local http = {}
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
 ---@field timeouts? green.http.timeouts for single phases, within `timeout`
 ---@field tls? green.http.tls
----@field unix? string path of a socket to connect to instead of the URL's host; a redirect to another origin is refused (EINVAL)
+---@field unix? string path of a socket to connect to instead of the URL's host; a redirect to another origin is refused (EINVAL), and so is `proxy` beside it
 ---@field deny_private? boolean connect to no address that is not public (loopback, private, link-local ...): for URLs that users give.
 ---The addresses of a name decide, also after a redirect; EACCES. The environment's proxies are not used then, and `proxy` and `unix` are refused
 ---@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default: for large ones
