@@ -32,11 +32,12 @@ static const option known[] = {
   {'v', NULL, NULL, 'v', "show version information"},
   {'E', NULL, NULL, 'E', "ignore environment variables"},
   {'W', NULL, NULL, 'W', "turn warnings on"},
-  {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, [ipv6]:port, port or unix:/path\ninstead of 127.0.0.1:8080; may be given several times"},
+  {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, port or unix:/path; may be repeated"},
   {0, "run", NULL, GL_OPT_RUN, "just run the script, whatever it returns"},
   {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
   {0, "console", "PATH", GL_OPT_CONSOLE, "let 'greenlua attach PATH' in, of the same user"},
   {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
+  {0, "no-libc", NULL, GL_OPT_NO_LIBC, "let C modules that block hold up everybody"},
   {0, "dev", NULL, GL_OPT_DEV, "reload what changed, show errors in the browser"},
   {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
   {0, "help", NULL, GL_OPT_HELP, "show this help"},
@@ -239,6 +240,7 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
         if (!parse_size(o, value)) return false;
         break;
       case GL_OPT_DEV: o->dev = true; break;
+      case GL_OPT_NO_LIBC: o->no_libc = true; break;
       case GL_OPT_RUN: o->run = true; break;
       case GL_OPT_HELP: help = true; break;
       case GL_OPT_VERSION: o->version = o->quit = true; break;

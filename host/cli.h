@@ -32,11 +32,12 @@ typedef struct gl_cli {
   bool quit;        /* --version and --help: nothing to run */
   bool noenv;       /* -E */
   bool dev;         /* --dev */
+  bool no_libc;     /* --no-libc: C modules that block do not wait as tasks (libc/layer.h) */
   bool run;         /* --run: the script is not served, whatever it returns */
 } gl_cli;
 
 /* What gl_cli_next returns, apart from the letter of a short option. */
-enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_RUN, GL_OPT_VERSION, GL_OPT_HELP };
+enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_NO_LIBC, GL_OPT_RUN, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* Returns the option at argv[*at] and steps *at past it; its argument is in *value. With GL_OPT_END *at is the index of the script
  * (or argc), with GL_OPT_BAD that of the wrong option. */

@@ -12,6 +12,7 @@
 #include "core/interrupt.h"
 #include "core/memory.h"
 #include "core/preempt.h"
+#include "libc/layer.h"
 #include "modules.h"
 #include "script.h"
 
@@ -54,7 +55,9 @@ int main(int argc, char **argv) {
   gl_memory_limit(h, options.max_memory);
   gl_preempt_start(h);
   gl_inspect_start(h);
+  if (!options.no_libc) gl_layer_start(h);
   int code = gl_script_run(h, &options);
+  gl_layer_stop(h);
   gl_interrupt_stop(h);
   gl_inspect_stop(h);
   gl_preempt_stop(h);

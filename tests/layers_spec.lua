@@ -6,6 +6,7 @@ local root = (arg[0]:match "^(.*)/tests/[^/]*$" or ".") .. "/"
 local may_include = {
   cmake = {}, -- programs of the build
   core = {},
+  libc = { "core" },
   sys = { "core" },
   coding = { "core" },
   json = { "core" },

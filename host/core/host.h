@@ -43,6 +43,13 @@ typedef struct gl_opqueue { /* core/opqueue.h */
   gl_op *head, *tail;
 } gl_opqueue;
 
+/* A hook of a coroutine, to be put back. */
+typedef struct gl_saved_hook {
+  lua_State *L; /* NULL = none is saved */
+  lua_Hook hook;
+  int mask, count;
+} gl_saved_hook;
+
 /* What is alive now. The tests compare each figure with its baseline after every test. */
 typedef struct gl_census {
   int64_t tasks;   /* started and not ended */
@@ -156,6 +163,12 @@ struct gl_host {
   int idle_stacks;              /* how many those are */
   int64_t max_parked;           /* a task that would park beyond this many gets an error */
   void (*drive)(gl_host *h);    /* the first frame of a new stack: the driver */
+
+  /* ---- C modules that wait (host/libc/) ---- */
+  void *(*on_leave)(gl_host *h, gl_task *t);  /* the running task is about to leave its C stack standing; or NULL */
+  void (*on_return)(gl_host *h, gl_task *t, void *left); /* the task is back on that stack; `left` is what on_leave has returned */
+  gl_saved_hook back;           /* the hook that back_hook stands in for (core/back.c), */
+  const void *back_from;        /* and the call whose return it waits for: CallInfo of lua_Debug */
 
   /* ---- coroutines ---- */
   gl_spare *spare;              /* base coroutines to be used again */

@@ -41,32 +41,41 @@ void gl_op_check(lua_State *L, const gl_optype *type) {
   gl_scope_raise(L, t, type->name);
 }
 
+static void free_spent(gl_task *t) {
+  if (t->spent) gl_op_free(t->spent);
+  t->spent = NULL;
+}
+
+void *gl_op_make(gl_host *h, const gl_optype *type, size_t size) {
+  gl_op *op = gl_block_calloc(&h->alloc, size);
+  if (!op) return NULL;
+  op->type = type;
+  op->size = (uint16_t)size;
+  op->host = h;
+  op->since = (uint32_t)uv_now(&h->loop);
+  op->pin = LUA_NOREF;
+  op->timeout.fire = on_timeout;
+  h->census.ops++;
+  return op;
+}
+
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx) {
   gl_op_check(L, type);
   if (size > UINT16_MAX) gl_error_raise(L, type->name, "E2BIG", "the arguments are too many or too long");
   gl_host *h = gl_host_of(L);
   gl_task *t = h->task;
-  if (t->spent) {
-    gl_op_free(t->spent);
-    t->spent = NULL;
-  }
+  free_spent(t);
   int pin = LUA_NOREF;
   if (pin_idx) {
     lua_pushvalue(L, pin_idx);
     pin = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  gl_op *op = gl_block_calloc(&h->alloc, size);
+  gl_op *op = gl_op_make(h, type, size);
   if (!op) {
     luaL_unref(L, LUA_REGISTRYINDEX, pin);
     gl_error_raise(L, type->name, "ENOMEM", "not enough memory");
   }
-  op->type = type;
-  op->size = (uint16_t)size;
-  op->host = h;
-  op->since = (uint32_t)uv_now(&h->loop);
   op->pin = pin;
-  op->timeout.fire = on_timeout;
-  h->census.ops++;
   if (pin != LUA_NOREF) h->census.pins++;
   return op;
 }
@@ -198,6 +207,38 @@ int gl_await(lua_State *L, gl_op *op, double timeout) {
   }
   gl_op_park(h, t);
   return conclude_wait(L, t);
+}
+
+/* Ends a wait of gl_op_wait. */
+static int conclude_in_c(gl_task *t) {
+  gl_op *op = t->op;
+  free(t->late_object); /* it is for an error in the name of this op, which is not raised */
+  t->late_object = NULL;
+  if (t->outcome != GL_DONE) return t->outcome;
+  t->op = NULL;
+  gl_op_free(op);
+  return GL_DONE;
+}
+
+int gl_op_wait(gl_op *op, uint64_t due, bool shielded) {
+  gl_host *h = op->host;
+  gl_task *t = h->task;
+  GL_CHECK(!t->op && t->state == GL_TASK_RUNNING);
+  free_spent(t);
+  t->op = op;
+  t->outcome = GL_DONE;
+  if (op->done) return conclude_in_c(t);
+  uint64_t deadline = shielded ? 0 : gl_scope_deadline(t);
+  if (deadline && (!due || deadline < due)) due = deadline;
+  op->task = t;
+  if (due && !gl_timer_arm_at(&h->clock, &op->timeout, due)) {
+    gl_op_detach(op, GL_NO_STACK); /* RUNNING: it goes on at once */
+    return conclude_in_c(t);
+  }
+  t->state = GL_TASK_WAITING;
+  if (h->fault.waiter && gl_fault_in_wait(t) && (int)gl_scope_check(t) == h->fault.outcome) gl_op_detach(op, h->fault.outcome);
+  gl_op_park(h, t);
+  return conclude_in_c(t);
 }
 
 double gl_check_timeout(lua_State *L, int idx, double def) {

@@ -78,6 +78,14 @@ void gl_op_check(lua_State *L, const gl_optype *type);
  * C stack is to be had; the op is then detached. */
 int gl_await(lua_State *L, gl_op *op, double timeout);
 
+/* Makes an op for gl_op_wait. NULL: out of memory. Raises nothing. */
+void *gl_op_make(gl_host *h, const gl_optype *type, size_t size);
+
+/* Waits as gl_await does, for C code that no error may unwind: always parks, never raises, and pushes no results. `due`, ns, is
+ * when the wait is over (0 = never). `shielded`: no deadline of the task counts. Returns GL_DONE when the op was done, and has freed
+ * it then; otherwise the gl_outcome by which the wait has ended, and the op is detached. */
+int gl_op_wait(gl_op *op, uint64_t due, bool shielded);
+
 /* Says that the op is finished: exactly once for each started op, also after cancel. Called on the loop. */
 void gl_op_done(gl_op *op, int status);
 

@@ -9,6 +9,7 @@
 static void leave_stack(gl_host *h, gl_task *t, gl_stack *to) {
   lua_State *running = h->running;
   GL_CHECK(h->task == t && !t->stack && t->state != GL_TASK_RUNNING);
+  void *left = h->on_leave ? h->on_leave(h, t) : NULL;
   h->census.parked++;
   t->stack = h->stack;
   h->task = NULL;
@@ -18,6 +19,7 @@ static void leave_stack(gl_host *h, gl_task *t, gl_stack *to) {
   h->census.parked--;
   t->stack = NULL;
   gl_host_set_running(h, running);
+  if (left) h->on_return(h, t, left);
 }
 
 bool gl_park(gl_host *h, gl_task *t) {

@@ -93,6 +93,9 @@ struct gl_task {
   bool overlong : 1;      /* its atomic section has used up its time, and is preempted like anything else (core/preempt.h) */
   bool forked : 1;        /* this process is the child that it forked (core/fork.h): what it serves, the parent answers */
   bool system : 1;        /* gl_task_spawn_system */
+  bool cut_short : 1;     /* a wait of its C code was cut short: the error is raised once that code is back in Lua (core/back.h) */
+  bool trespasses : 1;    /* its C code has an object that another task's C code is in the middle of (libc/hold.h) */
+  bool midway : 1;        /* its C code has waited, others want the same object, and it is not back in Lua yet (libc/hold.h) */
   bool graced : 1;        /* a program told to stop waits for it: it comes from a request, or has a signal to handle */
 };
 

@@ -39,6 +39,7 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -l run -d "Just run t
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l console -r -d "Let greenlua attach PATH in"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l max-memory -x -d "Bytes (or K, M, G) of memory to use at most"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l grace -x -d "Seconds for requests to finish in when stopped"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l no-libc -d "Let C modules that block hold up everybody"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l dev -d "Reload what changed, show errors in the browser"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show version information, and nothing else"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A C module that makes each of the calls of host/libc/, knows nothing of greenlua, and runs under lua as well. Every call returns its
+ * result, the name of its errno (nil unless the result is -1), and what it has found.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static int result(lua_State *L, long long r) {
+  int error = errno;
+  lua_pushinteger(L, r);
+  if (r != -1) return 1;
+  lua_pushstring(L, strerrorname_np(error));
+  return 2;
+}
+
+/* A result with bytes or a number beside it. */
+static int with_bytes(lua_State *L, long long r, const char *buf) {
+  if (r < 0) return result(L, r);
+  lua_pushinteger(L, r);
+  lua_pushnil(L);
+  lua_pushlstring(L, buf, (size_t)r);
+  return 3;
+}
+
+static int with_number(lua_State *L, long long r, long long n) {
+  if (result(L, r) == 1) lua_pushnil(L);
+  lua_pushinteger(L, n);
+  return 3;
+}
+
+#define INT(i) ((int)luaL_checkinteger(L, (i)))
+#define OPT(i, d) ((int)luaL_optinteger(L, (i), (d)))
+
+static struct timespec span(lua_State *L, int i) {
+  double ms = luaL_checknumber(L, i);
+  return (struct timespec){(time_t)(ms / 1000), (long)((long long)(ms * 1000000) % 1000000000)};
+}
+
+/* ---- descriptors ---- */
+
+static int p_pair(lua_State *L) {
+  int fd[2], r = socketpair(AF_UNIX, OPT(1, SOCK_STREAM) | SOCK_CLOEXEC, 0, fd);
+  if (r != 0) return luaL_error(L, "socketpair");
+  lua_pushinteger(L, fd[0]);
+  lua_pushinteger(L, fd[1]);
+  return 2;
+}
+
+static int p_pipe(lua_State *L) {
+  int fd[2];
+  if (pipe2(fd, O_CLOEXEC) != 0) return luaL_error(L, "pipe");
+  lua_pushinteger(L, fd[0]);
+  lua_pushinteger(L, fd[1]);
+  return 2;
+}
+
+/* listen() -> descriptor, port */
+static int p_listen(lua_State *L) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t n = sizeof a;
+  if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, OPT(1, 16)) != 0) return luaL_error(L, "listen");
+  getsockname(fd, (struct sockaddr *)&a, &n);
+  lua_pushinteger(L, fd);
+  lua_pushinteger(L, ntohs(a.sin_port));
+  return 2;
+}
+
+/* udp() -> descriptor, port */
+static int p_udp(lua_State *L) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t n = sizeof a;
+  if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0) return luaL_error(L, "udp");
+  getsockname(fd, (struct sockaddr *)&a, &n);
+  lua_pushinteger(L, fd);
+  lua_pushinteger(L, ntohs(a.sin_port));
+  return 2;
+}
+
+static int p_socket(lua_State *L) { return result(L, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+static int p_eventfd(lua_State *L) { return result(L, eventfd(0, EFD_CLOEXEC)); }
+
+static int p_timerfd(lua_State *L) {
+  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+  struct itimerspec when = {.it_value = span(L, 1)};
+  timerfd_settime(fd, 0, &when, NULL);
+  return result(L, fd);
+}
+
+static int p_nonblock(lua_State *L) { return result(L, fcntl(INT(1), F_SETFL, fcntl(INT(1), F_GETFL) | O_NONBLOCK)); }
+
+/* blocks(fd): has it no O_NONBLOCK? */
+static int p_blocks(lua_State *L) {
+  lua_pushboolean(L, !(fcntl(INT(1), F_GETFL) & O_NONBLOCK));
+  return 1;
+}
+
+/* limit(fd, ms): both directions */
+static int p_limit(lua_State *L) {
+  struct timespec t = span(L, 2);
+  struct timeval v = {t.tv_sec, t.tv_nsec / 1000};
+  setsockopt(INT(1), SOL_SOCKET, SO_SNDTIMEO, &v, sizeof v);
+  return result(L, setsockopt(INT(1), SOL_SOCKET, SO_RCVTIMEO, &v, sizeof v));
+}
+
+static int p_small(lua_State *L) {
+  int n = 4096;
+  setsockopt(INT(1), SOL_SOCKET, SO_RCVBUF, &n, sizeof n);
+  return result(L, setsockopt(INT(1), SOL_SOCKET, SO_SNDBUF, &n, sizeof n));
+}
+
+static int p_close(lua_State *L) { return result(L, close(INT(1))); }
+static int p_dup2(lua_State *L) { return result(L, dup2(INT(1), INT(2))); }
+static int p_dup3(lua_State *L) { return result(L, dup3(INT(1), INT(2), O_CLOEXEC)); }
+static int p_close_range(lua_State *L) { return result(L, close_range((unsigned)INT(1), (unsigned)INT(2), 0)); }
+
+/* ---- what happens later, on a thread of its own, whose calls are libc's ---- */
+
+typedef struct later {
+  int ms, fd, fill;
+  size_t n;
+  char bytes[64];
+} later;
+
+static void *later_main(void *arg) {
+  later *l = arg;
+  struct timespec t = {l->ms / 1000, l->ms % 1000 * 1000000L};
+  char sink[65536];
+  nanosleep(&t, NULL);
+  if (l->fill > 0) while (l->fill > 0) {
+    ssize_t n = read(l->fd, sink, sizeof sink);
+    if (n <= 0) break;
+    l->fill -= (int)n;
+  } else if (l->n) {
+    if (write(l->fd, l->bytes, l->n) < 0) abort();
+  } else {
+    shutdown(l->fd, SHUT_WR);
+  }
+  close(l->fd);
+  free(l);
+  return NULL;
+}
+
+/* The thread has a descriptor of its own, since the number may be another's by then. */
+static int start(lua_State *L, later *l) {
+  l->fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 500);
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int err = pthread_create(&thread, NULL, later_main, l);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (err) return luaL_error(L, "no thread");
+  pthread_detach(thread);
+  return 0;
+}
+
+/* later(ms, fd, bytes): writes them then; "": ends the writing side */
+static int p_later(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 3, &n);
+  later *l = calloc(1, sizeof *l);
+  *l = (later){.ms = INT(1), .fd = INT(2), .n = n};
+  memcpy(l->bytes, bytes, n);
+  return start(L, l);
+}
+
+/* drain(ms, fd, n): reads n bytes then */
+static int p_drain(lua_State *L) {
+  later *l = calloc(1, sizeof *l);
+  *l = (later){.ms = INT(1), .fd = INT(2), .fill = INT(3)};
+  return start(L, l);
+}
+
+/* ---- the poll family ---- */
+
+static int p_poll(lua_State *L) {
+  struct pollfd p = {.fd = INT(1), .events = (short)INT(2)};
+  int r = poll(&p, 1, INT(3));
+  return with_number(L, r, p.revents);
+}
+
+/* polls({fd...}, ms) -> result, errno, sum of revents: more of them than lie on the stack */
+static int p_polls(lua_State *L) {
+  nfds_t n = (nfds_t)lua_rawlen(L, 1);
+  struct pollfd *p = calloc(n, sizeof *p);
+  for (nfds_t i = 0; i < n; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i + 1);
+    p[i] = (struct pollfd){.fd = (int)lua_tointeger(L, -1), .events = POLLIN};
+    lua_pop(L, 1);
+  }
+  int ms = INT(2), r = poll(p, n, ms), error = errno, sum = 0;
+  for (nfds_t i = 0; i < n; i++) sum += p[i].revents;
+  free(p);
+  errno = error;
+  return with_number(L, r, sum);
+}
+
+static int p_ppoll(lua_State *L) {
+  struct pollfd p = {.fd = INT(1), .events = (short)INT(2)};
+  struct timespec t = span(L, 3);
+  sigset_t mask;
+  pthread_sigmask(SIG_SETMASK, NULL, &mask);
+  int r = ppoll(&p, 1, &t, lua_toboolean(L, 4) ? &mask : NULL);
+  return with_number(L, r, p.revents);
+}
+
+/* select(fd, "r"|"w"|"e", ms) -> result, errno, is it in the set still? */
+static int p_select(lua_State *L) {
+  fd_set set;
+  int fd = INT(1);
+  char how = *luaL_checkstring(L, 2);
+  struct timespec t = span(L, 3);
+  struct timeval v = {t.tv_sec, t.tv_nsec / 1000};
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  int r = select(fd + 1, how == 'r' ? &set : NULL, how == 'w' ? &set : NULL, how == 'e' ? &set : NULL, &v);
+  return with_number(L, r, FD_ISSET(fd, &set) + (!v.tv_sec && !v.tv_usec ? 10 : 0));
+}
+
+static int p_pselect(lua_State *L) {
+  fd_set set;
+  int fd = INT(1);
+  char how = *luaL_checkstring(L, 2);
+  struct timespec t = span(L, 3);
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  int r = pselect(fd + 1, how == 'r' ? &set : NULL, how == 'w' ? &set : NULL, how == 'e' ? &set : NULL, &t, NULL);
+  return with_number(L, r, FD_ISSET(fd, &set));
+}
+
+/* epoll(fd, events, ms, how): one descriptor in an epoll of its own */
+static int p_epoll(lua_State *L) {
+  int epoll = epoll_create1(EPOLL_CLOEXEC), ms = INT(3), how = OPT(4, 0);
+  struct epoll_event e = {.events = (uint32_t)INT(2), .data.fd = 7}, got = {0};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, INT(1), &e);
+  struct timespec t = span(L, 3);
+  int r = how == 0 ? epoll_wait(epoll, &got, 1, ms) : how == 1 ? epoll_pwait(epoll, &got, 1, ms, NULL) : epoll_pwait2(epoll, &got, 1, &t, NULL);
+  int error = errno;
+  close(epoll);
+  errno = error;
+  return with_number(L, r, got.events);
+}
+
+/* ---- sockets ---- */
+
+static struct sockaddr_in loopback(int port) {
+  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static int p_connect(lua_State *L) {
+  struct sockaddr_in a = loopback(INT(2));
+  return result(L, connect(INT(1), (struct sockaddr *)&a, sizeof a));
+}
+
+/* connect_unix(path) -> result of connect, errno, descriptor */
+static int p_connect_unix(lua_State *L) {
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  strncpy(a.sun_path, luaL_checkstring(L, 1), sizeof a.sun_path - 1);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return with_number(L, connect(fd, (struct sockaddr *)&a, sizeof a), fd);
+}
+
+static int p_accept(lua_State *L) { return result(L, accept(INT(1), NULL, NULL)); }
+static int p_accept4(lua_State *L) { return result(L, accept4(INT(1), NULL, NULL, SOCK_CLOEXEC)); }
+
+static char buffer[1 << 20];
+
+static int p_recv(lua_State *L) {
+  char *buf = malloc((size_t)INT(2) + 1);
+  ssize_t r = recv(INT(1), buf, (size_t)INT(2), OPT(3, 0));
+  int error = errno;
+  if (r > 0) memcpy(buffer, buf, (size_t)r);
+  free(buf);
+  errno = error;
+  return with_bytes(L, r, buffer);
+}
+
+static int p_recvfrom(lua_State *L) {
+  char buf[4096];
+  struct sockaddr_in a = {0};
+  socklen_t n = sizeof a;
+  ssize_t r = recvfrom(INT(1), buf, (size_t)INT(2) % sizeof buf, OPT(3, 0), (struct sockaddr *)&a, &n);
+  int k = with_bytes(L, r, buf);
+  if (r < 0) return k;
+  lua_pushboolean(L, ntohl(a.sin_addr.s_addr) == INADDR_LOOPBACK);
+  return k + 1;
+}
+
+static int p_recvmsg(lua_State *L) {
+  char buf[4096];
+  size_t n = (size_t)INT(2) % sizeof buf, half = n / 2;
+  struct iovec v[2] = {{buf, half}, {buf + half, n - half}};
+  struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+  return with_bytes(L, recvmsg(INT(1), &m, OPT(3, 0)), buf);
+}
+
+static int p_send(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  return result(L, send(INT(1), bytes, n, OPT(3, MSG_NOSIGNAL)));
+}
+
+static int p_sendto(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  struct sockaddr_in a = loopback(OPT(3, 0));
+  return result(L, sendto(INT(1), bytes, n, MSG_NOSIGNAL, OPT(3, 0) ? (struct sockaddr *)&a : NULL, OPT(3, 0) ? sizeof a : 0));
+}
+
+static int p_sendmsg(lua_State *L) {
+  size_t n;
+  char *bytes = (char *)luaL_checklstring(L, 2, &n);
+  struct iovec v[2] = {{bytes, n / 2}, {bytes + n / 2, n - n / 2}};
+  struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+  return result(L, sendmsg(INT(1), &m, MSG_NOSIGNAL));
+}
+
+static int p_read(lua_State *L) {
+  char *buf = malloc((size_t)INT(2) + 1);
+  ssize_t r = read(INT(1), buf, (size_t)INT(2));
+  int error = errno;
+  if (r > 0) memcpy(buffer, buf, (size_t)r);
+  free(buf);
+  errno = error;
+  return with_bytes(L, r, buffer);
+}
+
+/* As compilers make it of a read into an array whose size they know. */
+static int p_read_fixed(lua_State *L) {
+  char buf[16];
+  int n = INT(2);
+  return with_bytes(L, read(INT(1), buf, (size_t)(n & 15)), buf);
+}
+
+static int p_readv(lua_State *L) {
+  char buf[4096];
+  size_t n = (size_t)INT(2) % sizeof buf, half = n / 2;
+  struct iovec v[2] = {{buf, half}, {buf + half, n - half}};
+  return with_bytes(L, readv(INT(1), v, 2), buf);
+}
+
+static int p_write(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  return result(L, write(INT(1), bytes, n));
+}
+
+static int p_writev(lua_State *L) {
+  size_t n;
+  char *bytes = (char *)luaL_checklstring(L, 2, &n);
+  struct iovec v[2] = {{bytes, n / 2}, {bytes + n / 2, n - n / 2}};
+  return result(L, writev(INT(1), v, 2));
+}
+
+/* ---- sleeps: each returns its result, errno, and whether a remainder is told of ---- */
+
+static int p_nanosleep(lua_State *L) {
+  struct timespec t = span(L, 1), left = {9, 9};
+  int r = nanosleep(&t, &left);
+  return with_number(L, r, left.tv_sec == 9 ? 0 : left.tv_sec || left.tv_nsec);
+}
+
+static int p_clock_nanosleep(lua_State *L) {
+  struct timespec t = span(L, 1);
+  return result(L, clock_nanosleep(OPT(2, CLOCK_MONOTONIC), 0, &t, NULL));
+}
+
+static int p_sleep_until(lua_State *L) {
+  struct timespec t = span(L, 1), now;
+  clockid_t clock = OPT(2, CLOCK_MONOTONIC);
+  clock_gettime(clock, &now);
+  t.tv_sec += now.tv_sec;
+  t.tv_nsec += now.tv_nsec;
+  if (t.tv_nsec >= 1000000000) {
+    t.tv_nsec -= 1000000000;
+    t.tv_sec++;
+  }
+  int r = clock_nanosleep(clock, TIMER_ABSTIME, &t, NULL);
+  clock_gettime(clock, &now);
+  if (now.tv_sec < t.tv_sec || (now.tv_sec == t.tv_sec && now.tv_nsec < t.tv_nsec)) r = 1000; /* too early */
+  return result(L, r);
+}
+
+static int p_usleep(lua_State *L) { return result(L, usleep((useconds_t)INT(1) * 1000)); }
+static int p_sleep(lua_State *L) { return result(L, sleep((unsigned)INT(1))); }
+
+/* ---- code that only tries again, and code in a handler or a child ---- */
+
+/* retry(fd, n): polls until something is there, whatever poll says; at most n times */
+static int p_retry(lua_State *L) {
+  struct pollfd p = {.fd = INT(1), .events = POLLIN};
+  int n = INT(2), failed = 0;
+  while (failed < n && poll(&p, 1, -1) < 0) failed++;
+  lua_pushinteger(L, failed);
+  return 1;
+}
+
+static volatile int handled = -1, handler_fd;
+static void on_signal(int signo) {
+  char c;
+  struct pollfd p = {.fd = handler_fd, .events = POLLIN};
+  int error = errno;
+  (void)signo;
+  handled = poll(&p, 1, 5000) == 1 ? (int)read(handler_fd, &c, 1) : 0;
+  errno = error;
+}
+
+/* in_handler(fd): waits for a byte in a signal handler -> bytes read, what sigaction says of the handler, before and after */
+static int p_in_handler(lua_State *L) {
+  struct sigaction a = {.sa_handler = on_signal}, old, now;
+  handler_fd = INT(1);
+  handled = -1;
+  sigaction(SIGUSR2, &a, &old);
+  raise(SIGUSR2);
+  sigaction(SIGUSR2, &old, &now);
+  lua_pushinteger(L, handled);
+  lua_pushboolean(L, old.sa_handler == SIG_DFL);
+  lua_pushboolean(L, now.sa_handler == on_signal);
+  return 3;
+}
+
+/* in_child(fd): waits for bytes in a child, by fork or vfork -> what the child has read */
+static int p_in_child(lua_State *L) {
+  int fd = INT(1);
+  pid_t pid = fork();
+  if (pid == 0) {
+    char c;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct timespec t = {0, 1000000};
+    nanosleep(&t, NULL);
+    _exit(poll(&p, 1, 5000) == 1 && read(fd, &c, 1) == 1 ? 42 : 1);
+  }
+  lua_pushinteger(L, pid);
+  return 1;
+}
+
+/* reap(pid) -> exit code */
+static int p_reap(lua_State *L) {
+  int status = 0;
+  extern pid_t waitpid(pid_t, int *, int);
+  waitpid(INT(1), &status, 0);
+  lua_pushinteger(L, status >> 8 & 255);
+  return 1;
+}
+
+/* ---- an object ---- */
+
+typedef struct object {
+  int fd, calls, most, thing;
+} object;
+
+static object *reach(lua_State *L) {
+  const char *how = lua_tostring(L, lua_upvalueindex(1));
+  object *o = *how == 'c' ? luaL_checkudata(L, 1, "probe.object") : *how == 't' ? luaL_testudata(L, 1, "probe.object") : lua_touserdata(L, 1);
+  if (!o) luaL_error(L, "no object");
+  return o;
+}
+
+/* object:ask(text, line) -> answer: sends a line, and waits for one of the other side; -> nil, errno */
+static int o_ask(lua_State *L) {
+  object *o = reach(L);
+  char buf[256];
+  size_t n, got = 0;
+  const char *text = luaL_checklstring(L, 2, &n);
+  if (++o->calls > o->most) o->most = o->calls;
+  ssize_t r = send(o->fd, text, n, MSG_NOSIGNAL);
+  while (r >= 0) {
+    struct pollfd p = {.fd = o->fd, .events = POLLIN};
+    if ((r = poll(&p, 1, -1)) < 0) break;
+    if ((r = recv(o->fd, buf + got, sizeof buf - got, 0)) <= 0) break;
+    got += (size_t)r;
+    if (buf[got - 1] == '\n') break;
+  }
+  int error = errno;
+  o->calls--;
+  if (r > 0) lua_pushlstring(L, buf, got);
+  else lua_pushnil(L);
+  if (r < 0) lua_pushstring(L, strerrorname_np(error));
+  return r < 0 ? 2 : 1;
+}
+
+/* object:call(f, ...): calls back */
+static int o_call(lua_State *L) {
+  object *o = reach(L);
+  if (++o->calls > o->most) o->most = o->calls;
+  lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+  o->calls--;
+  return lua_gettop(L) - 1;
+}
+
+/* object:nap(ms): sleeps with the object in hand */
+static int o_nap(lua_State *L) {
+  object *o = reach(L);
+  if (++o->calls > o->most) o->most = o->calls;
+  struct timespec t = span(L, 2);
+  nanosleep(&t, NULL);
+  o->calls--;
+  return 0;
+}
+
+/* object:most() -> how many calls were in progress at once, at most */
+static int o_most(lua_State *L) {
+  lua_pushinteger(L, ((object *)lua_topointer(L, 1))->most);
+  return 1;
+}
+
+/* object(fd, how): its methods reach for it by luaL_checkudata ("c"), luaL_testudata ("t") or lua_touserdata ("u") */
+static int p_object(lua_State *L) {
+  static const luaL_Reg methods[] = {{"ask", o_ask}, {"call", o_call}, {"nap", o_nap}, {"most", o_most}, {NULL, NULL}};
+  object *o = lua_newuserdatauv(L, sizeof *o, 0);
+  *o = (object){.fd = INT(1)};
+  luaL_newmetatable(L, "probe.object");
+  lua_newtable(L);
+  lua_pushvalue(L, 2);
+  luaL_setfuncs(L, methods, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* gc(fd) -> an object whose finalizer reads from a descriptor that blocks; its result goes into the global `finalized` */
+static int gc_read(lua_State *L) {
+  char c;
+  ssize_t r = recv(*(int *)lua_touserdata(L, 1), &c, 1, 0);
+  lua_pushstring(L, r < 0 ? strerrorname_np(errno) : "read");
+  lua_setglobal(L, "finalized");
+  return 0;
+}
+
+static int p_gc(lua_State *L) {
+  *(int *)lua_newuserdatauv(L, sizeof(int), 0) = INT(1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, gc_read);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+int luaopen_probe(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"accept", p_accept}, {"accept4", p_accept4}, {"blocks", p_blocks}, {"clock_nanosleep", p_clock_nanosleep}, {"close", p_close},
+    {"close_range", p_close_range}, {"connect", p_connect}, {"connect_unix", p_connect_unix}, {"drain", p_drain}, {"dup2", p_dup2},
+    {"dup3", p_dup3}, {"epoll", p_epoll}, {"eventfd", p_eventfd}, {"gc", p_gc}, {"in_child", p_in_child}, {"in_handler", p_in_handler},
+    {"later", p_later}, {"limit", p_limit}, {"listen", p_listen}, {"nanosleep", p_nanosleep}, {"nonblock", p_nonblock}, {"object", p_object},
+    {"pair", p_pair}, {"pipe", p_pipe}, {"poll", p_poll}, {"polls", p_polls}, {"ppoll", p_ppoll}, {"pselect", p_pselect}, {"read", p_read},
+    {"read_fixed", p_read_fixed}, {"readv", p_readv}, {"reap", p_reap}, {"recv", p_recv}, {"recvfrom", p_recvfrom}, {"recvmsg", p_recvmsg},
+    {"retry", p_retry}, {"select", p_select}, {"send", p_send}, {"sendmsg", p_sendmsg}, {"sendto", p_sendto}, {"sleep", p_sleep},
+    {"sleep_until", p_sleep_until}, {"small", p_small}, {"socket", p_socket}, {"timerfd", p_timerfd}, {"udp", p_udp}, {"usleep", p_usleep},
+    {"write", p_write}, {"writev", p_writev}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}
