@@ -43,12 +43,15 @@ measure_round() { # SCENARIO NAME PATH CONNECTIONS [WRK OPTIONS]: fails if the s
 }
 
 measure_load() { # SCENARIO CONNECTIONS
-    local scenario=$1 path=/$1 name round running=() options=()
+    local scenario=$1 path=/$1 name round running=() options=() servers=("${SERVERS[@]}")
     if [[ $scenario == pipelined ]]; then
         path=/plaintext options=(-s "$BENCH/pipeline.lua")
     fi
-    if [[ $scenario == proxy ]]; then start_upstream; fi
-    for name in "${SERVERS[@]}"; do
+    if [[ $scenario == proxy ]]; then
+        start_upstream
+        servers+=("${PROXIES[@]}")
+    fi
+    for name in "${servers[@]}"; do
         start_server "$name" "$scenario"
         if wait_until_up "$name" "$path"; then
             running+=("$name")

@@ -14,6 +14,8 @@ local AIMS = {
     { "json", "epoll", 1.20 },
     { "pipelined", "epoll", 3.00 },
     { "sleep", "epoll", 1.25 },
+    { "proxy", "epoll", 1.60 },
+    { "proxy", "nginx-lua", 1.00 },
     { "proxy", "go", 1.00 },
 }
 local AIM_IDLE, AIM_WAITING = 1024, 1536 -- bytes
@@ -105,12 +107,12 @@ local function print_load(scenario)
     local rows = loads[scenario]
     print(string.format("\n%s: %s connections, %d rounds, CPU in us per request",
         scenario, rows.connections, #rows[rows[1]]))
-    print("server        req/s     CPU    min..max          user  system  vs epoll  errors")
+    print("server             req/s     CPU    min..max          user  system  vs epoll  errors")
     for _, server in ipairs(rows) do
         local rounds = rows[server]
         local cpu = each(rounds, "cpu")
         local to_epoll = ratio(scenario, server, "epoll")
-        print(string.format("%-10s %8.0f  %6.2f  %6.2f..%-6.2f  %6.2f  %6.2f  %8s  %6d",
+        print(string.format("%-14s %8.0f  %6.2f  %6.2f..%-6.2f  %6.2f  %6.2f  %8s  %6d",
             server, median(each(rounds, "rate")), median(cpu), cpu[1], cpu[#cpu],
             median(each(rounds, "user")), median(each(rounds, "sys")),
             to_epoll and string.format("%.2fx", to_epoll) or "-",
@@ -131,10 +133,10 @@ local function print_memory()
     if #memory == 0 then return end
     print(string.format("\nmemory: resident bytes (%s idle connections, %s waiting requests)",
         memory.counts.idle, memory.counts.wait))
-    print("server      idle connection  waiting request  of which not its connection")
+    print("server          idle connection  waiting request  of which not its connection")
     for _, server in ipairs(memory) do
         local m = memory[server]
-        print(string.format("%-10s  %15s  %15s  %28s",
+        print(string.format("%-14s  %15s  %15s  %28s",
             server, bytes(m.idle), bytes(m.wait), bytes(waiting(m))))
     end
 end

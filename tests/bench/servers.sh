@@ -3,17 +3,22 @@
 #
 # Building, starting and ending the servers. They share the last core, where
 # only the one under load has work; the upstream of the proxies, if there is
-# one, has the core before it; the load has the rest.
+# one, has the core before it; the load has the rest. With two cores, the
+# upstream shares that of the load.
 
 SERVERS=()          # what can be measured on this machine, in table order
+PROXIES=()          # what else can be measured in the proxy scenario
 declare -A PID PORT # of the servers running now
 
 choose_cores() {
     local cores
     cores=$(nproc)
-    if ((cores < 3)); then
-        loud "the bench needs 3 cores: one for a server, one for an upstream, one for the load"
+    if ((cores < 2)); then
+        loud "the bench needs 2 cores, one for a server and one for the load; better 3, one of them for an upstream"
         exit 1
+    fi
+    if ((cores < 3)); then
+        loud "two cores: the upstream shares that of the load. CPU per request and its ratios hold, requests per second do not"
     fi
     SERVER_CORE=$((cores - 1))
     UPSTREAM_CORE=$((cores - 2))
@@ -21,7 +26,7 @@ choose_cores() {
 
 on_load_cores() { # COMMAND...
     local last=$((SERVER_CORE - 1))
-    if [[ ${PID[upstream]:-} ]]; then last=$((UPSTREAM_CORE - 1)); fi
+    if [[ ${PID[upstream]:-} ]] && ((UPSTREAM_CORE > 0)); then last=$((UPSTREAM_CORE - 1)); fi
     taskset -c "0-$last" "$@"
 }
 
@@ -43,7 +48,7 @@ build_servers() {
     NGINX=$(PATH=$PATH:/usr/sbin command -v nginx) || true
     NGINX_MODULES=${NGINX_MODULES:-/usr/lib/nginx/modules}
     need "${NGINX:-nginx}" nginx-lua && need "$NGINX_MODULES/ngx_http_lua_module.so" nginx-lua &&
-        SERVERS+=(nginx-lua)
+        SERVERS+=(nginx-lua) PROXIES=(nginx-cosocket nginx-pass)
 
     need go go && go build -o "$OUT/go-peer" "$BENCH/peers/go/main.go" && SERVERS+=(go)
     need node node && SERVERS+=(node)
@@ -84,11 +89,17 @@ wait_until_up() { # NAME PATH: for five seconds
     false
 }
 
-start_nginx() { # PORT
-    mkdir -p "$OUT/nginx"
-    sed -e "s|@MODULES@|$NGINX_MODULES|; s|@PORT@|$1|; s|@UPSTREAM@|127.0.0.1:${PORT[upstream]:-9}|" \
-        "$BENCH/peers/nginx.conf.in" >"$OUT/nginx/nginx.conf"
-    launch nginx-lua "$SERVER_CORE" "$NGINX" -p "$PWD/$OUT/nginx" -e error.log -c nginx.conf
+start_nginx() { # NAME PORT: one process for each way to be a proxy
+    local path
+    case $1 in
+        nginx-lua) path=/capture ;;
+        nginx-cosocket) path=/cosocket ;;
+        nginx-pass) path=/pass ;;
+    esac
+    mkdir -p "$OUT/$1"
+    sed -e "s|@MODULES@|$NGINX_MODULES|; s|@PORT@|$2|; s|@UPSTREAM@|127.0.0.1:${PORT[upstream]:-9}|" \
+        -e "s|@UPSTREAM_PORT@|${PORT[upstream]:-9}|; s|@PROXY@|$path|" "$BENCH/peers/nginx.conf.in" >"$OUT/$1/nginx.conf"
+    launch "$1" "$SERVER_CORE" "$NGINX" -p "$PWD/$OUT/$1" -e error.log -c nginx.conf
 }
 
 start_epoll() { # PORT SCENARIO
@@ -114,7 +125,7 @@ start_server() { # NAME SCENARIO
     PORT[$1]=$port
     case $1 in
         epoll) start_epoll "$port" "$2" ;;
-        nginx-lua) start_nginx "$port" ;;
+        nginx-*) start_nginx "$1" "$port" ;;
         greenlua) launch greenlua "$SERVER_CORE" "$GREENLUA" --listen "127.0.0.1:$port" "$BENCH/greenlua_app.lua" ;;
         go) launch go "$SERVER_CORE" "$OUT/go-peer" "$port" ;;
         node) launch node "$SERVER_CORE" node "$BENCH/peers/node.js" "$port" ;;
