@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/destination.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "client/spec.h"
@@ -42,9 +41,25 @@ void gl_destination_read(lua_State *L, gl_destination *t) {
   lua_pop(L, 1);
 }
 
+/* Writes ":" and the port; snprintf would be felt, once for each request. */
+static char *put_port(char *to, int port) {
+  int unit = 1;
+  while (port / unit > 9) unit *= 10;
+  *to++ = ':';
+  for (; unit; unit /= 10) *to++ = (char)('0' + port / unit % 10);
+  return to;
+}
+
 size_t gl_destination_authority(const gl_destination *t, char out[GL_AUTHORITY_MAX]) {
-  bool v6 = strchr(t->host, ':') != NULL, usual = t->port == (t->https ? 443 : 80);
-  return (size_t)snprintf(out, GL_AUTHORITY_MAX, usual ? (v6 ? "[%s]" : "%s") : (v6 ? "[%s]:%d" : "%s:%d"), t->host, t->port);
+  bool v6 = strchr(t->host, ':') != NULL;
+  size_t n = strlen(t->host); /* less than GL_HOST_MAX: host_at */
+  char *to = out;
+  if (v6) *to++ = '[';
+  memcpy(to, t->host, n);
+  to += n;
+  if (v6) *to++ = ']';
+  if (t->port != (t->https ? 443 : 80)) to = put_port(to, t->port);
+  return (size_t)(to - out);
 }
 
 /* ---- the origin ---- */
@@ -119,22 +134,21 @@ static void read_identity(lua_State *L, identity *id) {
 
 /* Adds a part with its length, so that no two lists of parts read the same. */
 static void add_part(luaL_Buffer *b, const void *bytes, size_t n) {
-  char len[24];
-  luaL_addlstring(b, len, (size_t)snprintf(len, sizeof len, "%zu:", n));
+  luaL_addlstring(b, (const char *)&n, sizeof n);
   luaL_addlstring(b, bytes, n);
 }
 
 static void add_optional(luaL_Buffer *b, const char *text) {
+  luaL_addchar(b, text ? '+' : '-');
   if (text) add_part(b, text, strlen(text));
-  else luaL_addchar(b, '-');
 }
 
-/* Pushes the key of the origin. */
+/* Pushes the key of the origin: bytes that only this process reads, and each request makes anew. */
 static void push_key(lua_State *L, const gl_destination *t, const identity *id, bool deny_private) {
-  char ports[48];
+  const int numbers[] = {t->https, deny_private, t->port, t->proxy_port};
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  luaL_addlstring(&b, ports, (size_t)snprintf(ports, sizeof ports, "%d%d %d %d ", t->https, deny_private, t->port, t->proxy_port));
+  luaL_addlstring(&b, (const char *)numbers, sizeof numbers);
   add_optional(&b, t->host);
   add_optional(&b, t->path);
   add_optional(&b, t->proxy_host);

@@ -163,15 +163,29 @@ static void read_body(lua_State *L, gl_roundtrip_spec *s) {
 
 /* ---- limits ---- */
 
-static void read_limits(lua_State *L, gl_roundtrip_limits *l) {
+/* Reads the table of time-outs entry by entry, since few of the names are ever there. */
+static void read_timeouts(lua_State *L, int timeouts, gl_roundtrip_limits *l) {
   static const char *const names[GL_PHASES] = {"queue", "resolve", "connect", "proxy", "tls", "idle", "first_byte", "idle"};
-  bool given = lua_getfield(L, 1, "timeouts") == LUA_TTABLE;
-  int t = lua_gettop(L);
-  for (int i = 0; i < GL_PHASES; i++) l->phase[i] = given ? gl_spec_number(L, t, names[i], GL_FOREVER) : GL_FOREVER;
-  l->connecting = given ? gl_spec_number(L, t, "connecting", GL_FOREVER) : GL_FOREVER;
-  l->total = given ? gl_spec_number(L, t, "total", GL_FOREVER) : GL_FOREVER;
-  given = lua_getfield(L, 1, "limits") == LUA_TTABLE;
-  double head = given ? gl_spec_number(L, t + 1, "max_head", 65536) : 65536, fields = given ? gl_spec_number(L, t + 1, "max_fields", 128) : 128;
+  for (lua_pushnil(L); lua_next(L, timeouts); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(name, "total") == 0) l->total = gl_spec_number_at(L, -1, name);
+    else if (strcmp(name, "connecting") == 0) l->connecting = gl_spec_number_at(L, -1, name);
+    else
+      for (int i = 0; i < GL_PHASES; i++)
+        if (strcmp(name, names[i]) == 0) l->phase[i] = gl_spec_number_at(L, -1, name);
+  }
+}
+
+static void read_limits(lua_State *L, gl_roundtrip_limits *l) {
+  double head = 65536, fields = 128;
+  for (int i = 0; i < GL_PHASES; i++) l->phase[i] = GL_FOREVER;
+  l->connecting = l->total = GL_FOREVER;
+  if (lua_getfield(L, 1, "timeouts") == LUA_TTABLE) read_timeouts(L, lua_gettop(L), l);
+  if (lua_getfield(L, 1, "limits") == LUA_TTABLE) {
+    int t = lua_gettop(L);
+    head = gl_spec_number(L, t, "max_head", head);
+    fields = gl_spec_number(L, t, "max_fields", fields);
+  }
   l->head.bytes = head < 1 << 24 ? (uint32_t)head : 1 << 24;
   l->head.fields = fields < 1 << 16 ? (uint32_t)fields : 1 << 16;
   lua_pop(L, 2);

@@ -47,12 +47,17 @@ bool gl_spec_flag(lua_State *L, int idx, const char *name, bool otherwise) {
   return flag;
 }
 
-double gl_spec_number(lua_State *L, int idx, const char *name, double otherwise) {
-  int ok = 1;
-  double value = lua_getfield(L, idx, name) == LUA_TNIL ? otherwise : lua_tonumberx(L, -1, &ok);
+double gl_spec_number_at(lua_State *L, int idx, const char *name) {
+  int ok;
+  double value = lua_tonumberx(L, idx, &ok);
   if (!ok || !(value >= 0)) luaL_error(L, "%s: a number >= 0 expected", name);
-  lua_pop(L, 1);
   return value < GL_FOREVER ? value : GL_FOREVER;
+}
+
+double gl_spec_number(lua_State *L, int idx, const char *name, double otherwise) {
+  double value = lua_getfield(L, idx, name) == LUA_TNIL ? otherwise : gl_spec_number_at(L, -1, name);
+  lua_pop(L, 1);
+  return value;
 }
 
 void gl_spec_check_value(lua_State *L, const char *name, const char *value, size_t n) {

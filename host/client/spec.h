@@ -33,6 +33,9 @@ const char *gl_spec_need(lua_State *L, int idx, const char *name);
 bool gl_spec_flag(lua_State *L, int idx, const char *name, bool otherwise);
 double gl_spec_number(lua_State *L, int idx, const char *name, double otherwise);
 
+/* Returns the value at idx, which is called `name`: a number >= 0, GL_FOREVER at most. */
+double gl_spec_number_at(lua_State *L, int idx, const char *name);
+
 /* Refuses a value of a header field that holds a control character, by the name of the field. */
 void gl_spec_check_value(lua_State *L, const char *name, const char *value, size_t n);
 

@@ -111,10 +111,14 @@ function M.parse(op, whose, text)
   }
 end
 
-local function from(getenv, ...)
-  for _, name in ipairs { ... } do
-    local value = getenv(name)
-    if value and value ~= "" then return value, name end
+-- The variables to look at, in order. Each request asks for them, since a C module may change the environment.
+local OF_HTTP, OF_HTTPS = { "http_proxy", "all_proxy", "ALL_PROXY" }, { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
+local EXEMPT = { "no_proxy", "NO_PROXY" }
+
+local function from(getenv, names)
+  for i = 1, #names do
+    local value = getenv(names[i])
+    if value and value ~= "" then return value, names[i] end
   end
 end
 
@@ -123,11 +127,9 @@ function M.select(op, setting, parts, port, getenv)
   if setting == false then return nil end
   if setting then return M.parse(op, "proxy", setting) end
   getenv = getenv or os.getenv
-  local text, name
-  if parts.scheme == "https" then text, name = from(getenv, "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-  else text, name = from(getenv, "http_proxy", "all_proxy", "ALL_PROXY") end
+  local text, name = from(getenv, parts.scheme == "https" and OF_HTTPS or OF_HTTP)
   if not text then return nil end
-  local exempt = from(getenv, "no_proxy", "NO_PROXY")
+  local exempt = from(getenv, EXEMPT)
   if exempt and is_exempt(exempt, parts, port) then return nil end
   return M.parse(op, name, text)
 end

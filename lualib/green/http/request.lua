@@ -219,7 +219,8 @@ local function spec_of(call, request, left)
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
     target = request.target or target_of(parts), headers = with_cookies(call.cookies, request),
     body = content and content.bytes, length = content and content.length, trailers = content and content.trailers, trailer = content and content.announced,
-    proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private, tls = tls_of(call, request),
+    proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private,
+    tls = parts.scheme == "https" and tls_of(call, request) or nil,
     timeouts = timeouts_of(call, left),
     collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = call.expect,
   }
@@ -262,13 +263,13 @@ local function join_codings(headers, repeated)
   headers["content-encoding"], repeated["content-encoding"] = table.concat(list, ", "), nil
 end
 
+-- Returns the response, which is the transport's answer with the fields that scripts do not read taken out.
 local function finish(call, request, got, repeated, reader)
   join_codings(got.headers, repeated)
-  local bytes = got.body
-  if call.decode then bytes, reader = decode(call, request, got, reader) end
-  return answer.new({
-    status = got.status, url = request.url, body = bytes, version = got.version, timings = got.timings, remote = got.remote, reused = got.reused,
-  }, got.headers, repeated, reader, got.trailers)
+  if call.decode then got.body, reader = decode(call, request, got, reader) end
+  local trailers = got.trailers
+  got.reason, got.length, got.trailers, got.url = nil, nil, nil, request.url
+  return answer.new(got, got.headers, repeated, reader, trailers)
 end
 
 -- Closes the reader when the scope is left, unless the caller was given it.
