@@ -211,6 +211,51 @@ makers["table.sort"] = function()
   return spoiled_a_little(sorted, list_of(one_of(SORTED), most), comparator(asked), asked)
 end
 
+-- ---- texts ----
+
+makers["string.rep"] = function()
+  return spoiled_a_little(string.rep, subject(), one_of { 0, 1, 2, 3, 7, 50, -1, "3", 2.0, 1.5, math.mininteger }, one_of { nil, nil, "", ",", "--", 1 })
+end
+for _, name in ipairs { "lower", "upper", "reverse" } do
+  makers["string." .. name] = function() return spoiled(string[name], subject()) end
+end
+
+local UTF8 = { "a", "\u{E4}", "\u{20AC}", "\u{1F600}", "\u{7FF}", "\u{800}", "\u{FFFF}", "\u{10FFFF}", "\0" }
+local BAD_UTF8 = {
+  "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\u{7FFFFFFF}", "\u{200000}", "\xFE", "\xFF", "\xE2\x82", "\xF0\x9F", "\xC3",
+}
+local function utf8_text() return text_of(UTF8, 10) .. (random(3) == 1 and one_of(BAD_UTF8) .. text_of(UTF8, 3) or "") end
+
+makers["utf8.len"] = function() return spoiled(utf8.len, utf8_text(), position(), position(), one_of { nil, true }) end
+makers["utf8.offset"] = function() return spoiled(utf8.offset, utf8_text(), one_of { 0, 1, 2, 5, -1, -2, -9, math.mininteger, math.maxinteger }, position()) end
+
+local CODE = { "return ", "1", "x", " + ", "'a'", "(", ")", "\n", "local a = 2 ", "--c\n", "end ", "if x then ", "[[\nlong]]", "\0", "...", "break ", "::a::", "\27Lua" }
+
+-- Loads a text, calls what comes of it, and tells of both.
+local function loaded(...)
+  local f, message = load(...)
+  if not f then return f, message end
+  return "loaded", pcall(f, 5)
+end
+
+-- A reader function that returns the text in pieces.
+local function in_pieces(text)
+  local at, most = 0, random(6)
+  return function()
+    if at >= #text then return one_of { nil, "" } end
+    local from = at + 1
+    at = at + random(most)
+    return text:sub(from, at)
+  end
+end
+
+makers["load"] = function()
+  local text = random(3) == 1 and "return x, ..., 1 " .. one_of(CODE) or text_of(CODE, 7)
+  if random(4) == 1 then text = string.dump(load(one_of { "return x", "local a = 1 return a, ..." }), random(2) == 1):sub(1, one_of { -1, -1, -2, 20, 3 }) end
+  local reader = one_of { text, text, in_pieces(text), function() return one_of { {}, false, print } end, function() error "reader" end }
+  return spoiled(loaded, reader, one_of { nil, "=name", "@file", "text", "a\nb" }, one_of { nil, nil, "t", "b", "bt", "" }, one_of { nil, {}, { x = 7 } })
+end
+
 -- ---- the limits of patterns, and what is only found by who looks for it ----
 
 local picked = {}
@@ -297,6 +342,38 @@ for _, n in ipairs { 2, 3, 4, 50, 99, 100, 101, 102, 200, 300 } do -- uneven par
   pick(changed, table.sort, ties, function(a, b) return a.key < b.key end)
   pick(changed, table.sort, up, function() return true end)
 end
+
+for _, args in ipairs {
+  { "x", 1 << 31 }, { "x", (1 << 31) - 1, "y" }, { "aa", 1 << 30 }, { "a", 1 << 30, "," }, { "x", math.maxinteger }, { "", 1000000 }, { "", 3, "" }, { "", 3, "x" },
+  { "abc", 3, "" }, { "x", 0, "y" }, { "", 1 << 31, "x" },
+} do pick(string.rep, table.unpack(args)) end
+for _, n in ipairs { 1, 2, 4095, 4096, 1048575, 1048576, 1048577, 3000001 } do -- across the ends of pieces
+  pick(function()
+    local text, sum = ("aB\n"):rep(n // 3, ";") .. "\xC4z", 0
+    for _, changed_text in ipairs { text, text:upper(), text:lower(), text:reverse(), text:rep(2, "+"), text:reverse():reverse() == text and "" or "?" } do
+      for i = 1, #changed_text, 997 do sum = sum * 31 + changed_text:byte(i) & 0xFFFFFFFF end
+      sum = sum + #changed_text
+    end
+    return sum, utf8.len(text, 1, -3), utf8.offset(text, n // 2), utf8.offset(text, -(n // 2))
+  end)
+end
+for _, name in ipairs { "lower", "upper", "reverse", "rep" } do
+  pick(string[name])
+  pick(string[name], {})
+  pick(function() return ("x")[name]({}, {}) end)
+end
+for _, name in ipairs { "len", "offset" } do
+  for _, args in ipairs { {}, { {} }, { "", 1 }, { "", 2 }, { "", 0, 0 }, { "a", 1, 3 }, { "a", 3 }, { "a", "x" }, { "\x80", 1 }, { "\x80\x80a", 0, 2 }, { "abc", 0, 4 }, { "abc", 2, 4 }, { "abc", 1, 5 } } do
+    pick(utf8[name], table.unpack(args))
+  end
+end
+for _, args in ipairs { {}, { 1 }, { {} }, { "x", {} }, { "x", "n", {} }, { print }, { "return 1", nil, nil, nil }, { ("a = 1 "):rep(3000) .. "?" }, { "x = '" .. ("y"):rep(9000) } } do
+  pick(load, table.unpack(args))
+end
+pick(function() return select(2, xpcall(load, debug.traceback, {})) end)
+pick(function() return select(2, load(function() error(debug.traceback "in a reader", 0) end)) end)
+pick(function() return #load("return [[" .. ("text\n"):rep(9000) .. "]]")() end)
+pick(function() return coroutine.wrap(function() return load(coroutine.yield) end)() end)
 
 -- ---- making the calls, and telling what came of them ----
 
