@@ -20,6 +20,15 @@ void gl_task_cancel_all(gl_host *h) {
     if (!t->system) gl_task_cancel(t);
 }
 
+void gl_task_end_exhausted(gl_host *h) {
+  h->exhausted = false;
+  for (gl_task *t = h->live; t; t = t->next_live) {
+    if (!gl_budget_exhausted(t) || gl_task_is_foreign(t)) continue;
+    t->exhausted = true;
+    end_wait(t, GL_EXHAUSTED);
+  }
+}
+
 void gl_task_interrupt(gl_task *t) {
   if (t->state == GL_TASK_ENDED) return;
   t->interrupted = true;

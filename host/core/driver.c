@@ -56,7 +56,7 @@ static void set_alarm(gl_host *h) {
 
 static bool is_deadlocked(const gl_host *h) {
   unsigned int alarm = uv_is_active((const uv_handle_t *)&h->alarm) ? 1 : 0;
-  return h->census.tasks > 0 && h->holds == 0 && !h->ready.head && !h->preempted.head && !h->turn_hooks && !h->late &&
+  return h->census.tasks > 0 && h->holds == 0 && gl_runqueue_is_empty(&h->queue) && !h->turn_hooks && !h->late &&
          !gl_clock_next(&h->clock) && gl_loop_is_idle(&h->loop, alarm);
 }
 
@@ -71,24 +71,29 @@ static void break_deadlock(gl_host *h) {
 }
 
 /* Runs the loop once and fires the timers that are due; blocks while no task is ready. Batches that follow each other closely
- * (tasks that talk to each other) share one look at the kernel, which costs more than the batches do. */
-static void poll_loop(gl_host *h) {
+ * (tasks that talk to each other) share one look at the kernel, which costs more than the batches do. Returns whether it blocked,
+ * or may have. */
+static bool poll_loop(gl_host *h) {
   if (h->watchdog_due) gl_preempt_restart(h);
-  bool ready = h->ready.head != NULL, preempted = h->preempted.head != NULL;
-  if (ready && !preempted && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return;
-  if (!ready && !preempted) gl_idle_begin(h);
+  const gl_runqueue *q = &h->queue;
+  if (q->ready.head && !q->switched.head && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return false;
+  bool idle = gl_runqueue_is_empty(q), blocks = idle && !h->turn_hooks && !h->late;
+  if (idle) gl_idle_begin(h);
   set_alarm(h);
-  uv_run(&h->loop, ready || preempted || h->turn_hooks || h->late ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+  uv_run(&h->loop, blocks ? UV_RUN_ONCE : UV_RUN_NOWAIT);
   h->unpolled = 0;
   h->polled = uv_hrtime();
   gl_clock_fire(&h->clock, h->polled);
+  return blocks;
 }
 
 /* Returns on the home stack when the host is finished; on any other stack it never returns. */
 static void drive(gl_host *h) {
   for (;;) {
-    if (h->batch.head) gl_pulse_wake(&h->pulse);
-    for (gl_task *t; (t = gl_host_next(h)) != NULL;) gl_task_step(h, t);
+    if (h->queue.batch.head) gl_pulse_wake(&h->pulse);
+    if (h->queue.turn != GL_TURN_SHORT) gl_preempt_begin_slice(h);
+    for (gl_task *t; (t = gl_runqueue_next(h)) != NULL;) gl_task_step(h, t);
+    if (h->exhausted) gl_task_end_exhausted(h);
     if (h->forked && is_finished(h)) gl_fork_leave(h, h->deadlocks ? EXIT_FAILURE : h->exit); /* pending output is the parent's to write */
     gl_host_end_turn(h, is_finished(h));
     if (is_finished(h)) {
@@ -98,9 +103,9 @@ static void drive(gl_host *h) {
       continue;
     }
     break_deadlock(h);
-    poll_loop(h);
+    bool slept = poll_loop(h);
     gl_op_reap(h);
-    gl_host_take_batch(h);
+    gl_runqueue_take_batch(h, slept);
   }
 }
 
@@ -113,6 +118,7 @@ gl_host *gl_host_new(void) {
     free(h);
     return NULL;
   }
+  gl_meter_init(&h->meter);
   gl_fork_begin(h);
   gl_alloc_init(&h->alloc);
   gl_memory_set_edge(h);

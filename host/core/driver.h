@@ -3,7 +3,7 @@
  * The driver: the loop that resumes tasks, as the bottom frame of every C stack.
  *
  *     run the batch of ready tasks -> end the turn -> uv_run once -> fire timers -> take the next batch
- *      (gl_task_step)                (gl_host_end_turn)  (poll_loop)                  (gl_host_take_batch)
+ *      (gl_task_step)                (gl_host_end_turn)  (poll_loop)                  (gl_runqueue_take_batch)
  *
  * Tasks are resumed here and nowhere else, and always outside uv_run. The driver may hop to another C stack in the middle of
  * gl_task_step (core/park.h): the same turn then goes on there, as all that a turn needs is in the host.

@@ -86,7 +86,7 @@ static bool renew_loop(gl_host *h) {
 
 static void drop_queues(gl_host *h) {
   h->process++;
-  h->ready = h->preempted = h->batch = (gl_tasklist){0};
+  gl_runqueue_forget(&h->queue);
   h->turn_hooks = h->late = NULL;
   h->late_end = &h->late;
   h->reap = NULL;

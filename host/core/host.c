@@ -1,42 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host.h"
 
-#include "core/task.h"
-
 #define HOOKS 64            /* turn hooks between two looks at the clock, */
 #define HOOKS_NS 2000000    /* and how long all of a turn may take together */
-
-/* ---- tasks ---- */
-
-static void append_task(gl_tasklist *list, gl_task *t) {
-  t->state = GL_TASK_READY;
-  t->next = NULL;
-  if (list->tail) list->tail->next = t;
-  else list->head = t;
-  list->tail = t;
-}
-
-void gl_host_ready(gl_host *h, gl_task *t) { append_task(&h->ready, t); }
-void gl_host_ready_last(gl_host *h, gl_task *t) { append_task(&h->preempted, t); }
-void gl_host_ready_now(gl_host *h, gl_task *t) { append_task(&h->batch, t); }
-
-gl_task *gl_host_next(gl_host *h) {
-  gl_task *t = h->batch.head;
-  if (t && !(h->batch.head = t->next)) h->batch.tail = NULL;
-  return t;
-}
-
-void gl_host_take_batch(gl_host *h) {
-  h->batch = h->ready;
-  h->ready = (gl_tasklist){0};
-  if (!h->preempted.head) return;
-  if (h->batch.tail) h->batch.tail->next = h->preempted.head;
-  else h->batch.head = h->preempted.head;
-  h->batch.tail = h->preempted.tail;
-  h->preempted = (gl_tasklist){0};
-}
-
-/* ---- hooks at the end of a turn ---- */
 
 void gl_at_turn_end(gl_host *h, gl_turn_hook *hook) {
   if (gl_turn_is_queued(h, hook)) return;

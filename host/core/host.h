@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The host: one event loop, one Lua state, and the tasks that run on them. It belongs to one thread and uses no globals;
- * a process may own several hosts. This header has the struct and the queues that tasks become ready in; the driver
- * (core/driver.h) empties the queues.
+ * a process may own several hosts. This header has the struct; core/runqueue.h has the queues that tasks become ready in, and the
+ * driver (core/driver.h) empties them.
  */
 #ifndef GL_CORE_HOST_H
 #define GL_CORE_HOST_H
@@ -16,9 +16,11 @@
 #include <uv.h>
 
 #include "core/alloc.h"
+#include "core/budget.h"
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/pulse.h"
+#include "core/runqueue.h"
 
 typedef struct gl_host gl_host;
 typedef struct gl_op gl_op;
@@ -34,10 +36,6 @@ typedef struct gl_turn_hook {
   void (*run)(struct gl_turn_hook *hook); /* called once per queueing */
   uint32_t queued;                        /* number of the process (gl_host.process) in which it is on the list; 0 = it is on none */
 } gl_turn_hook;
-
-typedef struct gl_tasklist {
-  gl_task *head, *tail;
-} gl_tasklist;
 
 typedef struct gl_opqueue { /* core/opqueue.h */
   gl_op *head, *tail;
@@ -133,10 +131,10 @@ struct gl_host {
   bool awaiting;                /* an await is on its way down through lua_yieldk */
   gl_pulse pulse;               /* beats with every step of a task: the watchdog's sign of life */
 
-  /* ---- queues (core/host.c) ---- */
-  gl_tasklist ready;            /* tasks made ready since the batch was taken */
-  gl_tasklist preempted;        /* preempted tasks: they run behind all of `ready` */
-  gl_tasklist batch;            /* the tasks of this turn */
+  /* ---- queues ---- */
+  gl_runqueue queue;            /* tasks that are ready */
+  gl_meter meter;               /* whose CPU time it is */
+  bool exhausted;               /* a budget is exhausted: the driver ends its tasks */
   gl_turn_hook *turn_hooks;     /* hooks to run at the end of this turn */
   gl_turn_hook *late, **late_end; /* hooks of earlier turns for which there was no time; where the list ends */
   gl_op *reap;                  /* ops done after they were detached: the driver frees them */
@@ -216,21 +214,6 @@ void gl_at_turn_end(gl_host *h, gl_turn_hook *hook);
 
 /* Will `hook` run at the end of this turn? */
 static inline bool gl_turn_is_queued(const gl_host *h, const gl_turn_hook *hook) { return hook->queued == h->process; }
-
-/* Makes a task ready to run in the next batch. */
-void gl_host_ready(gl_host *h, gl_task *t);
-
-/* Makes a preempted task ready to run behind everything that is ready when the next batch is taken. */
-void gl_host_ready_last(gl_host *h, gl_task *t);
-
-/* Puts a task at the end of the batch that is running now. */
-void gl_host_ready_now(gl_host *h, gl_task *t);
-
-/* Takes the first task of the running batch; NULL: the batch is over. For the driver. */
-gl_task *gl_host_next(gl_host *h);
-
-/* Makes the ready tasks the next batch, the preempted ones last. For the driver. */
-void gl_host_take_batch(gl_host *h);
 
 /* Runs the hooks of this turn and those left over, within limits of time unless `all`. For the driver. */
 void gl_host_end_turn(gl_host *h, bool all);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kill.h"
 
-#include <stdio.h>
-
 #include "core/error.h"
 #include "core/hook.h"
 #include "core/safepoint.h"
@@ -19,10 +17,7 @@ bool gl_kill_insists(const gl_task *t) { return t->kill_count > MAX_CAUGHT; }
 
 static void raise_end(lua_State *L, gl_task *t) {
   gl_scope_raise(L, t, "preempt");
-  gl_scope_request_end(t);
-  char limit[16]; /* lua_pushfstring would write 14 digits of it */
-  snprintf(limit, sizeof limit, "%g", (double)t->cpu_limit);
-  gl_error_raise(L, "preempt", "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
+  gl_scope_raise_exhausted(L, t, "preempt"); /* in a shield */
 }
 
 /* Instructions until the next error: a random number; in the end 1. */
@@ -70,7 +65,7 @@ bool gl_kill_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
 
 bool gl_kill_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool overran) {
   gl_task *t = h->task;
-  if (!gl_scope_must_end(t) || t->cleanup_slices) {
+  if (!gl_scope_must_end(t) || t->cleanup_us) {
     t->raise_in = 0;
     return false;
   }

@@ -3,8 +3,8 @@
  * Ends a task that must end (gl_scope_must_end: cancelled, past its deadline, over its CPU limit) and goes on computing. The hook
  * of the preemption asks here at the end of each slice:
  *
- *     FREE --an await raises, or raise_end--> END REQUESTED    has CLEANUP_SLICES for its <close> variables (gl_scope_request_end)
- *      ^                                          |  preempt.c:end_slice: none of those slices is left
+ *     FREE --an await raises, or raise_end--> END REQUESTED    has CLEANUP_US for its <close> variables   (gl_scope_request_end)
+ *      ^                                          |  preempt.c:end_slice: nothing of that time is left
  *      |  gl_scope_retract_end:                   v
  *      |  nothing asks it to end              KILLED ON ALTERNATE SLICES    kill_count odd: an error was raised; even: a slice to go on
  *      |  any more                                |  gl_kill_insists: the task has caught all of them

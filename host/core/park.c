@@ -10,6 +10,7 @@ static void leave_stack(gl_host *h, gl_task *t, gl_stack *to) {
   lua_State *running = h->running;
   GL_CHECK(h->task == t && !t->stack && t->state != GL_TASK_RUNNING);
   void *left = h->on_leave ? h->on_leave(h, t) : NULL;
+  gl_budget_charge(h, t);
   h->census.parked++;
   t->stack = h->stack;
   h->task = NULL;
@@ -28,9 +29,9 @@ bool gl_park(gl_host *h, gl_task *t) {
   return to != NULL;
 }
 
-void gl_pause(gl_host *h, gl_task *t) {
+void gl_pause(gl_host *h, gl_task *t, void (*add)(gl_host *h, gl_task *t)) {
   gl_stack *to = gl_stack_take(h);
   if (!to) return;
-  gl_host_ready_last(h, t);
+  add(h, t);
   leave_stack(h, t, to);
 }

@@ -32,8 +32,8 @@
  * stack is to be had, and nothing has happened. */
 bool gl_park(gl_host *h, gl_task *t);
 
-/* Lets the other ready tasks run before the running one, which comes back in a later batch. Returns at once when no
- * stack is to be had. */
-void gl_pause(gl_host *h, gl_task *t);
+/* Lets the other ready tasks run before the running one, which `add` makes ready: gl_runqueue_add_preempted or
+ * gl_runqueue_add_switched. Returns at once when no stack is to be had. */
+void gl_pause(gl_host *h, gl_task *t, void (*add)(gl_host *h, gl_task *t));
 
 #endif

@@ -72,26 +72,26 @@ static bool can_yield(const gl_host *h, lua_State *L) { return L == h->running &
 static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
   h->slices.count++;
-  t->slices++;
   if (!hooked && can_yield(h, L)) {
-    gl_host_ready_last(h, t);
+    gl_runqueue_add_preempted(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
-    gl_pause(h, t);
-    if (gl_scope_must_end(t) && !t->cleanup_slices && !t->raise_in) gl_kill_soon(L, h, ar);
+    gl_pause(h, t, gl_runqueue_add_preempted);
+    if (gl_scope_must_end(t) && !t->cleanup_us && !t->raise_in) gl_kill_soon(L, h, ar);
   }
 }
 
-/* Ends a slice. Raises in a task that must end, on alternate slices, and not during the slices for its clean-up. */
+/* Ends a slice. Raises in a task that must end, on alternate slices, and not in the time for its clean-up. */
 static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
+  uint32_t us = gl_budget_charge(h, t);
   if (t->atomic && !t->overlong) {
     t->overlong = true;
     if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L);
   }
   if (gl_scope_must_end(t)) {
-    if (t->cleanup_slices) t->cleanup_slices--;
+    if (t->cleanup_us) t->cleanup_us = t->cleanup_us > us ? t->cleanup_us - us : 0;
     else if (t->kill_count++ % 2 == 0 && gl_kill_soon(L, h, ar)) return;
   } else {
     gl_scope_retract_end(t);
@@ -142,7 +142,7 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     h->fault.ender = NULL;
     t->cancelled = true;
     gl_hook_restore(L);
-    if (gl_scope_must_end(t) && !t->cleanup_slices) gl_kill_soon(L, h, ar);
+    if (gl_scope_must_end(t) && !t->cleanup_us) gl_kill_soon(L, h, ar);
     return;
   }
   if (t && t->raise_in && gl_kill_at_safepoint(L, h, ar, overran)) {
@@ -193,6 +193,14 @@ static void on_atomic_section_left(gl_task *t) {
   bool due = h->slices.deferred_beat == gl_pulse_beats(&h->pulse) && h->task == t && h->running;
   h->slices.section = h->slices.deferred_beat = 0;
   if (due) set_preempt_hook(h);
+}
+
+void gl_preempt_begin_slice(gl_host *h) {
+  uint64_t least = gl_runqueue_owes(&h->queue) ? GL_LEAST_NS : GL_SURPLUS_NS, most = GL_SLICE_MS * 1000000;
+  uint64_t due = gl_clock_next(&h->clock), now = due ? uv_hrtime() : 0;
+  if (gl_runqueue_holds_up(&h->queue) || h->late) most = least;
+  else if (due && due < now + most) most = due > now + least ? due - now : least;
+  gl_watchdog_begin_slice(h, least, most);
 }
 
 /* ---- starting and ending ---- */

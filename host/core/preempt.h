@@ -39,6 +39,9 @@ void gl_preempt_restart(gl_host *h);
 /* Ends the watchdog. */
 void gl_preempt_stop(gl_host *h);
 
+/* The next step is a slice of long work: ends it after 10 ms, and before that when others have something to do. For the driver. */
+void gl_preempt_begin_slice(gl_host *h);
+
 /* For loops in C: ends the slice if it is used up; otherwise this costs a comparison. Call every few thousand bytes or steps, on
  * the running coroutine. True: other tasks may have run, and whatever Lua can change may have changed (tables that are
  * walked through, peers, scopes), except what is on this coroutine's stack. May raise, as any hook. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/scope.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/check.h"
 #include "core/error.h"
 #include "core/task.h"
 
-#define CLEANUP_SLICES (100 / GL_SLICE_MS) /* what a task that was asked to end may use up for its clean-up */
+#define CLEANUP_US 100000 /* CPU time that a task which was asked to end may use for its clean-up */
 #define FIRST_BUCKETS 16
 
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
@@ -17,7 +18,7 @@ void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
   s->task = t;
   s->deadline = seconds < GL_FOREVER ? gl_clock_after(uv_hrtime(), seconds) : 0;
   s->shield = shield;
-  s->cancelled = s->atomic = false;
+  s->cancelled = s->atomic = s->background = false;
   t->scope = s;
 }
 
@@ -25,6 +26,12 @@ void gl_scope_enter_atomic(lua_State *L, gl_scope *s) {
   gl_scope_enter(L, s, GL_FOREVER, false);
   s->atomic = true;
   s->task->atomic++;
+}
+
+void gl_scope_enter_background(lua_State *L, gl_scope *s) {
+  gl_scope_enter(L, s, GL_FOREVER, false);
+  s->background = true;
+  s->task->background++;
 }
 
 bool gl_scope_holds(const gl_task *t, const lua_State *co) {
@@ -38,6 +45,7 @@ bool gl_scope_holds(const gl_task *t, const lua_State *co) {
 static void unbind(gl_scope *s) {
   gl_task *t = s->task;
   s->task = NULL;
+  if (s->background) t->background--;
   if (!s->atomic || --t->atomic > 0) return;
   t->overlong = false;
   if (t->host->atomic_section_left) t->host->atomic_section_left(t);
@@ -128,6 +136,7 @@ void gl_scope_resume(gl_host *h, lua_State *co) {
     remove_suspended(&h->suspended_scopes, at); /* after the last one this frees the buckets, `at` among them */
     s->task = h->task;
     if (s->atomic) h->task->atomic++;
+    if (s->background) h->task->background++;
     s->outer = h->task->scope;
     h->task->scope = s;
   }
@@ -148,6 +157,7 @@ gl_outcome gl_scope_check(const gl_task *t) {
     if (s->shield) return GL_DONE;
   }
   if (t->cancelled) return GL_CANCELLED;
+  if (t->exhausted) return GL_EXHAUSTED;
   if (t->interrupted) return GL_INTERRUPTED;
   return has_passed(t->deadline) ? GL_DEADLINE_EXCEEDED : GL_DONE;
 }
@@ -176,9 +186,19 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
   return luaL_error(L, "interrupted!");
 }
 
+int gl_scope_raise_exhausted(lua_State *L, gl_task *t, const char *op) {
+  const gl_budget *b = gl_budget_exhausted(t);
+  char limit[16]; /* lua_pushfstring would write 14 digits of it */
+  gl_scope_request_end(t);
+  if (b->exhausted == GL_OUT_OF_TASKS) return gl_error_raise(L, op, "ETASKLIMIT", "more than %d tasks at once, which is the limit", (int)b->max_tasks);
+  snprintf(limit, sizeof limit, "%g", (double)b->cpu_limit);
+  return gl_error_raise(L, op, "ECPULIMIT", "the task used more CPU than its limit of %s s", limit);
+}
+
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   gl_outcome why = gl_scope_check(t);
   if (why == GL_CANCELLED || why == GL_DEADLINE_EXCEEDED) gl_scope_request_end(t);
+  if (why == GL_EXHAUSTED) gl_scope_raise_exhausted(L, t, op);
   switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
@@ -190,18 +210,18 @@ void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
 /* ---- the end of a task that was told to end ---- */
 
 bool gl_scope_must_end(const gl_task *t) {
-  return gl_scope_check(t) != GL_DONE || (t->max_slices && t->slices > t->max_slices);
+  return gl_scope_check(t) != GL_DONE || t->exhausted;
 }
 
 void gl_scope_request_end(gl_task *t) {
   if (t->end_requested) return;
   t->end_requested = true;
-  t->cleanup_slices = CLEANUP_SLICES;
+  t->cleanup_us = CLEANUP_US;
 }
 
 void gl_scope_retract_end(gl_task *t) {
   if ((!t->end_requested && !t->kill_count) || gl_scope_must_end(t) || gl_scope_shields(t)) return;
   t->end_requested = false;
-  t->cleanup_slices = 0;
+  t->cleanup_us = 0;
   t->kill_count = 0;
 }

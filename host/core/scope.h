@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Scopes say until when a task may still wait, and whether it may wait at all. They nest within a task: a scope may carry a
- * deadline, be cancelled by itself, shield what runs in it from everything around it, or be atomic: nothing may wait in it.
+ * deadline, be cancelled by itself, shield what runs in it from everything around it, be atomic: nothing may wait in it, or be
+ * in the background.
  * The nearest deadline counts; what was raised once is raised again at every later await, as long as the scope lasts.
  *
  *     t->scope --> shield, 1 s --> deadline 5 s --> the task: cancelled? interrupted? deadline inherited from its parent?
@@ -26,7 +27,8 @@
  *  1. A scope with a `task` is on that task's list; one without a task but with a `co` is in h->suspended_scopes; one
  *     without either was left.
  *  2. On a task's list the scopes of one coroutine stand together, and those of the coroutine it resumed further in.
- *  3. t->atomic is the number of atomic scopes on the list of `t`.
+ *  3. t->atomic is the number of atomic scopes on the list of `t`, and t->background that of background scopes, one more if the
+ *     task was spawned in one.
  *  4. A coroutine has GL_SUSPENDED_BIT set while it has scopes in h->suspended_scopes.
  */
 #ifndef GL_CORE_SCOPE_H
@@ -42,6 +44,7 @@ struct gl_scope {
   bool shield;       /* nothing further out reaches in */
   bool cancelled;
   bool atomic;       /* nothing in it may wait or yield out of it, and it is not preempted */
+  bool background;   /* what runs in it runs behind all others */
 };
 
 /* Enters a scope, which the caller allocated, on the running coroutine of the running task. Its deadline is `seconds` from now;
@@ -51,6 +54,10 @@ void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield);
 /* Enters an atomic section. Every await in it raises EATOMIC, and the task keeps the CPU until it has left the outermost
  * section, or has been in it for GL_ATOMIC_MS (core/preempt.h). */
 void gl_scope_enter_atomic(lua_State *L, gl_scope *s);
+
+/* Enters a background section: the task, and what it spawns in there, runs behind all others (core/runqueue.h), from when it has
+ * waited next. */
+void gl_scope_enter_background(lua_State *L, gl_scope *s);
 
 /* Has `co`, which runs, itself entered an atomic section that it has not left? It must not yield to its user then. */
 bool gl_scope_holds(const gl_task *t, const lua_State *co);
@@ -70,7 +77,8 @@ void gl_scope_resume(gl_host *h, lua_State *co);
 /* Leaves all scopes of `co`, which has ended. */
 void gl_scope_abandon(gl_host *h, lua_State *co);
 
-/* May the task wait? GL_DONE = yes; else what reaches it first: GL_CANCELLED, GL_INTERRUPTED or GL_DEADLINE_EXCEEDED. */
+/* May the task wait? GL_DONE = yes; else what reaches it first: GL_CANCELLED, GL_EXHAUSTED, GL_INTERRUPTED or
+ * GL_DEADLINE_EXCEEDED. */
 gl_outcome gl_scope_check(const gl_task *t);
 
 /* The nearest deadline that reaches the task, ns; 0 = none. Children inherit it. */
@@ -78,6 +86,9 @@ uint64_t gl_scope_deadline(const gl_task *t);
 
 /* Raises what gl_scope_check says, if anything, in the name of the operation `op`. */
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op);
+
+/* Raises that a limit of the task's budget is reached, and which. Never returns. */
+int gl_scope_raise_exhausted(lua_State *L, gl_task *t, const char *op);
 
 /* Raises Lua's own "interrupted!", once: the task may catch it and go on. Never returns. */
 int gl_scope_interrupt(lua_State *L, gl_task *t);
@@ -87,7 +98,7 @@ int gl_scope_interrupt(lua_State *L, gl_task *t);
 /* Must the task end: is it cancelled, interrupted, past its deadline or over its CPU limit? */
 bool gl_scope_must_end(const gl_task *t);
 
-/* Records that an error has asked the task to end. The first such error grants it some slices for clean-up, in which the
+/* Records that an error has asked the task to end. The first such error grants it some CPU time for clean-up, in which the
  * preemption raises nothing: what its <close> variables do must not be cut short, though it be slow. */
 void gl_scope_request_end(gl_task *t);
 

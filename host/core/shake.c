@@ -32,11 +32,11 @@ static bool called_by_c(lua_State *L) {
 static void switch_task(lua_State *L, gl_host *h, bool may_yield) {
   gl_task *t = h->task;
   if (may_yield && L == h->running && lua_isyieldable(L)) {
-    gl_host_ready_last(h, t);
+    gl_runqueue_add_switched(h, t);
     h->awaiting = true;
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
-    gl_pause(h, t);
+    gl_pause(h, t, gl_runqueue_add_switched);
   }
 }
 

@@ -74,6 +74,7 @@ static void finish_task(gl_task *t, int status, int nresults) {
   while (t->scope) gl_scope_leave(h, t->scope);
   if (t->context_ref != LUA_NOREF) luaL_unref(h->L, LUA_REGISTRYINDEX, t->context_ref);
   gl_task_unlink(t);
+  gl_budget_leave(h, t);
   if (status != LUA_OK) gl_base_fail(t);
   if (t->owned) gl_owned_end_all(t);
   if (t->joiners.head) t->joined = true;
@@ -91,7 +92,7 @@ static bool has_begun(const gl_task *t) { return t->co && (t->stack || lua_statu
 static bool defer_start(gl_host *h, gl_task *t) {
   if (t->start_deferred || !gl_memory_is_scarce(h) || has_begun(t)) return false;
   t->start_deferred = true;
-  gl_host_ready(h, t);
+  gl_runqueue_add(h, t);
   return true;
 }
 
@@ -118,6 +119,7 @@ static void resume_base(gl_host *h, gl_task *t) {
     status = fail_coroutine(t, status == LUA_YIELD);
     nresults = 1;
   }
+  gl_budget_charge(h, t);
   h->task = NULL;
   gl_host_set_running(h, NULL);
   if (!waits) finish_task(t, status, nresults);

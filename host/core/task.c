@@ -23,6 +23,7 @@ static gl_task *task_new(gl_host *h, void *owner, gl_task_end on_end) {
   t->born = (uint32_t)uv_now(&h->loop);
   t->co_ref = t->error_ref = t->kept_ref = t->context_ref = LUA_NOREF;
   t->refs = 1;
+  gl_budget_init(t);
   t->next_live = h->live;
   t->at_live = &h->live;
   if (h->live) h->live->at_live = &t->next_live;
@@ -41,12 +42,13 @@ gl_task *gl_task_start(gl_host *h, lua_CFunction main, void *owner, gl_task_end 
   gl_task *t = task_new(h, owner, on_end);
   if (!t) return NULL;
   t->main = main;
-  if (now) gl_host_ready_now(h, t);
-  else gl_host_ready(h, t);
+  if (now) gl_runqueue_add_now(h, t);
+  else gl_runqueue_add(h, t);
   return t;
 }
 
-gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
+/* Makes a task for the function and the arguments on top of L (popped), which is not ready yet. */
+static gl_task *task_for(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
   gl_host *h = gl_host_of(L);
   gl_task *t = task_new(h, owner, on_end);
   if (!t || !gl_base_acquire(h, t) || !lua_checkstack(t->co, nargs + 1)) {
@@ -59,26 +61,33 @@ gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end 
   }
   lua_xmove(L, t->co, nargs + 1);
   t->nargs = nargs;
-  t->system = true;
   t->refs++;
-  gl_host_ready(h, t);
+  return t;
+}
+
+gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
+  gl_task *t = task_for(L, nargs, owner, on_end);
+  if (!t) return NULL;
+  t->system = true;
+  gl_runqueue_add(t->host, t);
   return t;
 }
 
 gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
-  gl_task *t = gl_task_spawn_system(L, nargs, owner, on_end), *parent = gl_host_of(L)->task;
+  gl_task *t = task_for(L, nargs, owner, on_end), *parent = gl_host_of(L)->task;
   if (!t) return NULL;
-  t->system = false;
   if (parent) {
     t->deadline = gl_scope_deadline(parent);
     t->line = parent->line;
     t->graced = parent->graced;
+    t->background = gl_task_is_background(parent);
+    gl_budget_inherit(t, parent);
   }
+  gl_runqueue_add(t->host, t);
   return t;
 }
 
-void gl_task_unref(gl_task *t) {
-  if (--t->refs > 0) return;
+static void task_free(gl_task *t) {
   GL_CHECK(t->state == GL_TASK_ENDED);
   gl_base_release(t);
   gl_memory_forget(t->host, t);
@@ -87,22 +96,18 @@ void gl_task_unref(gl_task *t) {
   gl_block_free(&t->host->alloc, t, sizeof *t);
 }
 
+void gl_task_unref(gl_task *t) {
+  while (t && --t->refs == 0) {
+    gl_task *root = gl_budget_root(t);
+    task_free(t);
+    t = root;
+  }
+}
+
 void gl_task_wake(gl_task *t, gl_outcome outcome) {
   if (gl_task_is_foreign(t)) return;
   t->outcome = (uint8_t)outcome;
-  if (t->state == GL_TASK_WAITING) gl_host_ready(t->host, t);
-}
-
-/* ---- CPU limit ---- */
-
-void gl_task_limit_cpu(gl_task *t, double seconds) {
-  t->cpu_limit = (float)seconds;
-  t->cpu_limit_slices = (uint32_t)(seconds * 1000 / GL_SLICE_MS) + 1;
-  t->max_slices = t->slices + t->cpu_limit_slices;
-}
-
-void gl_task_renew_cpu(gl_task *t) {
-  if (t->max_slices && t->slices <= t->max_slices) t->max_slices = t->slices + t->cpu_limit_slices;
+  if (t->state == GL_TASK_WAITING) gl_runqueue_add(t->host, t);
 }
 
 /* ---- what the log says of a failure ---- */

@@ -14,7 +14,7 @@
  *
  * Invariants:
  *  1. The RUNNING task is h->task, and there is none while the driver runs.
- *  2. A READY task is in exactly one of h->ready, h->preempted and h->batch.
+ *  2. A READY task is in exactly one of the queues of h->queue (core/runqueue.h).
  *  3. A WAITING task has an op, whose `task` points back at it.
  *  4. A task that is not RUNNING and has a `stack` is parked (core/park.h); one without has yielded, or has not begun.
  *  5. h->live has every task that is not ENDED.
@@ -28,12 +28,10 @@
 #include "core/clock.h"
 #include "core/host.h"
 
-#define GL_SLICE_MS 10 /* a task that uses more CPU than that without waiting is preempted (core/preempt.h) */
-
 typedef enum gl_task_state { GL_TASK_READY, GL_TASK_RUNNING, GL_TASK_WAITING, GL_TASK_ENDED } gl_task_state;
 
 /* Why a waiting task was woken. */
-typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_DEADLINE_EXCEEDED, GL_INTERRUPTED, GL_NO_STACK } gl_outcome;
+typedef enum gl_outcome { GL_DONE, GL_TIMED_OUT, GL_CANCELLED, GL_DEADLINE_EXCEEDED, GL_EXHAUSTED, GL_INTERRUPTED, GL_NO_STACK } gl_outcome;
 
 /* Called once when a task has ended, by the driver. `status` is that of lua_resume; the `nresults` results, or the error, are on
  * top of t->co, and the to-be-closed variables are closed. Must not raise. */
@@ -56,14 +54,12 @@ struct gl_task {
   gl_opqueue joiners;     /* ops of tasks that join this one */
   gl_owned *owned;        /* what ends with it (core/owned.h) */
   gl_scope *scope;        /* the innermost scope it is in (core/scope.h) */
+  gl_budget *budget;      /* what its CPU time counts in: `own`, or that of the task it descends from */
+  gl_budget own;
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint64_t id;            /* serial number, never used twice */
   uint64_t line;          /* id of the task that runs the line of a prompt it comes from, inherited; 0 = none */
   const char *spawn_site; /* "file:line" of its spawn, or NULL; owned by `owner` */
-  uint32_t slices;        /* slices of CPU it has used up: it was preempted so often */
-  uint32_t max_slices;    /* its CPU limit is exceeded when `slices` is above; 0 = no limit */
-  uint32_t cpu_limit_slices; /* that limit in slices, from when it began to count, */
-  float cpu_limit;        /* and in seconds, as it was given */
   uint32_t memory_asked;  /* grains of memory it has asked for lately; counted when there is a limit (core/memory.h) */
   int co_ref;             /* registry reference of `co`; LUA_NOREF = none */
   int error_ref;          /* registry reference of the error it failed with, which takes over co_ref; LUA_NOREF = none */
@@ -72,15 +68,18 @@ struct gl_task {
   uint32_t born;          /* loop time when it was made, ms, the low bits */
   int nargs;              /* arguments of the first resume; 0 afterwards */
   uint32_t refs;
+  uint32_t cleanup_us;    /* CPU time it may still use for its clean-up before errors are raised at it (core/scope.h) */
   uint16_t raise_in;      /* > 0: an error is due, and raised after so many instructions at the latest (core/kill.h) */
   uint16_t kill_count;    /* attempts to end it that it survived: odd = an error was raised, even = then it had a slice more */
   uint16_t atomic;        /* atomic sections it is in: nothing in there may wait or is preempted (core/scope.h) */
-  uint8_t cleanup_slices; /* slices it may still use up for its clean-up before errors are raised at it (core/scope.h) */
+  uint16_t locks_lifted;  /* locks it holds for which somebody waits who is not in the background: neither is it meanwhile */
+  uint16_t background;    /* background sections it is in, and one more when its parent was in one: it runs behind all others */
   uint8_t state;          /* gl_task_state */
   uint8_t outcome;        /* gl_outcome */
   uint8_t status;         /* once ended: that of lua_resume */
   uint8_t memory_epoch;   /* when `memory_asked` was last faded: bytes ever taken / limit, the low bits */
   bool cancelled : 1;     /* sticky: each further await raises */
+  bool exhausted : 1;     /* its budget is, or one around it (core/budget.h): each further await raises */
   bool interrupted : 1;   /* one-shot: the next await, or the end of the slice, raises */
   bool interrupting : 1;  /* "interrupted!" was raised in a coroutine of the script, and is on its way to the task (core/coro.c) */
   bool line_interrupted : 1; /* gl_task_interrupt_line has reached it: the next time cancels it */
@@ -91,6 +90,7 @@ struct gl_task {
   bool start_deferred : 1; /* its start was put off by one batch: memory was scarce */
   bool has_kept : 1;      /* gl_task_keep has kept a value at kept_ref */
   bool overlong : 1;      /* its atomic section has used up its time, and is preempted like anything else (core/preempt.h) */
+  bool lifted : 1;        /* somebody who is not in the background waits for its end: neither is this task any more */
   bool forked : 1;        /* this process is the child that it forked (core/fork.h): what it serves, the parent answers */
   bool system : 1;        /* gl_task_spawn_system */
   bool cut_short : 1;     /* a wait of its C code was cut short: the error is raised once that code is back in Lua (core/back.h) */
@@ -119,14 +119,11 @@ static inline bool gl_task_is_foreign(const gl_task *t) {
   return t->id <= t->host->foreign_ids && t->id != t->host->forker && t->state != GL_TASK_ENDED;
 }
 
+/* Does the task run behind all others? */
+static inline bool gl_task_is_background(const gl_task *t) { return t->background && !t->lifted && !t->locks_lifted; }
+
 /* Removes an ended task from h->live and the census. For core/step.c. */
 void gl_task_unlink(gl_task *t);
-
-/* Limits the further CPU use of the task to `seconds`, counted in full slices. Beyond, ECPULIMIT is raised in it. */
-void gl_task_limit_cpu(gl_task *t, double seconds);
-
-/* Starts the CPU limit of the task anew, if it has one that is not used up: a handler comes for its next message. */
-void gl_task_renew_cpu(gl_task *t);
 
 /* Ends the wait of the task for this reason: makes it ready, unless it is still on its way into the await, or ready already.
  * Calls no Lua. */

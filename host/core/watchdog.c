@@ -3,22 +3,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/task.h"
+#include "core/ticks.h"
 
-#define TICK_MS 5        /* how often the watchdog looks: twice a slice */
+#define TICK_US 5000     /* how often the watchdog looks, unless a slice will be used up before */
+#define LEAST_TICK_US 100
 #define BLOCKED_AFTER 4  /* ticks in the same step after which the watchdog looks whether the thread sleeps */
-#define HOG_US ((GL_SLICE_MS - 1) * 1000) /* the first tick of a step may come late */
+#define SLICE_US (GL_SLICE_MS * 1000)
+#define TIMER_SLACK_NS 5000 /* by which the watchdog may wake too late; the default is ten times as much */
 #define AWAKE_US 500     /* CPU time after which a thread has left the system call that it slept in */
 #define REPEAT 4         /* ticks between two signals in the same step */
-#define IDLE_TICKS 40    /* ticks without a step after which the watchdog goes to sleep */
+#define IDLE_US 200000   /* without a step, after which the watchdog goes to sleep */
 
 uint64_t gl_watchdog_cpu_us(const struct gl_watchdog *w) {
   struct timespec t = {0, 0};
@@ -32,15 +38,13 @@ bool gl_watchdog_reports(const gl_host *h) {
 
 /* ---- the thread ---- */
 
-/* Sleeps for one tick, or until the host wakes the watchdog to end it. */
-static void sleep_tick(gl_host *h) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += TICK_MS * 1000000L;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000L;
-  }
+static struct timespec timespec_of(uint64_t ns) {
+  return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+/* Sleeps for so long, or until the host wakes the watchdog: to end it, or because a slice of long work begins. */
+static void sleep_us(gl_host *h, uint64_t us) {
+  struct timespec until = timespec_of(uv_hrtime() + us * 1000);
   while (sem_clockwait(&h->pulse.wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
 }
 
@@ -87,6 +91,7 @@ typedef struct sight {
   uint64_t step;
   int same, blocked; /* ticks in the step; ticks in which the thread slept */
   int signals;       /* ticks since the last signal */
+  uint64_t looked;   /* CPU time at the last look, us */
   uint64_t since;    /* CPU time when the step began, us */
   uint64_t slept;    /* CPU time when the thread was last seen asleep, or the step began, us */
 } sight;
@@ -124,35 +129,95 @@ static void signal_thread(gl_host *h, struct gl_watchdog *w, sight *s, bool out_
   pthread_kill(w->watched, GL_WATCHDOG_SIGNAL);
 }
 
-/* One look of the watchdog at the loop's thread. */
-static void look_at_step(gl_host *h, struct gl_watchdog *w, sight *s, bool busy, uint64_t step) {
-  s->same = busy && step == s->step ? s->same + 1 : 0;
+/* CPU time at which the step began that the thread is in, us. No more can have been used since than the time that went by. */
+static uint64_t step_began(const gl_host *h, const sight *s, uint64_t now) {
+  double rate;
+  __atomic_load(&h->meter.rate, &rate, __ATOMIC_RELAXED);
+  uint64_t last = __atomic_load_n(&h->meter.last, __ATOMIC_RELAXED), ticks = gl_ticks();
+  uint64_t passed = ticks > last ? (uint64_t)((double)(ticks - last) * rate / 1000) : 0;
+  return now - s->looked < passed ? s->looked : now - passed;
+}
+
+static void see_new_step(const gl_host *h, struct gl_watchdog *w, sight *s, uint64_t now) {
+  s->same = s->blocked = s->signals = 0;
+  s->since = step_began(h, s, now);
+  s->slept = now;
+  if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* the step before is over: there is no place to report */
+}
+
+/* One look of the watchdog at the loop's thread, which is in a step. Returns when to look again, in us. */
+static uint64_t look_at_step(gl_host *h, struct gl_watchdog *w, sight *s, uint64_t step) {
+  uint64_t now = gl_watchdog_cpu_us(w);
+  if (step == s->step) s->same++;
+  else see_new_step(h, w, s, now);
   s->step = step;
-  if (!s->same) {
-    s->blocked = s->signals = 0;
-    if (busy) s->since = s->slept = gl_watchdog_cpu_us(w);
-    if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* the step is over: there is no place to report */
-    return;
+  s->looked = now;
+  uint64_t spent = now - s->since, left = spent < SLICE_US ? SLICE_US - spent : TICK_US;
+  if (spent >= SLICE_US || s->same > BLOCKED_AFTER) {
+    bool out_of_reach = is_out_of_reach(w, s, now), slow = s->same * TICK_US >= GL_STALL_MS * 1000;
+    bool stalled = slow && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
+    if (stalled || spent >= SLICE_US) {
+      atomic_store(&w->overrun, step);
+      signal_thread(h, w, s, out_of_reach, stalled);
+    }
   }
-  uint64_t now = gl_watchdog_cpu_us(w), spent = now - s->since;
-  if (s->same <= BLOCKED_AFTER && spent < HOG_US) return;
-  bool out_of_reach = is_out_of_reach(w, s, now);
-  bool stalled = s->same * TICK_MS >= GL_STALL_MS && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
-  if (!stalled && spent < HOG_US) return;
-  atomic_store(&w->overrun, step);
-  signal_thread(h, w, s, out_of_reach, stalled);
+  return left > TICK_US ? TICK_US : left < LEAST_TICK_US ? LEAST_TICK_US : left;
+}
+
+/* ---- slices of long work ---- */
+
+void gl_watchdog_begin_slice(gl_host *h, uint64_t least, uint64_t most) {
+  struct gl_watchdog *w = h->watchdog;
+  if (!w) return;
+  uint64_t now = uv_hrtime();
+  atomic_store_explicit(&w->least, now + least, memory_order_relaxed);
+  atomic_store_explicit(&w->most, now + most, memory_order_relaxed);
+  atomic_store(&w->slice, gl_pulse_beats(&h->pulse) + 1);
+  if (!atomic_load(&w->watches)) sem_post(&h->pulse.wake);
+}
+
+/* Is the slice under way, or about to begin? */
+static bool is_slice(const gl_host *h, uint64_t slice) {
+  uint64_t beats = gl_pulse_beats(&h->pulse);
+  return beats == slice || beats + 1 == slice;
+}
+
+/* Watches a slice of long work until it is over, or has to be: when it had its most, or its least and the loop has something to do. */
+static void watch_slice(gl_host *h, struct gl_watchdog *w, uint64_t slice) {
+  uint64_t now = uv_hrtime(), most = atomic_load_explicit(&w->most, memory_order_relaxed);
+  struct timespec left = timespec_of(most > now ? most - now : 0), least = timespec_of(atomic_load_explicit(&w->least, memory_order_relaxed));
+  struct pollfd loop = {.fd = uv_backend_fd(&h->loop), .events = POLLIN};
+  ppoll(&loop, 1, &left, NULL);
+  if (!is_slice(h, slice)) return;
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &least, NULL);
+  if (gl_pulse_beats(&h->pulse) != slice || is_blocked(w)) return;
+  atomic_store(&w->overrun, slice);
+  pthread_kill(w->watched, GL_WATCHDOG_SIGNAL);
+}
+
+/* Watches the slices of long work, one after the other. Each is watched once: what does not make way is a step like any other then. */
+static void watch_slices(gl_host *h, struct gl_watchdog *w) {
+  atomic_store(&w->watches, true);
+  for (uint64_t slice; (slice = atomic_load(&w->slice)) != w->watched_slice && is_slice(h, slice);) {
+    w->watched_slice = slice;
+    watch_slice(h, w, slice);
+  }
+  atomic_store(&w->watches, false);
 }
 
 static void watchdog_loop(gl_host *h, struct gl_watchdog *w) {
   sight s = {0};
-  int idle = 0;
+  uint64_t idle = 0, us = TICK_US;
+  prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
   while (!atomic_load(&w->end)) {
-    sleep_tick(h);
+    sleep_us(h, us);
+    watch_slices(h, w);
     uint64_t step = gl_pulse_beats(&h->pulse);
     bool busy = __atomic_load_n(&h->running, __ATOMIC_RELAXED) != NULL;
-    idle = !busy && step == s.step ? idle + 1 : 0;
-    look_at_step(h, w, &s, busy, step);
-    if (idle < IDLE_TICKS) continue;
+    idle = !busy && step == s.step ? idle + us : 0;
+    us = busy ? look_at_step(h, w, &s, step) : TICK_US;
+    if (!busy) s.step = step;
+    if (idle < IDLE_US) continue;
     gl_pulse_sleep(&h->pulse, step);
     idle = 0;
   }

@@ -12,7 +12,7 @@
  *         report = true, the signal --------------------> on_signal reports the stack, if it stands in C
  *       asleep in a system call that must go on:
  *         no signal; reports; late = true                 on_signal reports where the call has come back to
- *     IDLE_TICKS without a step: gl_pulse_sleep <-------- gl_pulse_wake
+ *     IDLE_US without a step   : gl_pulse_sleep <-------- gl_pulse_wake
  *
  * A slice is CPU time: on a machine with more to do than it has CPUs, a task has not used up its slice because the clock went on.
  * A thread that sleeps in a system call gets no signal, except in a call that the kernel restarts by itself: foreign code may not
@@ -52,6 +52,10 @@ struct gl_watchdog {
   gl_stall stalls;       /* reports by the handler, on the loop's thread */
   gl_stall blocks;       /* reports by the watchdog's thread */
   atomic_bool quiet;     /* stalls are not reported */
+  _Atomic uint64_t slice; /* the last step that was a slice of long work, */
+  _Atomic uint64_t least, most; /* and until when it has to run, and may run, on the monotonic clock, ns */
+  atomic_bool watches;   /* the thread looks at such slices, and finds the next one by itself */
+  uint64_t watched_slice; /* the last one that it has watched */
 };
 
 /* Starts to watch the calling thread as the host's, whose h->watchdog it becomes. False: no thread is to be had. */
@@ -63,6 +67,10 @@ void gl_watchdog_restart(gl_host *h);
 
 /* Ends the thread, and frees h->watchdog. */
 void gl_watchdog_stop(gl_host *h);
+
+/* The next step is a slice of long work (core/runqueue.h): it will be ended `most` ns from now, or `least` ns from now if the loop has
+ * something to do. */
+void gl_watchdog_begin_slice(gl_host *h, uint64_t least, uint64_t most);
 
 /* CPU time of the loop's thread, us. Safe in a signal handler. */
 uint64_t gl_watchdog_cpu_us(const struct gl_watchdog *w);

@@ -19,7 +19,8 @@ typedef struct gl_server_limits {
   double body_min_rate;     /* bytes of a body that give it one second more */
   double write_timeout;     /* for a client that does not read its answer */
   double request_timeout;   /* for the handler to answer: 503 */
-  double cpu_limit;         /* of CPU that a request's task may use in slices that it used up: 503 */
+  double cpu_limit;         /* of CPU time that a request may use, with all the tasks it spawns: 503 */
+  uint32_t max_tasks;       /* that a request may have at once: 503 */
   size_t max_body;          /* bytes that req:body() takes: 413 */
   uint32_t max_connections; /* further ones wait in the kernel's backlog */
 } gl_server_limits;

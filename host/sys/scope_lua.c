@@ -42,6 +42,28 @@ static int scope_atomic(lua_State *L) {
   return 1;
 }
 
+/* Does a task that is not in the background wait for the end of this one? */
+static bool is_awaited(const gl_task *t) {
+  for (const gl_op *op = t->joiners.head; op; op = op->next)
+    if (op->task && !gl_task_is_background(op->task)) return true;
+  return false;
+}
+
+/* background() -> a scope. Who is joined already does not fall behind. */
+static int scope_background(lua_State *L) {
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) return gl_error_raise(L, "task.background", "ENOTASK", "outside of a task");
+  gl_scope *s = lua_newuserdatauv(L, sizeof *s, 1);
+  *s = (gl_scope){0};
+  luaL_setmetatable(L, SCOPE);
+  lua_pushthread(L);
+  lua_setiuservalue(L, -2, 1);
+  if (t->background == UINT16_MAX) return luaL_error(L, "too many background sections in each other");
+  gl_scope_enter_background(L, s);
+  if (is_awaited(t)) t->lifted = true;
+  return 1;
+}
+
 static int scope_leave(lua_State *L) {
   gl_scope_leave(gl_host_of(L), luaL_checkudata(L, 1, SCOPE));
   return 0;
@@ -65,7 +87,7 @@ static int scope_cancel(lua_State *L) {
 int luaopen_green_scope(lua_State *L) {
   static const luaL_Reg methods[] = {{"cancel", scope_cancel}, {"leave", scope_leave}, {"shield", scope_shield}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", scope_leave}, {"__close", scope_leave}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"atomic", scope_atomic}, {"enter", scope_enter}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"atomic", scope_atomic}, {"background", scope_background}, {"enter", scope_enter}, {NULL, NULL}};
   gl_class_new(L, SCOPE, methods, meta);
   luaL_newlib(L, functions);
   return 1;

@@ -8,6 +8,7 @@
 #include "core/base.h"
 #include "core/check.h"
 #include "core/class.h"
+#include "core/scope.h"
 #include "core/task.h"
 
 #define UNJOINED_GRACE 1.0 /* seconds a failed task waits for somebody to join it before it is logged */
@@ -139,6 +140,15 @@ static void keep_error(gl_task *t) {
   lua_pop(L, 1);
 }
 
+/* Is the failure one of many, of tasks whose common budget is exhausted, and somebody will be told of another one? */
+static bool is_told(const gl_task *t) {
+  gl_budget *b = t->exhausted ? gl_budget_exhausted(t) : NULL;
+  if (!b) return false;
+  bool told = b != &t->own && (b->told || GL_CONTAINER(b, gl_task, own)->state != GL_TASK_ENDED);
+  b->told = true;
+  return told;
+}
+
 static void on_end(gl_task *t, int status, int nresults) {
   gl_spawned *s = t->owner;
   gl_task_handle *at = s->handle;
@@ -152,7 +162,8 @@ static void on_end(gl_task *t, int status, int nresults) {
   }
   keep_error(t);
   add_failure(s);
-  if (t->joined || t->cancelled) gl_spawned_settle(s);
+  bool told = is_told(t);
+  if (told || t->joined || t->cancelled) gl_spawned_settle(s);
   else report_later(s);
 }
 
@@ -204,9 +215,18 @@ static void copy_context(lua_State *L) {
 
 /* ---- spawn ---- */
 
+/* Refuses a task that would be one too many. In a shield, the clean-up of a task whose budget is exhausted may still spawn some. */
+static void check_budget(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  gl_task *t = h->task;
+  if (!t || (t->exhausted ? gl_scope_check(t) != GL_EXHAUSTED : gl_budget_admits_task(h, t))) return;
+  gl_scope_raise_exhausted(L, t, "task.spawn");
+}
+
 void gl_spawned_start(lua_State *L, bool system) {
   char spawn_site[SITE_MAX];
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!system) check_budget(L);
   gl_alloc *alloc = &gl_host_of(L)->alloc;
   int nargs = lua_gettop(L) - 1;
   gl_task_handle *at = lua_newuserdatauv(L, sizeof *at, 2);

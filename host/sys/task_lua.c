@@ -83,10 +83,22 @@ static bool is_over(const gl_task_handle *at) { return !at->s || at->s->task->st
 /* Does it run in the parent of this process, a forked child, where nobody can wait for it? */
 static bool is_elsewhere(const gl_task_handle *at) { return at->s && gl_task_is_foreign(at->s->task); }
 
+/* A task that is not in the background waits for others: neither are they, nor those they wait for, from here on. */
+static void lift_for(const gl_task *waiter, gl_task *t) {
+  if (!waiter || gl_task_is_background(waiter)) return;
+  while (gl_task_is_background(t)) {
+    t->lifted = true;
+    gl_runqueue_lift(t->host, t);
+    if (!t->op || (t->op->type != &join_type && t->op->type != &wait_type)) return;
+    t = ((join_op *)t->op)->target;
+  }
+}
+
 /* The handle stays at index 1. */
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   if (t == gl_host_of(L)->task) return luaL_error(L, "a task cannot join itself");
+  lift_for(gl_host_of(L)->task, t);
   join_op *j = gl_op_new(L, type, sizeof *j, 0);
   j->target = t;
   t->refs++;
@@ -177,13 +189,48 @@ static int task_spawn_system(lua_State *L) {
   return 1;
 }
 
-/* cpu_limit(seconds): limits further CPU use of the running task, counted in slices that it used up */
+static gl_task *check_task(lua_State *L, const char *op) {
+  gl_task *t = gl_host_of(L)->task;
+  if (!t) gl_error_raise(L, op, "ENOTASK", "outside of a task");
+  return t;
+}
+
+static int fail_nested(lua_State *L) { return luaL_error(L, "too many limits within each other"); }
+
+/* cpu_limit(seconds): limits further CPU use of the running task, and of what it spawns */
 static int task_cpu_limit(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds > 0 && seconds < 1e6, 1, "a number of seconds > 0 expected");
+  return gl_budget_limit_cpu(gl_host_of(L), check_task(L, "task.cpu_limit"), seconds) ? 0 : fail_nested(L);
+}
+
+/* max_tasks(n): limits how many tasks the running one and those it spawns may be at once */
+static int task_max_tasks(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n > 0 && n <= INT32_MAX, 1, "a number of tasks > 0 expected");
+  return gl_budget_limit_tasks(check_task(L, "task.max_tasks"), (uint32_t)n) ? 0 : fail_nested(L);
+}
+
+/* ---- background ---- */
+
+/* lift(id): the running task will wait for a lock of this one, which then is not in the background until `lower`. True: so it is */
+static int task_lift(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  uint64_t id = (uint64_t)luaL_checkinteger(L, 1);
+  gl_task *t = h->live;
+  if (!h->task || gl_task_is_background(h->task)) return 0;
+  while (t && t->id != id) t = t->next_live;
+  if (!t || t->locks_lifted == UINT16_MAX) return 0;
+  t->locks_lifted++;
+  gl_runqueue_lift(h, t);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* lower(): the running task has given back a lock for which it was lifted */
+static int task_lower(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
-  if (!t) return gl_error_raise(L, "task.cpu_limit", "ENOTASK", "outside of a task");
-  gl_task_limit_cpu(t, seconds);
+  if (t && t->locks_lifted) t->locks_lifted--;
   return 0;
 }
 
@@ -197,11 +244,13 @@ static int task_log(lua_State *L) {
   return 0;
 }
 
+/* current() -> the id of the running task, and whether it runs in the background */
 static int task_current(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
   if (t) lua_pushinteger(L, (lua_Integer)t->id);
   else lua_pushnil(L);
-  return 1;
+  lua_pushboolean(L, t && gl_task_is_background(t));
+  return 2;
 }
 
 /* process() -> 1 in the process that the program began in, one more in each child that a C module forks */
@@ -221,7 +270,8 @@ static int task_graced(lua_State *L) {
 int luaopen_green_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"log", task_log}, {"process", task_process},
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"lift", task_lift}, {"log", task_log}, {"lower", task_lower},
+                                       {"max_tasks", task_max_tasks}, {"process", task_process},
                                        {"set_endless", task_set_endless}, {NULL, NULL}};
   if (luaL_newmetatable(L, GL_TASK_HANDLE)) {
     luaL_setfuncs(L, meta, 0);

@@ -23,7 +23,7 @@ static void read_error(lua_State *L, int idx, gl_failure *f) {
   if (status >= 400 && status <= 599) {
     f->status = (int)status;
     snprintf(f->reason, sizeof f->reason, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : gl_status_reason(f->status));
-  } else if (status == 0 && (gl_error_is(L, idx, "ECPULIMIT") || gl_error_is(L, idx, "EDEADLINE"))) {
+  } else if (status == 0 && (gl_error_is(L, idx, "ECPULIMIT") || gl_error_is(L, idx, "EDEADLINE") || gl_error_is(L, idx, "ETASKLIMIT"))) {
     f->status = 503;
     snprintf(f->reason, sizeof f->reason, "%s", GL_OVERTIME);
   }

@@ -37,7 +37,7 @@ static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
 /* Refuses unknown names: a misspelt option would be a limit that is not set. */
 static void check_names(lua_State *L, int idx) {
   static const char *const names[] = {"max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
-    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "cancel_on_disconnect",
+    "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "max_tasks", "cancel_on_disconnect",
     "body_min_rate", "underscore_headers", "trust_request_id", NULL};
   lua_pushnil(L);
   while (lua_next(L, idx)) {
@@ -64,6 +64,7 @@ void gl_server_read_options(lua_State *L, int idx, gl_web_server *s) {
   l->write_timeout = time_option(L, idx, "write_timeout", 30);
   l->request_timeout = time_option(L, idx, "request_timeout", 60);
   l->cpu_limit = time_option(L, idx, "cpu_limit", 10);
+  l->max_tasks = (uint32_t)size_option(L, idx, "max_tasks", 10000, 10000000);
   l->head.drop_underscores = !flag_option(L, idx, "underscore_headers", true);
   s->trust_request_id = flag_option(L, idx, "trust_request_id", false);
   s->cancel_on_disconnect = flag_option(L, idx, "cancel_on_disconnect", false);

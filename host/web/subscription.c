@@ -145,7 +145,10 @@ static int push_receive(lua_State *L, gl_op *op) {
   receive_op *r = (receive_op *)op;
   if (r->handed) push_text(L, r->handed); /* may raise: free_receive gives the message back then */
   else lua_pushnil(L);
-  if (r->handed) gl_bytes_unref(r->handed);
+  if (r->handed) {
+    gl_bytes_unref(r->handed);
+    gl_budget_renew(op->host->task);
+  }
   r->handed = NULL;
   return 1;
 }
@@ -165,7 +168,6 @@ static int subscription_receive(lua_State *L) {
   subscription *s = check_subscription(L);
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   gl_op_check(L, &receive_type);
-  gl_task_renew_cpu(s->host->task);
   receive_op *r = gl_op_new(L, &receive_type, sizeof *r, 0);
   r->s = s;
   s->refs++;

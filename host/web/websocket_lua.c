@@ -82,6 +82,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   ws->received++;
   gl_message_free(m);
   gl_ws_receiver_took(ws);
+  if (is_handler(ws)) gl_budget_renew(ws->host->task);
   if (ws->stream && ws->queued < GL_WS_QUEUE_HIGH / 2) gl_stream_read(ws->stream);
   return 2;
 }
@@ -112,7 +113,6 @@ static int ws_receive(lua_State *L) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
   if (ws->over && !ws->head && !ws->delivering) return push_message(L, ws); /* a cancelled task gets its nil, too */
   gl_op_check(L, &receive_type);
-  gl_task_renew_cpu(ws->host->task);
   while (ws->head || ws->over || ws->reader || ws->delivering) {
     if (ws->reader || ws->delivering) return gl_error_raise(L, "ws.receive", "EBUSY", "another task is receiving from this socket");
     int n = push_message(L, ws);

@@ -24,7 +24,7 @@ local is_app = fault.receiver(App, "app")
 local EXACT_ANY = { "DELETE", "GET", "PATCH", "POST", "PUT" }
 local STANDARD = { CONNECT = true, DELETE = true, GET = true, HEAD = true, OPTIONS = true, PATCH = true, POST = true, PUT = true, QUERY = true, TRACE = true }
 local UNSERVED = { CONNECT = true, TRACE = true }
-local ROUTE_OPTIONS = { cancel_on_disconnect = "boolean", cpu_limit = "time" }
+local ROUTE_OPTIONS = { cancel_on_disconnect = "boolean", cpu_limit = "time", max_tasks = "count" }
 
 -- ---- registration ----
 
@@ -100,7 +100,7 @@ function App:route(method, path, handler, opts)
   return register(self, method, path, handler, opts)
 end
 
-local WS_ROUTE_OPTIONS = { cpu_limit = "time" } -- beside those of ws.accept
+local WS_ROUTE_OPTIONS = { cpu_limit = "time", max_tasks = "count" } -- beside those of ws.accept
 
 function App:ws(path, handler, opts)
   is_app(self, "ws")
@@ -211,10 +211,11 @@ local function compose(owner, handler)
 end
 
 local function with_options(handler, opts)
-  if opts.cancel_on_disconnect == nil and not opts.cpu_limit then return handler end
+  if opts.cancel_on_disconnect == nil and not opts.cpu_limit and not opts.max_tasks then return handler end
   return function(req)
     if opts.cancel_on_disconnect ~= nil then req.cancel_on_disconnect = opts.cancel_on_disconnect end
     if opts.cpu_limit then task.cpu_limit(opts.cpu_limit) end
+    if opts.max_tasks then task.max_tasks(opts.max_tasks) end
     return handler(req)
   end
 end

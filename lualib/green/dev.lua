@@ -162,7 +162,7 @@ end
 -- Tells whether the server may answer this error by itself, because the error is no fault of the code.
 local function is_told(err)
   local code = type(err) == "table" and rawget(err, "code")
-  return native.failure(err) < 500 or code == "ECPULIMIT" or code == "EDEADLINE" or code == "ECANCELED"
+  return native.failure(err) < 500 or code == "ECPULIMIT" or code == "ETASKLIMIT" or code == "EDEADLINE" or code == "ECANCELED"
 end
 
 local function failed(report, req)

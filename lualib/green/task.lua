@@ -11,6 +11,7 @@ local timer = require "green.timer.native"
 local M = {
   channel = channel.new,
   cpu_limit = native.cpu_limit,
+  max_tasks = native.max_tasks,
   now = timer.now,
   semaphore = semaphore.new,
   sleep = timer.sleep,
@@ -64,6 +65,14 @@ end
 function M.atomic(fn, ...)
   check_function(fn, "task.atomic")
   local _ <close> = scope.atomic()
+  return fn(...)
+end
+
+--- Returns fn's results. It runs, as all that it spawns, when nothing else wants to.
+function M.background(fn, ...)
+  check_function(fn, "task.background")
+  local _ <close> = scope.background()
+  timer.sleep(0)
   return fn(...)
 end
 
@@ -306,21 +315,24 @@ local is_mutex = fault.receiver(Mutex, "mutex")
 --- Waits for the lock. The result unlocks it when a <close> variable that holds it goes: local _ <close> = m:lock()
 function Mutex:lock(timeout)
   is_mutex(self, "lock")
-  if self.owner == native.current() then fault.misuse("mutex: the task has it locked already") end
+  local id = native.current()
+  if self.owner == id then fault.misuse("mutex: the task has it locked already") end
+  if self.background and not self.lifted then self.lifted = native.lift(self.owner) end -- or who waits would wait for everybody
   self.permit:acquire(timeout or FOREVER)
-  self.owner = native.current()
+  self.owner, self.background = native.current()
   return self
 end
 
 function Mutex:unlock()
   is_mutex(self, "unlock")
   if self.owner ~= native.current() then fault.misuse("mutex: unlocked by a task that has not locked it") end
-  self.owner = false
+  if self.lifted then native.lower() end
+  self.owner, self.background, self.lifted = false, false, false
   self.permit:release()
 end
 
 Mutex.__close = Mutex.unlock
 
-function M.mutex() return setmetatable({ permit = semaphore.new(1), owner = false }, Mutex) end
+function M.mutex() return setmetatable({ permit = semaphore.new(1), owner = false, background = false, lifted = false }, Mutex) end
 
 return M

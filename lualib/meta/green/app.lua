@@ -20,7 +20,8 @@ local App = {}
 
 ---@class green.routeopts
 ---@field cancel_on_disconnect? boolean the request's task is cancelled when its client goes away (as the server says: false, but true once it streams)
----@field cpu_limit? number seconds of CPU the handler may use; more ends it with ECPULIMIT: 503 (the server's cpu_limit: 10)
+---@field cpu_limit? number seconds of CPU time the handler may use, with all tasks that it spawns; more ends all of them with ECPULIMIT: 503 (the server's cpu_limit: 10)
+---@field max_tasks? integer tasks the request may have at once; one more ends all of them with ETASKLIMIT: 503 (the server's max_tasks: 10000)
 
 ---Answers GET, and HEAD. Routes: `/literal`, `/:name` (one non-empty segment), `/*name` (the rest, may be empty; last). More
 ---specific answers first: literal, `:name`, `*name`. Slashes are strict: "/a" and "/a/" differ. OPTIONS is answered by 204
@@ -116,7 +117,8 @@ function App:any(path, handler, opts) end
 function App:route(method, path, handler, opts) end
 
 ---@class green.ws.routeopts: green.ws.options
----@field cpu_limit? number seconds of CPU the handler may use for one message (the server's cpu_limit: 10)
+---@field cpu_limit? number seconds of CPU time the handler may use for one message, with the tasks it spawns (the server's cpu_limit: 10)
+---@field max_tasks? integer tasks the handler may have at once (the server's max_tasks: 10000)
 
 ---A WebSocket endpoint; the connection closes when the handler is left: with 1000, or 1011 after an error. A handler that only sends is
 ---cancelled when its client has left (see `green.ws`), unless `cancel_on_disconnect = false`.
@@ -327,7 +329,8 @@ function App:inject(spec) end
 ---@field body_min_rate? integer bytes of a body that give it one second more, so that a long one has its time (240)
 ---@field write_timeout? number seconds for a client that does not read its answer (30)
 ---@field request_timeout? number seconds for the handler to answer (60): 503
----@field cpu_limit? number seconds of CPU a request may use (10): 503
+---@field cpu_limit? number seconds of CPU time a request may use, with all tasks that it spawns (10): 503
+---@field max_tasks? integer tasks that a request may have at once, itself among them (10000): 503
 ---@field underscore_headers? boolean false: headers with a `_` in their name are left out, for programs behind that take it for `-` (true)
 ---@field trust_request_id? boolean `req.id` is what the header X-Request-Id says: behind a proxy that sets it (false)
 ---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false; streams, events and WebSockets: true)

@@ -129,7 +129,27 @@ function task.shield(seconds, fn, ...) end
 ---@return any ...
 function task.atomic(fn, ...) end
 
----The running task may use so much more CPU without waiting; past it, ECPULIMIT is raised in it.
+---fn(...)'s results. It runs, and so do the tasks that it spawns, when nothing else wants to: for reports, re-indexing, the warming of
+---caches. When nothing is idle it still gets a thirtieth of the time, so that what it holds is given back one day. A task that others
+---join runs as they do from then on, and the owner of a mutex that others want, until it unlocks.
+---Waits, once, before fn begins.
+---Raises: what `fn` raises; ENOTASK outside of a task.
+---```lua
+---local report = task.spawn(task.background, function()
+---  local sum = 0
+---  for i = 1, 100000 do sum = sum + i end -- requests are answered meanwhile as if nothing ran
+---  return sum
+---end)
+---print(report:join()) --> 5000050000
+---```
+---@param fn function
+---@param ... any its arguments
+---@return any ...
+function task.background(fn, ...) end
+
+---The running task may use so much more CPU time, together with all tasks that it spawns from now on, however often they wait. Past
+---it, all of them end: ECPULIMIT is raised in each, where it waits or a loop repeats, and in each later wait (but within task.shield). A
+---request has such a limit from the beginning (`cpu_limit` of the server). A limit within another counts for both.
 ---Does not wait.
 ---Raises: ENOTASK outside of a task.
 ---```lua
@@ -139,6 +159,21 @@ function task.atomic(fn, ...) end
 ---```
 ---@param seconds number > 0
 function task.cpu_limit(seconds) end
+
+---The running task, with all tasks that it spawns from now on, may be so many at once. The next one is refused, and then all of them
+---end, as under task.cpu_limit, with ETASKLIMIT: a fork bomb ends as a whole. A request has such a limit from the beginning
+---(`max_tasks` of the server).
+---Does not wait.
+---Raises: ENOTASK outside of a task.
+---```lua
+---local bomb = task.spawn(function()
+---  task.max_tasks(10)
+---  for _ = 1, 20 do task.spawn(task.sleep, 60) end
+---end)
+---print(bomb:wait(), select(2, pcall(bomb.join, bomb)).code) --> failed  ETASKLIMIT
+---```
+---@param n integer at least 1
+function task.max_tasks(n) end
 
 ---Runs fn(...) in `seconds`, as a task.
 ---Does not wait.

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/budget.h"
+
+#include <time.h>
+
+#include "core/check.h"
+#include "core/task.h"
+#include "core/ticks.h"
+
+#define DRIVER_NS 5000           /* of the driver's work between two runs that a task pays for */
+#define CREDIT_US (GL_SLICE_MS * 1000)
+#define REFILL 4                 /* the part of the time that a budget may use and stay short work: 1 / REFILL */
+#define STOPPED_BITS 16          /* by which gl_budget.stopped is coarser than ticks */
+#define CALIBRATION_NS 1000000   /* time between two readings that tells what a tick takes */
+#define MAX_DEPTH 16             /* of limits within limits */
+#define GUESSED_RATE 0.4         /* until then */
+
+
+/* ---- the clocks ---- */
+
+static uint64_t thread_ns(void) {
+  struct timespec t = {0, 0};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void set_rate(gl_meter *m, double rate) {
+  __atomic_store(&m->rate, &rate, __ATOMIC_RELAXED);
+  m->settle = (uint64_t)(GL_SETTLE_MS * 1e6 / rate) + 1;
+  m->driver = (uint64_t)(DRIVER_NS / rate) + 1;
+}
+
+void gl_meter_init(gl_meter *m) {
+  m->last = m->read_at = gl_ticks();
+  m->mono = uv_hrtime();
+  m->cpu = thread_ns();
+  set_rate(m, GUESSED_RATE);
+  m->cpu_rate = m->rate;
+}
+
+/* Reads the clocks, and finds out what a tick was worth since they were read last. */
+static void read_clocks(gl_meter *m) {
+  uint64_t mono = uv_hrtime(), cpu = thread_ns();
+  if (mono - m->mono >= CALIBRATION_NS && m->last > m->read_at) set_rate(m, (double)(mono - m->mono) / (double)(m->last - m->read_at));
+  if (m->busy >= m->settle / 2 && cpu >= m->cpu) { /* the clock of a thread begins anew in a forked child */
+    double worth = (double)(cpu - m->cpu) / (double)m->busy;
+    m->cpu_rate = worth < m->rate ? worth : m->rate;
+  }
+  m->read_at = m->last;
+  m->mono = mono;
+  m->cpu = cpu;
+  m->busy = 0;
+}
+
+void gl_meter_turn(gl_meter *m, uint64_t now, bool slept) {
+  uint64_t passed = now - m->last, paid = passed < m->driver ? passed : m->driver;
+  m->busy += (slept ? paid : passed) - paid; /* `paid` is counted with the run */
+  __atomic_store_n(&m->last, now - paid, __ATOMIC_RELAXED);
+}
+
+/* Takes `by` us off an account that may not fall below `least`. */
+static void take_off(int32_t *us, uint64_t by, int32_t least) {
+  if (*us <= least) return;
+  *us = by < (uint64_t)((int64_t)*us - least) ? *us - (int32_t)by : least;
+}
+
+/* Turns gathered ticks into CPU time of `b` and the budgets around it. */
+static void settle(gl_meter *m, gl_budget *b, uint64_t ticks) {
+  read_clocks(m);
+  uint64_t ns = (uint64_t)((double)ticks * m->cpu_rate);
+  b->gathered = 0;
+  b->cpu += ns;
+  while (b->outer) {
+    b = b->outer;
+    b->cpu += ns;
+  }
+  take_off(&b->credit, ns / 1000, -CREDIT_US);
+}
+
+/* ---- who pays into which ---- */
+
+void gl_budget_init(gl_task *t) {
+  t->budget = &t->own;
+  t->own.credit = CREDIT_US;
+  t->own.tasks = 1;
+}
+
+gl_budget *gl_budget_of(const gl_task *t) {
+  gl_budget *b = t->budget;
+  while (b->outer) b = b->outer;
+  return b;
+}
+
+static bool is_limited(const gl_budget *b) { return b->outer || b->cpu_end || b->max_tasks; }
+
+static gl_task *root_of(gl_budget *b) { return GL_CONTAINER(b, gl_task, own); }
+
+void gl_budget_inherit(gl_task *t, gl_task *parent) {
+  gl_budget *b = parent->budget;
+  if (!is_limited(b) || parent->exhausted) return; /* the clean-up of an exhausted task is limited by its shield */
+  t->budget = b;
+  root_of(b)->refs++;
+  for (; b; b = b->outer) b->tasks++;
+}
+
+void gl_budget_leave(gl_host *h, gl_task *t) {
+  gl_budget *b = t->budget;
+  if (b == &t->own && b->outer && b->gathered) settle(&h->meter, b, b->gathered); /* it is the last chance: what is left counts in those around it */
+  for (; b; b = b->outer) b->tasks--;
+}
+
+gl_task *gl_budget_root(const gl_task *t) {
+  gl_budget *b = t->budget == &t->own ? t->own.outer : t->budget;
+  return b ? root_of(b) : NULL;
+}
+
+/* ---- limits ---- */
+
+/* Returns the budget that a limit of the task is set on: its own, which is within that of its parent. NULL: too deep within others,
+ * all of which each charge goes through. */
+static gl_budget *budget_to_limit(gl_task *t) {
+  int depth = 0;
+  if (t->budget == &t->own) return t->budget;
+  for (const gl_budget *b = t->budget; b; b = b->outer) depth++;
+  if (depth == MAX_DEPTH) return NULL;
+  t->own.outer = t->budget;
+  return t->budget = &t->own;
+}
+
+static void start_limit(gl_budget *b) { b->cpu_end = b->cpu + (uint64_t)((double)b->cpu_limit * 1e9) + 1; }
+
+bool gl_budget_limit_cpu(gl_host *h, gl_task *t, double seconds) {
+  if (h->task == t) gl_budget_charge(h, t);
+  gl_budget *b = budget_to_limit(t);
+  if (!b) return false;
+  if (b->gathered) settle(&h->meter, b, b->gathered); /* what was used so far does not count */
+  b->cpu_limit = (float)seconds;
+  start_limit(b);
+  return true;
+}
+
+bool gl_budget_limit_tasks(gl_task *t, uint32_t max) {
+  gl_budget *b = budget_to_limit(t);
+  if (b) b->max_tasks = max;
+  return b != NULL;
+}
+
+void gl_budget_renew(gl_task *t) {
+  if (t->budget->cpu_end && !t->budget->exhausted) start_limit(t->budget);
+}
+
+static void exhaust(gl_host *h, gl_budget *b, gl_exhaustion how) {
+  if (b->exhausted) return;
+  b->exhausted = (uint8_t)how;
+  h->exhausted = true;
+}
+
+bool gl_budget_admits_task(gl_host *h, gl_task *t) {
+  for (gl_budget *b = t->budget; b; b = b->outer)
+    if (b->max_tasks && b->tasks >= b->max_tasks) exhaust(h, b, GL_OUT_OF_TASKS);
+  t->exhausted = gl_budget_exhausted(t) != NULL;
+  return !t->exhausted;
+}
+
+gl_budget *gl_budget_exhausted(const gl_task *t) {
+  gl_budget *b = t->budget;
+  while (b && !b->exhausted) b = b->outer;
+  return b;
+}
+
+/* ---- charging ---- */
+
+void gl_budget_refill(gl_host *h, gl_budget *b) {
+  uint32_t now = (uint32_t)(gl_ticks() >> STOPPED_BITS), idle = now - b->stopped;
+  double us = (double)((uint64_t)idle << STOPPED_BITS) * h->meter.rate / 1000 / REFILL;
+  b->stopped = now;
+  b->credit = us < CREDIT_US - b->credit ? b->credit + (int32_t)us : CREDIT_US;
+}
+
+void gl_budget_use_up_credit(gl_budget *b) {
+  if (b->credit > 0) b->credit = 0;
+}
+
+uint32_t gl_budget_charge(gl_host *h, gl_task *t) {
+  gl_meter *m = &h->meter;
+  gl_budget *b = t->budget, *outermost = gl_budget_of(t);
+  uint64_t now = gl_ticks(), run = now > m->last ? now - m->last : 0, gathered = b->gathered + run;
+  __atomic_store_n(&m->last, now, __ATOMIC_RELAXED);
+  m->busy += run;
+  outermost->stopped = (uint32_t)(now >> STOPPED_BITS);
+  if (h->queue.turn != GL_TURN_SHORT) take_off(&outermost->deficit, (uint64_t)((double)run * m->rate / 1000), -GL_MAX_DEFICIT_US);
+  if (gathered < m->settle) {
+    b->gathered = (uint32_t)gathered;
+  } else {
+    settle(m, b, gathered);
+    for (gl_budget *each = b; each; each = each->outer)
+      if (each->cpu_end && each->cpu >= each->cpu_end) exhaust(h, each, GL_OUT_OF_CPU);
+    if (!t->exhausted && gl_budget_exhausted(t)) t->exhausted = true;
+  }
+  return (uint32_t)((double)run * m->cpu_rate / 1000);
+}

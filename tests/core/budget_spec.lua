@@ -1,0 +1,266 @@
+-- SPDX-License-Identifier: MIT
+-- CPU time and tasks of a request, or of a task with a limit: all that descends from it counts (host/core/budget.h). How long things
+-- take is compared by the process's CPU time, with limits of the same run, and generously.
+local build = require "build"
+local greendebug = require "green.debug"
+local http = require "green.http"
+local process = require "process"
+local task = require "green.task"
+
+local function hog() while true do end end
+
+-- Ends with the code of what fn raises in a task of its own.
+local function code_of(fn, ...)
+  local t = task.spawn(fn, ...)
+  local ok, err = pcall(t.join, t, 60)
+  return not ok and (type(err) == "table" and err.code or err) or "no error"
+end
+
+-- CPU seconds of this process that fn takes.
+local function cpu(fn, ...)
+  local before = os.clock()
+  fn(...)
+  return os.clock() - before
+end
+
+-- The ways to use CPU time that a limit has to see.
+local ways = {
+  { "a loop", hog },
+  { "waits that take no time", function() while true do task.sleep(0) end end },
+  { "short bursts between waits", function()
+    while true do
+      for _ = 1, 20000 do end
+      task.sleep(0)
+    end
+  end },
+  { "a caught loop", function() while true do pcall(hog) end end },
+  { "children", function()
+    task.group(function(g) for _ = 1, 3 do g:spawn(hog) end end)
+  end },
+  { "ever new children", function()
+    while true do task.spawn(function() for _ = 1, 20000 do end end):join() end
+  end },
+  { "grandchildren nobody waits for", function()
+    task.spawn(function() task.spawn(hog) end)
+    task.sleep(1000)
+  end },
+  { "a comparator", function() table.sort({ 1, 2, 3 }, hog) end },
+  { "coroutines", function() while true do coroutine.wrap(function() for _ = 1, 20000 do end end)() end end },
+}
+
+describe("a CPU limit", function()
+  for _, way in ipairs(ways) do
+    it("ends " .. way[1], function()
+      local code
+      local used = cpu(function()
+        code = code_of(function()
+          task.cpu_limit(0.1)
+          way[2]()
+        end)
+      end)
+      assert.equal("ECPULIMIT", code)
+      assert.is_true(used > 0.05, used) -- and not much too early
+    end)
+  end
+
+  it("is one for all: ten children use no more than one does", function()
+    local function spend(children)
+      return cpu(code_of, function()
+        task.cpu_limit(0.3)
+        task.group(function(g) for _ = 1, children do g:spawn(hog) end end)
+      end)
+    end
+    local one, ten = spend(1), spend(10)
+    assert.is_true(ten < one * 3, ("%g s and %g s"):format(one, ten)) -- each for itself would be ten times as much
+  end)
+
+  it("counts CPU time, not slices: long C calls, too", function()
+    local text = ("a"):rep(1 << 20)
+    local calls = 0
+    assert.equal("ECPULIMIT", code_of(function()
+      task.cpu_limit(0.2)
+      while true do
+        text:rep(20)
+        calls = calls + 1
+      end
+    end))
+    local all = calls
+    local used = cpu(function() for _ = 1, all do text:rep(20) end end)
+    assert.is_true(used < 2, used) -- as much as that many calls take, and no tenfold
+  end)
+
+  it("is not begun anew by waits, and says its limit as it was given", function()
+    local t = task.spawn(function()
+      task.cpu_limit(0.05)
+      while true do
+        for _ = 1, 1000 do end
+        task.sleep(0)
+      end
+    end)
+    local err = select(2, pcall(t.join, t, 60))
+    assert.equal("ECPULIMIT", err.code)
+    assert.matches("its limit of 0.05 s$", err.message)
+  end)
+
+  it("ends the whole tree, also those who wait, and lets each clean up", function()
+    local closed, codes = 0, {}
+    local function waiter()
+      local _ <close> = setmetatable({}, { __close = function()
+        task.shield(5, task.sleep, 0)
+        closed = closed + 1
+      end })
+      local ok, err = pcall(task.sleep, 1000)
+      codes[#codes + 1] = not ok and err.code
+      task.sleep(1000) -- and again
+    end
+    local t = task.spawn(function()
+      task.cpu_limit(0.05)
+      for _ = 1, 5 do task.spawn(waiter) end
+      task.sleep(0)
+      hog()
+    end)
+    assert.equal("ECPULIMIT", select(2, pcall(t.join, t, 60)).code)
+    local census
+    repeat
+      task.sleep(0.001)
+      census = closed == 5
+    until census
+    assert.same({ "ECPULIMIT", "ECPULIMIT", "ECPULIMIT", "ECPULIMIT", "ECPULIMIT" }, codes)
+  end)
+
+  it("within another counts for both, and ends only what it is for", function()
+    local inner
+    assert.equal("ECPULIMIT", code_of(function()
+      task.cpu_limit(0.3)
+      inner = code_of(function()
+        task.cpu_limit(0.05)
+        hog()
+      end)
+      hog()
+    end))
+    assert.equal("ECPULIMIT", inner)
+    assert.equal("no error", code_of(function()
+      task.cpu_limit(20)
+      inner = code_of(function()
+        task.cpu_limit(0.05)
+        hog()
+      end)
+      task.sleep(0)
+    end))
+    assert.equal("ECPULIMIT", inner)
+  end)
+
+  it("nests to some depth", function()
+    local deepest = 0
+    local function deeper(n)
+      deepest = n
+      task.cpu_limit(100)
+      task.spawn(deeper, n + 1):join()
+    end
+    local t = task.spawn(deeper, 1)
+    assert.matches("too many limits", tostring(select(2, pcall(t.join, t, 60))))
+    assert.is_true(deepest > 10)
+  end)
+
+  it("of a task says nothing to others", function()
+    local other = task.spawn(function()
+      local before = greendebug.preempted()
+      while greendebug.preempted() < before + 20 do end
+      return "went on"
+    end)
+    assert.equal("ECPULIMIT", code_of(function()
+      task.cpu_limit(0.02)
+      hog()
+    end))
+    assert.equal("went on", other:join(60))
+  end)
+end)
+
+describe("a limit of tasks", function()
+  it("refuses the next one, and ends the tree", function()
+    local ended = 0
+    local t = task.spawn(function()
+      task.max_tasks(10)
+      for _ = 1, 20 do
+        task.spawn(function()
+          local _ <close> = setmetatable({}, { __close = function() ended = ended + 1 end })
+          task.sleep(1000)
+        end)
+      end
+    end)
+    local err = select(2, pcall(t.join, t, 60))
+    assert.equal("ETASKLIMIT", err.code)
+    assert.matches("more than 10 tasks", err.message)
+    while ended < 9 do task.sleep(0.001) end
+  end)
+
+  it("counts those that live, not those that lived", function()
+    assert.equal("no error", code_of(function()
+      task.max_tasks(3)
+      for _ = 1, 50 do task.spawn(function() end):join() end
+    end))
+  end)
+
+  it("ends a fork bomb", function()
+    assert.equal("ETASKLIMIT", code_of(function()
+      task.max_tasks(100)
+      local function bomb()
+        task.spawn(bomb)
+        task.spawn(bomb)
+        task.sleep(1000)
+      end
+      bomb()
+    end))
+  end)
+
+  it("refuses nonsense", function()
+    for _, wrong in ipairs { 0, -1, 1.5, "x" } do assert.is_false((pcall(task.max_tasks, wrong))) end
+  end)
+end)
+
+describe("a request", function()
+  local app = [[
+    local app = require "green.app".new { cpu_limit = 20, max_tasks = 200 }
+    local task = require "green.task"
+    local function hog() while true do end end
+    app:get("/ping", function() return "pong" end)
+    app:get("/children", function() task.group(function(g) for _ = 1, 3 do g:spawn(hog) end end) end, { cpu_limit = 0.1 })
+    app:get("/waits", function() while true do task.sleep(0) end end, { cpu_limit = 0.1 })
+    app:get("/bomb", function()
+      local function bomb() task.spawn(bomb) task.spawn(bomb) task.sleep(1000) end
+      bomb()
+    end)
+    app:get("/few", function() for _ = 1, 9 do task.spawn(task.sleep, 1000) end end, { max_tasks = 5 })
+    app:get("/tasks", function() return { n = require "green.debug".census().tasks } end)
+    return app]]
+
+  it("ends with all its tasks, and 503", function()
+    local path = os.tmpname()
+    do
+      local file <close> = assert(io.open(path, "w"))
+      file:write(app)
+    end
+    local server <close> = process(path .. " 2>/dev/null")
+    os.remove(path)
+    local function tasks() return http.get(server.url .. "/tasks"):json().n end
+    local before = tasks()
+    for _, name in ipairs { "/children", "/waits", "/bomb", "/few" } do
+      assert.equal(503, http.get(server.url .. name, { timeout = 100 }).status, name)
+      assert.equal("pong", http.get(server.url .. "/ping").body)
+    end
+    while tasks() > before do task.sleep(0.01) end
+    server:stop "KILL"
+  end)
+end)
+
+describe("what counts as CPU time", function()
+  it("is close to what the kernel says", function()
+    if build.sanitized then return pending "the sanitizers slow the loop more than the measure" end
+    local limit = 0.4
+    local used = cpu(code_of, function()
+      task.cpu_limit(limit)
+      hog()
+    end)
+    assert.is_true(used > limit * 0.5 and used < limit * 4, used) -- process time: other threads work as well
+  end)
+end)
