@@ -3,6 +3,7 @@
 
 #include "core/hook.h"
 #include "core/park.h"
+#include "core/scope.h"
 #include "core/task.h"
 
 #define COUNT_BITS 10 /* bits of the longest count of instructions between two switches; each length in bits is equally likely */
@@ -59,7 +60,8 @@ void gl_shake_arm(lua_State *co) {
 
 bool gl_shake_loop(lua_State *L) {
   gl_host *h = gl_host_of(L);
-  if (!h->task || h->task->atomic || lua_gc(L, LUA_GCCOUNT, 0) < 0 || draw_random(h, 4) > 0) return false;
+  if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return false; /* a task that must end does so when its slice is used up */
+  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || draw_random(h, 4) > 0) return false;
   if (draw_random(h, 4) == 0) lua_gc(L, LUA_GCSTEP, 0);
   switch_task(L, h, false);
   return true;
