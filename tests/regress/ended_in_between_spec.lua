@@ -37,10 +37,10 @@ local function permits(semaphore, size)
 end
 
 -- A call into C that uses up several slices, and makes way in none of them.
-local rounds = 10
-local function burn() return (("a"):rep(rounds):find((".-"):rep(4) .. "b")) end
+local text = ("a"):rep(100000)
+local function burn() return #("%q"):format(text) end
 repeat
-  rounds = rounds + rounds // 4
+  text = text .. text
   local began = os.clock()
   burn()
 until os.clock() - began > 0.04
