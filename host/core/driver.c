@@ -76,7 +76,8 @@ static void break_deadlock(gl_host *h) {
 static bool poll_loop(gl_host *h) {
   if (h->watchdog_due) gl_preempt_restart(h);
   const gl_runqueue *q = &h->queue;
-  if ((q->ready.head || q->first) && !q->switched.head && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return false;
+  bool follows = q->ready.head || (q->first && q->turn == GL_TURN_LONG); /* before long work, short work has its chance to become ready */
+  if (follows && !q->switched.head && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return false;
   bool idle = gl_runqueue_is_empty(q), blocks = idle && !h->turn_hooks && !h->late;
   if (idle) gl_idle_begin(h);
   set_alarm(h);

@@ -57,7 +57,7 @@ local function write_app()
       task.group(function(group)
         while true do group:spawn(task.sleep, 1000) end
       end)
-    end)
+    end, { max_tasks = 1 << 30 })
     app:get("/keep", function() -- takes what there is, keeps it, and lives
       local list = {}
       kept = list
