@@ -38,10 +38,10 @@ static void prepend_budget(gl_runqueue *q, gl_budget *b) {
   q->first = b;
 }
 
-/* A budget whose slice was cut short before it had its quantum goes on where it was. */
-static void add_long(gl_runqueue *q, gl_task *t) {
+/* A budget whose slice was cut short before it had its quantum goes on where it was; one that gave way by itself goes to the end. */
+static void add_long(gl_runqueue *q, gl_task *t, bool cut_short) {
   gl_budget *b = gl_budget_of(t);
-  if (!b->queued.head && b->deficit > 0) prepend_budget(q, b);
+  if (!b->queued.head && cut_short && b->deficit > 0) prepend_budget(q, b);
   else if (!b->queued.head) append_budget(q, b);
   append(&b->queued, t);
 }
@@ -74,22 +74,23 @@ static gl_task *take_long(gl_runqueue *q) {
 /* While tasks are switched at random, all work is short: how much time it took must not decide what runs next. */
 static bool is_long(const gl_host *h, const gl_task *t) { return !h->shake && gl_budget_is_long(gl_budget_of(t)); }
 
-static void add_by_class(gl_host *h, gl_task *t) {
+static void add_by_class(gl_host *h, gl_task *t, bool cut_short) {
   gl_runqueue *q = &h->queue;
   if (gl_task_is_background(t)) append(&q->background, t);
-  else if (is_long(h, t)) add_long(q, t);
+  else if (is_long(h, t)) add_long(q, t, cut_short);
   else append(&q->ready, t);
 }
 
 void gl_runqueue_add(gl_host *h, gl_task *t) {
   gl_budget *b = gl_budget_of(t);
   if (!gl_budget_has_full_credit(b)) gl_budget_refill(h, b);
-  add_by_class(h, t);
+  add_by_class(h, t, false);
 }
 
 void gl_runqueue_add_preempted(gl_host *h, gl_task *t) {
   gl_budget_use_up_credit(gl_budget_of(t));
-  add_by_class(h, t);
+  h->queue.cut_short = true;
+  add_by_class(h, t, true);
 }
 
 static bool remove_task(gl_tasklist *list, const gl_task *t) {
@@ -123,7 +124,7 @@ gl_task *gl_runqueue_next(gl_host *h) {
   gl_task *t;
   while ((t = take_first(&q->batch)) != NULL) {
     if (q->turn != GL_TURN_SHORT || !is_long(h, t)) break;
-    add_by_class(h, t); /* others of its budget have used up the credit meanwhile */
+    add_by_class(h, t, false); /* others of its budget have used up the credit meanwhile */
   }
   return t;
 }
@@ -141,6 +142,7 @@ static void settle_debts(gl_runqueue *q, int64_t ns) {
 }
 
 static gl_turn choose(const gl_runqueue *q) {
+  if (q->ready.head && q->gave_way) return GL_TURN_SHORT;
   if (q->first && q->owed_to_long > 0) return GL_TURN_LONG;
   if (q->background.head && q->owed_to_background > 0) return GL_TURN_BACKGROUND;
   if (q->ready.head || q->switched.head) return GL_TURN_SHORT;
@@ -148,6 +150,7 @@ static gl_turn choose(const gl_runqueue *q) {
 }
 
 static void take_short(gl_runqueue *q) {
+  q->gave_way = false;
   q->batch = q->ready;
   q->ready = (gl_tasklist){0};
   if (!q->switched.head) return;
@@ -162,6 +165,8 @@ void gl_runqueue_take_batch(gl_host *h, bool slept) {
   uint64_t now = gl_ticks();
   if (q->long_waited || q->background_waited || q->turn != GL_TURN_SHORT) settle_debts(q, (int64_t)((double)(now - q->turn_began) * h->meter.rate));
   gl_meter_turn(&h->meter, now, slept);
+  if (q->turn != GL_TURN_SHORT && !q->cut_short) q->gave_way = true;
+  q->cut_short = false;
   q->turn_began = now;
   q->turn = choose(q);
   q->long_waited = q->first != NULL;

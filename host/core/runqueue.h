@@ -21,7 +21,8 @@
  *
  * Shares. While others run, the loop owes time to long work that is ready (1/LONG_SHARE of all time) and to background
  * work that is (1/BACKGROUND_SHARE). choose() takes what is owed something, else what is ready, else long work, else background
- * work. Debts are limited to MAX_DEBT_NS either way.
+ * work. Debts are limited to MAX_DEBT_NS either way. But a task of long work that gives way by itself, in task.sleep(0), comes after all
+ * that is ready, whatever it is owed.
  *
  * Priority inversion. Background work that somebody else waits for is not in the background meanwhile: a task that is joined, for
  * good (and the task that this one joins, and so on), and the owner of a mutex that is wanted, until it unlocks. Other things that
@@ -66,6 +67,8 @@ typedef struct gl_runqueue {
   gl_turn turn;
   uint64_t turn_began;    /* ticks */
   bool long_waited, background_waited; /* there was such work when the turn began */
+  bool cut_short;         /* the task of this turn has used up its slice */
+  bool gave_way;          /* long work has waited by itself, if only in task.sleep(0): what is ready runs before the next long work */
   int64_t owed_to_long;       /* ns that long work has still to get of its share; below 0: it has had more */
   int64_t owed_to_background; /* the same for background work */
 } gl_runqueue;

@@ -73,6 +73,23 @@ describe("long work", function()
     end)
   end)
 
+  it("that gives way by itself comes after all that is ready, whatever it is owed", function()
+    local function used_up() -- a slice of this task, which is long work from there on
+      local slices = greendebug.preempted()
+      while greendebug.preempted() == slices do end
+    end
+    for _ = 1, 20 do
+      used_up()
+      for _ = 1, 20 do task.spawn(function() for _ = 1, 100000 do end end) end
+      used_up() -- they run, and this task is owed a share of their time
+      local begun = 0
+      for _ = 1, 20 do task.spawn(function() begun = begun + 1 end) end
+      for _ = 1, 20000 do end -- so that the loop is polled, and the timer of the next line is due at once
+      task.sleep(0)
+      assert.equal(20, begun)
+    end
+  end)
+
   it("goes on beside short work that never ends", function()
     local stop = false
     local short = {}
