@@ -5,6 +5,7 @@
 -- finalizer is refused whatever may wait, and a collected handle says so.
 local fs = require "green.fs"
 local net = require "green.net"
+local process = require "green.process"
 local raw = require "http.raw"
 local task = require "green.task"
 
@@ -195,16 +196,21 @@ describe("a WebSocket request", function()
       if req.path == "/first" then return ("x"):rep(200000) end
       local options = setmetatable({}, { __index = function(_, name)
         if name ~= "protocols" then return nil end
-        client:more() -- only a part: what is left unread makes the close a reset
-        client:close()
+        -- What the client has not read makes its end a reset.
+        local row = ("0100007F:%04X %%x+:%%x+ %%x+ %%x+:(%%x+)"):format(math.tointeger(req.remote:match ":(%d+)$"))
+        raw.eventually(function() return tonumber(fs.read("/proc/self/net/tcp"):match(row), 16) > 0 end, "bytes come")
+        client:kill "KILL"
+        client:wait()
+        client.stdin:close()
         raw.eventually(function() return debug.census().handles == before + 1 end, "the server sees the reset")
       end })
       local _
       _, err = pcall(native.accept, req, options)
       return "no"
     end, {}, function(address)
-      client = raw.connect(address)
-      client:send(raw.get "/first", raw.get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n" .. key))
+      local requests = raw.get "/first" .. raw.get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n" .. key)
+      client = process.spawn({ "bash", "-c", 'exec 3<>/dev/tcp/${0%:*}/${0#*:}; head -c "$1" >&3; exec sleep 600', address, tostring(#requests) }, { stdin = "pipe" })
+      client.stdin:write(requests)
       raw.eventually(function() return err end, "the request ends")
       assert.equal("EPIPE", err.code)
     end)

@@ -21,7 +21,7 @@ local function run(script)
       local function start(n, fn)
         local tasks = {}
         for i = 1, n do tasks[i] = task.spawn(pcall, fn, i) end
-        task.sleep(0)
+        while tasks[n]:status() ~= "waiting" do task.sleep(0) end -- the last one that was spawned begins last
         return tasks
       end
       local function stop(tasks)
