@@ -83,6 +83,12 @@ void gl_hook_pass_on(lua_State *L, lua_Debug *ar) {
   else gl_hook_event(L, ar);
 }
 
+bool gl_hook_is_of_others(lua_State *L) {
+  const gl_host *h = gl_host_of(L);
+  lua_Hook now = lua_gethook(L);
+  return now && now != h->preempt_hook && now != h->shake_hook;
+}
+
 bool gl_hook_is_set(lua_State *L) {
   bool is = push_hook(L, L) || foreign_hook(L);
   lua_pop(L, 1);
@@ -159,14 +165,13 @@ static int debug_sethook(lua_State *L) {
 
 /* gethook([thread]) -> hook, mask, count */
 static int debug_gethook(lua_State *L) {
-  gl_host *h = gl_host_of(L);
   int arg, n = 0;
   char events[4];
   lua_State *co = hooked_coroutine(L, &arg);
   lua_Hook hook = lua_gethook(co);
   if (co != L && !lua_checkstack(co, 1)) return luaL_error(L, "stack overflow");
   user_hook *u = push_hook(L, co);
-  if (hook && hook != gl_hook_event && hook != h->preempt_hook && hook != h->shake_hook) {
+  if (gl_hook_is_of_others(co) && hook != gl_hook_event) {
     lua_pushliteral(L, "external hook");
     lua_pushliteral(L, "");
     lua_pushinteger(L, lua_gethookcount(co));

@@ -22,6 +22,9 @@ void gl_hook_take_over(lua_State *L, lua_Hook hook);
 /* Passes an event on to the hook that was taken over on L. */
 void gl_hook_pass_on(lua_State *L, lua_Debug *ar);
 
+/* Is the hook on L neither the one that ends slices nor the one that switches tasks at random? Never raises. */
+bool gl_hook_is_of_others(lua_State *L);
+
 /* Has the script or a C module set a hook on L? Never raises. */
 bool gl_hook_is_set(lua_State *L);
 

@@ -52,7 +52,7 @@ static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
 
 bool gl_kill_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   gl_task *t = h->task;
-  bool hooked = lua_gethook(L) && lua_gethook(L) != h->preempt_hook;
+  bool hooked = gl_hook_is_of_others(L);
   t->raise_in = t->kill_count > MAX_CAUGHT + MAX_KILLS ? 1 : MAX_WAIT;
   gl_safepoint_init(L);
   raise_if_safe(L, h, ar, hooked);

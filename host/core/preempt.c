@@ -151,7 +151,7 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
   }
   if (t && gl_kill_insists(t) && !is_spared(L, h, ar, overran)) return;
   if (!overran || !stays_hooked(L, h)) gl_hook_restore(L);
-  if (overran) end_slice(L, h, ar, lua_gethook(L) && lua_gethook(L) != preempt_hook);
+  if (overran) end_slice(L, h, ar, gl_hook_is_of_others(L));
 }
 
 /* ---- outside the hook ---- */
