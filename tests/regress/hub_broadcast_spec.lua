@@ -31,17 +31,18 @@ describe("a message to many sockets", function()
         seen[#seen + 1] = turns
       end)
     end
-    local counter = task.spawn(function()
-      while #seen < 2 do
-        turns = turns + 1
-        task.sleep(0)
-      end
-    end)
+    local counting = true
+    local function count() -- by a new task each time: one that has counted for long would have its turn less often
+      turns = turns + 1
+      counting = #seen < 2
+      if counting then task.spawn(count) end
+    end
+    task.spawn(count)
     task.sleep(0)
     assert.equal(CLIENTS, hub.publish("news", ("x"):rep(500)))
-    counter:join()
     for _, one in ipairs(watchers) do one:join() end
-    assert.is_true(seen[2] - seen[1] >= 2, seen[2] - seen[1])
+    while counting do task.sleep(0) end
+    assert.is_true(seen[2] > seen[1], seen[2] - seen[1])
     for c = 2, CLIENTS - 1 do assert.equal(500, #clients[c]:message()) end
     for c = 1, CLIENTS do
       clients[c]:raw(frames.close(1000))
