@@ -8,9 +8,10 @@ local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 local function without_stalls(text)
   local kept, inside = {}, false
   for line in text:gmatch "[^\n]*\n?" do
-    if line:find "stalled for more than %d+ ms in C:\n$" then inside = true
+    local again = line:find "^greenlua: the stall at .* came %d+ times more\n$"
+    if line:find "stalled for more than %d+ ms in C[^\n]*:\n$" then inside = true
     elseif line:sub(1, 1) ~= "\t" then inside = false end
-    if not inside then kept[#kept + 1] = line end
+    if not inside and not again then kept[#kept + 1] = line end
   end
   return table.concat(kept)
 end

@@ -57,8 +57,9 @@ static void on_signal(int signo) {
   if (!h || !h->watchdog || !h->running || gl_pulse_beats(&h->pulse) != atomic_load(&h->watchdog->overrun)) return;
   struct gl_watchdog *w = h->watchdog;
   bool reports = gl_watchdog_reports(h);
-  if (atomic_exchange(&w->report, false) && reports && gl_stall_in_c(h->running)) gl_stall_report(&w->stalls, GL_STALLED ":\n", h->running);
-  if (atomic_exchange(&w->late, false) && reports) gl_stall_report(&w->stalls, GL_STALLED ", which came back to:\n", h->running);
+  const char *advice = atomic_exchange(&w->report, NULL);
+  if (advice && reports && gl_stall_in_c(h->running)) gl_stall_report(&w->stalls, GL_STALLED ":\n", h->running, advice);
+  if (atomic_exchange(&w->late, false) && reports) gl_stall_report(&w->stalls, GL_STALLED ", which came back to:\n", h->running, NULL);
   if (!defers_preemption(h)) set_preempt_hook(h);
 }
 
@@ -88,7 +89,7 @@ static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
   uint32_t us = gl_budget_charge(h, t);
   if (t->atomic && !t->overlong) {
     t->overlong = true;
-    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L);
+    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L, NULL);
   }
   if (gl_scope_must_end(t)) {
     if (t->cleanup_us) t->cleanup_us = t->cleanup_us > us ? t->cleanup_us - us : 0;

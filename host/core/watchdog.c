@@ -26,6 +26,10 @@
 #define REPEAT 4         /* ticks between two signals in the same step */
 #define IDLE_US 200000   /* without a step, after which the watchdog goes to sleep */
 
+/* What to do about a stall. */
+#define COMPUTES "\tThis is work: give C less of it at a time, or do it in a process of its own (green.process).\n"
+#define WAITS "\tThis is a wait that greenlua does not see (a lock, a file, a call past libc): README, under \"What runs unmodified\", has what to do.\n"
+
 uint64_t gl_watchdog_cpu_us(const struct gl_watchdog *w) {
   struct timespec t = {0, 0};
   clock_gettime(w->cpu, &t);
@@ -72,6 +76,26 @@ static bool is_socket(unsigned long fd) {
   return fstat((int)fd, &st) != 0 || S_ISSOCK(st.st_mode);
 }
 
+/* Writes the report of a thread that sleeps in a system call. */
+static void describe_call(const struct gl_watchdog *w, char *out, size_t size) {
+  static const struct {
+    long number;
+    const char *name;
+  } calls[] = {{SYS_nanosleep, "nanosleep"}, {SYS_clock_nanosleep, "clock_nanosleep"}, {SYS_ppoll, "ppoll"}, {SYS_pselect6, "pselect6"},
+               {SYS_epoll_pwait, "epoll_pwait"}, {SYS_connect, "connect"}, {SYS_recvfrom, "recvfrom"}, {SYS_sendto, "sendto"}, {SYS_fcntl, "fcntl"},
+#ifdef SYS_poll
+               {SYS_poll, "poll"}, {SYS_select, "select"}, {SYS_epoll_wait, "epoll_wait"},
+#endif
+  };
+  char line[256], name[32] = "";
+  long number = -1;
+  if (read_proc(w, "syscall", line, sizeof line)) number = strtol(line, NULL, 10);
+  if (number >= 0) snprintf(name, sizeof name, " %ld", number);
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+    if (calls[i].number == number) snprintf(name, sizeof name, " %s", calls[i].name);
+  snprintf(out, size, GL_STALLED ":\n\t[C]: in the system call%s, which must not be interrupted\n", name);
+}
+
 /* Does the kernel restart the system call that the thread sleeps in after a signal? It does not restart most of those with a time
  * limit (sleep, poll, select, calls on sockets that have one): they fail with EINTR, which foreign code may not expect. */
 static bool may_be_interrupted(const struct gl_watchdog *w) {
@@ -107,21 +131,23 @@ static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now)
   return sleeps ? !may_be_interrupted(w) : now - s->slept < AWAKE_US;
 }
 
-/* Signals the thread, whose step takes too long, and has a stall reported. A thread that is out of reach gets no signal: that
+/* Signals the thread, whose step takes too long, and has a stall reported if there is advice. A thread that is out of reach gets no signal: that
  * would end the call it sleeps in. */
-static void signal_thread(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach, bool stalled) {
-  bool news = stalled && w->reported != s->step;
+static void signal_thread(gl_host *h, struct gl_watchdog *w, sight *s, bool out_of_reach, const char *advice) {
+  bool news = advice && w->reported != s->step;
   if (out_of_reach) {
     if (!news) return;
     w->reported = s->step;
     if (!gl_watchdog_reports(h)) return;
-    gl_stall_report(&w->blocks, GL_STALLED ":\n\t[C]: in a system call that must not be interrupted\n", NULL);
+    char call[160];
+    describe_call(w, call, sizeof call);
+    gl_stall_report(&w->blocks, call, NULL, WAITS);
     atomic_store(&w->late, true);
     return;
   }
   if (news) {
     w->reported = s->step;
-    atomic_store(&w->report, true);
+    atomic_store(&w->report, advice);
   }
   bool hooked = atomic_load_explicit(&w->hooked_in, memory_order_relaxed) == s->step &&
                 atomic_load_explicit(&w->hooked_on, memory_order_relaxed) == __atomic_load_n(&h->running, __ATOMIC_RELAXED);
@@ -155,10 +181,10 @@ static uint64_t look_at_step(gl_host *h, struct gl_watchdog *w, sight *s, uint64
   uint64_t spent = now - s->since, left = spent < SLICE_US ? SLICE_US - spent : TICK_US;
   if (spent >= SLICE_US || s->same > BLOCKED_AFTER) {
     bool out_of_reach = is_out_of_reach(w, s, now), slow = s->same * TICK_US >= GL_STALL_MS * 1000;
-    bool stalled = slow && (spent >= GL_STALL_MS * 1000 || s->blocked > s->same / 2);
+    bool waits = s->blocked > s->same / 2, stalled = slow && (spent >= GL_STALL_MS * 1000 || waits);
     if (stalled || spent >= SLICE_US) {
       atomic_store(&w->overrun, step);
-      signal_thread(h, w, s, out_of_reach, stalled);
+      signal_thread(h, w, s, out_of_reach, !stalled ? NULL : waits ? WAITS : COMPUTES);
     }
   }
   return left > TICK_US ? TICK_US : left < LEAST_TICK_US ? LEAST_TICK_US : left;
@@ -258,7 +284,7 @@ bool gl_watchdog_start(gl_host *h) {
 
 void gl_watchdog_restart(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
-  atomic_store(&w->report, false);
+  atomic_store(&w->report, NULL);
   atomic_store(&w->late, false);
   start_thread(h, w);
 }

@@ -44,7 +44,7 @@ struct gl_watchdog {
   clockid_t cpu;         /* and the clock that counts its CPU time */
   atomic_bool end;       /* the watchdog's thread must end */
   atomic_uint_fast64_t overrun; /* the step that the signal is for: its slice is used up */
-  atomic_bool report;    /* the handler must report where the step stands, too */
+  _Atomic(const char *) report; /* the handler must report where the step stands, too, with this advice; NULL = it must not */
   atomic_bool late;      /* the step stood where no signal may come: the handler must report where it came back to */
   uint64_t reported;     /* the last step that was reported */
   _Atomic uint64_t hooked_in;      /* the step in which the last signal has set the hook, */

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The watchdog's signal broke foreign C that was blocked in a system call for more than 100 ms: a sleep of a second took 0.11 s
 -- (EINTR), and a loop around poll that begins anew after EINTR never ended. What sleeps where the kernel does not begin anew by
--- itself is left alone now; it is told of all the same. And 20 reports of the same stall were 20 times the same lines.
+-- itself is left alone now; it is told of all the same. And 20 reports of the same stall were 20 times the same lines, as soon as
+-- the tasks that stalled had been called from different lines, or stalled by turns.
 local process = require "green.process"
 local shell = require "shell"
 
@@ -72,7 +73,7 @@ describe("C code that is blocked", function()
   it("in a sleep sleeps to its end, and is told of", function()
     local out, err = run "print(blocking.nap(400))"
     assert.equal("true\n", out)
-    assert.matches("^greenlua: stalled for more than 100 ms in C:\n\t%[C%]: in a system call that must not be interrupted\n", err)
+    assert.matches("^greenlua: stalled for more than 100 ms in C:\n\t%[C%]: in the system call nanosleep, which must not be interrupted\n\tThis is a wait", err)
   end)
 
   it("in a loop of poll comes to its end", function()
@@ -83,6 +84,7 @@ describe("C code that is blocked", function()
     local out, err = run "local function slow() return (blocking.read(400)) end\nprint(slow())"
     assert.equal("true\n", out)
     assert.matches("stalled for more than 100 ms in C:\n\t%[C%]: in read\n\tx%.lua:4: in slow\n", err)
+    assert.matches("\n\tThis is a wait that greenlua does not see", err)
   end)
 
   it("after it had used CPU is left alone, too", function()
@@ -94,15 +96,38 @@ describe("C code that is blocked", function()
   end)
 end)
 
+-- How many places are reported at length, and how often all of them stalled.
+local function counted(err)
+  local reports, stalls = 0, 0
+  for line in err:gmatch "[^\n]+" do
+    if line:find "^greenlua: stalled" then reports, stalls = reports + 1, stalls + 1 end
+    stalls = stalls + (tonumber(line:match "^greenlua: the stall at x%.lua:%d+ came (%d+) times more$") or 0)
+  end
+  return reports, stalls
+end
+
 describe("a stall that comes again and again", function()
   it("is told once, and then how often it came", function()
     local _, err = run "for _ = 1, 6 do blocking.read(400) task.sleep(0) end"
-    local reports, stalls = 0, 0
-    for line in err:gmatch "[^\n]+" do
-      if line:find "^greenlua: stalled" then reports, stalls = reports + 1, stalls + 1 end
-      stalls = stalls + (tonumber(line:match "^greenlua: the same stall came (%d+) times more$") or 0)
-    end
+    local reports, stalls = counted(err)
     assert.equal(1, reports, err)
     assert.is_true(stalls >= 2, err) -- each, but where the machine had no time for the watchdog
+  end)
+
+  it("is told once for its place, whoever called it, and with other places in between", function()
+    local _, err = run [[
+      local function here() blocking.read(400) end
+      local function there() blocking.read(400) end
+      local callers = {}
+      for i = 1, 4 do
+        callers[2 * i - 1] = load("local f = ... " .. ("\n"):rep(i) .. " f() return 1", "=first" .. i)
+        callers[2 * i] = load("local f = ... " .. ("\n"):rep(i) .. " f() return 1", "=second" .. i)
+      end
+      local tasks = {}
+      for i, caller in ipairs(callers) do tasks[i] = task.spawn(caller, i % 2 == 0 and here or there) end
+      for _, one in ipairs(tasks) do one:join() end]]
+    local reports, stalls = counted(err)
+    assert.is_true(reports <= 2, err)
+    assert.is_true(stalls >= 3, err) -- of 8
   end)
 end)

@@ -47,7 +47,8 @@ function debug.memory() end
 ---@return integer
 function debug.preempted() end
 
----Tell on stderr when a C function holds the loop for more than 100 ms; on by default.
+---Tell on stderr when a C function holds the loop for more than 100 ms; on by default. Each place is told once, with its callers and
+---what to do about it, and then with how often it came again.
 ---```lua
 ---require "green.debug".report_stalls(false)
 ---```
