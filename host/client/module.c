@@ -6,6 +6,7 @@
 #include "client/answer.h"
 #include "client/outgoing.h"
 #include "client/pool_lua.h"
+#include "client/stats.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "net/tls_lua.h"
@@ -253,24 +254,6 @@ static int handle_trailers(lua_State *L) {
 
 /* ---- the pool ---- */
 
-static void set_count(lua_State *L, const char *name, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
-/* stats() -> a table of counts: connections and line now, requests so far */
-static int http_stats(lua_State *L) {
-  const gl_pool_stats *s = &gl_pool_of(L)->stats;
-  lua_createtable(L, 0, 6);
-  set_count(L, "connections", s->total);
-  set_count(L, "idle", s->idle);
-  set_count(L, "dialing", s->dialing);
-  set_count(L, "waiting", s->waiting);
-  set_count(L, "requests", s->requests);
-  set_count(L, "reused", s->reused);
-  return 1;
-}
-
 static int http_close_idle(lua_State *L) {
   gl_pool_close_idle(gl_pool_of(L));
   return 0;
@@ -281,7 +264,7 @@ int luaopen_green_http_transport(lua_State *L) {
     {"answer", handle_answer}, {"close", handle_close}, {"finish", handle_finish}, {"read", handle_read},
     {"trailers", handle_trailers}, {"write", handle_write}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", handle_close}, {"__close", handle_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"close_idle", http_close_idle}, {"open", http_open}, {"send", http_send}, {"stats", http_stats}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"close_idle", http_close_idle}, {"open", http_open}, {"send", http_send}, {"stats", gl_stats_lua}, {NULL, NULL}};
   gl_class_new(L, CLASS, methods, meta);
   luaL_newlib(L, functions);
   return 1;

@@ -28,11 +28,17 @@ static void on_closed(gl_stream *stream) {
   if (c) outbound_free(c); /* else the stream is that of an attempt which another one overtook, or which was cancelled */
 }
 
+/* Counts one connection that is being made more, or fewer. */
+static void count_dialing(gl_outbound *c, int change) {
+  c->pool->stats.dialing += (uint32_t)change;
+  c->origin->ndialing += (uint32_t)change;
+}
+
 /* Takes the connection out of all lists, and away from whom it served: it is only a stream that is being closed. */
 static void leave(gl_outbound *c) {
   gl_pool *p = c->pool;
   if (c->state == GL_OUTBOUND_IDLE) gl_pool_unkeep(c);
-  if (c->state <= GL_OUTBOUND_SECURING) p->stats.dialing--;
+  if (c->state <= GL_OUTBOUND_SECURING) count_dialing(c, -1);
   if (c->rt) c->rt->attempt = NULL;
   c->rt = NULL;
   c->state = GL_OUTBOUND_CLOSING;
@@ -89,7 +95,7 @@ bool gl_outbound_is_alive(const gl_outbound *c, bool exactly) {
 /* ---- an exchange on it ---- */
 
 static void ready(gl_outbound *c, gl_roundtrip *rt) {
-  if (c->state <= GL_OUTBOUND_SECURING) c->pool->stats.dialing--;
+  if (c->state <= GL_OUTBOUND_SECURING) count_dialing(c, -1);
   c->state = GL_OUTBOUND_BUSY;
   c->rt = NULL;
   gl_outbound_renew(c);
@@ -296,7 +302,7 @@ static gl_outbound *outbound_new(gl_origin *o, gl_roundtrip *rt) {
   o->uses++;
   o->nconns++;
   p->stats.total++;
-  p->stats.dialing++;
+  count_dialing(c, 1);
   c->rt = rt;
   c->idle_most = c->left = UINT32_MAX;
   rt->attempt = c;

@@ -73,10 +73,12 @@ typedef struct gl_origin {
   gl_origin_spec to;         /* its strings are owned */
   SSL_SESSION *session;      /* the next connection resumes it; NULL: none */
   uint32_t nconns;           /* connections of all states but CLOSING */
-  uint32_t nidle, nwaiting;  /* idle connections; round trips in line */
+  uint32_t nidle, ndialing;  /* connections that are idle, or being made */
+  uint32_t nwaiting;         /* round trips in line */
   uint32_t uses;             /* invariant 1 */
   bool cold;                 /* the origin is not used, and remembered for its session */
   bool dialing;             /* gl_pool_gone works on the line */
+  bool noted;                /* gl_pool_hosts has counted it */
   bool departs;             /* a kept connection ended unannounced right after an answer, and none has been used again since */
 } gl_origin;
 
@@ -85,6 +87,14 @@ typedef struct gl_pool_stats {
   uint32_t waiting;              /* round trips in line */
   uint64_t requests, reused;     /* round trips so far; how many of them had a kept connection */
 } gl_pool_stats;
+
+#define GL_POOL_HOST_NAME (GL_HOST_MAX + 32)
+
+/* The connections of one origin, and its line. */
+typedef struct gl_pool_host {
+  char name[GL_POOL_HOST_NAME];         /* "https://h:443", "unix:/run/app.sock"; origins that differ in proxy or TLS only share a name */
+  uint32_t total, idle, dialing, waiting; /* as in gl_pool_stats */
+} gl_pool_host;
 
 struct gl_pool {
   gl_host *host;
@@ -149,5 +159,8 @@ void gl_pool_gone(gl_origin *o);
 
 /* Closes all idle connections. */
 void gl_pool_close_idle(gl_pool *p);
+
+/* Writes the counts of each origin that has connections, of `room` origins at most, and returns how many of them there are. (pool_stats.c) */
+size_t gl_pool_hosts(const gl_pool *p, gl_pool_host *out, size_t room);
 
 #endif

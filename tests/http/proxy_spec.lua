@@ -83,6 +83,24 @@ describe("the proxy", function()
     assert.matches("\r\nAuthorization: Bearer t\r\n", head)
   end)
 
+  it("has a time of its own to make a tunnel", function()
+    local listener <close> = net.listen "127.0.0.1:0"
+    local silent = task.spawn(function()
+      local socket <close> = listener:accept()
+      while socket:read(4096) do end -- until the client gives up
+    end)
+    local e = outcome.failure(http.get, "https://far.invalid/", {
+      proxy = "http://" .. listener:address(), timeouts = { proxy = 0.05 }, connect_timeout = 60, timeout = 60,
+    })
+    assert.equal("ETIMEDOUT proxy", e.code .. " " .. e.phase)
+    assert.matches("timed out waiting for the proxy", e.message)
+    silent:join()
+    for _, word in ipairs { "Proxy", "first_bytes", "send", "head", "total", "connecting" } do
+      e = outcome.failure(http.get, "http://h.invalid/", { timeouts = { [word] = 1 } })
+      assert.is_truthy(tostring(e):find(("http.get: timeouts: unknown phase '%s'"):format(word), 1, true), tostring(e))
+    end
+  end)
+
   it("comes from the process's environment", function()
     local out = sh([[http_proxy=http://127.0.0.1:1 $lua a.lua; http_proxy=http://127.0.0.1:1 no_proxy=.invalid $lua a.lua]], { ["a.lua"] = [[
       local ok, e = pcall(require "green.http".get, "http://far.invalid/")

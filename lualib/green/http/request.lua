@@ -35,7 +35,7 @@ M.OPTIONS = { -- what a request takes; the settings of a client are added below
 }
 for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and name ~= "cookies" and kind or nil end
 
-local TIMEOUTS = { queue = "seconds", resolve = "seconds", connect = "seconds", tls = "seconds", first_byte = "seconds", idle = "seconds" }
+local TIMEOUTS = { queue = "seconds", resolve = "seconds", connect = "seconds", proxy = "seconds", tls = "seconds", first_byte = "seconds", idle = "seconds" }
 local TLS = { cert = "string", key = "string", min_version = { "1.2", "1.3" }, server_name = "string", pins = "table" }
 local PASSED_ON = { "ca", "proxy", "retry", "auth", "timeouts", "tls", "unix", "deny_private", "expect" }
 

@@ -66,6 +66,7 @@ local http = {}
 ---@field queue? number until one of the connections to this server is free, when there are as many as there may be
 ---@field resolve? number the look-up of the name
 ---@field connect? number
+---@field proxy? number until a proxy that was asked for a tunnel (CONNECT, for https) has given it
 ---@field tls? number the handshake
 ---@field first_byte? number from the end of the request to the beginning of the answer
 ---@field idle? number between two pieces, in both directions; with `stream` default `timeout`
@@ -133,7 +134,7 @@ function headers:all(name) end
 ---@field version string "1.1"
 ---@field remote string the address that answered: "192.0.2.7:443"
 ---@field reused boolean on a connection that was there already
----@field timings table<"queue"|"resolve"|"connect"|"tls"|"first_byte"|"total", number> seconds; phases that there were not are missing
+---@field timings table<"queue"|"resolve"|"connect"|"proxy"|"tls"|"first_byte"|"total", number> seconds; phases that there were not are missing
 ---@field size? integer bytes of a download
 ---@field resumed? integer of a download with `resume`: how many of them were there already
 local response = {}
@@ -287,14 +288,28 @@ function http.request(method, url, opts) end
 ---@return green.http.response response without a body; `size` is the number of bytes
 function http.download(url, path, opts) end
 
----How the connections are used: how many there are, how many of them are idle or being made, how many requests wait for one, how many
----requests there were so far, and how many of them were sent on a kept connection.
+---The connections of one server, now. `connections` is the sum of the three counts below it.
+---@class green.http.host_stats
+---@field connections integer
+---@field active integer in use by a request
+---@field idle integer kept for the next request
+---@field dialing integer being made: name look-up, proxy and TLS included
+---@field waiting integer requests that wait for a connection, since there are as many as there may be
+
+---@class green.http.stats : green.http.host_stats
+---@field requests integer how many there were so far
+---@field reused integer how many of them were sent on a kept connection
+---@field hosts table<string, green.http.host_stats> by origin, with the port ("https://example.org:443"), or the socket ("unix:/run/app.sock"); those
+---without connections are missing
+
+---How the connections are used: the counts of all servers, and those of each.
 ---Does not wait.
 ---```lua
 ---http.get(site .. "/orders")
----print(http.stats().requests > 0) --> true
+---local stats = http.stats()
+---print(stats.requests > 0, stats.hosts[site].connections > 0) --> true  true
 ---```
----@return { connections: integer, idle: integer, dialing: integer, waiting: integer, requests: integer, reused: integer }
+---@return green.http.stats
 function http.stats() end
 
 ---A cookie jar (RFC 6265bis), empty or with the cookies that another jar's `list` gave. Which hosts a server may set cookies for is decided as
