@@ -479,6 +479,10 @@ return {
     local first, second = task.spawn(function(...) return ... end, "a", nil):join()
     assert(first == "a" and second == nil)
   end },
+  { "task.single", function()
+    local first, second = task.single({}, function(...) task.sleep(0) return ... end, "a", nil)
+    assert(first == "a" and second == nil)
+  end },
   { "task.wait", function() assert(task.spawn(task.sleep, 0):wait() == "done") end },
   { "task.sleep", function()
     local before = task.now()

@@ -42,6 +42,19 @@ static int scope_atomic(lua_State *L) {
   return 1;
 }
 
+/* scope:atomic(): leaves the scope, if that was not done, and enters it again as an atomic section. Allocates nothing. */
+static int scope_enter_atomic(lua_State *L) {
+  gl_scope *s = luaL_checkudata(L, 1, SCOPE);
+  gl_host *h = gl_host_of(L);
+  if (!h->task) return gl_error_raise(L, "scope.atomic", "ENOTASK", "outside of a task");
+  gl_scope_leave(h, s);
+  if (h->task->atomic == UINT16_MAX) return luaL_error(L, "too many atomic sections in each other");
+  lua_pushthread(L);
+  lua_setiuservalue(L, 1, 1);
+  gl_scope_enter_atomic(L, s);
+  return 0;
+}
+
 /* Does a task that is not in the background wait for the end of this one? */
 static bool is_awaited(const gl_task *t) {
   for (const gl_op *op = t->joiners.head; op; op = op->next)
@@ -85,7 +98,7 @@ static int scope_cancel(lua_State *L) {
 }
 
 int luaopen_green_scope(lua_State *L) {
-  static const luaL_Reg methods[] = {{"cancel", scope_cancel}, {"leave", scope_leave}, {"shield", scope_shield}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"atomic", scope_enter_atomic}, {"cancel", scope_cancel}, {"leave", scope_leave}, {"shield", scope_shield}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", scope_leave}, {"__close", scope_leave}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"atomic", scope_atomic}, {"background", scope_background}, {"enter", scope_enter}, {NULL, NULL}};
   gl_class_new(L, SCOPE, methods, meta);

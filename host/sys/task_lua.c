@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/task_lua.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,6 +76,11 @@ static int push_wait(lua_State *L, gl_op *op) {
 
 static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join};
 
+/* A join of what task.single has spawned. */
+static const gl_optype single_type = {"task.single", push_join, cancel_join, free_join, object_join};
+
+static bool is_join(const gl_op *op) { return op && (op->type == &join_type || op->type == &wait_type || op->type == &single_type); }
+
 static gl_task_handle *check_handle(lua_State *L) { return gl_class_self(L, GL_TASK_HANDLE); }
 
 /* Says whether the task has ended. */
@@ -89,14 +95,29 @@ static void lift_for(const gl_task *waiter, gl_task *t) {
   while (gl_task_is_background(t)) {
     t->lifted = true;
     gl_runqueue_lift(t->host, t);
-    if (!t->op || (t->op->type != &join_type && t->op->type != &wait_type)) return;
+    if (!is_join(t->op)) return;
     t = ((join_op *)t->op)->target;
   }
+}
+
+#define LONGEST_CHAIN 100 /* tasks that wait for each other, beyond which nobody looks: they may wait in a circle */
+
+/* Does `t` wait for `self`, or for a task that does, with task.single among the ways they wait, `type` included? */
+static bool waits_in_single(const gl_task *t, const gl_task *self, const gl_optype *type) {
+  bool single = type == &single_type;
+  for (int i = 0; t != self; i++) {
+    if (i == LONGEST_CHAIN || !is_join(t->op)) return false;
+    single = single || t->op->type == &single_type;
+    t = ((const join_op *)t->op)->target;
+  }
+  return single;
 }
 
 /* The handle stays at index 1. */
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
+  if (waits_in_single(t, gl_host_of(L)->task, type))
+    return gl_error_raise(L, type->name, "EDEADLK", "it would wait for itself: task.single was called with this key in the function that is run for it");
   if (t == gl_host_of(L)->task) return luaL_error(L, "a task cannot join itself");
   lift_for(gl_host_of(L)->task, t);
   join_op *j = gl_op_new(L, type, sizeof *j, 0);
@@ -111,6 +132,12 @@ static int task_join(lua_State *L) {
   gl_task_handle *at = check_handle(L);
   if (is_elsewhere(at)) return gl_error_raise(L, join_type.name, "ESRCH", "the task is one of the parent process");
   return is_over(at) ? push_results(L) : await_end(L, at->s->task, &join_type);
+}
+
+/* single(handle) -> what join returns, in the name of task.single */
+static int task_single(lua_State *L) {
+  gl_task_handle *at = check_handle(L);
+  return is_over(at) ? push_results(L) : await_end(L, at->s->task, &single_type);
 }
 
 static int push_elsewhere(lua_State *L) {
@@ -211,6 +238,22 @@ static int task_max_tasks(lua_State *L) {
   return gl_budget_limit_tasks(check_task(L, "task.max_tasks"), (uint32_t)n) ? 0 : fail_nested(L);
 }
 
+/* limits() -> the least CPU limit, seconds, and the least number of tasks of the budgets that the running task pays into; nil: none */
+static int task_limits(lua_State *L) {
+  const gl_task *t = gl_host_of(L)->task;
+  double seconds = HUGE_VAL;
+  uint32_t tasks = UINT32_MAX;
+  for (const gl_budget *b = t ? t->budget : NULL; b; b = b->outer) {
+    if (b->cpu_end && b->cpu_limit < seconds) seconds = b->cpu_limit;
+    if (b->max_tasks && b->max_tasks < tasks) tasks = b->max_tasks;
+  }
+  if (seconds < HUGE_VAL) lua_pushnumber(L, seconds);
+  else lua_pushnil(L);
+  if (tasks < UINT32_MAX) lua_pushinteger(L, tasks);
+  else lua_pushnil(L);
+  return 2;
+}
+
 /* ---- background ---- */
 
 /* lift(id): the running task will wait for a lock of this one, which then is not in the background until `lower`. True: so it is */
@@ -270,9 +313,9 @@ static int task_graced(lua_State *L) {
 int luaopen_green_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"lift", task_lift}, {"log", task_log}, {"lower", task_lower},
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"lift", task_lift}, {"limits", task_limits}, {"log", task_log}, {"lower", task_lower},
                                        {"max_tasks", task_max_tasks}, {"process", task_process},
-                                       {"set_endless", task_set_endless}, {NULL, NULL}};
+                                       {"set_endless", task_set_endless}, {"single", task_single}, {NULL, NULL}};
   if (luaL_newmetatable(L, GL_TASK_HANDLE)) {
     luaL_setfuncs(L, meta, 0);
     luaL_newlib(L, methods);

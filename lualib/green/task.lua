@@ -68,6 +68,13 @@ function M.atomic(fn, ...)
   return fn(...)
 end
 
+--- Returns fn's results: those of a call with the same key that runs already, if there is one.
+function M.single(key, fn, ...)
+  if key == nil or key ~= key then fault.misuse("task.single: a key expected, not %s", tostring(key)) end
+  check_function(fn, "task.single")
+  return require "green.single"(key, fn, ...)
+end
+
 --- Returns fn's results. It runs, as all that it spawns, when nothing else wants to.
 function M.background(fn, ...)
   check_function(fn, "task.background")

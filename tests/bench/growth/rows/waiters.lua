@@ -23,6 +23,9 @@ local places = {
     local slow = task.spawn(task.sleep, 1000)
     return function() slow:join() end, function() slow:cancel() end
   end },
+  { "task.single: waiters", function()
+    return function() task.single("slow", task.sleep, 1000) end
+  end },
 }
 
 local rows = {}
