@@ -19,6 +19,7 @@ enum { BODY = 1 }; /* user value: the string that is being sent */
 typedef struct handle {
   gl_roundtrip *rt; /* referenced; NULL: closed */
   double patience;  /* seconds for each piece that is read */
+  bool sent;        /* once closed: the request may have reached the server */
 } handle;
 
 typedef struct trip_op {
@@ -60,15 +61,19 @@ static void adopt(handle *h, gl_roundtrip *rt) {
   rt->pool->host->census.handles++;
 }
 
+/* handle:close() -> whether the request may have reached the server */
 static int handle_close(lua_State *L) {
   handle *h = luaL_checkudata(L, 1, CLASS);
   gl_roundtrip *rt = h->rt;
-  if (!rt) return 0;
-  h->rt = NULL;
-  rt->pool->host->census.handles--;
-  gl_roundtrip_abort(rt, UV_ECONNABORTED, "the response was closed");
-  gl_roundtrip_unref(rt);
-  return 0;
+  if (rt) {
+    h->rt = NULL;
+    rt->pool->host->census.handles--;
+    gl_roundtrip_abort(rt, UV_ECONNABORTED, "the response was closed");
+    h->sent = rt->exposed || rt->headed;
+    gl_roundtrip_unref(rt);
+  }
+  lua_pushboolean(L, h->sent);
+  return 1;
 }
 
 static gl_roundtrip *check_open(lua_State *L, const char *op) {

@@ -19,7 +19,12 @@ void gl_spec_op(const char *method, char out[GL_SPEC_OP]) {
 void gl_spec_raise(lua_State *L, const char *code, const char *format, const char *what) {
   char op[GL_SPEC_OP] = "http.request";
   if (lua_getfield(L, 1, "method") == LUA_TSTRING) gl_spec_op(lua_tostring(L, -1), op);
-  gl_error_raise(L, op, code, format, what);
+  gl_error_push(L, op, code, format, what);
+  lua_pushstring(L, "request"); /* as lualib/green/http/failure.lua does */
+  lua_setfield(L, -2, "phase");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "sent");
+  lua_error(L);
 }
 
 void gl_spec_refuse(lua_State *L, const char *format, const char *what) { gl_spec_raise(L, "EINVAL", format, what); }

@@ -16,7 +16,7 @@
 /* Writes the name of the operation of a method, as errors have it: "http.get", or "http.request" for a method without one. */
 void gl_spec_op(const char *method, char out[GL_SPEC_OP]);
 
-/* Raises an error in the name of the operation of the table at index 1; `what` is the argument of the format's one %s. Never
+/* Raises an error of the phase "request", in the name of the operation of the table at index 1; `what` is the argument of the format's one %s. Never
  * returns. */
 void gl_spec_raise(lua_State *L, const char *code, const char *format, const char *what);
 

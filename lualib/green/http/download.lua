@@ -3,6 +3,7 @@
 -- This file writes an answer's body into a file that is there as a whole or not at all: the bytes go into a part beside its
 -- place, and the complete part is moved there. What becomes of a part that stays incomplete is green.http.resume's, if it is to be resumed.
 local err = require "green.error"
+local failure = require "green.http.failure"
 local fs = require "green.fs"
 local options = require "green.options"
 local request = require "green.http.request"
@@ -36,15 +37,15 @@ local M = {}
 --- Raises EHTTP for a status that is no success.
 function M.check_status(op, response)
   if response.status >= 200 and response.status <= 299 then return end
-  local failure = err.new(op, "EHTTP", "%s: status %d", response.url, response.status)
-  failure.response = response
-  error(failure)
+  local refusal = err.new(op, "EHTTP", "%s: status %d", response.url, response.status)
+  refusal.response = response
+  error(refusal)
 end
 
 --- Writes the body of a response to `file`, where `received` bytes of `total` (nil: unknown) are already; returns how many there are then.
 function M.write_body(op, response, file, received, total, opts)
   local function check_size(size)
-    if opts.max_body and size > opts.max_body then err.raise(op, "EMSGSIZE", "GET %s: the body is larger than max_body", response.url) end
+    if opts.max_body and size > opts.max_body then failure.raise(op, "body", "EMSGSIZE", "GET %s: the body is larger than max_body", response.url) end
   end
   check_size(total or 0)
   for piece in response:chunks() do
@@ -59,7 +60,7 @@ end
 local function from_the_start(op, settings, target, path, opts, sent)
   local response <close> = request.run(settings, "GET", target, sent)
   M.check_status(op, response)
-  if response.status == 206 then err.raise(op, "EPROTO", "GET %s: a part of the body came, and nobody asked for a part", response.url) end
+  if response.status == 206 then failure.raise(op, "body", "EPROTO", "GET %s: a part of the body came, and nobody asked for a part", response.url) end
   local part <close> = new_part(path)
   create(part)
   response.size = M.write_body(op, response, part.file, 0, tonumber(response.headers["content-length"]), opts)

@@ -8,6 +8,7 @@
 --                |-----the function raises: the handle is closed----------> failed: the caller is told
 --                '-----close, or the answer has been read to its end------> cancelled: the caller waits for the writer's clean-up
 local err = require "green.error"
+local failure = require "green.http.failure"
 local native = require "green.http.transport.native"
 local task = require "green.task"
 
@@ -57,7 +58,7 @@ local function call(duplex, method)
   local ok, a, b = pcall(handle[method], handle)
   if ok then return a, b end
   if state.misuse then err.misuse("%s", state.misuse) end
-  if state.failure then error(state.failure[1], 0) end
+  if state.failure then error(failure.mark(state.failure[1], "send", handle:close()), 0) end
   error(a, 0)
 end
 

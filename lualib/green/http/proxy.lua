@@ -4,6 +4,7 @@
 -- read, since a CGI script finds its client's header "Proxy" there (httpoxy).
 local fault = require "green.error"
 local base64 = require "green.http.base64"
+local failure = require "green.http.failure"
 local url = require "green.url"
 
 local M = {}
@@ -103,8 +104,8 @@ function M.parse(op, whose, text)
   local ok, parts = pcall(url.parse, text:find("://", 1, true) and text or "http://" .. text)
   text = text:gsub("^(.*)@", "***@") -- a message must not show the password
   if not ok and not fault.is(parts, "EINVAL") then error(parts, 0) end
-  if not ok or not parts.host or parts.host == "" then fault.raise(op, "EINVAL", "%s: '%s' is no URL of a proxy", whose, text) end
-  if parts.scheme ~= "http" then fault.raise(op, "EINVAL", "%s: a proxy is spoken to by http://, not %s://", whose, parts.scheme) end
+  if not ok or not parts.host or parts.host == "" then failure.raise(op, "request", "EINVAL", "%s: '%s' is no URL of a proxy", whose, text) end
+  if parts.scheme ~= "http" then failure.raise(op, "request", "EINVAL", "%s: a proxy is spoken to by http://, not %s://", whose, parts.scheme) end
   return {
     scheme = "http", host = parts.host:match "^%[(.*)%]$" or parts.host, port = parts.port or 80,
     authorization = parts.user and "Basic " .. base64.encode(parts.user .. ":" .. (parts.password or "")) or nil,

@@ -7,6 +7,7 @@ local base64 = require "green.http.base64"
 local body = require "green.http.body"
 local coding = require "green.http.coding"
 local err = require "green.error"
+local failure = require "green.http.failure"
 local options = require "green.options"
 local proxy = require "green.http.proxy"
 local redirect = require "green.http.redirect"
@@ -235,8 +236,9 @@ local function send(call, request, left)
   return transport.send(spec)
 end
 
-local function failing(call, request)
-  return function(code, format, ...) err.raise(call.op, code, "%s %s: " .. format, request.method, request.url, ...) end
+-- Returns the function fail(code, format, ...), which raises an error of a request that was sent.
+local function failing(call, request, phase)
+  return function(code, format, ...) failure.raise(call.op, phase, code, "%s %s: " .. format, request.method, request.url, ...) end
 end
 
 -- Returns the bytes or the reader without the body's codings, and changes the headers so that they describe the decoded body.
@@ -244,7 +246,7 @@ local function decode(call, request, got, reader)
   local headers = got.headers
   local encoding = headers["content-encoding"]
   if not encoding or request.method == "HEAD" or got.status == 304 then return got.body, reader end
-  local fail = failing(call, request)
+  local fail = failing(call, request, "body")
   local decoders, rest = coding.decoders(encoding, fail)
   if not decoders then return got.body, reader end
   headers["content-encoding"] = rest
@@ -277,7 +279,7 @@ local Open = { __close = function(open) if open.reader then open.reader:close() 
 
 -- Returns the request that a redirect leads to. A unix socket stands for one origin, so that other origins are refused.
 local function follow(call, request, status, locations)
-  local fail = failing(call, request)
+  local fail = failing(call, request, "redirect")
   local next = redirect.follow(request, status, locations, fail)
   if next.away and call.unix then fail("EINVAL", "it leads to %s, which is not behind the unix socket", redirect.origin(next.parts)) end
   return next
@@ -301,7 +303,7 @@ local function perform(call, request)
     first.led_on = true
     request = follow(call, request, got.status, locations)
   end
-  failing(call, request)("ELOOP", "more than %d redirects", call.redirects)
+  failing(call, request, "redirect")("ELOOP", "more than %d redirects", call.redirects)
 end
 
 -- ---- the beginning ----
@@ -362,9 +364,8 @@ local function call_of(op, settings, opts)
   return calls[op]
 end
 
---- Sends a request with a client's settings and waits for its response.
-function M.run(settings, method, target, opts)
-  local op = op_of(method)
+-- Returns the request and its call.
+local function prepare(op, settings, method, target, opts)
   if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
   opts = opts == nil and NONE or M.normal(op, opts, M.OPTIONS)
   local call = call_of(op, settings, opts)
@@ -373,7 +374,13 @@ function M.run(settings, method, target, opts)
   local content = body.encode(op, opts)
   if method == "HEAD" and content then err.misuse("http.head: a HEAD request has no body") end
   local headers, own = header_list(call, settings, opts, content and content.type, call.auth or it.credentials)
-  local request = { method = method, url = it.url, parts = it.parts, target = it.target, headers = headers, body = content, own = own }
+  return { method = method, url = it.url, parts = it.parts, target = it.target, headers = headers, body = content, own = own }, call
+end
+
+--- Sends a request with a client's settings and waits for its response.
+function M.run(settings, method, target, opts)
+  local ok, request, call = pcall(prepare, op_of(method), settings, method, target, opts)
+  if not ok then error(failure.mark(request, "request", false), 0) end
   if not call.retry then return perform(call, request) end
   return retry.run(call.retry, request, call.timeout, function() return perform(call, request) end)
 end

@@ -6,6 +6,7 @@
 local date = require "green.date"
 local download = require "green.http.download"
 local err = require "green.error"
+local failure = require "green.http.failure"
 local fs = require "green.fs"
 local json = require "green.json"
 local request = require "green.http.request"
@@ -86,7 +87,7 @@ local function go_on(part, size)
 end
 
 local function incomplete(op, response, has, total)
-  err.raise(op, "ECONNRESET", "GET %s: %d bytes came, not %d", response.url, has, total)
+  failure.raise(op, "body", "ECONNRESET", "GET %s: %d bytes came, not %d", response.url, has, total)
 end
 
 -- Moves a complete part to its place, unless somebody else has changed it meanwhile.
@@ -160,7 +161,7 @@ local Busy = { __close = function(claim) busy[claim.path] = nil end }
 return function(op, settings, target, path, opts, sent)
   if opts.decode then err.misuse("%s: option 'decode': what can be resumed is written as it comes", op) end
   local claimed = fs.absolute(path)
-  if busy[claimed] then err.raise(op, "EBUSY", "%s: another download writes it", path) end
+  if busy[claimed] then failure.raise(op, "request", "EBUSY", "%s: another download writes it", path) end
   local claim <close> = setmetatable({ path = claimed }, Busy)
   busy[claim.path] = true
   local function get(headers)
