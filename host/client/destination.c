@@ -143,6 +143,15 @@ static void add_optional(luaL_Buffer *b, const char *text) {
   if (text) add_part(b, text, strlen(text));
 }
 
+/* Adds a PEM setting. With a path, it stands for what the file has now: a certificate that is renewed is read anew, and no connection that
+ * was made with the old one serves whoever asks for the new one. */
+static void add_pem(luaL_Buffer *b, const char *pem) {
+  add_optional(b, pem);
+  if (!pem) return;
+  gl_tls_version version = gl_tls_version_of(pem);
+  add_part(b, &version, sizeof version);
+}
+
 /* Pushes the key of the origin: bytes that only this process reads, and each request makes anew. */
 static void push_key(lua_State *L, const gl_destination *t, const identity *id, bool deny_private) {
   const int numbers[] = {t->https, deny_private, t->port, t->proxy_port};
@@ -156,9 +165,9 @@ static void push_key(lua_State *L, const gl_destination *t, const identity *id, 
   if (id && !id->usual) {
     luaL_addchar(&b, id->set.verify ? 'v' : 'n');
     luaL_addchar(&b, id->set.min_version == 13 ? '3' : '2');
-    add_optional(&b, id->set.ca);
-    add_optional(&b, id->set.cert);
-    add_optional(&b, id->set.key);
+    add_pem(&b, id->set.ca);
+    add_pem(&b, id->set.cert);
+    add_pem(&b, id->set.key);
     add_optional(&b, id->server_name);
     add_part(&b, id->pins, id->npins * sizeof *id->pins);
   }

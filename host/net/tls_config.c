@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -38,6 +39,14 @@ static bool complain(char why[GL_TLS_WHY], const char *what, const char *pem) {
   else snprintf(why, GL_TLS_WHY, "%s: %.100s: %s", what, pem, reason);
   ERR_clear_error();
   return false;
+}
+
+static int64_t nanoseconds(struct timespec at) { return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec; }
+
+gl_tls_version gl_tls_version_of(const char *pem) {
+  struct stat s;
+  if (is_text(pem) || stat(pem, &s) != 0) return (gl_tls_version){0};
+  return (gl_tls_version){s.st_dev, s.st_ino, (uint64_t)s.st_size, nanoseconds(s.st_mtim), nanoseconds(s.st_ctim)};
 }
 
 static BIO *open_pem(const char *pem) { return is_text(pem) ? BIO_new_mem_buf(pem, -1) : BIO_new_file(pem, "r"); }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <openssl/ssl.h>
 
@@ -43,6 +44,15 @@ struct gl_tls_config {
   bool verify;          /* client: the server's certificate is checked */
   bool any_name;        /* server: `ctx` has a certificate, for clients that ask for no name of `names` */
 };
+
+/* Which contents of its file a setting with a path stands for: equal as long as the file is not written, replaced or removed. */
+typedef struct gl_tls_version {
+  uint64_t device, inode, size;
+  int64_t modified, changed; /* ns */
+} gl_tls_version;
+
+/* Returns the version of the file of `cert`, `key` or `ca`; zeros for a PEM text, and for a file that is not there. */
+gl_tls_version gl_tls_version_of(const char *pem);
 
 /* Loads OpenSSL and makes a configuration, with one reference, the caller's. Reads files. NULL: `why` says in words what failed, "cert:
  * site.pem: No such file or directory". */

@@ -5,6 +5,7 @@ local err = require "green.error"
 local forward = require "green.http.forward"
 local options = require "green.options"
 local request = require "green.http.request"
+local targets = require "green.http.target"
 local transport = require "green.http.transport"
 local url = require "green.url"
 
@@ -65,7 +66,8 @@ function M.client(settings)
   for name, value in pairs(settings) do copy[name] = value end
   copy.cookies = jar_of(copy.cookies)
   if copy.base_url then
-    local parts, credentials = request.check_url("http.client", copy.base_url)
+    local parts, credentials = targets.check("http.client", copy.base_url)
+    targets.check_tls("http.client", parts, copy, copy.redirects)
     copy.base_url, copy.auth = url.build(parts), copy.auth or credentials
   end
   return setmetatable({ settings = copy }, Client)

@@ -459,6 +459,37 @@ describe("TLS", function()
     end, site { client_ca = certs.ca })
   end)
 
+  it("shows what the file of its certificate has now", function() -- one that was renewed was not read before the process ended
+    local dir <close> = fs.temp_dir()
+    local cert, key, ca = fs.join(dir.path, "cert"), fs.join(dir.path, "key"), fs.join(dir.path, "ca")
+    local function renew(to) -- as certbot does: a new file takes the old one's place
+      for path, from in pairs { [cert] = to.cert, [key] = to.key, [ca] = certs.ca } do
+        fs.copy(from, path .. ".new")
+        fs.rename(path .. ".new", path)
+      end
+    end
+    listening(tell, function(port)
+      local function shown() return transport.send(secure(port, { cert = cert, key = key, ca = ca })).body:match "CN=([^,/+]*)" end
+      renew(certs.client)
+      assert.equal("a client", shown())
+      assert.equal(1, transport.stats().idle)
+      assert.equal("a client", shown())
+      assert.equal(1, transport.stats().idle) -- the same connection
+      renew(certs.b)
+      assert.equal("b.test", shown())
+      assert.equal(2, transport.stats().idle)
+      fs.write(key, "no key, and longer than any other one was: " .. ("x"):rep(4096)) -- in place
+      assert.equal("ETLS", failure(shown).code)
+      renew(certs.client)
+      fs.copy(certs.other_ca, ca)
+      assert.equal("ETLS", failure(shown).code)
+      fs.remove(ca)
+      assert.equal("ETLS", failure(shown).code)
+      renew(certs.client)
+      assert.equal("a client", shown())
+    end, site { client_ca = certs.ca })
+  end)
+
   it("wants a version at least", function()
     listening(tell, function(port)
       assert.matches("^TLSv1.3", transport.send(secure(port, { min_version = "1.3" })).body)

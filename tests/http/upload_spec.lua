@@ -2,6 +2,7 @@
 -- Bodies out: pieces of a function, forms with files; and what is said when they are not what they were said to be.
 local fs = require "green.fs"
 local http = require "green.http"
+local net = require "green.net"
 local outcome = require "outcome"
 local raw = require "http.raw"
 local response = require "green.response"
@@ -88,6 +89,111 @@ describe("a body that a function gives", function()
       local e = failure(http.post, url, { body = pieces(1, 1) })
       assert.same({ "EINVAL", true }, { e.code, e.message:find("second time", 1, true) ~= nil })
     end)
+  end)
+end)
+
+describe("an expectation", function()
+  local function peers(answers, use)
+    local heads = {}
+    local listener <close> = net.listen "127.0.0.1:0"
+    local acceptor = task.spawn(function()
+      while true do
+        local socket <close> = listener:accept()
+        local all = ""
+        while not all:find("\r\n\r\n", 1, true) do all = all .. assert(socket:read(65536, 20)) end
+        heads[#heads + 1] = all:match "^(.-)\r\n\r\n"
+        pcall(answers[#heads], socket, all:match "\r\n\r\n(.*)$")
+      end
+    end)
+    local ok, e = xpcall(use, debug.traceback, "http://" .. listener:address() .. "/", heads)
+    acceptor:cancel()
+    pcall(acceptor.join, acceptor)
+    assert(ok, e)
+  end
+
+  local function read_all(socket, rest, n)
+    while #rest < n do rest = rest .. assert(socket:read(65536, 20)) end
+    return rest
+  end
+
+  local function fail(socket) socket:write "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno" end
+
+  local function taking(n)
+    return function(socket, rest)
+      read_all(socket, rest, n)
+      socket:write "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+    end
+  end
+
+  it("is nobody's who has not asked for it, however large the body is", function()
+    peers({ taking(3 << 20), taking(3 << 20) }, function(url, heads)
+      assert.equal("ok", http.put(url, { body = ("x"):rep(3 << 20) }).body)
+      assert.equal("ok", http.put(url, { body = pieces(48, 65536), length = 3 << 20 }).body)
+      for _, head in ipairs(heads) do assert.is_nil(head:lower():find("expect", 1, true)) end
+    end)
+  end)
+
+  it("is given up when the server does not meet it", function()
+    local dir <close> = fs.temp_dir()
+    fs.write(dir.path .. "/a.txt", "abc")
+    local given = 0
+    for _, body in ipairs { "abc", { file = dir.path .. "/a.txt" }, function()
+      given = given + 1
+      return given == 1 and "abc" or nil
+    end } do
+      peers({ fail, taking(3) }, function(url, heads)
+        assert.equal("ok", http.post(url, { body = body, length = type(body) == "function" and 3 or nil, expect = true }).body)
+        assert.equal(2, #heads)
+        assert.is_truthy(heads[1]:find("Expect: 100-continue", 1, true))
+        assert.is_nil(heads[2]:find("Expect", 1, true))
+      end)
+    end
+    peers({ fail, fail }, function(url, heads) -- once, not for ever
+      assert.equal(417, http.client({ expect = true }):post(url, { body = "abc" }).status)
+      assert.equal(2, #heads)
+    end)
+    peers({ fail }, function(url) assert.equal(417, http.post(url, { body = "abc" }).status) end) -- it had none
+  end)
+
+  it("stands when the body was asked for, and cannot be given again", function()
+    local function late(socket, rest)
+      socket:write "HTTP/1.1 100 Continue\r\n\r\n"
+      read_all(socket, rest, 3)
+      fail(socket)
+    end
+    peers({ late, taking(3) }, function(url, heads)
+      assert.equal(417, http.post(url, { body = pieces(1, 3), length = 3, expect = true }).status)
+      assert.equal(1, #heads)
+    end)
+  end)
+
+  it("is refused without a body, and is a client's for the requests that have one", function()
+    assert.matches("http.get: option 'expect': there is no body", tostring(failure(http.get, "http://h.invalid/", { expect = true })))
+    serve(tell, function(url)
+      local client = http.client { expect = true }
+      assert.is_nil(client:get(url):json().expect)
+      assert.equal(200, client:post(url, { body = "" }).status)
+    end)
+  end)
+end)
+
+describe("TLS options", function()
+  it("are refused where no connection can be one by TLS", function()
+    for name, value in pairs { ca = "x.pem", tls = { server_name = "h" } } do
+      local function given(more)
+        more[name] = value
+        return more
+      end
+      local why = ("option '%s': the URL is http://, and no redirect is followed"):format(name)
+      for _, off in ipairs { 0, false } do
+        local e = failure(http.get, "http://h.invalid/", given { redirects = off })
+        assert.same({ "EINVAL", "request", "http.get: " .. why }, { e.code, e.phase, e.message })
+        assert.equal("http.client: " .. why, failure(http.client, given { base_url = "http://h.invalid/", redirects = off }).message)
+      end
+      assert.equal("response.proxy: " .. why, failure(response.proxy, "http://h.invalid/", given {}).message)
+      serve(tell, function(url) assert.equal(200, http.get(url, given {}).status) end) -- a redirect may lead to https
+      assert.is_truthy(http.client(given { base_url = "https://h.invalid/", redirects = false }))
+    end
   end)
 end)
 

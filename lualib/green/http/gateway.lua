@@ -8,6 +8,7 @@ local http = require "green.http"
 local options = require "green.options"
 local relay = require "green.relay"
 local request = require "green.http.request"
+local target = require "green.http.target"
 local tasks = require "green.task.native"
 local url = require "green.url"
 
@@ -24,8 +25,9 @@ local M = {}
 --- Checks the options of response.proxy, and returns them.
 function M.check(upstream, opts)
   options.argument("response.proxy", "upstream", upstream, "string")
-  request.check_url("response.proxy", upstream)
-  request.normal("response.proxy", opts, KNOWN)
+  local parts = target.check("response.proxy", upstream)
+  local whole = request.normal("response.proxy", opts, KNOWN)
+  target.check_tls("response.proxy", parts, whole, whole.redirects or DEFAULTS.redirects)
   return opts or {}
 end
 
@@ -65,6 +67,7 @@ local function options_of(req, opts)
   for name, value in pairs(opts) do whole[name] = value end
   whole.forwarded, whole.stream, whole.headers = nil, true, headers_of(req, opts)
   whole.body, whole.length = body_of(req)
+  if not whole.body then whole.expect = nil end
   return whole
 end
 

@@ -12,9 +12,9 @@ local options = require "green.options"
 local proxy = require "green.http.proxy"
 local redirect = require "green.http.redirect"
 local retry = require "green.http.retry"
+local targets = require "green.http.target"
 local task = require "green.task"
 local transport = require "green.http.transport"
-local url = require "green.url"
 
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 local PORTS = { http = 80, https = 443 }
@@ -74,52 +74,6 @@ local function choose(opts, settings, name)
   local value = opts[name]
   if value == nil then return settings[name] end
   return value
-end
-
--- ---- the URL ----
-
--- Returns a URL's parts. Raises EINVAL for what is no URL with http or https.
-local function parts_of(op, target)
-  local ok, parts = pcall(url.parse, target)
-  if not ok and not err.is(parts, "EINVAL") then error(parts, 0) end -- memory or a library is missing
-  if not ok then err.raise(op, "EINVAL", "%s", (parts.message:gsub("^url%.parse: ", ""))) end
-  if not parts.scheme or not parts.host then err.raise(op, "EINVAL", "'%s' is not a URL with http:// or https://", target) end
-  if not PORTS[parts.scheme] then err.raise(op, "EINVAL", "unsupported scheme '%s': only http and https", parts.scheme) end
-  return parts
-end
-
---- Returns the parts of a URL, without its credentials, and these as { user, password } or nil. Letters that are not ASCII are escaped.
-function M.check_url(op, target)
-  local parts = parts_of(op, target)
-  local credentials = parts.user and { parts.user, parts.password or "" } or nil
-  parts.user, parts.password = nil, nil
-  for _, name in ipairs { "path", "query", "fragment" } do parts[name] = parts[name] and parts[name]:gsub("[\128-\255]", url.encode) end
-  return parts, credentials
-end
-
--- Returns the absolute URL. With a base_url, other servers are refused, since the client's headers may be secrets.
-local function on_base(settings, op, target)
-  local base = settings.base_url
-  if not base then return target end
-  if not target:find "^%a[%w+.-]*://" then
-    if target == "" or target:find "^[?#]" then return base .. target end
-    return (base:gsub("/$", "")) .. "/" .. (target:gsub("^/", ""))
-  end
-  if redirect.origin(parts_of(op, target)) ~= redirect.origin(parts_of(op, base)) then
-    err.raise(op, "EINVAL", "%s is on another server than this client's base_url", target)
-  end
-  return target
-end
-
-local function add_query(parts, query)
-  local text = url.encode_query(query)
-  if text ~= "" then parts.query = parts.query and parts.query .. "&" .. text or text end
-end
-
--- Returns the target of the request line, escaped as browsers escape it.
-local function target_of(parts)
-  local path = url.normalize_path(parts.path == "" and "/" or parts.path):gsub('["<>^`{}]', url.encode)
-  return path .. (parts.query and "?" .. parts.query:gsub("[\"<>']", url.encode) or "")
 end
 
 -- ---- headers: a flat list of names and values ----
@@ -213,27 +167,42 @@ local function tls_of(call, request)
   return tls
 end
 
-local function spec_of(call, request, left)
+local function spec_of(call, request, left, expect)
   local parts, content = request.parts, request.body
   local port = parts.port or PORTS[parts.scheme]
   return {
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
-    target = request.target or target_of(parts), headers = with_cookies(call.cookies, request),
+    target = request.target or targets.line(parts), headers = with_cookies(call.cookies, request),
     body = content and content.bytes, length = content and content.length, trailers = content and content.trailers, trailer = content and content.announced,
     proxy = proxy_of(call, parts, port), unix = call.unix, deny_private = call.deny_private,
     tls = parts.scheme == "https" and tls_of(call, request) or nil,
     timeouts = timeouts_of(call, left),
-    collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = call.expect,
+    collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = expect,
   }
 end
 
--- Sends one request and waits for its answer; returns what transport.send does.
-local function send(call, request, left)
-  local spec = spec_of(call, request, left)
-  if not request.body or request.body.bytes then return transport.send(spec) end
-  local source = request.body.open()
-  spec.body, spec.source = function() return source() end, source
+local function transmit(call, request, left, expect)
+  local spec, content = spec_of(call, request, left, expect), request.body
+  if not content or content.bytes then return transport.send(spec) end
+  local source = content.open()
+  spec.source = source
+  function spec.body()
+    content.begun = true
+    return source()
+  end
   return transport.send(spec)
+end
+
+-- Sends one request and waits for its answer; returns what transport.send does. A server that does not meet the expectation is asked once more
+-- without it (RFC 9110, 10.1.1).
+local function send(call, request, left)
+  local content = request.body
+  if not call.expect or not content then return transmit(call, request, left) end
+  local began = task.now()
+  local got, repeated, reader = transmit(call, request, left, true)
+  if got.status ~= 417 or content.once and content.begun then return got, repeated, reader end
+  if reader then reader:close() end
+  return transmit(call, request, math.max(0, left - (task.now() - began)))
 end
 
 -- Returns the function fail(code, format, ...), which raises an error of a request that was sent.
@@ -308,46 +277,6 @@ end
 
 -- ---- the beginning ----
 
--- For each client's settings, `kept` holds the URLs that were asked for, since taking a URL apart costs more than all else here, and the
--- calls of requests without options, which are all alike.
-local kept = setmetatable({}, { __mode = "k", __index = function(all, settings)
-  all[settings] = { urls = {}, count = 0, calls = {} }
-  return all[settings]
-end })
-
-local MANY, LONG = 256, 256 -- URLs, and bytes of one
-
-local function understand(op, settings, text)
-  local parts, credentials = M.check_url(op, on_base(settings, op, text))
-  return { parts = parts, url = url.build(parts), target = target_of(parts), credentials = credentials }
-end
-
--- Returns a URL as { parts, url, target, credentials }. Requests share this table, so that nobody may change it. URLs with credentials
--- are not kept.
-local function understood(op, settings, text)
-  local known = kept[settings]
-  if known.urls[text] then return known.urls[text] end
-  local it = understand(op, settings, text)
-  if #text > LONG or it.credentials then return it end
-  if known.count >= MANY then known.urls, known.count = {}, 0 end
-  known.urls[text], known.count = it, known.count + 1
-  return it
-end
-
-local function with_query(it, query)
-  local parts = {}
-  for name, value in pairs(it.parts) do parts[name] = value end
-  add_query(parts, query)
-  return { parts = parts, url = url.build(parts), target = target_of(parts), credentials = it.credentials }
-end
-
---- Returns the absolute URL, without credentials, that a request with these settings and query is for.
-function M.url_of(op, settings, target, query)
-  if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
-  local it = understood(op, settings, target)
-  return query and with_query(it, query).url or it.url
-end
-
 local function new_call(op, settings, opts)
   local call = { op = op, stream = opts.stream, cookies = settings.cookies }
   for name in pairs(M.DEFAULTS) do call[name] = choose(opts, settings, name) end
@@ -356,23 +285,29 @@ local function new_call(op, settings, opts)
   return call
 end
 
+-- The calls of requests without options, which are all alike: for each client's settings, by the operation.
+local usual = setmetatable({}, { __mode = "k", __index = function(all, settings)
+  all[settings] = {}
+  return all[settings]
+end })
+
 -- Returns the call of a request: each setting, as the options or else the client have it.
 local function call_of(op, settings, opts)
   if opts ~= NONE then return new_call(op, settings, opts) end
-  local calls = kept[settings].calls
+  local calls = usual[settings]
   calls[op] = calls[op] or new_call(op, settings, NONE)
   return calls[op]
 end
 
 -- Returns the request and its call.
 local function prepare(op, settings, method, target, opts)
-  if type(target) ~= "string" then err.misuse("%s: url: a string expected, got %s", op, type(target)) end
   opts = opts == nil and NONE or M.normal(op, opts, M.OPTIONS)
   local call = call_of(op, settings, opts)
-  local it = understood(op, settings, target)
-  if opts.query then it = with_query(it, opts.query) end
+  local it = targets.of(op, settings, target, opts.query)
   local content = body.encode(op, opts)
   if method == "HEAD" and content then err.misuse("http.head: a HEAD request has no body") end
+  if opts.expect and not content then err.misuse("%s: option 'expect': there is no body", op) end
+  targets.check_tls(op, it.parts, opts, call.redirects)
   local headers, own = header_list(call, settings, opts, content and content.type, call.auth or it.credentials)
   return { method = method, url = it.url, parts = it.parts, target = it.target, headers = headers, body = content, own = own }, call
 end

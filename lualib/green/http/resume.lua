@@ -10,6 +10,7 @@ local failure = require "green.http.failure"
 local fs = require "green.fs"
 local json = require "green.json"
 local request = require "green.http.request"
+local targets = require "green.http.target"
 local task = require "green.task"
 
 local PATIENCE = 5     -- seconds that the file system has, whatever becomes of the task
@@ -170,5 +171,5 @@ return function(op, settings, target, path, opts, sent)
     sent.headers, sent.decode = headers, false
     return request.run(settings, "GET", target, sent)
   end
-  return try(op, get, request.url_of(op, settings, target, opts.query), path, opts)
+  return try(op, get, targets.of(op, settings, target, opts.query).url, path, opts)
 end

@@ -51,11 +51,13 @@ local http = {}
 ---@field ca? string certificates (PEM), or the path of their file, to trust instead of the system's
 ---@field redirects? integer|false the most to follow, default 10; false or 0: none
 ---@field timeouts? green.http.timeouts for single phases, within `timeout`
----@field tls? green.http.tls
+---@field tls? green.http.tls refused, as `ca` is, for a URL with http:// when no redirects are followed (EINVAL)
 ---@field unix? string path of a socket to connect to instead of the URL's host; a redirect to another origin is refused (EINVAL), and so is `proxy` beside it
 ---@field deny_private? boolean connect to no address that is not public (loopback, private, link-local ...): for URLs that users give.
 ---The addresses of a name decide, also after a redirect; EACCES. The environment's proxies are not used then, and `proxy` and `unix` are refused
----@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default: for large ones
+---@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default false, since many servers say
+---nothing, and an answer that comes while the body is sent ends it anyway. A server that answers 417 is asked once more without. Refused for a
+---single request without a body
 ---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`
 ---@field decode? boolean undo the body's Content-Encoding, default true. After that, `content-encoding` names what is unknown and left,
 ---and `content-length` is that of `body`. false: the body as it came, and no Accept-Encoding is sent
@@ -72,6 +74,7 @@ local http = {}
 ---@field first_byte? number from the end of the request to the beginning of the answer
 ---@field idle? number between two pieces, in both directions; with `stream` default `timeout`
 
+---Files are read again when they have changed: later requests have the new contents, on connections of their own.
 ---@class green.http.tls
 ---@field cert? string the client's certificate (PEM), or the path of its file; a redirect to another origin goes without it, and without `server_name`
 ---@field key? string the certificate's private key (PEM), or the path of its file
