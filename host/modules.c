@@ -33,6 +33,7 @@
 #include "process/module.h"
 #include "reference.h"
 #include "stdlib/module.h"
+#include "sys/alarm.h"
 #include "sys/channel.h"
 #include "sys/collect.h"
 #include "sys/scope_lua.h"
@@ -50,6 +51,7 @@
 /* A module in C whose name ends in .native is the C half of Lua modules, which scripts require instead; the others are for
  * scripts as they are. */
 static const luaL_Reg c_modules[] = {
+  {"green.alarm.native", luaopen_green_alarm},
   {"green.channel.native", luaopen_green_channel},
   {"green.coding.native", luaopen_green_coding},
   {"green.db.sqlite", luaopen_green_db_sqlite},

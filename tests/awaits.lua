@@ -11,6 +11,7 @@ local model = require "green.model"
 local native = require "green.http.native"
 local net = require "green.net"
 local response = require "green.response"
+local pool = require "green.pool"
 local process = require "green.process"
 local semaphore = require "green.semaphore"
 local signal = require "green.signal"
@@ -339,6 +340,25 @@ return {
   { "os.execute", function()
     local ok, how, code = os.execute "exit 3"
     assert(ok == nil and how == "exit" and code == 3)
+  end },
+  { "pool.use", function() -- which makes, checks, resets and closes, all of them with a wait
+    local made, closed = 0, 0
+    local conns = pool(function()
+      task.sleep(0)
+      made = made + 1
+      return {}
+    end, {
+      max = 1, wait = TIMEOUT, check_after = 0, max_idle = 1,
+      check = function() task.sleep(0) return made > 1 end,
+      reset = function() task.sleep(0) return true end,
+      close = function() closed = closed + 1 task.sleep(0) end,
+    })
+    local _ <close> = conns
+    assert(conns:use(function() task.sleep(0) return 7 end) == 7)
+    local other = aside(conns.use, conns, function() task.sleep(0) return true end) -- the first does not pass the check
+    assert(conns:use(function() return 8 end) == 8)
+    other:wait()
+    assert(made == 2 and closed == 1)
   end },
   { "process.capture", function()
     local got = process.capture({ "cat" }, { input = "x" })

@@ -182,6 +182,7 @@ uint64_t gl_scope_deadline(const gl_task *t) {
 
 int gl_scope_interrupt(lua_State *L, gl_task *t) {
   t->interrupted = false;
+  t->interruptions++;
   t->interrupting = L != t->co;
   return luaL_error(L, "interrupted!");
 }
@@ -214,6 +215,7 @@ bool gl_scope_must_end(const gl_task *t) {
 }
 
 void gl_scope_request_end(gl_task *t) {
+  t->interruptions++;
   if (t->end_requested) return;
   t->end_requested = true;
   t->cleanup_us = CLEANUP_US;

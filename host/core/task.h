@@ -68,6 +68,7 @@ struct gl_task {
   uint32_t born;          /* loop time when it was made, ms, the low bits */
   int nargs;              /* arguments of the first resume; 0 afterwards */
   uint32_t refs;
+  uint32_t interruptions; /* errors that have told it to end or interrupted it so far; a wait or a computation was cut short by each */
   uint32_t cleanup_us;    /* CPU time it may still use for its clean-up before errors are raised at it (core/scope.h) */
   uint16_t raise_in;      /* > 0: an error is due, and raised after so many instructions at the latest (core/kill.h) */
   uint16_t kill_count;    /* attempts to end it that it survived: odd = an error was raised, even = then it had a slice more */

@@ -296,6 +296,13 @@ static int task_current(lua_State *L) {
   return 2;
 }
 
+/* interruptions() -> how many errors have told the running task to end, or interrupted it, so far */
+static int task_interruptions(lua_State *L) {
+  const gl_task *t = gl_host_of(L)->task;
+  lua_pushinteger(L, t ? t->interruptions : 0);
+  return 1;
+}
+
 /* process() -> 1 in the process that the program began in, one more in each child that a C module forks */
 static int task_process(lua_State *L) {
   lua_pushinteger(L, gl_host_of(L)->process);
@@ -313,7 +320,7 @@ static int task_graced(lua_State *L) {
 int luaopen_green_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"lift", task_lift}, {"limits", task_limits}, {"log", task_log}, {"lower", task_lower},
+  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"interruptions", task_interruptions}, {"lift", task_lift}, {"limits", task_limits}, {"log", task_log}, {"lower", task_lower},
                                        {"max_tasks", task_max_tasks}, {"process", task_process},
                                        {"set_endless", task_set_endless}, {"single", task_single}, {NULL, NULL}};
   if (luaL_newmetatable(L, GL_TASK_HANDLE)) {

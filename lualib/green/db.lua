@@ -5,7 +5,7 @@
 local fault = require "green.error"
 local native = require "green.task.native"
 local options = require "green.options"
-local Pool = require "green.db.pool"
+local Pool = require "green.pool.lending"
 local sqlite = require "green.db.sqlite"
 local stream = require "green.db.stream"
 local transaction = require "green.db.transaction"
@@ -182,7 +182,7 @@ local function connect_sqlite(rest, settings)
     timeout = settings.timeout,
     max_result = settings.max_result,
   }, Database)
-  local function pool(size, open) return Pool.new { name = db.name, size = size, wait = settings.wait, open = open } end
+  local function pool(size, open) return Pool.new { op = "db", name = db.name, size = size, wait = settings.wait, open = open, beyond = true } end
   if db.single then
     db.writer = pool(1, opener_in_memory(db, settings, place))
     db.readers = db.writer

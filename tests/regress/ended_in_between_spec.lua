@@ -5,7 +5,7 @@
 -- Now it comes where a loop repeats. Here it is due at each instruction in turn.
 local debug = require "green.debug"
 local task = require "green.task"
-local Pool = require "green.db.pool"
+local Pool = require "green.pool.lending"
 
 local WAIT = 10 -- seconds for what takes none
 

@@ -3,7 +3,7 @@
 -- the first abandoned could come between: a count was lost, and giving back failed on nil; and a connection that came back
 -- while its pool was closed stayed open. Here tasks are switched at random instructions.
 local debug = require "green.debug"
-local Pool = require "green.db.pool"
+local Pool = require "green.pool.lending"
 local task = require "green.task"
 
 local function connection(open)

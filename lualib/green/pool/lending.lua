@@ -1,0 +1,358 @@
+-- SPDX-License-Identifier: MIT
+-- Internal.
+-- A bounded pool lends its connections, one lease at a time; green.db and green.pool are made of it. The pool, never the user of a
+-- connection, decides what becomes of one that comes back: a clean connection is used again; one with a running statement, an open
+-- cursor or an open transaction is reset first, by the task that gives it back if that task may still wait, else by a system task,
+-- which inherits neither deadline nor cancel; a broken one is closed by a system task. The permit is released when the connection is
+-- back, or gone.
+--
+--      (none) --take: open()--> leased --give: clean--> idle --take--> leased
+--                                 |                      '--take: not fit; sweep; close--> closed
+--                                 |--give: dirty--> dirty --kind.reset, here or in a system task--> idle
+--                                 |                   '--reset fails--> closed
+--                                 '--give: broken--> broken --kind.close, in a system task--> closed
+--
+--  1. A connection is in `idle`, or in `lent` (leased, dirty or broken), or closed: never in two of these.
+--  2. A permit is held exactly as long as its connection is leased, dirty or broken; a lease beyond the limit (of a task that holds
+--     one already, where the pool allows that) may have none.
+--  3. No lease leaves `lent` without its permit: put and drop do both in one step.
+--  4. Nothing is put into `idle` of a pool that is closed and stays there.
+--
+-- What a pool lends is kept in an entry, { conn =, born =, since = the second in which it became idle }.
+local alarm = require "green.alarm.native"
+local fault = require "green.error"
+local native = require "green.task.native"
+local scope = require "green.scope.native"
+local semaphore = require "green.semaphore"
+local timer = require "green.timer.native"
+
+local Pool = {}
+Pool.__index = Pool
+
+-- A lease is { conn =, entry =, pool =, task =, permit = the semaphore that the permit is of,
+-- interruptions = how often the task had been interrupted when it got the lease }. Its user gives it back by lease:give() or
+-- <close>; an abandoned lease is given back when it is collected.
+local Lease = { __name = "green.Lease" }
+Lease.__index = Lease
+
+local is_lease = fault.receiver(Lease, "lease")
+
+-- How to deal with connections that know it themselves. `judge` says of one that comes back whether it is "clean", "dirty" or "broken";
+-- `reset` and `close` raise when they fail, and do all of it when they are called again.
+local METHODS = {
+  judge = function(lease)
+    local conn = lease.entry.conn
+    local ok, clean = pcall(conn.clean, conn)
+    return ok and clean and "clean" or "dirty"
+  end,
+  reset = function(conn) conn:reset() end,
+  close = function(conn) conn:close() end,
+}
+
+-- Makes the pool empty: at first, and in a child that a C module forked, where the connections belong to the parent.
+local function begin(self)
+  local _ <close> = scope.atomic()
+  self.process = native.process()
+  self.permits = semaphore.new(self.size)
+  self.empty = semaphore.new(1) -- whose only permit nobody gives back: closed once a closed pool has all its permits
+  self.empty:try()
+  self.idle, self.due = {}, nil -- due: when the alarm goes off
+  self.lent = {} -- keeps the connection of an abandoned lease from being collected with it
+  self.line = {} -- as long as the line of tasks that wait for a permit
+  self.held = setmetatable({}, { __mode = "k" }) -- counts a task's leases by a list's length, since table.insert and table.remove are not preempted
+  self.count = { opened = 0, closed = 0, broken = 0, expired = 0, waits = 0, wait_time = 0, timeouts = 0 }
+end
+
+-- Makes a pool. `options` holds op (for errors: "db"), name (for messages), size, wait (seconds for a free connection), open (a
+-- function -> connection), and if need be kind (as METHODS), beyond (a task that has a connection gets others beyond the limit),
+-- max_idle (connections), fit (a function(entry) -> may it be lent again?), idle_time and max_age (seconds after which one that is
+-- idle is closed).
+function Pool.new(options)
+  local self = setmetatable({}, Pool)
+  for name, value in pairs(options) do self[name] = value end
+  self.kind = self.kind or METHODS
+  self.max_idle = self.max_idle or self.size
+  self.idle_time, self.max_age = self.idle_time or math.huge, self.max_age or math.huge
+  begin(self)
+  return self
+end
+
+local function add_up(count, name, n)
+  local _ <close> = scope.atomic()
+  count[name] = count[name] + n
+end
+
+-- Counts, unless memory has run out: what is lent must not be lost for that.
+local function add(self, name, n) pcall(add_up, self.count, name, n) end
+
+-- ---- closing ----
+
+-- Calls fn(conn) in this task, and returns whether it worked. If not, the caller lets a system task try again, since this one may be
+-- cancelled. Ctrl-C, which is raised only once, is the second result: the caller raises it when the connection is dealt with.
+local function try_here(fn, conn)
+  local ok, err = pcall(fn, conn)
+  local interrupt = not ok and type(err) == "string" and err:sub(-12) == "interrupted!"
+  return ok, interrupt and err or nil
+end
+
+local function close(self, conn)
+  add(self, "closed", 1)
+  local ok, interrupt = try_here(self.kind.close, conn)
+  if not ok then native.spawn_system(pcall, self.kind.close, conn) end -- pcall, since the connection may be collected with the pool before the task runs
+  return interrupt
+end
+
+local function close_idle(self)
+  local interrupt
+  while true do
+    local entry = table.remove(self.idle)
+    if not entry then return interrupt end
+    interrupt = close(self, entry.conn) or interrupt
+  end
+end
+
+-- Releases a permit. Whoever waits for a closed pool to be empty is woken by the last one.
+local function release(self, permit)
+  if not permit then return end
+  permit:release()
+  if self.closed and permit == self.permits and permit:available() == self.size then self.empty:close() end
+end
+
+-- ---- what is idle ----
+
+-- When an idle entry expires.
+local function expiry(self, entry)
+  return math.min(entry.since + self.idle_time, entry.born + self.max_age)
+end
+
+-- Takes the first entry that has expired out of `idle`. Nobody else touches the list meanwhile.
+local function remove_expired(self)
+  local _ <close> = scope.atomic()
+  local now = timer.now()
+  for i, entry in ipairs(self.idle) do
+    if expiry(self, entry) <= now then return table.remove(self.idle, i) end
+  end
+end
+
+local watch
+
+-- Closes what has expired, when the alarm goes off.
+local function sweep(self)
+  while true do
+    local entry = remove_expired(self)
+    if not entry then break end
+    add(self, "expired", 1)
+    close(self, entry.conn)
+  end
+  self.due = nil
+  for _, entry in ipairs(self.idle) do watch(self, entry) end
+end
+
+-- Sets the alarm for an entry of `idle`, unless it goes off earlier. The alarm must not keep the pool alive.
+function watch(self, entry)
+  local due = expiry(self, entry)
+  if due == math.huge or self.due and self.due <= due then return end
+  if not self.alarm then
+    local weak = setmetatable({ self }, { __mode = "v" })
+    self.alarm = alarm.new(function() if weak[1] then sweep(weak[1]) end end)
+  end
+  self.alarm:set(math.max(due - timer.now(), 0))
+  self.due = due
+end
+
+-- Puts a connection into `idle`, or closes it. A finalizer or another task may run between any two lines, so that each line is correct by
+-- itself.
+local function put(self, entry, permit)
+  self.lent[entry] = nil
+  entry.since = timer.now()
+  local kept = not self.closed and #self.idle < self.max_idle and pcall(table.insert, self.idle, entry)
+  release(self, permit)
+  if not kept then return close(self, entry.conn) end
+  if self.closed then return close_idle(self) end -- the pool was closed after `kept` was decided
+  pcall(watch, self, entry) -- without memory it expires when it is looked at
+end
+
+local function drop(self, entry, permit)
+  self.lent[entry] = nil
+  release(self, permit)
+end
+
+-- ---- taking ----
+
+local function refuse(self, err, seconds)
+  local code = type(err) == "table" and err.code
+  if code == "ECLOSED" then fault.raise(self.op, code, "%s is closed", self.name) end
+  if code ~= "ETIMEDOUT" then error(err, 0) end
+  add(self, "timeouts", 1)
+  fault.raise(self.op, code, "no connection to %s came free within %g s (all %d are in use)", self.name, seconds, self.size)
+end
+
+-- Waits in line for a permit.
+local function wait(self, permits, seconds)
+  local began = timer.now()
+  table.insert(self.line, true)
+  local ok, err = pcall(permits.acquire, permits, seconds)
+  table.remove(self.line)
+  add(self, "waits", 1)
+  add(self, "wait_time", timer.now() - began)
+  if not ok then refuse(self, err, seconds) end
+end
+
+-- Gets a permit. A task that has connections already would wait for itself if these are all: it gets one beyond the limit, or an error.
+local function admit(self, lease, seconds)
+  local permits, held = self.permits, self.held[lease.task]
+  if self.closed then refuse(self, { code = "ECLOSED" }) end
+  if permits:try() then
+    lease.permit = permits
+  elseif held and #held > 0 and self.beyond then
+    return
+  elseif held and #held >= self.size then
+    fault.raise(self.op, "EDEADLK", "the task waits for itself: it has all %d connections to %s", self.size, self.name)
+  else
+    wait(self, permits, seconds)
+    lease.permit = permits
+  end
+end
+
+-- Takes an idle connection. The lease has it, as a broken one, while it is looked at.
+local function reuse(self, lease)
+  while true do -- an error that ends the task comes where the loop repeats
+    local entry = table.remove(self.idle)
+    if not entry then return end
+    lease.entry, lease.broken = entry, true
+    self.lent[entry] = true
+    if expiry(self, entry) <= timer.now() then add(self, "expired", 1)
+    elseif not self.fit or self.fit(entry) then
+      lease.broken = nil
+      return entry
+    else
+      add(self, "broken", 1)
+    end
+    lease.entry, self.lent[entry] = nil, nil
+    close(self, entry.conn)
+  end
+end
+
+local function open(self)
+  local conn = self.open()
+  add(self, "opened", 1)
+  return { conn = conn, born = timer.now() }
+end
+
+local function obtain(self, lease)
+  local entry = reuse(self, lease) or open(self)
+  lease.broken, lease.entry, lease.conn = nil, entry, entry.conn
+  self.lent[entry] = true
+end
+
+-- Takes a connection and returns its lease; waiting tasks are served in order. Waits for at most `seconds`, by default as the pool was
+-- told. Raises ETIMEDOUT, ECLOSED, EDEADLK, and what opening raises.
+function Pool:take(seconds)
+  if self.process ~= native.process() then begin(self) end
+  local lease = setmetatable({ task = native.current(), permit = false }, Lease)
+  admit(self, lease, seconds or self.wait)
+  lease.pool = self
+  local held = self.held[lease.task] or {} -- only this task sets its own entry
+  self.held[lease.task] = held
+  table.insert(held, true)
+  lease.held = held
+  local ok, err = pcall(obtain, self, lease)
+  if not ok then
+    lease:give()
+    error(err, 0)
+  end
+  lease.interruptions = native.interruptions()
+  return lease
+end
+
+-- ---- what comes back ----
+
+-- Runs fn(self, entry, permit) in a system task. Without memory for one the connection is dropped, and goes when it is collected.
+local function aside(self, fn, entry, permit)
+  if not pcall(native.spawn_system, fn, self, entry, permit) then drop(self, entry, permit) end
+end
+
+-- Closes a broken connection, in a system task.
+local function discard(self, entry, permit)
+  pcall(self.kind.close, entry.conn)
+  add(self, "closed", 1)
+  drop(self, entry, permit)
+end
+
+-- Resets a connection in a system task. If that fails as well the connection is closed, and the next lease opens another.
+local function restore(self, entry, permit)
+  if pcall(self.kind.reset, entry.conn) then return put(self, entry, permit) end
+  discard(self, entry, permit)
+end
+
+local function give_back(self, entry, permit, state)
+  local ok, interrupt = state == "clean", nil
+  if state == "dirty" then ok, interrupt = try_here(self.kind.reset, entry.conn) end
+  if ok then
+    interrupt = put(self, entry, permit)
+  else
+    if state == "broken" then add(self, "broken", 1) end
+    aside(self, state == "broken" and discard or restore, entry, permit)
+  end
+  if interrupt then error(interrupt, 0) end
+end
+
+-- Gives the connection back; `err` is the error that leaves the scope of the lease.
+local function give(lease, err)
+  local pool, entry = lease.pool, lease.entry
+  if not pool then return end
+  lease.pool, lease.conn = nil, nil
+  if lease.held then table.remove(lease.held) end
+  if not entry then return release(pool, lease.permit) end
+  local state = lease.broken and "broken" or pool.kind.judge(lease, err)
+  lease.entry = nil
+  give_back(pool, entry, lease.permit, state)
+end
+
+function Lease:give()
+  is_lease(self, "give")
+  give(self)
+end
+
+--- Gives the connection back as one that is not to be used again.
+function Lease:discard()
+  is_lease(self, "discard")
+  self.broken = true
+  give(self)
+end
+
+Lease.__close = give
+
+-- Gives back an abandoned lease, in a system task since a finalizer may not wait.
+function Lease:__gc()
+  if self.pool then native.spawn_system(give, self) end
+end
+
+-- Closes a connection that no pool holds.
+function Pool.close_connection(conn)
+  local ok, interrupt = try_here(METHODS.close, conn)
+  if not ok then native.spawn_system(pcall, METHODS.close, conn) end
+  if interrupt then error(interrupt, 0) end
+end
+
+-- Closes the idle connections and raises ECLOSED in the tasks that wait for one. Connections in use are closed as they come back.
+function Pool:close()
+  self.closed = true
+  self.permits:close()
+  local interrupt = close_idle(self)
+  if self.permits:available() == self.size then self.empty:close() end
+  if interrupt then error(interrupt, 0) end
+end
+
+-- Waits until a closed pool has all its connections back. Raises ETIMEDOUT, and EDEADLK if the task itself has one.
+function Pool:wait_empty(seconds)
+  local held = self.held[native.current()]
+  if held and #held > 0 then fault.raise(self.op, "EDEADLK", "the task that closes %s has a connection to it", self.name) end
+  local ok, err = pcall(self.empty.acquire, self.empty, seconds)
+  if ok or fault.is(err, "ECLOSED") then return end
+  if not fault.is(err, "ETIMEDOUT") then error(err, 0) end
+  local n = self.size - self.permits:available()
+  fault.raise(self.op, "ETIMEDOUT", "%d connections to %s are still in use after %g s", n, self.name, seconds)
+end
+
+return Pool
