@@ -123,18 +123,32 @@ static bool is_distrust(const char *why) {
   return strstr(why, "self-signed") || strstr(why, "self signed") || strstr(why, "issuer certificate") || strstr(why, "verify the first certificate");
 }
 
+/* Sets the field `response` of the error on top: what the proxy answered. A field `status` would make a server answer with it, if nobody
+ * catches the error. */
+static void set_refusal(lua_State *L, const gl_roundtrip *rt) {
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, rt->head->status);
+  lua_setfield(L, -2, "status");
+  push_fields(L, rt->head, false);
+  lua_pop(L, 1); /* the repeated ones */
+  lua_setfield(L, -2, "headers");
+  set_text(L, "body", rt->body.len ? gl_buf_at(&rt->body) : "", rt->body.len);
+  lua_setfield(L, -2, "response");
+}
+
 int gl_answer_raise(lua_State *L, const gl_roundtrip *rt) {
   static const char *const phases[GL_PHASES] = {"queue", "resolve", "connect", "proxy", "tls", "send", "head", "body"};
   char op[GL_SPEC_OP];
   const char *code = rt->code ? rt->code : uv_err_name(rt->status), *why = rt->why, *hint = "";
   if (gl_resolve_failed(rt->status)) why = gl_resolve_reason(rt->status, &code);
   if (strcmp(code, "ETLS") == 0 && is_distrust(why)) hint = "; trust another authority with { ca = \"its.pem\" }";
-  luaL_checkstack(L, 8, "http");
+  luaL_checkstack(L, 14, "http");
   gl_spec_op(rt->method, op);
   gl_error_push(L, op, code, "%s %s: %s%s", rt->method, rt->url, why, hint);
   lua_pushstring(L, phases[rt->failed_in]);
   lua_setfield(L, -2, "phase");
   lua_pushboolean(L, rt->exposed);
   lua_setfield(L, -2, "sent");
+  if (rt->refused) set_refusal(L, rt);
   return lua_error(L);
 }

@@ -14,7 +14,8 @@ void gl_answer_push(lua_State *L, const gl_roundtrip *rt);
  * trailers are left out, so that no script takes them for headers. */
 void gl_answer_push_trailers(lua_State *L, const gl_head *trailers);
 
-/* Raises the error by which the round trip failed: { code, message, op, phase, sent }. Never returns. */
+/* Raises the error by which the round trip failed: { code, message, op, phase, sent }, and if a proxy refused a tunnel, its
+ * `response`: { status, headers, body }, of the body only the beginning. Never returns. */
 int gl_answer_raise(lua_State *L, const gl_roundtrip *rt);
 
 #endif

@@ -107,7 +107,8 @@ void gl_h1_reader_next(gl_h1_reader *r, gl_head *head) {
   r->body_read = r->left = r->framing = 0;
   r->mode = GL_BODY_NONE;
   r->state = GL_H1_HEAD;
-  r->bodiless = r->no_memory = r->too_large = false;
+  r->answers = GL_ANSWERS_ANY;
+  r->no_memory = r->too_large = false;
   r->wrong = NULL;
 }
 
@@ -123,7 +124,7 @@ static size_t read_line(gl_h1_reader *r, const char *bytes, size_t n) {
 }
 
 static bool is_valid(gl_h1_reader *r) {
-  return (r->responses ? gl_response_check(r->head, r->bodiless, &r->parser) : gl_request_check(r->head, r->limits, &r->parser)) == 0;
+  return (r->responses ? gl_response_check(r->head, r->answers, &r->parser) : gl_request_check(r->head, r->limits, &r->parser)) == 0;
 }
 
 static void begin_body(gl_h1_reader *r) {

@@ -39,7 +39,7 @@ struct gl_h1_reader {
   uint8_t mode;          /* gl_body_mode, once the head is complete */
   uint8_t state;         /* gl_h1_state */
   bool responses;        /* else requests */
-  bool bodiless;         /* the response that is read answers HEAD or CONNECT, and has no body whatever its head says */
+  uint8_t answers;       /* gl_answers, of the response that is read */
   char trailers_last;    /* the last byte of the trailers that have arrived */
   bool keeps_trailers;   /* else trailers are dropped */
   bool no_memory;        /* BAD: there was no memory for the trailers */

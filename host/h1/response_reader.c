@@ -12,12 +12,12 @@ static bool on_body(gl_h1_reader *h1, const char *at, size_t n) {
   return r->user->body(r, at, n);
 }
 
-void gl_response_begin(gl_response_reader *r, gl_head *head, const gl_head_limits *limits, bool bodiless) {
+void gl_response_begin(gl_response_reader *r, gl_head *head, const gl_head_limits *limits, gl_answers answers) {
   gl_response_free(r);
   *r = (gl_response_reader){.user = r->user, .owner = r->owner};
   gl_h1_reader_init(&r->h1, true, limits, on_body);
   gl_h1_reader_next(&r->h1, head);
-  r->h1.bodiless = bodiless;
+  r->h1.answers = answers;
   r->h1.keeps_trailers = true;
 }
 
@@ -30,14 +30,14 @@ void gl_response_free(gl_response_reader *r) {
  * responses for ever. */
 static bool end_interim(gl_response_reader *r) {
   gl_head *h = r->h1.head;
-  bool bodiless = r->h1.bodiless;
+  uint8_t answers = r->h1.answers;
   if (h->status == 101) return bad(r, "it switches protocols, which nobody asked for");
   if (!r->user->interim(r)) return bad(r, "it is not wanted");
   uint32_t raw = h->raw;
   gl_head_clear(h);
   h->raw = raw;
   gl_h1_reader_next(&r->h1, h);
-  r->h1.bodiless = bodiless;
+  r->h1.answers = answers;
   return true;
 }
 

@@ -12,6 +12,7 @@
 #define GL_H1_RESPONSE_READER_H
 
 #include "h1/reader.h"
+#include "h1/rules.h"
 
 typedef struct gl_response_reader gl_response_reader;
 
@@ -32,9 +33,8 @@ struct gl_response_reader {
   bool begun;           /* a byte of the response has come */
 };
 
-/* Prepares for a response, whose head goes into `head`, which is empty and must live until the response has ended. `bodiless`: the response
- * answers HEAD or CONNECT. The caller sets `user` and `owner`. */
-void gl_response_begin(gl_response_reader *r, gl_head *head, const gl_head_limits *limits, bool bodiless);
+/* Prepares for a response, whose head goes into `head`, which is empty and must live until the response has ended. The caller sets `user` and `owner`. */
+void gl_response_begin(gl_response_reader *r, gl_head *head, const gl_head_limits *limits, gl_answers answers);
 
 /* Reads on; returns how many of the bytes belong to this response. Fewer than `n`: the response has ended, or is BAD. */
 size_t gl_response_read(gl_response_reader *r, const char *bytes, size_t n);

@@ -175,18 +175,19 @@ int gl_request_check(gl_head *h, const gl_head_limits *max, llhttp_t *parser) {
 
 /* ---- responses ---- */
 
-int gl_response_check(gl_head *h, bool bodiless, llhttp_t *parser) {
+int gl_response_check(gl_head *h, gl_answers answers, llhttp_t *parser) {
+  bool opens_tunnel = answers == GL_ANSWERS_CONNECT && h->status / 100 == 2;
   tally t = {0};
   trim(h);
   for (uint32_t i = 0; i < h->nfields; i++) {
     const gl_field *f = &h->fields[i];
     if (!f->name_len) return gl_head_refuse(h, 502, "a header line without a name");
     if (NAMED(f, "connection")) read_connection(&t, value_of(h, f));
-    if (NAMED(f, "transfer-encoding") && read_coding(h, value_of(h, f)) != 0) return -1;
+    if (!opens_tunnel && NAMED(f, "transfer-encoding") && read_coding(h, value_of(h, f)) != 0) return -1;
   }
-  if (read_length(h, parser) != 0) return -1;
-  bool none = bodiless || gl_status_is_bodiless(h->status);
-  h->has_length = parser->flags & F_CONTENT_LENGTH;
+  if (!opens_tunnel && read_length(h, parser) != 0) return -1;
+  bool none = opens_tunnel || answers == GL_ANSWERS_HEAD || gl_status_is_bodiless(h->status);
+  h->has_length = !opens_tunnel && parser->flags & F_CONTENT_LENGTH;
   h->until_close = !none && !h->chunked && !h->has_length;
   h->has_body = !none && (h->chunked || h->until_close || h->content_length > 0);
   h->keep_alive = !t.close && !h->until_close && (h->minor >= 1 || t.keep_alive);

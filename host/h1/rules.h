@@ -8,9 +8,13 @@
 
 #include "h1/head.h"
 
+/* What a response answers: the response to HEAD has no body whatever its head says; a response 2xx to CONNECT has none either, and what its head
+ * says of one is ignored (RFC 9110, 9.3.6). */
+typedef enum gl_answers { GL_ANSWERS_ANY, GL_ANSWERS_HEAD, GL_ANSWERS_CONNECT } gl_answers;
+
 /* Checks the head of a request or a response, and sets its members about the body and the connection; the length comes from the parser.
- * `bodiless`: the response answers HEAD or CONNECT, and has no body whatever its head says. Returns 0, or -1: the head is refused. */
+ * Returns 0, or -1: the head is refused. */
 int gl_request_check(gl_head *h, const gl_head_limits *max, llhttp_t *parser);
-int gl_response_check(gl_head *h, bool bodiless, llhttp_t *parser);
+int gl_response_check(gl_head *h, gl_answers answers, llhttp_t *parser);
 
 #endif

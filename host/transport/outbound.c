@@ -67,8 +67,8 @@ static void note_departure(const gl_outbound *c) {
   if (unused && uv_now(&c->pool->host->loop) - c->idle_since < DEPARTURE_MS) c->origin->departs = true;
 }
 
-/* Closes a connection that has ended by itself, and tells whom it serves why. `code` and `why` as for gl_roundtrip_lost. */
-static void lose(gl_outbound *c, int status, const char *code, const char *why) {
+void gl_outbound_lose(gl_outbound *c, int status, const char *code, const char *why) {
+  if (gl_outbound_settle(c)) return;
   gl_roundtrip *rt = c->rt;
   note_departure(c);
   if (c->state == GL_OUTBOUND_BUSY) {
@@ -127,7 +127,7 @@ static void on_secured(gl_stream *stream, int status) {
   gl_outbound *c = stream->owner;
   if (status != 0 || c->state != GL_OUTBOUND_SECURING) return; /* status: on_end follows, with the reason */
   if (is_pinned(c)) ready(c, c->rt);
-  else lose(c, UV_EPROTO, "ETLS", "the server's public key is none of those that are pinned");
+  else gl_outbound_lose(c, UV_EPROTO, "ETLS", "the server's public key is none of those that are pinned");
 }
 
 static void secure(gl_outbound *c) {
@@ -139,72 +139,12 @@ static void secure(gl_outbound *c) {
     .config = to->tls, .name = to->server_name ? to->server_name : to->host, .timeout = GL_FOREVER, .ready = on_secured,
     .resume = c->origin->session, .session = on_session,
   };
-  if (!gl_tls_begin(c->stream, &start)) lose(c, UV_ENOMEM, NULL, NULL);
+  if (!gl_tls_begin(c->stream, &start)) gl_outbound_lose(c, UV_ENOMEM, NULL, NULL);
 }
 
-/* ---- the way through a proxy ---- */
-
-static bool tunnel_head(gl_response_reader *r) {
-  (void)r;
-  return true;
-}
-
-static bool tunnel_body(gl_response_reader *r, const char *bytes, size_t n) {
-  (void)r, (void)bytes, (void)n;
-  return true;
-}
-
-static const gl_response_user tunnel_user = {tunnel_head, tunnel_head, tunnel_body};
-
-static void tunnelled(gl_outbound *c, bool rest) {
-  const gl_response_reader *r = &c->reader;
-  const gl_head *h = gl_response_head(r);
-  char why[200];
-  if (r->h1.state == GL_H1_BAD) {
-    snprintf(why, sizeof why, "the proxy's answer is no HTTP: %s", r->wrong);
-    lose(c, UV_EPROTO, NULL, why);
-  } else if (h->status / 100 != 2) {
-    snprintf(why, sizeof why, "the proxy answered %d %.*s", h->status, (int)(h->target_len < 100 ? h->target_len : 100), h->text ? h->text : "");
-    lose(c, UV_ECONNREFUSED, "EPROXY", why);
-  } else if (rest) {
-    lose(c, UV_EPROTO, NULL, "the proxy said more than it was asked");
-  } else if (c->origin->to.tls) {
-    secure(c);
-  } else {
-    ready(c, c->rt);
-  }
-}
-
-static void tunnel_data(gl_outbound *c, const char *bytes, size_t n) {
-  size_t used = gl_response_read(&c->reader, bytes, n);
-  if (c->reader.h1.state == GL_H1_DONE || c->reader.h1.state == GL_H1_BAD) tunnelled(c, used < n);
-}
-
-/* Writes the request for a tunnel (RFC 9110, 9.3.6). False: out of memory. */
-static bool write_connect(gl_outbound *c) {
-  const gl_origin_spec *to = &c->origin->to;
-  char authority[GL_HOST_MAX + 16];
-  size_t n = (size_t)snprintf(authority, sizeof authority, strchr(to->host, ':') ? "[%s]:%d" : "%s:%d", to->host, to->port);
-  size_t auth = to->proxy_auth ? strlen(to->proxy_auth) : 0;
-  char *start = gl_stream_room(c->stream, 2 * n + auth + 128), *at = start;
-  if (!start) return false;
-  at = gl_h1_put_request_line(at, gl_text_of("CONNECT", 7), gl_text_of(authority, n));
-  at = gl_h1_put_field(at, "Host", 4, authority, n);
-  if (to->proxy_auth) at = gl_h1_put_field(at, "Proxy-Authorization", 19, to->proxy_auth, auth);
-  at = GL_PUT(at, "\r\n");
-  gl_stream_wrote(c->stream, (size_t)(at - start));
-  return true;
-}
-
-static void ask_proxy(gl_outbound *c) {
-  static const gl_head_limits limits = {.bytes = 65536, .fields = 128};
-  c->state = GL_OUTBOUND_TUNNEL;
-  gl_roundtrip_enter(c->rt, GL_PHASE_PROXY);
-  if (c->state != GL_OUTBOUND_TUNNEL) return;
-  gl_head *head = gl_heads_take(&c->pool->heads);
-  if (head) gl_response_begin(&c->reader, head, &limits, true);
-  c->reader.user = &tunnel_user;
-  if (!head || !write_connect(c)) lose(c, UV_ENOMEM, NULL, NULL);
+void gl_outbound_reached(gl_outbound *c) {
+  if (c->origin->to.tls) secure(c);
+  else ready(c, c->rt);
 }
 
 /* ---- the stream ---- */
@@ -213,10 +153,10 @@ static void on_data(gl_stream *stream, const char *bytes, size_t n) {
   gl_outbound *c = stream->owner;
   switch (c->state) {
     case GL_OUTBOUND_BUSY:
-      if (c->stream->taken == c->began && !c->stream->write) lose(c, UV_EPROTO, NULL, "the server spoke before it was asked");
+      if (c->stream->taken == c->began && !c->stream->write) gl_outbound_lose(c, UV_EPROTO, NULL, "the server spoke before it was asked");
       else gl_outbound_read(c, bytes, n);
       break;
-    case GL_OUTBOUND_TUNNEL: tunnel_data(c, bytes, n); break;
+    case GL_OUTBOUND_TUNNEL: gl_outbound_read_tunnel(c, bytes, n); break;
     case GL_OUTBOUND_IDLE: gl_outbound_drop(c); break;
     default: break;
   }
@@ -238,7 +178,7 @@ static void on_end(gl_stream *stream, int status) {
     code = NULL;
     why = c->state == GL_OUTBOUND_SECURING ? "the connection was closed in the TLS handshake" : NULL;
   }
-  lose(c, status, why ? code : NULL, why);
+  gl_outbound_lose(c, status, why ? code : NULL, why);
 }
 
 static void on_drained(gl_stream *stream) {
@@ -270,7 +210,7 @@ static void refused(gl_outbound *c, int status, const gl_address *failed) {
   else if (*address) snprintf(why, sizeof why, "%s (%s)", uv_strerror(status), address);
   else if (to->path) snprintf(why, sizeof why, "%s (unix:%s)", uv_strerror(status), to->path);
   else snprintf(why, sizeof why, "%s", uv_strerror(status));
-  lose(c, status, NULL, why);
+  gl_outbound_lose(c, status, NULL, why);
 }
 
 static void on_dialled(void *owner, gl_stream *stream, int status, const gl_address *failed) {
@@ -285,10 +225,9 @@ static void on_dialled(void *owner, gl_stream *stream, int status, const gl_addr
   stream->hears_out = true;
   note_peer(c);
   int err = gl_stream_read(stream);
-  if (err) lose(c, err, NULL, NULL);
-  else if (c->origin->to.tunnels) ask_proxy(c);
-  else if (c->origin->to.tls) secure(c);
-  else ready(c, c->rt);
+  if (err) gl_outbound_lose(c, err, NULL, NULL);
+  else if (c->origin->to.tunnels) gl_outbound_ask_proxy(c);
+  else gl_outbound_reached(c);
 }
 
 static void on_resolved(void *owner) { gl_roundtrip_enter(((gl_outbound *)owner)->rt, GL_PHASE_CONNECT); }
@@ -331,6 +270,6 @@ bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt) {
   }
   gl_roundtrip_enter(rt, dial.n ? GL_PHASE_CONNECT : GL_PHASE_RESOLVE);
   if (rt->attempt != c) return true; /* there was no memory for the timer of the phase */
-  if (!gl_dial_start(o->pool->host, &dial, on_dialled, c, &c->dial)) lose(c, UV_ENOMEM, NULL, NULL);
+  if (!gl_dial_start(o->pool->host, &dial, on_dialled, c, &c->dial)) gl_outbound_lose(c, UV_ENOMEM, NULL, NULL);
   return true;
 }

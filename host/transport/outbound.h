@@ -5,13 +5,13 @@
  *
  *     gl_outbound_dial --> DIALING --on_dialled: ready--------------------------------------------> BUSY
  *                             |  '---on_dialled: secure------------> SECURING --on_secured: ready--> BUSY
- *                             '--on_dialled: ask_proxy--> TUNNEL --tunnelled: secure--> SECURING
+ *                             '--on_dialled: gl_outbound_ask_proxy--> TUNNEL --tunnelled: secure--> SECURING
  *
  *     BUSY --outbound_release: gl_pool_keep, the line is empty--> IDLE --gl_outbound_serve: ready--> BUSY
  *       |--outbound_release: gl_pool_keep, for the next in line----------------------------------> BUSY
  *       '--outbound_release: the connection cannot be used again--> CLOSING
  *
- *     DIALING to SECURING, IDLE --lose: the connection ends by itself; gl_outbound_drop--> CLOSING --on_closed--> freed (DIALING: at once)
+ *     DIALING to SECURING, IDLE --gl_outbound_lose: the connection ends by itself; gl_outbound_drop--> CLOSING --on_closed--> freed (DIALING: at once)
  *
  * The exchange, in BUSY
  *
@@ -22,6 +22,7 @@
  *
  *     file                 its part
  *     outbound.c           life: from the dialling to the first exchange, from one exchange to the next, to the end
+ *     outbound_tunnel.c    the way through a proxy, in TUNNEL
  *     outbound_exchange.c  the carrier: messages to bytes, bytes to messages
  *
  *  1. `rt` is set in DIALING to SECURING: the round trip that the connection is made for. In BUSY the exchange has a user instead.
@@ -60,6 +61,7 @@ struct gl_outbound {
   gl_outbound *older, *newer;         /* among the idle ones of all origins */
   gl_response_reader reader;          /* TUNNEL: reads the proxy's answer */
   gl_body_out out;                    /* of the request */
+  bool refused;                       /* TUNNEL: the proxy said no, and the beginning of its answer's body is collected in x.body */
   bool reusable;                      /* the response lets the connection be used again */
   char remote[GL_ADDRESS_MAX];        /* the address it is connected to, the proxy's if there is one; "": none yet */
   gl_exchange x;                      /* the last member: its user's bytes follow */
@@ -78,7 +80,23 @@ void gl_outbound_serve(gl_outbound *c, gl_roundtrip *rt);
 /* Closes the connection at once. The round trip that it is made for, or the user of its exchange, is not told. */
 void gl_outbound_drop(gl_outbound *c);
 
+/* If the proxy has refused the tunnel, and only the body of its answer is missing: ends the connection and its round trip with that answer, as
+ * far as it came. False: that is not so, and nothing was done. (outbound_tunnel.c) */
+bool gl_outbound_settle(gl_outbound *c);
+
 /* ---- between the files of a connection ---- */
+
+/* Closes a connection that has ended by itself or is of no use, and tells whom it serves why. `code` and `why` as for gl_roundtrip_lost. */
+void gl_outbound_lose(gl_outbound *c, int status, const char *code, const char *why);
+
+/* Goes on with a connection that leads to the server: TLS, or the first exchange. */
+void gl_outbound_reached(gl_outbound *c);
+
+/* Asks the proxy for a tunnel. (outbound_tunnel.c) */
+void gl_outbound_ask_proxy(gl_outbound *c);
+
+/* Reads bytes of the proxy's answer, in TUNNEL. The connection may be in any state when this returns. (outbound_tunnel.c) */
+void gl_outbound_read_tunnel(gl_outbound *c, const char *bytes, size_t n);
 
 /* Makes the exchange ready for a user of gl_roundtrip's. (outbound_exchange.c) */
 void gl_outbound_renew(gl_outbound *c);

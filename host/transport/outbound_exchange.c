@@ -78,7 +78,7 @@ static bool expect_response(gl_outbound *c, const gl_message_head *m) {
   gl_head *head = gl_heads_take(c->x.heads);
   if (!head) return false;
   c->x.head_only = gl_text_is(m->method, "HEAD");
-  gl_response_begin(&c->reader, head, c->x.limits, c->x.head_only);
+  gl_response_begin(&c->reader, head, c->x.limits, c->x.head_only ? GL_ANSWERS_HEAD : GL_ANSWERS_ANY);
   c->reader.user = &response_user;
   c->reader.owner = c;
   return true;

@@ -100,10 +100,12 @@ static const char *const late[GL_PHASES] = {
   [GL_PHASE_HEAD] = "timed out waiting for the answer", [GL_PHASE_BODY] = "timed out waiting for more of the body",
 };
 
-static void on_total(gl_timer *timer) {
-  gl_roundtrip *rt = GL_CONTAINER(timer, gl_roundtrip, total);
+static void run_out(gl_roundtrip *rt) {
+  if (rt->attempt && gl_outbound_settle(rt->attempt)) return;
   gl_roundtrip_abort(rt, UV_ETIMEDOUT, late[rt->phase]);
 }
+
+static void on_total(gl_timer *timer) { run_out(GL_CONTAINER(timer, gl_roundtrip, total)); }
 
 static bool arm_limit(gl_roundtrip *rt, uint64_t due) { return gl_timer_arm_at(&rt->pool->host->clock, &rt->limit, due); }
 
@@ -127,7 +129,7 @@ static void on_limit(gl_timer *timer) {
   else if (streamed) since = 0;
   uint64_t due = transfers ? gl_clock_after(since, most) : 0;
   if (due > now && arm_limit(rt, due)) return;
-  gl_roundtrip_abort(rt, UV_ETIMEDOUT, late[rt->phase]);
+  run_out(rt);
 }
 
 void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase) {
@@ -142,6 +144,12 @@ void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase) {
   }
   if (!due) gl_timer_drop(&rt->pool->host->clock, &rt->limit);
   else if (!arm_limit(rt, due)) gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
+}
+
+bool gl_roundtrip_hasten(gl_roundtrip *rt, double seconds) {
+  uint64_t due = gl_clock_after(uv_hrtime(), seconds);
+  bool sooner = gl_timer_is_armed(&rt->pool->host->clock, &rt->limit) && rt->limit.due <= due;
+  return sooner || arm_limit(rt, due);
 }
 
 /* ---- sending ---- */
@@ -271,6 +279,13 @@ void gl_roundtrip_lost(gl_roundtrip *rt, int status, const char *code, const cha
   if (rt->over) return;
   if (!why && status == UV_EOF) why = "the connection was closed";
   fail(rt, status == UV_EOF ? UV_ECONNRESET : status, code, why);
+}
+
+void gl_roundtrip_refused(gl_roundtrip *rt, gl_head *head, const gl_buf *body, const char *why) {
+  rt->head = head;
+  rt->body = *body;
+  rt->refused = true;
+  fail(rt, UV_ECONNREFUSED, "EPROXY", why);
 }
 
 /* ---- from outside ---- */

@@ -8,7 +8,7 @@
  *                              |---gl_outbound_dial: an address-------------------------> CONNECT
  *                              '---gl_outbound_serve: a kept connection--> SEND
  *
- *     CONNECT --ask_proxy--> PROXY --tunnelled: secure--> TLS --on_secured: gl_roundtrip_begin--> SEND
+ *     CONNECT --gl_outbound_ask_proxy--> PROXY --tunnelled: secure--> TLS --on_secured: gl_roundtrip_begin--> SEND
  *        |-----secure-----------------------------------> TLS
  *        '-----gl_roundtrip_begin---------------------------------------------------------------> SEND
  *
@@ -77,9 +77,9 @@ struct gl_roundtrip {
   gl_timer total, limit, hold; /* of all phases; of this phase or piece; of the wait for 100 Continue */
   gl_roundtrip_limits limits;
   gl_message_head request;    /* its texts are in `text` */
-  gl_head *head;              /* of the response; NULL: it is not complete */
+  gl_head *head;              /* of the response; NULL: it is not complete. `refused`: of the proxy's answer, */
   gl_head *trailers;          /* of the response; NULL: there are none, or the response has not ended */
-  gl_buf body;                /* once there is no exchange any more: bytes of the response's body that were not taken */
+  gl_buf body;                /* and the beginning of its body. Else, once there is no exchange: bytes of the response's body that were not taken */
   uint64_t due;               /* ns: when RESOLVE to TLS must be done; 0: at any time */
   uint64_t started, marks[GL_PHASES]; /* ns: when the round trip, and each phase, began; 0: the phase did not */
   uint64_t progress;          /* ns: when the phase began, or bytes of the request were last given to the carrier */
@@ -106,6 +106,7 @@ struct gl_roundtrip {
   bool headed;                /* the final head of the response is complete */
   bool answered;              /* the waiter has taken the final head */
   bool over;                  /* also before it is started */
+  bool refused;               /* the proxy refused a tunnel */
   bool exposed;               /* bytes of the request may have reached the server */
   gl_phase failed_in;         /* the phase in which the round trip failed */
   int status;                 /* UV_E* when it failed, else 0 */
@@ -186,6 +187,12 @@ void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase);
 /* Sends the request by an exchange, which is the round trip's from now on, and may be released when this returns. `kept`: its
  * connection has served others. `remote`: the address of the other end, copied. */
 void gl_roundtrip_begin(gl_roundtrip *rt, gl_exchange *x, bool kept, const char *remote);
+
+/* Lets the limit of the phase be over in `seconds` at the latest. False: out of memory. */
+bool gl_roundtrip_hasten(gl_roundtrip *rt, double seconds);
+
+/* Takes note that the proxy refused the attempt a tunnel: the head and the bytes, of which the round trip is the owner now, are its answer's. */
+void gl_roundtrip_refused(gl_roundtrip *rt, gl_head *head, const gl_buf *body, const char *why);
 
 /* Takes note that the attempt has failed, by UV_EOF or another UV_E*. `code` and `why`: the error's, for people; NULL: those of
  * `status`. */

@@ -18,7 +18,8 @@
 ---lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that port is meant.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
 ---certificate; ETRUNCATED when an answer ends with its connection, and TLS did not say that it ends; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
----not HTTP, or a coded body is cut off or damaged; EPROXY when a proxy does not let us through. They have the `phase` that the request was in
+---not HTTP, or a coded body is cut off or damaged; EPROXY when a proxy does not let us through, with
+---its answer as `response`: `status`, `headers` by lower-case name, and the first KiB of its `body`. All have the `phase` that the request was in
 ---("request": it is not made yet, "queue", "resolve", "connect", "proxy", "tls", "send", "head", "body", "redirect"), and `sent`: it may have reached the
 ---server. What a function for the body raises is raised as it is; an error object without a phase is given "send".
 ---```lua
