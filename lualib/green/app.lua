@@ -125,6 +125,17 @@ function App:static(prefix, dir, opts)
   return self
 end
 
+-- The application answers the prefix itself, and all below it.
+function App:wsapi(prefix, run, opts)
+  is_app(self, "wsapi")
+  local wsapi = require "green.wsapi"
+  options.argument("app:wsapi", "prefix", prefix, "string")
+  local handler = wsapi.handler(wsapi.check(run))
+  local base = prefix:match "^(.*[^/])" or ""
+  if base ~= "" then register(self, "ANY", base, handler, opts) end
+  return register(self, "ANY", base .. "/*path_info", handler, opts)
+end
+
 function App:script(path, file)
   is_app(self, "script")
   options.argument("app:script", "file", file, "string")

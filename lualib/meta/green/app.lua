@@ -186,6 +186,28 @@ function App:on_error(handler) end
 ---@return green.app self
 function App:static(prefix, dir, opts) end
 
+---Serves a WSAPI application below a prefix, and at the prefix itself: existing WSAPI and CGI-style code, unchanged and concurrently.
+---`run(env)` returns a status (200, "200 OK"), a table of headers (a list is sent as several lines) and an iterator of the body's pieces,
+---each of which leaves as it comes. `env` has the metavariables of CGI (`SCRIPT_NAME` is the prefix, `PATH_INFO` what follows, "" is what
+---was not sent), `env.input:read(n)` and `env.error:write(...)`, which goes to the log. A body that comes in chunks is read whole first (1 MB).
+---Does not wait.
+---Raises: as `get`.
+---```lua
+---app:wsapi("/shop", function(env)
+---  local pieces = coroutine.wrap(function()
+---    coroutine.yield "hello, "
+---    coroutine.yield(env.PATH_INFO)
+---  end)
+---  return "200 OK", { ["Content-Type"] = "text/plain" }, pieces
+---end)
+---print(app:inject("/shop/soup").body) --> hello, /soup
+---```
+---@param prefix string
+---@param run fun(env: table): integer|string, table, fun(): string? or a module that has it as `run`
+---@param opts? green.routeopts
+---@return green.app self
+function App:wsapi(prefix, run, opts) end
+
 ---A request script: the file runs top to bottom for each request, `local req = ...`, and returns the answer. Its globals
 ---end with the request. Compiled again when the file changes.
 ---Waits for the file to be compiled.
