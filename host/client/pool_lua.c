@@ -3,7 +3,6 @@
 
 #include "core/class.h"
 #include "core/error.h"
-#include "net/lookup.h"
 
 /* Finalizer: closes all connections with the Lua state. */
 static int close_pool(lua_State *L) {
@@ -17,7 +16,6 @@ static int close_pool(lua_State *L) {
 gl_pool *gl_pool_of(lua_State *L) {
   static const char key;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
-    gl_lookup_init(L);
     gl_pool **at = lua_newuserdatauv(L, sizeof *at, 0); /* nil pool */
     *at = NULL;
     gl_class_finalizer(L, close_pool);

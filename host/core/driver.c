@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/op.h"
 #include "core/preempt.h"
+#include "core/resolver.h"
 #include "core/stack.h"
 #include "core/step.h"
 #include "core/task.h"
@@ -165,6 +166,7 @@ void gl_host_close(gl_host *h) {
   if (h->L) lua_close(h->L);
   h->L = NULL; /* ops that are done from here on have nothing left to unpin */
   gl_host_end_turn(h, true);  /* finalizers may have queued hooks, whose memory goes with the host */
+  gl_resolver_close(h);
   close_loop(h);
   gl_stack_free_idle(h);
   free(h->suspended_scopes.bucket);

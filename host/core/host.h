@@ -206,6 +206,7 @@ struct gl_host {
   struct gl_interrupter *interrupter; /* SIGINT (core/interrupt.h) */
   struct gl_inspector *inspector;     /* SIGUSR1 (core/inspect.h) */
   struct gl_prompt *prompt;           /* a prompt edited on the terminal (core/prompt.h) */
+  struct gl_resolver *resolver;       /* names (core/resolver.h) */
   gl_fault fault;                     /* faults that a test has ordered */
 };
 

@@ -7,12 +7,14 @@
 #ifndef GL_LIBC_CALLS_H
 #define GL_LIBC_CALLS_H
 
+#include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 
 int gl_libc_poll(struct pollfd *fds, nfds_t n, int ms);
@@ -48,6 +50,25 @@ int gl_libc_clock_nanosleep(clockid_t clock, int flags, const struct timespec *t
 int gl_libc_nanosleep(const struct timespec *time, struct timespec *left);
 int gl_libc_usleep(useconds_t us);
 unsigned int gl_libc_sleep(unsigned int seconds);
+
+int gl_libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **list);
+int gl_libc_getnameinfo(const struct sockaddr *address, socklen_t len, char *host, socklen_t host_len, char *service, socklen_t service_len,
+                        int flags);
+struct hostent *gl_libc_gethostbyname(const char *name);
+struct hostent *gl_libc_gethostbyname2(const char *name, int family);
+struct hostent *gl_libc_gethostbyaddr(const void *address, socklen_t len, int family);
+int gl_libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **found, int *host_error);
+int gl_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size, struct hostent **found,
+                             int *host_error);
+int gl_libc_gethostbyaddr_r(const void *address, socklen_t len, int family, struct hostent *entry, char *buffer, size_t size,
+                            struct hostent **found, int *host_error);
+
+pid_t gl_libc_waitpid(pid_t pid, int *status, int options);
+pid_t gl_libc_wait(int *status);
+pid_t gl_libc_wait3(int *status, int options, struct rusage *usage);
+pid_t gl_libc_wait4(pid_t pid, int *status, int options, struct rusage *usage);
+int gl_libc_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
+int gl_libc_system(const char *command);
 
 int gl_libc_close(int fd);
 int gl_libc_close_range(unsigned int first, unsigned int last, int flags);

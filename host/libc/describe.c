@@ -14,6 +14,7 @@
 
 void gl_call_note(gl_call *c, gl_host *h, int fd) {
   c->fd = fd;
+  c->name = NULL;
   c->caller = gl_frames_function(h->running, 0);
 }
 
@@ -31,7 +32,18 @@ static int put_address(const struct sockaddr_storage *a, char *out, size_t size)
   }
 }
 
-/* Writes what a descriptor is: a peer, a listening socket's own address, or what the kernel calls it. */
+/* Writes the process that a pidfd stands for. Returns the length; 0: it is no pidfd. */
+static int put_process(int fd, char *out, size_t size) {
+  char line[128];
+  int pid = 0;
+  snprintf(line, sizeof line, "/proc/self/fdinfo/%d", fd);
+  FILE *info = fopen(line, "re");
+  while (info && !pid && fgets(line, sizeof line, info)) sscanf(line, "Pid: %d", &pid);
+  if (info) fclose(info);
+  return pid > 0 ? snprintf(out, size, "process %d", pid) : 0;
+}
+
+/* Writes what a descriptor is: a peer, a listening socket's own address, a process, or what the kernel calls it. */
 static int put_descriptor(int fd, char *out, size_t size) {
   struct sockaddr_storage a = {0};
   socklen_t n = sizeof a;
@@ -43,7 +55,8 @@ static int put_descriptor(int fd, char *out, size_t size) {
   ssize_t len = readlink(link, out, size - 1);
   if (len < 0) return snprintf(out, size, "descriptor %d", fd);
   out[len] = '\0';
-  return (int)len;
+  int put = strstr(out, "[pidfd]") ? put_process(fd, out, size) : 0;
+  return put ? put : (int)len;
 }
 
 /* Returns the path of a module as `require` would name it: behind a folder of Lua's, else the file's own name. */
@@ -55,7 +68,7 @@ static const char *module_name(const char *path) {
 
 void gl_call_describe(const gl_call *c, char *out, size_t size) {
   Dl_info info;
-  int len = c->fd >= 0 ? put_descriptor(c->fd, out, size) : 0;
+  int len = c->name ? snprintf(out, size, "%s", c->name) : c->fd >= 0 ? put_descriptor(c->fd, out, size) : 0;
   if (len < 0 || (size_t)len >= size || !c->caller) return;
   if (dladdr((void *)(uintptr_t)c->caller, &info) == 0 || !info.dli_fname) return;
   snprintf(out + len, size - (size_t)len, "%s(%s)", len ? " " : "", module_name(info.dli_fname));

@@ -13,9 +13,8 @@
 #include "libc/describe.h"
 #include "libc/sslerrors.h"
 
-#define IN_FINALIZER_MS 100 /* what a call in a finalizer may block */
 #define PATIENCE 8          /* calls of a task that must end that fail at once; the next ones wait a little first, */
-#define PAUSE_NS 10000000   /* ns: C code that tries again and again holds nobody up */
+#define PAUSE_MS 10         /* ms: C code that tries again and again holds nobody up */
 #define BLIND_NS 10000000   /* ns until the next look at a descriptor of which the epoll will not tell */
 
 typedef struct wait_op {
@@ -63,6 +62,8 @@ KIND(recv, "recv");
 KIND(select, "select");
 KIND(send, "send");
 KIND(sleep, "sleep");
+KIND(system, "system");
+KIND(waitpid, "waitpid");
 KIND(write, "write");
 
 /* ---- the ways out ---- */
@@ -81,14 +82,19 @@ static gl_waited fail(int error) {
   return GL_WAITED_FAILED;
 }
 
+void gl_wait_pause(gl_layer *l, const gl_optype *type, int ms) {
+  struct timespec time = {0, ms * 1000000L};
+  wait_op *w = gl_layer_finalizes(l) ? NULL : gl_op_make(l->host, type, sizeof *w);
+  if (!w) nanosleep(&time, NULL);
+  else gl_op_wait(&w->op, uv_hrtime() + (uint64_t)ms * 1000000, true);
+}
+
 /* Counts the waits of a task that must end. C code that does nothing but try again gets a pause before each. */
 static void slow_down(gl_layer *l, const gl_optype *type) {
   uint64_t id = l->host->task->id;
   if (l->failed_task != id) l->failures = 0;
   l->failed_task = id;
-  if (++l->failures <= PATIENCE) return;
-  wait_op *w = gl_op_make(l->host, type, sizeof *w);
-  if (w) gl_op_wait(&w->op, uv_hrtime() + PAUSE_NS, true);
+  if (++l->failures > PATIENCE) gl_wait_pause(l, type, PAUSE_MS);
 }
 
 /* Nothing can park in a finalizer: waits on the thread, for a short while. */
@@ -96,14 +102,17 @@ static gl_waited wait_in_finalizer(const gl_optype *type, const gl_watch *watche
   struct pollfd *fds = n ? calloc(n, sizeof *fds) : NULL;
   if (n && !fds) return fail(ENOMEM);
   for (size_t i = 0; i < n; i++) fds[i] = (struct pollfd){.fd = watches[i].fd, .events = (short)watches[i].events};
-  uint64_t now = uv_hrtime(), most = now + IN_FINALIZER_MS * 1000000ull;
+  uint64_t now = uv_hrtime(), most = now + GL_FINALIZER_MS * 1000000ull;
   bool whole = due && due <= most;
   uint64_t until = whole ? due : most;
   int got = poll(fds, n, until > now ? (int)((until - now + 999999) / 1000000) : 0);
   free(fds);
   if (got > 0) return GL_WAITED_READY;
-  if (whole || type == &gl_sleep_type) return GL_WAITED_TIMEOUT;
-  fprintf(stderr, "greenlua: %s in a finalizer would wait for more than %d ms: it fails\n", type->name, IN_FINALIZER_MS);
+  return whole || type == &gl_sleep_type ? GL_WAITED_TIMEOUT : gl_wait_refuse(type);
+}
+
+gl_waited gl_wait_refuse(const gl_optype *type) {
+  fprintf(stderr, "greenlua: %s in a finalizer would wait for more than %d ms: it fails\n", type->name, GL_FINALIZER_MS);
   return fail(EAGAIN);
 }
 
@@ -122,11 +131,36 @@ static bool add_watches(wait_op *w, gl_watch *watches, size_t n) {
   return told;
 }
 
-static gl_waited park(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t n, uint64_t due) {
+bool gl_wait_enter(gl_layer *l, const gl_optype *type, gl_kept *kept) {
+  *kept = (gl_kept){.error = errno, .host_error = h_errno};
+  if (gl_scope_check(l->host->task) != GL_DONE) {
+    slow_down(l, type);
+    fail_ended(l, type);
+    return false;
+  }
+  l->failures = 0;
+  kept->ssl = gl_sslerrors_take();
+  return true;
+}
+
+gl_waited gl_wait_leave(gl_layer *l, const gl_optype *type, gl_kept *kept, int outcome) {
+  gl_sslerrors_put(kept->ssl);
+  h_errno = kept->host_error;
+  errno = kept->error;
+  switch (outcome) {
+    case GL_DONE: return GL_WAITED_READY;
+    case GL_TIMED_OUT: return GL_WAITED_TIMEOUT;
+    case GL_NO_STACK: return fail(ENOMEM);
+    default: return fail_ended(l, type);
+  }
+}
+
+/* Parks the task. Returns a gl_outcome. */
+static int park(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t n, uint64_t due) {
   gl_host *h = l->host;
   if (n && !l->watcher) l->watcher = gl_watcher_new(h);
   wait_op *w = n && !l->watcher ? NULL : gl_op_make(h, type, sizeof *w);
-  if (!w) return fail(ENOMEM);
+  if (!w) return GL_NO_STACK;
   w->layer = l;
   gl_call_note(&w->call, h, n ? watches[0].fd : -1);
   uint64_t next_look = add_watches(w, watches, n) ? 0 : uv_hrtime() + BLIND_NS;
@@ -134,30 +168,16 @@ static gl_waited park(gl_layer *l, const gl_optype *type, gl_watch *watches, siz
   l->fd = n == 1 ? watches[0].fd : n ? GL_NO_FD : GL_NO_FDS;
   int outcome = gl_op_wait(&w->op, blind ? next_look : due, false);
   l->fd = GL_NO_FD; /* without a C stack the task has not left */
-  for (size_t i = 0; i < n; i++)
-    if (watches[i].closed) return GL_WAITED_CLOSED;
-  switch (outcome) {
-    case GL_DONE: return GL_WAITED_READY;
-    case GL_TIMED_OUT: return blind ? GL_WAITED_READY : GL_WAITED_TIMEOUT;
-    case GL_NO_STACK: return fail(ENOMEM);
-    default: return fail_ended(l, type);
-  }
+  return outcome == GL_TIMED_OUT && blind ? GL_DONE : outcome;
 }
 
 gl_waited gl_wait(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t n, uint64_t due) {
-  int error = errno, host_error = h_errno;
+  gl_kept kept;
   if (gl_layer_finalizes(l)) return wait_in_finalizer(type, watches, n, due);
-  if (gl_scope_check(l->host->task) != GL_DONE) {
-    slow_down(l, type);
-    return fail_ended(l, type);
-  }
-  l->failures = 0;
-  gl_sslerrors *kept = gl_sslerrors_take();
-  gl_waited result = park(l, type, watches, n, due);
-  int failure = errno;
-  gl_sslerrors_put(kept);
-  h_errno = host_error;
-  errno = result == GL_WAITED_FAILED ? failure : error;
+  if (!gl_wait_enter(l, type, &kept)) return GL_WAITED_FAILED;
+  gl_waited result = gl_wait_leave(l, type, &kept, park(l, type, watches, n, due));
+  for (size_t i = 0; i < n; i++)
+    if (watches[i].closed) return GL_WAITED_CLOSED;
   return result;
 }
 

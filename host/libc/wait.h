@@ -26,6 +26,24 @@ gl_waited gl_wait(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t 
 /* The same for one descriptor. */
 gl_waited gl_wait_for(gl_layer *l, const gl_optype *type, int fd, short events, uint64_t due);
 
+/* What a thread owns and a task does not, while the task waits. */
+typedef struct gl_kept {
+  int error, host_error; /* errno, h_errno */
+  struct gl_sslerrors *ssl;
+} gl_kept;
+
+/* Around a wait by an op of the caller's own: may the task wait? False: the call must fail; errno is set. Not in a finalizer. */
+bool gl_wait_enter(gl_layer *l, const gl_optype *type, gl_kept *kept);
+
+/* And after it: gives back what was kept, and says how the wait has ended; `outcome` is what gl_op_wait has returned. */
+gl_waited gl_wait_leave(gl_layer *l, const gl_optype *type, gl_kept *kept, int outcome);
+
+/* Makes a call in a finalizer fail: it would have to wait for longer than anybody can be held up. */
+gl_waited gl_wait_refuse(const gl_optype *type);
+
+/* Pauses for `ms` milliseconds, whether the task must end or not; blocks the thread where the task cannot park. */
+void gl_wait_pause(gl_layer *l, const gl_optype *type, int ms);
+
 /* Waits for `ms` milliseconds before another attempt, for what no descriptor tells of; not beyond `due`, where TIMEOUT is returned. */
 gl_waited gl_wait_again(gl_layer *l, const gl_optype *type, int ms, uint64_t due);
 
@@ -38,6 +56,9 @@ uint64_t gl_wait_until(int ms);
 
 /* The kinds of calls, for errors and for the inspector. */
 extern const gl_optype gl_accept_type, gl_connect_type, gl_epoll_type, gl_poll_type, gl_read_type, gl_recv_type, gl_select_type, gl_send_type,
-  gl_sleep_type, gl_write_type;
+  gl_sleep_type, gl_system_type, gl_waitpid_type, gl_write_type;
+
+/* What a call in a finalizer may block, ms. */
+#define GL_FINALIZER_MS 100
 
 #endif

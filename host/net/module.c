@@ -5,7 +5,6 @@
 
 #include "net/dial_lua.h"
 #include "net/listener_lua.h"
-#include "net/lookup.h"
 #include "net/lookup_lua.h"
 #include "net/socket.h"
 #include "net/tls_lua.h"
@@ -15,7 +14,6 @@ int luaopen_green_net(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"connect", gl_net_connect}, {"listen", gl_net_listen}, {"resolve", gl_net_resolve}, {"udp", gl_net_udp}, {NULL, NULL},
   };
-  gl_lookup_init(L);
   gl_socket_class(L);
   gl_listener_class(L);
   gl_tls_class(L);

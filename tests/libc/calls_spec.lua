@@ -2,15 +2,16 @@
 -- host/libc/: every call of libc that it takes over, in several places, with each way in which the call can end.
 require "helper"
 local backlog = require "net.backlog"
-local debug_ = require "green.debug"
+local cross = require "libc.cross"
 local green = require "green"
 local outcome = require "outcome"
 local p = require "libc.probe"
 local shell = require "shell"
 local task = require "green.task"
 
-local failure, waiting = outcome.failure, outcome.waiting
+local waiting = outcome.waiting
 local IN = 1
+local WUNTRACED, P_PID, P_ALL = 2, 1, 0
 
 local function pair()
   local a, b = p.pair()
@@ -26,12 +27,12 @@ end
 local big = ("x"):rep(1 << 20)
 local function full()
   local a, b = p.pair()
-  return { a = a, b = b, wait = a, wake = function() p.drain(0, b, #big) end }
+  return { a = a, b = b, wait = a, whole = #big, wake = function() p.drain(0, b, #big) end }
 end
 
 local function full_pipe()
   local r, w = p.pipe()
-  return { a = w, b = r, wait = w, wake = function() p.drain(0, r, #big) end }
+  return { a = w, b = r, wait = w, whole = #big, wake = function() p.drain(0, r, #big) end }
 end
 
 local function listener()
@@ -56,23 +57,40 @@ local function crowd()
   return s
 end
 
-local function discard(s)
-  for _, fd in ipairs { s.a or -1, s.b or -1, s.c or -1 } do
-    if fd >= 0 then p.close(fd) end
-  end
-  for _, fd in ipairs(s.others or {}) do p.close(fd) end
-end
-
 -- For what makes a descriptor.
 local function kept(s, fd, err)
   s.c = fd
   return fd, err
 end
 
+-- A child that ends when its input does, with 7.
+local function child()
+  local r, w = p.pipe()
+  local state = { a = r, b = w, pid = p.spawn("read x; exit 7", r) }
+  function state.wake()
+    p.close(w)
+    state.b = nil
+  end
+  function state.done()
+    p.kill(state.pid)
+    p.reap(state.pid)
+  end
+  return state
+end
+
+-- A shell command that ends when somebody has written into a fifo.
+local fifos = 0
+local function command()
+  fifos = fifos + 1
+  local path = ("%s/fifo%d"):format(p.folder, fifos)
+  assert(os.execute("mkfifo " .. path))
+  return { line = "exec cat " .. path .. " > /dev/null", whole = 0, wake = function() assert(io.open(path, "w")):close() end }
+end
+
 local function hours() return {} end
 local HOUR = 3600 * 1000
 
--- name of the wait, what it needs, the call, what it returns when another task closes what it waits for (nil: nothing to close)
+-- As cross.lua has it.
 local rows = {
   { "poll", pair, function(s) return p.poll(s.a, IN, -1) end, { 1, nil, 32 } },
   { "poll", pair, function(s) return p.polls({ s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a, s.a }, HOUR) end, { 17, nil, 17 * 32 } },
@@ -105,103 +123,17 @@ local rows = {
   { "sleep", hours, function() return p.sleep_until(HOUR, 0) end },
   { "sleep", hours, function() return p.usleep(HOUR) end },
   { "sleep", hours, function() return p.sleep(3600) end },
+  { "waitpid", child, function(s) return p.waitpid(s.pid) end },
+  { "waitpid", child, function(s) return p.waitpid(s.pid, WUNTRACED) end },
+  { "waitpid", child, function() return p.wait() end },
+  { "waitpid", child, function() return p.wait3() end },
+  { "waitpid", child, function(s) return p.wait4(s.pid) end },
+  { "waitpid", child, function(s) return p.waitid(P_PID, s.pid) end },
+  { "waitpid", child, function() return p.waitid(P_ALL, 0) end },
+  { "system", command, function(s) return p.system(s.line) end },
 }
 
-local places = {
-  { "a function", function(call) return call() end },
-  { "a sort comparator", function(call)
-    local got
-    table.sort({ 2, 1 }, function(a, b)
-      got = got or table.pack(call())
-      return a < b
-    end)
-    return table.unpack(got, 1, got.n)
-  end },
-  { "a coroutine", function(call) return coroutine.wrap(call)() end },
-  { "a metamethod", function(call)
-    local got = setmetatable({}, { __add = function() return table.pack(call()) end }) + 1
-    return table.unpack(got, 1, got.n)
-  end },
-  { "a C function that calls back", function(call)
-    local a, b = p.pair()
-    local o = p.object(a, "c")
-    local got = table.pack(o:call(call))
-    p.close(a)
-    p.close(b)
-    return table.unpack(got, 1, got.n)
-  end },
-}
-
--- Another task waits in the call: it is what debug.tasks says, and this one runs meanwhile.
-local function begin(row, place)
-  local state = row[2]()
-  local one = waiting(task.spawn(function() return place[2](function() return row[3](state) end) end))
-  local waits = {}
-  for _, t in ipairs(debug_.tasks()) do waits[t.waits and t.waits:match "^%S+" or "nothing"] = true end
-  assert.is_true(waits["libc." .. row[1]])
-  return state, one
-end
-
-for i, row in ipairs(rows) do
-  describe(("%s (%d)"):format(row[1], i), function()
-    for _, place in ipairs(places) do
-      it("in " .. place[1] .. " waits, and returns its result", function()
-        if row[2] == hours then return end
-        local state, one = begin(row, place)
-        state:wake()
-        local r = table.pack(one:join(60))
-        assert.is_true(r[1] == #big or r[1] >= 0, r[2])
-        if row[2] == full or row[2] == full_pipe then assert.equal(#big, r[1]) end
-        discard(state)
-      end)
-
-      it("in " .. place[1] .. " ends when its task is cancelled", function()
-        local state, one = begin(row, place)
-        one:cancel()
-        assert.equal("cancelled", one:wait(60))
-        local err = failure(one.join, one)
-        assert.same({ "ECANCELED", "libc." .. row[1] }, { err.code, err.op })
-        discard(state)
-      end)
-
-      it("in " .. place[1] .. " ends with a deadline", function()
-        local state = row[2]()
-        local code = "none"
-        local err = failure(task.deadline, 0.02, function()
-          local _, first = pcall(place[2], function() return row[3](state) end)
-          code = first.code
-          place[2](function() return row[3](state) end) -- and so does each later one
-        end)
-        assert.same({ "EDEADLINE", "EDEADLINE" }, { code, err.code })
-        discard(state)
-      end)
-    end
-
-    if row[4] then
-      it("ends when another task closes what it waits for", function()
-        local state, one = begin(row, places[1])
-        p.close(state.wait)
-        local r = table.pack(one:join(60))
-        if row[4] == "a part" then assert.is_true(r[1] > 0 and r[1] < #big)
-        else assert.same(row[4], { r[1], r[2], r[3] }) end
-        if state.wait == state.a then state.a = nil else state.c = nil end
-        discard(state)
-      end)
-
-      it("ends when another task makes something else of what it waits for", function()
-        local state, one = begin(row, places[1])
-        local other, end_of_other = p.pair()
-        p.dup2(other, state.wait)
-        local r = table.pack(one:join(60))
-        if row[4] == "a part" then assert.is_true(r[1] > 0 and r[1] < #big)
-        else assert.same({ row[4][1], row[4][2] }, { r[1], r[2] }) end
-        p.close(other)
-        p.close(end_of_other)
-        discard(state)
-      end)
-    end
-  end)
-end
+cross(_ENV, rows)
 
 describe("a call of libc", function()
   it("returns under greenlua what it returns under lua", function()
@@ -217,6 +149,44 @@ describe("a call of libc", function()
     assert.equal("other\ndone\n", (shell("$lua " .. script)))
     assert.equal("done\nother\n", (shell("$lua --no-libc " .. script)))
     assert.equal("done\nother\n", (shell("GREENLUA_LIBC=off $lua " .. script)))
+  end)
+
+  it("waits for children that have no layer, however they were made", function()
+    local a, b = p.pair()
+    local c, d = p.pair()
+    local reader = waiting(task.spawn(p.recv, c, 1)) -- a child that closes c must not wake it
+    p.send(b, "x")
+    assert.same({ 42 }, { p.reap(p.in_vfork(a, c)) })
+    assert.equal("waiting", reader:status())
+    p.send(d, "y")
+    assert.equal("y", select(3, reader:join(60)))
+    p.send(b, "x")
+    assert.same({ 42 }, { p.reap(p.in_child(a)) })
+    local _, _, status = p.waitpid(p.spawn "exit 3")
+    assert.equal(3 << 8, status)
+    for _, fd in ipairs { a, b, c, d } do p.close(fd) end
+  end)
+
+  it("has two tasks wait for one child, of which one gets it", function()
+    local child_ = child()
+    local list = {}
+    for i = 1, 2 do list[i] = waiting(task.spawn(p.waitpid, child_.pid)) end
+    child_.wake()
+    local got = {}
+    for i = 1, 2 do got[i] = select(2, list[i]:join(60)) or "it" end
+    table.sort(got)
+    assert.same({ "ECHILD", "it" }, got)
+    p.close(child_.a)
+  end)
+
+  it("kills the shell of a system() that is cut short", function()
+    local path = p.folder .. "/pid"
+    local one = waiting(task.spawn(p.system, ("echo $$ > %s.new; mv %s.new %s; exec sleep 1000"):format(path, path, path)))
+    while not io.open(path) do task.sleep(0.001) end
+    local shell_ = io.open(path):read "n"
+    one:cancel()
+    one:wait(60)
+    assert.same({ -1, "ESRCH" }, { p.kill(shell_, 0) })
   end)
 
   it("has two tasks wait for one descriptor", function()

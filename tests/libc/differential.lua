@@ -217,3 +217,90 @@ case("dup3", function() local a, b = p.pair() return p.dup3(a, b) == b, show(p.d
 case("close twice", function() return show(p.close((select(4, closed())))) end)
 case("a handler", function() local a, b = p.pair() p.later(30, b, "x") return show(p.in_handler(a)), p.close(a), p.close(b) end)
 case("a child", function() local a, b = p.pair() local pid = p.in_child(a) p.send(b, "x") return p.reap(pid), p.close(a), p.close(b) end)
+case("a child by vfork", function()
+  local a, b = p.pair()
+  p.send(b, "x")
+  return p.reap(p.in_vfork(a, 900)), p.close(a), p.close(b)
+end)
+
+local WNOHANG, WUNTRACED, WNOWAIT, WEXITED, WSTOPPED, WCONTINUED = 1, 2, 0x1000000, 4, 2, 8
+local P_ALL, P_PID, STOP, CONT, KILL = 0, 1, 19, 18, 9
+
+-- How a call ended, without the process.
+local function ended(pid, r, e, status) return r == pid and "it" or r, e, status end
+
+case("waitpid", function() local c = p.spawn "sleep 0.03; exit 3" return show(ended(c, p.waitpid(c))) .. show(p.waitpid(c)) end)
+case("waitpid, a signal", function() local c = p.spawn "exec sleep 60" p.kill(c) return show(ended(c, p.waitpid(c))) end)
+case("waitpid, any", function() local c = p.spawn "sleep 0.03; exit 4" return show(ended(c, p.waitpid(-1))) end)
+case("waitpid, any of the group", function() local c = p.spawn "sleep 0.03; exit 4" return show(ended(c, p.waitpid(0))) end)
+case("waitpid WNOHANG", function()
+  local c = p.spawn "exec sleep 60"
+  return show(p.waitpid(c, WNOHANG)), p.kill(c), show(ended(c, p.waitpid(c)))
+end)
+case("waitpid, nobody's", function() return show(p.waitpid(1)) end)
+case("waitpid, no children", function() return show(p.waitpid(-1)) end)
+case("waitpid, wrong options", function() return show(p.waitpid(-1, 0x7000)) end)
+case("waitpid WUNTRACED", function()
+  local c = p.spawn "exec sleep 60"
+  p.kill(c, STOP)
+  local stopped = show(ended(c, p.waitpid(c, WUNTRACED)))
+  p.kill(c, CONT)
+  p.kill(c, KILL)
+  return stopped, show(ended(c, p.waitpid(c)))
+end)
+case("wait", function() local c = p.spawn "sleep 0.03; exit 5" return show(ended(c, p.wait())) .. show(p.wait()) end)
+case("wait3", function() local c = p.spawn "sleep 0.03; exit 5" return show(ended(c, p.wait3())) .. show(p.wait3()) end)
+case("wait4", function() local c = p.spawn "sleep 0.03; exit 5" return show(ended(c, p.wait4(c))) end)
+case("waitid", function() local c = p.spawn "sleep 0.03; exit 6" return show(p.waitid(P_PID, c)) .. show(p.waitid(P_PID, c)) end)
+case("waitid WNOWAIT", function()
+  local c = p.spawn "sleep 0.03; exit 6"
+  return show(p.waitid(P_PID, c, WEXITED | WNOWAIT)) .. show(p.waitid(P_ALL, 0))
+end)
+case("waitid, a stop", function()
+  local c = p.spawn "exec sleep 60"
+  p.kill(c, STOP)
+  local stopped = show(p.waitid(P_PID, c, WSTOPPED))
+  p.kill(c, CONT)
+  local goes_on = show(p.waitid(P_PID, c, WCONTINUED))
+  p.kill(c, KILL)
+  return stopped, goes_on, show(p.waitid(P_ALL, 0))
+end)
+case("waitid, wrong", function() return show(p.waitid(99, 1)) .. show(p.waitid(P_PID, 1, 0)) end)
+case("system", function() return p.system "exit 3", p.system "kill -9 $$", p.system "true", p.system(nil) end)
+case("system, what is not there", function() return p.system "/nowhere/nothing 2> /dev/null" end)
+
+for _, name in ipairs { "localhost", "127.0.0.1", "127.1", "", "no host", ("a"):rep(64) .. ".test" } do
+  case("getaddrinfo " .. name, function() return show(p.getaddrinfo(name, "80")) end)
+  case("gethostbyname " .. name, function() return show(p.gethostbyname(name)) end)
+  case("gethostbyname2 " .. name, function() return show(p.gethostbyname2(name)) end)
+  for _, size in ipairs { 0, 8, 60, 70, 4096 } do
+    for skew = 0, 3 do
+      case(("gethostbyname_r %s, %d bytes, %d off"):format(name, size, skew), function() return show(p.gethostbyname_r(name, size, skew)) end)
+      case(("gethostbyname2_r %s, %d bytes, %d off"):format(name, size, skew), function() return show(p.gethostbyname2_r(name, size, skew)) end)
+    end
+  end
+end
+local LOOPBACK, CANONNAME, NUMERICHOST, NUMERICSERV, PASSIVE, NAMEREQD = 0x7f000001, 2, 4, 0x400, 1, 8
+case("getaddrinfo nothing", function() return show(p.getaddrinfo(nil, nil)) end)
+case("getaddrinfo a service", function() return show(p.getaddrinfo(nil, "80", PASSIVE)) end)
+case("getaddrinfo no service", function() return show(p.getaddrinfo("localhost", "no such service")) end)
+case("getaddrinfo a name for the service", function() return show(p.getaddrinfo("localhost", "x", NUMERICSERV)) end)
+case("getaddrinfo a canonical name", function() return show(p.getaddrinfo("localhost", "80", CANONNAME)) end)
+case("getaddrinfo only figures", function() return show(p.getaddrinfo("localhost", "80", NUMERICHOST)) end)
+case("getaddrinfo wrong flags", function() return show(p.getaddrinfo("localhost", "80", 0x7000000)) end)
+case("getaddrinfo no family", function() return show(p.getaddrinfo("localhost", "80", 0, 99)) end)
+case("getaddrinfo without hints", function() return show(p.getaddrinfo("localhost", nil, 0, 0, true)) end)
+case("getnameinfo", function() return show(p.getnameinfo(LOOPBACK, 80)) end)
+case("getnameinfo in figures", function() return show(p.getnameinfo(LOOPBACK, 80, 3)) end)
+case("getnameinfo a short buffer", function() return show(p.getnameinfo(LOOPBACK, 80, 0, 3)) end)
+case("getnameinfo no buffer", function() return show(p.getnameinfo(LOOPBACK, 80, 0, 0)) end)
+case("getnameinfo a short address", function() return show(p.getnameinfo(LOOPBACK, 80, 0, 100, 4)) end)
+case("getnameinfo wrong flags", function() return show(p.getnameinfo(LOOPBACK, 80, 0x7000000)) end)
+case("getnameinfo a name is needed", function() return show(p.getnameinfo(LOOPBACK, 80, NAMEREQD)) end)
+case("gethostbyaddr", function() return show(p.gethostbyaddr(LOOPBACK)) end)
+case("gethostbyaddr a short address", function() return show(p.gethostbyaddr(LOOPBACK, 3)) end)
+for _, size in ipairs { 0, 8, 60, 70, 4096 } do
+  case("gethostbyaddr_r " .. size, function() return show(p.gethostbyaddr_r(LOOPBACK, size)) end)
+end
+case("gethostbyname2 IPv6", function() return show(p.gethostbyname2("localhost", 10)) end)
+case("gethostbyname2 no family", function() return show(p.gethostbyname2("localhost", 99)) end)

@@ -5,23 +5,30 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -456,13 +463,200 @@ static int p_in_child(lua_State *L) {
   return 1;
 }
 
+/* in_vfork(fd, other): the same in a child that shares this memory, and closes a descriptor of its own */
+static int p_in_vfork(lua_State *L) {
+  int fd = INT(1), other = INT(2);
+  pid_t pid = vfork();
+  if (pid == 0) {
+    char c;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct timespec t = {0, 1000000};
+    nanosleep(&t, NULL);
+    close(other);
+    _exit(poll(&p, 1, 5000) == 1 && read(fd, &c, 1) == 1 ? 42 : 1);
+  }
+  lua_pushinteger(L, pid);
+  return 1;
+}
+
+/* spawn(command [, stdin]) -> process: by posix_spawn, a shell */
+static int p_spawn(lua_State *L) {
+  char *argv[] = {"sh", "-c", (char *)luaL_checkstring(L, 1), NULL};
+  extern char **environ;
+  posix_spawn_file_actions_t actions;
+  pid_t pid;
+  posix_spawn_file_actions_init(&actions);
+  if (lua_isinteger(L, 2)) posix_spawn_file_actions_adddup2(&actions, INT(2), 0);
+  int error = posix_spawn(&pid, "/bin/sh", &actions, NULL, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error) return luaL_error(L, "posix_spawn");
+  lua_pushinteger(L, pid);
+  return 1;
+}
+
+static int p_kill(lua_State *L) { return result(L, kill(INT(1), OPT(2, SIGKILL))); }
+
+/* ---- children: each returns its result, errno, and the status; -7 = not touched ---- */
+
+static int p_waitpid(lua_State *L) {
+  int status = -7, r = waitpid(INT(1), &status, OPT(2, 0));
+  return with_number(L, r, status);
+}
+
+static int p_wait(lua_State *L) {
+  int status = -7, r = wait(&status);
+  return with_number(L, r, status);
+}
+
+static int p_wait3(lua_State *L) {
+  int status = -7;
+  struct rusage usage = {.ru_maxrss = -1};
+  int r = wait3(&status, OPT(1, 0), &usage);
+  return with_number(L, r, r > 0 && usage.ru_maxrss <= 0 ? -8 : status);
+}
+
+static int p_wait4(lua_State *L) {
+  int status = -7, r = wait4(INT(1), &status, OPT(2, 0), NULL);
+  return with_number(L, r, status);
+}
+
+/* waitid(type, id, options) -> result, errno, status and reason */
+static int p_waitid(lua_State *L) {
+  siginfo_t info = {0};
+  int r = waitid((idtype_t)INT(1), (id_t)INT(2), &info, OPT(3, WEXITED));
+  return with_number(L, r, info.si_pid ? info.si_status * 100 + info.si_code : 0);
+}
+
+static int p_system(lua_State *L) { return result(L, system(luaL_optstring(L, 1, NULL))); }
+
 /* reap(pid) -> exit code */
 static int p_reap(lua_State *L) {
   int status = 0;
-  extern pid_t waitpid(pid_t, int *, int);
   waitpid(INT(1), &status, 0);
   lua_pushinteger(L, status >> 8 & 255);
   return 1;
+}
+
+/* ---- names: each returns 0, or -1 and an error (errno for EAI_SYSTEM), and what was found ---- */
+
+static const char *eai_name(int r) {
+  static const struct {
+    int code;
+    const char *name;
+  } names[] = {{EAI_AGAIN, "EAI_AGAIN"}, {EAI_FAIL, "EAI_FAIL"}, {EAI_FAMILY, "EAI_FAMILY"}, {EAI_MEMORY, "EAI_MEMORY"}, {EAI_NONAME, "EAI_NONAME"},
+               {EAI_SERVICE, "EAI_SERVICE"}, {EAI_OVERFLOW, "EAI_OVERFLOW"}, {EAI_BADFLAGS, "EAI_BADFLAGS"}, {EAI_SOCKTYPE, "EAI_SOCKTYPE"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].code == r) return names[i].name;
+  return "EAI_?";
+}
+
+static int named(lua_State *L, int r, const char *text) {
+  int error = errno;
+  lua_pushinteger(L, r ? -1 : 0);
+  if (r) lua_pushstring(L, r == EAI_SYSTEM ? strerrorname_np(error) : eai_name(r));
+  else lua_pushnil(L);
+  lua_pushstring(L, r ? NULL : text);
+  return 3;
+}
+
+/* getaddrinfo(name, service, flags, family, hinted) */
+static int p_getaddrinfo(lua_State *L) {
+  struct addrinfo hints = {.ai_flags = OPT(3, 0), .ai_family = OPT(4, AF_INET), .ai_socktype = SOCK_STREAM}, *list = NULL;
+  char text[512] = "", *at = text;
+  int r = getaddrinfo(luaL_optstring(L, 1, NULL), luaL_optstring(L, 2, NULL), lua_isboolean(L, 5) ? NULL : &hints, &list);
+  for (struct addrinfo *a = list; r == 0 && a && at < text + 400; a = a->ai_next) {
+    char ip[64] = "?", port[16] = "?";
+    getnameinfo(a->ai_addr, a->ai_addrlen, ip, sizeof ip, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    at += snprintf(at, (size_t)(text + sizeof text - at), "%s:%s %s ", ip, port, a->ai_canonname ? a->ai_canonname : "");
+  }
+  int error = errno;
+  if (r == 0) freeaddrinfo(list);
+  errno = error;
+  return named(L, r, text);
+}
+
+/* getnameinfo(address as a number, port, flags, bytes of the name, bytes of the address) */
+static int p_getnameinfo(lua_State *L) {
+  char text[512] = "", host[256] = "", service[32] = "";
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl((uint32_t)luaL_checkinteger(L, 1)), .sin_port = htons(OPT(2, 80))};
+  int r = getnameinfo((struct sockaddr *)&a, (socklen_t)OPT(5, sizeof a), host, (socklen_t)OPT(4, sizeof host), service, sizeof service, OPT(3, 0));
+  snprintf(text, sizeof text, "%s %s", host, service);
+  return named(L, r, text);
+}
+
+/* What a lookup has found, as text; -1 and h_errno, else. The third result of a failure is errno. */
+static int entry(lua_State *L, const struct hostent *e) {
+  int error = errno, number = h_errno;
+  char text[1024] = "", *at = text, ip[64];
+  lua_pushinteger(L, e ? 0 : -1);
+  if (!e) lua_pushfstring(L, "h_errno %d", number);
+  else lua_pushnil(L);
+  if (!e) return lua_pushstring(L, number == NETDB_INTERNAL ? strerrorname_np(error) : NULL), 3;
+  at += snprintf(at, 300, "%s", e->h_name);
+  for (char **alias = e->h_aliases; *alias && at < text + 600; alias++) at += snprintf(at, 100, " (%s)", *alias);
+  for (char **one = e->h_addr_list; *one && at < text + 900; one++)
+    at += snprintf(at, 70, " %s", inet_ntop(e->h_addrtype, *one, ip, sizeof ip));
+  lua_pushstring(L, text);
+  return 3;
+}
+
+static int p_gethostbyname(lua_State *L) { return entry(L, gethostbyname(luaL_checkstring(L, 1))); }
+static int p_gethostbyname2(lua_State *L) { return entry(L, gethostbyname2(luaL_checkstring(L, 1), OPT(2, AF_INET))); }
+
+static int p_gethostbyaddr(lua_State *L) {
+  struct in_addr a = {htonl((uint32_t)luaL_checkinteger(L, 1))};
+  return entry(L, gethostbyaddr(&a, (socklen_t)OPT(2, sizeof a), AF_INET));
+}
+
+/* The functions with a buffer of the caller's: how many bytes it has, and how far from an even address it lies. */
+static int reentrant(lua_State *L, int which) {
+  struct hostent e, *found = &e;
+  char *buf = malloc((size_t)OPT(2, 4096) + 16), *at = buf + OPT(3, 0);
+  struct in_addr a = {which == 3 ? htonl((uint32_t)luaL_checkinteger(L, 1)) : 0};
+  const char *name = which == 3 ? NULL : luaL_checkstring(L, 1);
+  int r, number = -9;
+  size_t n = (size_t)OPT(2, 4096);
+  if (which == 1) r = gethostbyname_r(name, &e, at, n, &found, &number);
+  else if (which == 2) r = gethostbyname2_r(name, AF_INET, &e, at, n, &found, &number);
+  else r = gethostbyaddr_r(&a, sizeof a, AF_INET, &e, at, n, &found, &number);
+  errno = r;
+  h_errno = r ? NETDB_INTERNAL : number;
+  int pushed = entry(L, found);
+  free(buf);
+  return pushed;
+}
+
+static int p_gethostbyname_r(lua_State *L) { return reentrant(L, 1); }
+static int p_gethostbyname2_r(lua_State *L) { return reentrant(L, 2); }
+static int p_gethostbyaddr_r(lua_State *L) { return reentrant(L, 3); }
+
+/* h_errno(n): sets it; h_errno(): what it is */
+static int p_h_errno(lua_State *L) {
+  if (lua_isinteger(L, 1)) h_errno = INT(1);
+  lua_pushinteger(L, h_errno);
+  return 1;
+}
+
+/* after(fd, n): sets errno and h_errno, waits for the descriptor -> errno, h_errno then */
+static int p_after(lua_State *L) {
+  struct pollfd p = {.fd = INT(1), .events = POLLIN};
+  int n = INT(2);
+  errno = n;
+  h_errno = n;
+  poll(&p, 1, -1);
+  int error = errno;
+  lua_pushinteger(L, error);
+  lua_pushinteger(L, h_errno);
+  return 2;
+}
+
+/* open_gate(n): lets a question of gate.c be answered */
+static int p_open_gate(lua_State *L) {
+  void (*open)(int);
+  *(void **)&open = dlsym(RTLD_DEFAULT, "gate_open");
+  if (!open) return luaL_error(L, "gate.so is not preloaded");
+  open(INT(1));
+  return 0;
 }
 
 /* ---- an object ---- */
@@ -560,15 +754,19 @@ static int p_gc(lua_State *L) {
 
 int luaopen_probe(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"accept", p_accept}, {"accept4", p_accept4}, {"blocks", p_blocks}, {"clock_nanosleep", p_clock_nanosleep}, {"close", p_close},
-    {"close_range", p_close_range}, {"connect", p_connect}, {"connect_unix", p_connect_unix}, {"drain", p_drain}, {"dup2", p_dup2},
-    {"dup3", p_dup3}, {"epoll", p_epoll}, {"eventfd", p_eventfd}, {"gc", p_gc}, {"in_child", p_in_child}, {"in_handler", p_in_handler},
-    {"later", p_later}, {"limit", p_limit}, {"listen", p_listen}, {"nanosleep", p_nanosleep}, {"nonblock", p_nonblock}, {"object", p_object},
-    {"pair", p_pair}, {"pipe", p_pipe}, {"poll", p_poll}, {"polls", p_polls}, {"ppoll", p_ppoll}, {"pselect", p_pselect}, {"read", p_read},
-    {"read_fixed", p_read_fixed}, {"readv", p_readv}, {"reap", p_reap}, {"recv", p_recv}, {"recvfrom", p_recvfrom}, {"recvmsg", p_recvmsg},
-    {"retry", p_retry}, {"select", p_select}, {"send", p_send}, {"sendmsg", p_sendmsg}, {"sendto", p_sendto}, {"sleep", p_sleep},
-    {"sleep_until", p_sleep_until}, {"small", p_small}, {"socket", p_socket}, {"timerfd", p_timerfd}, {"udp", p_udp}, {"usleep", p_usleep},
-    {"write", p_write}, {"writev", p_writev}, {NULL, NULL}};
+    {"accept", p_accept}, {"accept4", p_accept4}, {"after", p_after}, {"blocks", p_blocks}, {"clock_nanosleep", p_clock_nanosleep},
+    {"close", p_close}, {"close_range", p_close_range}, {"connect", p_connect}, {"connect_unix", p_connect_unix}, {"drain", p_drain},
+    {"dup2", p_dup2}, {"dup3", p_dup3}, {"epoll", p_epoll}, {"eventfd", p_eventfd}, {"gc", p_gc}, {"getaddrinfo", p_getaddrinfo},
+    {"gethostbyaddr", p_gethostbyaddr}, {"gethostbyaddr_r", p_gethostbyaddr_r}, {"gethostbyname", p_gethostbyname},
+    {"gethostbyname2", p_gethostbyname2}, {"gethostbyname2_r", p_gethostbyname2_r}, {"gethostbyname_r", p_gethostbyname_r},
+    {"getnameinfo", p_getnameinfo}, {"h_errno", p_h_errno}, {"in_child", p_in_child}, {"in_handler", p_in_handler}, {"in_vfork", p_in_vfork},
+    {"kill", p_kill}, {"later", p_later}, {"limit", p_limit}, {"listen", p_listen}, {"nanosleep", p_nanosleep}, {"nonblock", p_nonblock},
+    {"object", p_object}, {"open_gate", p_open_gate}, {"pair", p_pair}, {"pipe", p_pipe}, {"poll", p_poll}, {"polls", p_polls}, {"ppoll", p_ppoll},
+    {"pselect", p_pselect}, {"read", p_read}, {"read_fixed", p_read_fixed}, {"readv", p_readv}, {"reap", p_reap}, {"recv", p_recv},
+    {"recvfrom", p_recvfrom}, {"recvmsg", p_recvmsg}, {"retry", p_retry}, {"select", p_select}, {"send", p_send}, {"sendmsg", p_sendmsg},
+    {"sendto", p_sendto}, {"sleep", p_sleep}, {"sleep_until", p_sleep_until}, {"small", p_small}, {"socket", p_socket}, {"spawn", p_spawn},
+    {"system", p_system}, {"timerfd", p_timerfd}, {"udp", p_udp}, {"usleep", p_usleep}, {"wait", p_wait}, {"wait3", p_wait3}, {"wait4", p_wait4},
+    {"waitid", p_waitid}, {"waitpid", p_waitpid}, {"write", p_write}, {"writev", p_writev}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "net/hosts.h"
+#include "core/hosts.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  *
  * The hosts file: the names that the machine knows by itself, without a question to the network.
  */
-#ifndef GL_NET_HOSTS_H
-#define GL_NET_HOSTS_H
+#ifndef GL_CORE_HOSTS_H
+#define GL_CORE_HOSTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -18,8 +18,8 @@
  *     gl_lookup_queue_domain holds an idle one, and takes a thread of it or pushes before anything else happens.
  *  3. The threads of a pool are those of its domains.
  */
-#ifndef GL_NET_LOOKUP_QUEUE_H
-#define GL_NET_LOOKUP_QUEUE_H
+#ifndef GL_CORE_LOOKUP_QUEUE_H
+#define GL_CORE_LOOKUP_QUEUE_H
 
 #include "core/map.h"
 

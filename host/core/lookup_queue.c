@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "net/lookup_queue.h"
+#include "core/lookup_queue.h"
 
 #include <string.h>
 
