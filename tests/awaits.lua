@@ -464,6 +464,16 @@ return {
   { "http.get", function()
     serving(function(url) assert(http.get(url, ONCE).body == "hello") end)
   end },
+  { "http.put", function() -- a file as the body, and one as the response
+    local file <close> = fs.temp_file()
+    file:write(PIECE)
+    with_server("127.0.0.1:0", function(req)
+      assert(#req:body() == #PIECE)
+      return response.file(file.path)
+    end, function(server)
+      assert(#http.put("http://" .. server:address(), { body = { file = file.path }, keep_alive = false }).body == #PIECE)
+    end)
+  end },
   { "http.read", function() -- a body that comes piece by piece
     with_server("127.0.0.1:0", function()
       return response.stream(function(out)

@@ -6,6 +6,7 @@
 #include "client/answer.h"
 #include "client/outgoing.h"
 #include "client/pool_lua.h"
+#include "client/spec.h"
 #include "client/stats.h"
 #include "core/class.h"
 #include "core/error.h"
@@ -154,7 +155,7 @@ static int push_write(lua_State *L, gl_op *op) {
 static void cancel_write(gl_op *op) {
   gl_roundtrip *rt = ((trip_op *)op)->rt;
   rt->writer = NULL;
-  rt->piece = NULL;
+  rt->piece = (gl_upload_piece){0};
   gl_roundtrip_abort(rt, UV_ECANCELED, "the request was given up"); /* a piece that was begun cannot be taken back */
   gl_op_done(op, UV_ECANCELED);
 }
@@ -166,14 +167,21 @@ static void free_write(gl_op *op) {
 
 static const gl_optype write_type = {"http.write", push_write, cancel_write, free_write, object_trip};
 
+/* Returns the round trip of a handle that may write the next piece, which it checks. */
+static gl_roundtrip *check_writer(lua_State *L) {
+  gl_roundtrip *rt = check_open(L, "http.write");
+  if (rt->writer) gl_error_raise(L, "http.write", "EBUSY", "another task writes this request");
+  if (rt->upload != GL_UPLOAD_PIECES || rt->finishing) gl_error_raise(L, "http.write", "EINVAL", "the request was finished");
+  return rt;
+}
+
 /* handle:write(bytes) -> true, or false when the server does not want more: it has answered, or is gone. Waits for room; with no bytes,
  * until a server that was asked for its agreement (Expect) has given it. */
 static int handle_write(lua_State *L) {
-  gl_roundtrip *rt = check_open(L, "http.write");
   size_t n;
+  check_open(L, "http.write");
   const char *bytes = luaL_checklstring(L, 2, &n);
-  if (rt->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task writes this request");
-  if (rt->upload != GL_UPLOAD_PIECES || rt->finishing) return gl_error_raise(L, "http.write", "EINVAL", "the request was finished");
+  gl_roundtrip *rt = check_writer(L);
   if (!n && !rt->request.expect) {
     lua_pushboolean(L, !rt->over && !rt->stopped);
     return 1;
@@ -181,8 +189,50 @@ static int handle_write(lua_State *L) {
   trip_op *t = gl_op_new(L, &write_type, sizeof *t, 2);
   t->rt = rt;
   rt->refs++;
-  gl_roundtrip_write(rt, &t->op, n ? bytes : NULL, n);
+  gl_roundtrip_write(rt, &t->op, (gl_upload_piece){.bytes = bytes, .n = n});
   return gl_await(L, &t->op, GL_FOREVER);
+}
+
+typedef struct file_op {
+  trip_op trip;
+  gl_open_file *file; /* referenced */
+} file_op;
+
+static int push_write_file(lua_State *L, gl_op *op) {
+  gl_roundtrip *rt = ((trip_op *)op)->rt;
+  if (op->status == 0 || !rt->file_error) return push_write(L, op);
+  char name[GL_SPEC_OP];
+  gl_spec_op(rt->method, name);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
+  lua_getiuservalue(L, -1, 1);
+  const char *path = lua_tostring(L, -1);
+  if (op->status == UV_EOF) return gl_error_raise(L, name, "EIO", "%s: the file became shorter while it was sent", path);
+  return gl_error_status(L, name, op->status, path);
+}
+
+static void free_write_file(gl_op *op) {
+  gl_open_file *f = ((file_op *)op)->file;
+  if (f) gl_open_file_unref(f);
+  free_write(op);
+}
+
+static const gl_optype write_file_type = {"http.write", push_write_file, cancel_write, free_write_file, object_trip};
+
+/* handle:write_file(file, at, n) -> as handle:write does, once `n` bytes of the file from `at` on are with the kernel. Raises what is wrong
+ * with the file. */
+static int handle_write_file(lua_State *L) {
+  check_open(L, "http.write");
+  gl_open_file *f = gl_open_file_check(L, 2, "http.write");
+  lua_Integer at = luaL_checkinteger(L, 3), n = luaL_checkinteger(L, 4);
+  luaL_argcheck(L, at >= 0, 3, "an offset >= 0 expected");
+  luaL_argcheck(L, n > 0, 4, "a number > 0 expected");
+  gl_roundtrip *rt = check_writer(L);
+  file_op *o = gl_op_new(L, &write_file_type, sizeof *o, 2);
+  o->trip.rt = rt;
+  o->file = gl_open_file_ref(f);
+  rt->refs++;
+  gl_roundtrip_write(rt, &o->trip.op, (gl_upload_piece){.file = f, .at = (uint64_t)at, .n = (uint64_t)n});
+  return gl_await(L, &o->trip.op, GL_FOREVER);
 }
 
 /* handle:finish([trailers]): the body has ended */
@@ -267,7 +317,7 @@ static int http_close_idle(lua_State *L) {
 int luaopen_green_http_transport(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"answer", handle_answer}, {"close", handle_close}, {"finish", handle_finish}, {"read", handle_read},
-    {"trailers", handle_trailers}, {"write", handle_write}, {NULL, NULL}};
+    {"trailers", handle_trailers}, {"write", handle_write}, {"write_file", handle_write_file}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", handle_close}, {"__close", handle_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"close_idle", http_close_idle}, {"open", http_open}, {"send", http_send}, {"stats", gl_stats_lua}, {NULL, NULL}};
   gl_class_new(L, CLASS, methods, meta);

@@ -17,17 +17,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/check.h"
 #include "core/class.h"
 #include "core/memory.h"
+#include "core/open_file.h"
 #include "core/opqueue.h"
 #include "fs/cleanup.h"
 
-#define FILE_HANDLE "green.file"
 #define CHUNK (64 * 1024)
 
 typedef struct fs_file {
+  gl_open_file shared;    /* references: of the handle, of operations, and of those who send the file */
   gl_fs_cleanup *cleanup; /* the descriptor, the path, and what happens to that; NULL = closed */
-  int refs;
   bool seekable;       /* has a position, which is kept here and not by the kernel */
   bool append;         /* writes go to the end, wherever the position is */
   bool busy;           /* an operation that moves the position is under way */
@@ -86,8 +87,8 @@ static void run_sync(gl_work *w) { w->result = fsync(op_of(w)->file->cleanup->fd
 
 /* ---- one after the other ---- */
 
-static void file_unref(fs_file *f) {
-  if (--f->refs > 0) return;
+static void file_release(gl_open_file *shared) {
+  fs_file *f = GL_CONTAINER(shared, fs_file, shared);
   if (f->cleanup) gl_fs_cleanup_sweep(f->cleanup);
   free(f);
 }
@@ -141,7 +142,7 @@ static void cancel_op(gl_op *op) {
 static void free_op(gl_op *op) {
   file_op *o = (file_op *)op;
   if (o->data) gl_memory_resize(o->data, o->n, 0);
-  file_unref(o->file);
+  gl_open_file_unref(&o->file->shared);
 }
 
 /* ---- what they answer ---- */
@@ -174,7 +175,7 @@ static const gl_optype sync_type = {"file.sync", push_write, cancel_op, free_op}
 /* ---- methods ---- */
 
 static fs_file *check_file(lua_State *L, const char *op) {
-  fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
+  fs_file *f = *(fs_file **)gl_class_self(L, GL_OPEN_FILE);
   if (!f || !f->cleanup) gl_error_raise(L, op, "EBADF", "the file is closed");
   return f;
 }
@@ -183,7 +184,7 @@ static file_op *new_op(lua_State *L, const gl_optype *type, fs_file *f, int pin_
   file_op *o = gl_op_new(L, type, sizeof *o, pin_idx);
   o->work.run = run;
   o->file = f;
-  f->refs++;
+  gl_open_file_ref(&f->shared);
   return o;
 }
 
@@ -218,7 +219,7 @@ static int file_read(lua_State *L) {
 }
 
 static int file_read_at(lua_State *L) {
-  gl_class_self(L, FILE_HANDLE);
+  gl_class_self(L, GL_OPEN_FILE);
   lua_Integer offset = luaL_checkinteger(L, 2);
   size_t n = check_count(L, 3);
   luaL_argcheck(L, offset >= 0, 2, "an offset >= 0 expected");
@@ -231,7 +232,7 @@ static int file_read_at(lua_State *L) {
 
 static int file_write(lua_State *L) {
   size_t n;
-  gl_class_self(L, FILE_HANDLE);
+  gl_class_self(L, GL_OPEN_FILE);
   const char *bytes = luaL_checklstring(L, 2, &n);
   fs_file *f = check_file(L, "file.write");
   file_op *o = new_op(L, &write_type, f, 2, run_write);
@@ -266,24 +267,27 @@ static int file_sync(lua_State *L) {
 
 /* While operations are under way, the last of them closes the file; else the task waits for the close, if that may take a while. */
 static int file_close(lua_State *L) {
-  fs_file **handle = gl_class_self(L, FILE_HANDLE);
+  fs_file **handle = gl_class_self(L, GL_OPEN_FILE);
   fs_file *f = *handle;
   if (!f || !f->cleanup) return 0;
-  if (f->refs == 1) return gl_fs_cleanup_close(L, &f->cleanup);
+  if (f->shared.refs == 1) {
+    f->shared.fd = -1;
+    return gl_fs_cleanup_close(L, &f->cleanup);
+  }
   *handle = NULL;
-  file_unref(f);
+  gl_open_file_unref(&f->shared);
   return 0;
 }
 
 static int file_gc(lua_State *L) {
-  fs_file **handle = gl_class_self(L, FILE_HANDLE);
-  if (*handle) file_unref(*handle);
+  fs_file **handle = gl_class_self(L, GL_OPEN_FILE);
+  if (*handle) gl_open_file_unref(&(*handle)->shared);
   *handle = NULL;
   return 0;
 }
 
 static int file_tostring(lua_State *L) {
-  fs_file *f = *(fs_file **)gl_class_self(L, FILE_HANDLE);
+  fs_file *f = *(fs_file **)gl_class_self(L, GL_OPEN_FILE);
   if (f && f->cleanup) lua_pushfstring(L, "file (%s)", f->cleanup->path);
   else lua_pushliteral(L, "file (closed)");
   return 1;
@@ -291,7 +295,7 @@ static int file_tostring(lua_State *L) {
 
 /* The upvalue has the methods; `path` is a field. */
 static int file_index(lua_State *L) {
-  gl_class_self(L, FILE_HANDLE);
+  gl_class_self(L, GL_OPEN_FILE);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "path") == 0) lua_getiuservalue(L, 1, 1);
@@ -301,13 +305,13 @@ static int file_index(lua_State *L) {
 void gl_fs_push_file(lua_State *L, gl_fs_job *j) {
   fs_file **handle = lua_newuserdatauv(L, sizeof *handle, 1);
   *handle = NULL;
-  luaL_setmetatable(L, FILE_HANDLE);
+  luaL_setmetatable(L, GL_OPEN_FILE);
   lua_pushstring(L, j->cleanup->path);
   lua_setiuservalue(L, -2, 1);
   fs_file *f = calloc(1, sizeof *f);
   if (!f) luaL_error(L, "not enough memory for a file");
   f->cleanup = j->cleanup;
-  f->refs = 1;
+  f->shared = (gl_open_file){.fd = j->cleanup->fd, .refs = 1, .release = file_release};
   f->seekable = S_ISREG(j->st.st_mode) || S_ISBLK(j->st.st_mode);
   f->append = j->flags & O_APPEND;
   j->cleanup = NULL;
@@ -322,5 +326,5 @@ void gl_fs_open_handles(lua_State *L) {
   static const luaL_Reg meta[] = {
     {"__gc", file_gc}, {"__close", file_close}, {"__index", file_index}, {"__tostring", file_tostring}, {NULL, NULL},
   };
-  gl_class_new(L, FILE_HANDLE, methods, meta);
+  gl_class_new(L, GL_OPEN_FILE, methods, meta);
 }

@@ -192,7 +192,7 @@ void gl_conn_begin(gl_conn *c, bool now) {
   x->begun = true;
   x->head_only = h->method == HTTP_HEAD;
   x->out = GL_OUT_HEAD;
-  x->error = 0;
+  x->error = x->file_error = 0;
   x->why = NULL;
   x->arrived = 0;
   x->in = h->has_body ? GL_IN_BODY : GL_IN_DONE;
@@ -252,7 +252,7 @@ static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address) {
 }
 
 static const gl_carrier carrier = {
-  .send = gl_conn_send, .send_head = gl_conn_send_head, .send_body = gl_conn_send_body, .finish = gl_conn_finish,
+  .send = gl_conn_send, .send_head = gl_conn_send_head, .send_body = gl_conn_send_body, .send_file = gl_conn_send_file, .finish = gl_conn_finish,
   .take_back = gl_conn_take_back, .cut = gl_conn_cut, .want = gl_conn_want, .is_full = gl_conn_is_full, .is_open = gl_conn_is_open,
   .renew = conn_renew, .release = conn_release, .peer = conn_peer, .take = conn_take,
   .stream_closed = conn_stream_closed,
@@ -260,10 +260,18 @@ static const gl_carrier carrier = {
 
 /* ---- what the stream tells ---- */
 
+/* A message whose file fails cannot be completed, whatever its user makes of that. */
+static void tell_room(gl_exchange *x, gl_stream *stream) {
+  int status = stream->file_error ? stream->file_error : stream->broken ? UV_EPIPE : 0;
+  x->file_error = stream->file_error;
+  if (x->file_error) gl_conn_cut(x);
+  x->user->room(x, status);
+}
+
 static void on_drained(gl_stream *stream) {
   gl_conn *c = stream->owner;
   if (c->state == GL_CONN_STALLED && !stream->broken) next_request(c, false);
-  else if (c->state == GL_CONN_RUN) c->r->x.user->room(&c->r->x, stream->broken ? UV_EPIPE : 0);
+  else if (c->state == GL_CONN_RUN) tell_room(&c->r->x, stream);
 }
 
 const gl_stream_user gl_conn_user = {gl_conn_on_data, gl_conn_on_end, on_drained, on_closed, gl_conn_on_blocked, .served = true};

@@ -151,6 +151,7 @@ void gl_conn_on_end(gl_stream *stream, int status);
 int gl_conn_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);
 int gl_conn_send_head(gl_exchange *x, const gl_message_head *head);
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n);
+int gl_conn_send_file(gl_exchange *x, gl_open_file *file, uint64_t at, uint64_t n);
 uint64_t gl_conn_finish(gl_exchange *x, const gl_fields *trailers);
 bool gl_conn_take_back(gl_exchange *x);
 void gl_conn_cut(gl_exchange *x);

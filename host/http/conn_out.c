@@ -133,6 +133,15 @@ int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n) {
   return 0;
 }
 
+int gl_conn_send_file(gl_exchange *x, gl_open_file *file, uint64_t at, uint64_t n) {
+  gl_conn *c = gl_conn_of(x);
+  gl_stream *s = c->stream;
+  if (!gl_body_out_takes(&c->r->out, n)) return UV_EMSGSIZE;
+  if (s && !gl_stream_room(s, c->r->held_len + GL_BODY_OUT_FRAME)) return UV_ENOMEM;
+  if (s) release_held(c);
+  return gl_body_out_send_file(&c->r->out, s, file, at, n) ? 0 : UV_ENOMEM;
+}
+
 uint64_t gl_conn_finish(gl_exchange *x, const gl_fields *trailers) {
   gl_conn *c = gl_conn_of(x);
   if (c->r->out.mode == GL_BODY_LENGTH && c->r->out.owed) return c->r->out.owed;

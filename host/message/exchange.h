@@ -36,7 +36,8 @@
  * message ended, or failed. So a user that has taken bytes and wants more calls `want` again; a second `want` takes the place of the
  * first. Call it in GL_IN_BODY only. On a server, `want` also sends 100 Continue to a client that waits for that.
  * BACK-PRESSURE, out. Every byte that is sent is accepted; `is_full` then says whether so much output waits that the user should
- * pause. After a true `is_full` the user's `room` is called once: when there is room, or the peer is gone.
+ * pause. After a true `is_full` the user's `room` is called once: when there is room, or the peer is gone. After `send_file` the
+ * exchange is full until all of the file is with the kernel; the user sends nothing more until `room`, whose status may be the file's fault.
  *
  * RESET. When the peer leaves or the connection breaks, the user's `gone` is called: on a server with UV_EOF if the peer will merely
  * send nothing more and may still read, with another UV_E* if nothing can be sent or come any more. On a client nothing comes after
@@ -49,6 +50,7 @@
 #define GL_MESSAGE_EXCHANGE_H
 
 #include "core/buf.h"
+#include "core/open_file.h"
 #include "h1/heads.h"
 #include "message/head.h"
 #include "net/stream.h"
@@ -70,7 +72,8 @@ typedef struct gl_exchange_user {
   /* The body that `want` asked for is there or the body has ended (`status` 0), or the body failed (UV_E*). Called once for each `want`. */
   void (*body)(gl_exchange *x, int status);
 
-  /* There is room again (`status` 0), or there never will be (UV_E*). Called once for each true `is_full`. */
+  /* There is room again (`status` 0), or there never will be (UV_E*). Called once for each true `is_full`. With `file_error` the file of
+   * `send_file` is why: the carrier cuts the message. */
   void (*room)(gl_exchange *x, int status);
 
   /* The peer sends nothing more (UV_EOF), or is gone (another UV_E*). */
@@ -107,6 +110,10 @@ typedef struct gl_carrier {
    * than was announced; or UV_ENOMEM. Nothing was sent unless it returns 0. */
   int (*send_body)(gl_exchange *x, const char *bytes, size_t n);
 
+  /* Sends `n` bytes of a file from `at` on, of which it takes a reference, as a piece of the body; then ask `is_full`. Returns 0; or
+   * UV_EMSGSIZE; or UV_ENOMEM: nothing but perhaps the head was sent. */
+  int (*send_file)(gl_exchange *x, gl_open_file *file, uint64_t at, uint64_t n);
+
   /* Completes the message that is sent, and returns 0. `trailers` (NULL: none) follow a body whose length was not announced; with any
    * other body they are dropped. Else returns how many of the announced bytes are missing: the message stays incomplete, and the user
    * can only `cut` it. */
@@ -128,6 +135,9 @@ typedef struct gl_carrier {
 
   /* Client only: returns how many bytes of the message that is sent have not reached the peer yet. */
   uint64_t (*outstanding)(const gl_exchange *x);
+
+  /* Client only: is a file being read, so that the next step of the message that is sent is not the server's? */
+  bool (*is_reading)(const gl_exchange *x);
 
   /* Server only: lets the time of the exchange begin anew. */
   void (*renew)(gl_exchange *x);
@@ -164,6 +174,8 @@ struct gl_exchange {
   size_t wanted;       /* while `waiting`: the user waits for more than so many bytes of the body, or the body's end */
   const char *code, *why; /* of an error: its name where that is not `error`'s, and what went wrong, for people; NULL: nothing is
                              known beside `error`. Both last until `release` */
+  int file_error;      /* why the file of `send_file` was not sent to its end: UV_EOF, it has become shorter; another UV_E* of reading
+                          it; 0: nothing is wrong */
   int error;           /* in == GL_IN_BAD: UV_EPROTO malformed, UV_EMSGSIZE, UV_ENOMEM, UV_ETIMEDOUT, UV_ECONNRESET cut short */
   uint8_t in;          /* gl_in_state */
   uint8_t out;         /* gl_out_state */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "core/check.h"
+#include "net/file_out.h"
 
 #define SHARE_MIN ((size_t)1024)     /* fewer bytes are copied for less than they are shared */
 #define GATHER 16                    /* segments written at once */
@@ -19,6 +20,7 @@ struct gl_write {
 static void drop_output(gl_stream *s) {
   gl_buf_free(&s->plain);
   gl_output_free(&s->output);
+  if (s->file) gl_file_out_drop(s);
 }
 
 /* In a forked child, before anything else: what there is of output is the parent's, and its loop does the reading. */
@@ -26,8 +28,8 @@ static void enter(gl_stream *s) {
   if (s->used_in == s->host->process) return;
   s->used_in = s->host->process;
   s->reading = false;
+  if (s->write || s->file || s->user->served) s->broken = true;
   drop_output(s);
-  if (s->write || s->user->served) s->broken = true;
 }
 
 static void stream_free(gl_stream *s) {
@@ -37,7 +39,7 @@ static void stream_free(gl_stream *s) {
 }
 
 static void tell_drained(gl_stream *s) {
-  if (s->closing || !s->full || (!s->broken && !s->mute && (s->write || s->plain.len || gl_output_len(&s->output)))) return;
+  if (s->closing || !s->full || (!gl_stream_is_mute(s) && (s->write || s->file || s->plain.len || gl_output_len(&s->output)))) return;
   s->full = false;
   s->user->drained(s);
 }
@@ -69,6 +71,11 @@ gl_stream *gl_stream_new(gl_host *h, int family, const gl_stream_user *user, voi
 
 /* ---- closing ---- */
 
+static void stop_reading(gl_stream *s) {
+  if (s->reading) uv_read_stop(&s->uv.stream);
+  s->reading = false;
+}
+
 static void stop_watching(gl_stream *s) {
   if (s->hangup) gl_hangup_drop(s->hangup);
   s->hangup = NULL;
@@ -88,7 +95,8 @@ void gl_stream_close(gl_stream *s) {
   s->closing = true;
   stop_watching(s);
   drop_output(s);
-  uv_close(&s->uv.handle, on_closed);
+  if (s->file) stop_reading(s); /* its job uses the descriptor: gl_stream_resume closes */
+  else uv_close(&s->uv.handle, on_closed);
 }
 
 void gl_stream_reset(gl_stream *s) {
@@ -96,11 +104,6 @@ void gl_stream_reset(gl_stream *s) {
   struct linger at_once = {.l_onoff = 1, .l_linger = 0};
   if (!s->closing && !gl_stream_is_foreign(s) && uv_fileno(&s->uv.handle, &fd) == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   gl_stream_close(s);
-}
-
-static void stop_reading(gl_stream *s) {
-  if (s->reading) uv_read_stop(&s->uv.stream);
-  s->reading = false;
 }
 
 void gl_stream_end(gl_stream *s, int status) {
@@ -157,9 +160,6 @@ void gl_stream_pause(gl_stream *s) {
 
 /* ---- writing ---- */
 
-/* Nothing that is written leaves any more. */
-static bool is_mute(const gl_stream *s) { return s->broken || s->mute || s->closing; }
-
 static void break_all(gl_stream *s, int status) {
   s->broken = true;
   drop_output(s);
@@ -211,6 +211,16 @@ static void finish_now(gl_stream *s) {
   }
 }
 
+void gl_stream_resume(gl_stream *s, int status) {
+  if (s->closing) {
+    uv_close(&s->uv.handle, on_closed);
+    return;
+  }
+  if (status < 0) break_off(s, status);
+  gl_stream_flush(s); /* also of a broken stream, which may have to be closed now */
+  tell_drained(s);
+}
+
 static void write_free(gl_write *w) {
   gl_output_free(&w->output);
   free(w);
@@ -222,10 +232,7 @@ static void on_write(uv_write_t *req, int status) {
   s->write = NULL;
   s->taken += s->in_flight;
   write_free(w);
-  if (s->closing) return;
-  if (status < 0) break_off(s, status);
-  gl_stream_flush(s); /* also of a broken stream, which may have to be closed now */
-  tell_drained(s);
+  if (!s->closing) gl_stream_resume(s, status);
 }
 
 /* Gives libuv what the kernel did not take; libuv waits for the socket. */
@@ -284,9 +291,10 @@ static bool fill(gl_stream *s) {
 void gl_stream_flush(gl_stream *s) {
   enter(s);
   if (s->closing || s->write) return;
-  while (!is_mute(s) && !s->write && fill(s)) send_output(s);
+  while (!gl_stream_is_mute(s) && !s->write && fill(s)) send_output(s);
+  if (s->file && !gl_stream_is_mute(s)) gl_file_out_go_on(s);
   bool held = s->held && s->after_output == GL_THEN_SHUT && !s->broken;
-  if (s->after_output && !s->write && !s->plain.len && !held) finish_now(s);
+  if (s->after_output && !s->write && !s->file && !s->plain.len && !held) finish_now(s);
 }
 
 void gl_stream_touch(gl_stream *s) {
@@ -317,7 +325,7 @@ char *gl_stream_room(gl_stream *s, size_t n) {
 void gl_stream_wrote(gl_stream *s, size_t n) {
   gl_buf *to = input(s); /* the same: there is room */
   if (!to) return;
-  if (is_mute(s)) {
+  if (gl_stream_is_mute(s)) {
     drop_output(s);
     return;
   }
@@ -327,7 +335,7 @@ void gl_stream_wrote(gl_stream *s, size_t n) {
 
 bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
   enter(s);
-  if (is_mute(s)) return true; /* thrown away: the end was or will be told */
+  if (gl_stream_is_mute(s)) return true; /* thrown away: the end was or will be told */
   gl_buf *to = input(s);
   if (!to || n > GL_OUTPUT_MAX - to->len || !gl_buf_add(to, bytes, n)) {
     break_off(s, UV_ENOMEM);
@@ -340,7 +348,7 @@ bool gl_stream_write(gl_stream *s, const void *bytes, size_t n) {
 bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
   if (s->filter || n < SHARE_MIN || n > GL_OUTPUT_MAX) return gl_stream_write(s, bytes->at + at, n);
   enter(s);
-  if (is_mute(s)) return true;
+  if (gl_stream_is_mute(s)) return true;
   if (!gl_output_share(&s->output, bytes, at, n)) {
     break_off(s, UV_ENOMEM);
     return false;
@@ -350,19 +358,31 @@ bool gl_stream_share(gl_stream *s, gl_bytes *bytes, size_t at, size_t n) {
   return true;
 }
 
+void gl_stream_adopt(gl_stream *s, gl_buf *bytes) {
+  gl_buf *to = input(s);
+  size_t n = bytes->len;
+  if (!n || !to) return;
+  gl_buf_free(to);
+  *to = *bytes;
+  *bytes = (gl_buf){0};
+  grown(s, n);
+}
+
 bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into) {
   size_t n = (size_t)(s->written - mark);
   bool there = s->filter ? gl_buf_retract(&s->plain, n, into) : gl_output_retract(&s->output, n, into);
-  if (there) s->written = mark;
-  return there;
+  if (!there) return false;
+  s->written = mark;
+  if (s->file) gl_file_out_drop(s); /* it was written after those bytes, and has not begun */
+  return true;
 }
 
 size_t gl_stream_pending(const gl_stream *s) { return s->plain.len + gl_output_len(&s->output) + uv_stream_get_write_queue_size(&s->uv.stream); }
 
 bool gl_stream_full(gl_stream *s) {
-  if (is_mute(s) || gl_stream_pending(s) <= GL_STREAM_HIGH) return false;
+  if (gl_stream_is_mute(s) || (!s->file && gl_stream_pending(s) <= GL_STREAM_HIGH)) return false;
   gl_stream_flush(s); /* the kernel may well take it now */
-  s->full = !is_mute(s) && gl_stream_pending(s) > 0;
+  s->full = !gl_stream_is_mute(s) && (s->file || gl_stream_pending(s) > 0);
   return s->full;
 }
 

@@ -25,6 +25,8 @@
  *  4. Once the writing side is mute, broken or closing, what is written is thrown away without an error: the end was told, or will be.
  *  5. `plain` is empty unless there is a filter.
  *  6. A stream is freed only when no hook for the end of the turn refers to it.
+ *  7. `file` leaves behind `output` and `plain`, which stay empty but for its own pieces. While a job works on it, a stream that is closing
+ *     keeps its handle, which gl_stream_resume closes.
  *
  * A filter (net/tls.h) may sit between the stream and its user, who notices nothing: what arrives goes through the filter first, and
  * what is written waits in `plain` until the filter has turned it into output.
@@ -59,6 +61,7 @@ typedef struct gl_filter {
 } gl_filter;
 
 typedef struct gl_write gl_write;
+typedef struct gl_file_out gl_file_out;
 
 struct gl_stream {
   union {
@@ -77,11 +80,13 @@ struct gl_stream {
   gl_hangup *hangup; /* watches while the stream is paused, for a user that wants the end; NULL: nothing does */
   gl_write *write;   /* the write in flight: what the kernel did not take at once; NULL: none */
   size_t in_flight;  /* while there is such a write: its bytes */
+  gl_file_out *file; /* what leaves behind all output (net/file_out.h); NULL: none */
   uint64_t written;  /* bytes the user wrote so far */
   uint64_t taken;    /* bytes the kernel took, but for those of the write in flight */
   gl_turn_hook turn;
   uint32_t made_in;  /* number of the process (gl_host.process) that made it, */
   uint32_t used_in;  /* and of the one that used it last */
+  int file_error;    /* how the last file ended: all of it was sent (0), it had fewer bytes (UV_EOF), or another UV_E* of reading it */
   enum { GL_THEN_NOTHING, GL_THEN_SHUT, GL_THEN_CLOSE } after_output; /* what is due once all output has left */
   bool reading; /* libuv reads */
   bool hung_up; /* the other side ended while the stream was paused: what is left is read, without a pause */
@@ -135,10 +140,10 @@ bool gl_stream_retract(gl_stream *s, uint64_t mark, char *into);
 /* Writes what is queued now, not at the end of the turn. */
 void gl_stream_flush(gl_stream *s);
 
-/* True while so much output waits that the user should wait for `drained`. */
+/* True while so much output, or a file, waits that the user should wait for `drained`. */
 bool gl_stream_full(gl_stream *s);
 
-/* Bytes written that the kernel has not taken. */
+/* Bytes written that the kernel has not taken, but for those of a file. */
 size_t gl_stream_pending(const gl_stream *s);
 
 /* Bytes that reached the other side (TCP: were acknowledged), of all that was written; grows as long as it reads, be it
@@ -149,6 +154,9 @@ uint64_t gl_stream_delivered(const gl_stream *s);
  * once they are encrypted). Asks the kernel. */
 uint64_t gl_stream_outstanding(const gl_stream *s);
 
+/* Is what is written thrown away (invariant 4)? */
+static inline bool gl_stream_is_mute(const gl_stream *s) { return s->broken || s->mute || s->closing; }
+
 /* Closes once the output is written; `half` only shuts down the writing side, so that the peer can read it all. */
 void gl_stream_finish(gl_stream *s, bool half);
 
@@ -157,6 +165,12 @@ void gl_stream_close(gl_stream *s);
 
 /* Closes so that the other side cannot take the end for a regular one (TCP: a reset). */
 void gl_stream_reset(gl_stream *s);
+
+/* For files (net/file_out.h): a job has ended, and `status` (UV_E*) says what was wrong with the socket. Goes on writing, or closing. */
+void gl_stream_resume(gl_stream *s, int status);
+
+/* For files: queues all bytes of a buffer, whose memory the stream takes. Nothing else is queued. */
+void gl_stream_adopt(gl_stream *s, gl_buf *bytes);
 
 /* For filters: the user is told the end, once. Reading is over. */
 void gl_stream_end(gl_stream *s, int status);

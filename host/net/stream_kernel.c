@@ -5,7 +5,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-#include "net/stream.h"
+#include "net/file_out.h"
 
 void gl_stream_look(gl_stream *s) {
   uv_os_fd_t fd;
@@ -22,9 +22,10 @@ static uint64_t in_kernel(const gl_stream *s) {
   return uv_fileno(&s->uv.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &queued) == 0 ? (uint64_t)queued : 0;
 }
 
-uint64_t gl_stream_outstanding(const gl_stream *s) { return gl_stream_pending(s) + in_kernel(s); }
+uint64_t gl_stream_outstanding(const gl_stream *s) { return gl_stream_pending(s) + (s->file ? gl_file_out_left(s->file) : 0) + in_kernel(s); }
 
 uint64_t gl_stream_delivered(const gl_stream *s) {
   uint64_t in_flight = s->write ? s->in_flight - uv_stream_get_write_queue_size(&s->uv.stream) : 0;
-  return s->taken + in_flight - in_kernel(s);
+  uint64_t gone = s->taken + in_flight, left = in_kernel(s);
+  return gone > left ? gone - left : 0; /* the kernel may have bytes that a job of a file has not told of yet */
 }

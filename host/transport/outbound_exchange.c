@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "h1/fields.h"
+#include "net/file_out.h"
 #include "transport/outbound.h"
 #include "transport/roundtrip.h"
 
@@ -114,6 +115,12 @@ static int outbound_send_body(gl_exchange *x, const char *bytes, size_t n) {
   return 0;
 }
 
+static int outbound_send_file(gl_exchange *x, gl_open_file *file, uint64_t at, uint64_t n) {
+  gl_outbound *c = outbound_of(x);
+  if (!gl_body_out_takes(&c->out, n)) return UV_EMSGSIZE;
+  return gl_stream_room(c->stream, GL_BODY_OUT_FRAME) && gl_body_out_send_file(&c->out, c->stream, file, at, n) ? 0 : UV_ENOMEM;
+}
+
 static uint64_t outbound_finish(gl_exchange *x, const gl_fields *trailers) {
   gl_outbound *c = outbound_of(x);
   if (c->out.mode == GL_BODY_LENGTH && c->out.owed) return c->out.owed;
@@ -145,6 +152,11 @@ static bool outbound_is_open(const gl_exchange *x) {
 }
 
 static uint64_t outbound_outstanding(const gl_exchange *x) { return gl_stream_outstanding(outbound_of(x)->stream); }
+
+static bool outbound_is_reading(const gl_exchange *x) {
+  const gl_stream *s = outbound_of(x)->stream;
+  return s->file && gl_file_out_works(s->file);
+}
 
 /* ---- the response ---- */
 
@@ -259,7 +271,7 @@ void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *
 /* ---- the carrier ---- */
 
 static const gl_carrier carrier = {
-  .send = outbound_send, .send_head = outbound_send_head, .send_body = outbound_send_body, .finish = outbound_finish,
+  .send = outbound_send, .send_head = outbound_send_head, .send_body = outbound_send_body, .send_file = outbound_send_file, .finish = outbound_finish,
   .take_back = outbound_take_back, .cut = outbound_cut, .want = outbound_want, .is_full = outbound_is_full, .is_open = outbound_is_open,
-  .outstanding = outbound_outstanding, .release = outbound_release,
+  .outstanding = outbound_outstanding, .is_reading = outbound_is_reading, .release = outbound_release,
 };

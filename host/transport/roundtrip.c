@@ -109,13 +109,14 @@ static void on_total(gl_timer *timer) { run_out(GL_CONTAINER(timer, gl_roundtrip
 
 static bool arm_limit(gl_roundtrip *rt, uint64_t due) { return gl_timer_arm_at(&rt->pool->host->clock, &rt->limit, due); }
 
-/* Has the server nothing to do? The next step is ours while a writer thinks about its next piece and all before has arrived; and bytes that have
- * arrived since the last look are a step of the server's. */
+/* Has the server nothing to do? The next step is ours while a writer thinks about its next piece and all before has arrived, and while a file is
+ * read; and bytes that have arrived since the last look are a step of the server's. */
 static bool owes_nothing(gl_roundtrip *rt) {
   const gl_exchange *x = rt->x;
   if (!x || x->out != GL_OUT_BODY || rt->held || rt->stopped) return false;
   uint64_t before = rt->outstanding;
   rt->outstanding = x->carrier->outstanding(x);
+  if (x->carrier->is_reading(x)) return true;
   return rt->outstanding < before || (!rt->outstanding && !rt->writer && !rt->finishing && rt->upload == GL_UPLOAD_PIECES);
 }
 
@@ -223,7 +224,13 @@ static void on_body(gl_exchange *x, int status) {
 }
 
 static void on_room(gl_exchange *x, int status) {
-  if (status == 0) gl_roundtrip_pump(roundtrip_of(x));
+  gl_roundtrip *rt = roundtrip_of(x);
+  if (status == 0) {
+    gl_roundtrip_pump(rt);
+  } else if (x->file_error) {
+    rt->file_error = x->file_error;
+    gl_roundtrip_wake_writer(rt, status); /* the writer gives the request up */
+  }
 }
 
 /* ---- the connection is gone ---- */

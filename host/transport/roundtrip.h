@@ -53,6 +53,14 @@ typedef struct gl_roundtrip_limits {
 
 typedef enum gl_upload { GL_UPLOAD_NONE, GL_UPLOAD_BYTES, GL_UPLOAD_PIECES } gl_upload;
 
+/* A piece of a body: bytes, which the writer keeps, or a part of a file, which it keeps open. Zeroed memory is none. */
+typedef struct gl_upload_piece {
+  const char *bytes;
+  gl_open_file *file;
+  uint64_t at;   /* in the file */
+  uint64_t n;
+} gl_upload_piece;
+
 /* A request to send. Strings are the caller's, and copied, but for the body. */
 typedef struct gl_roundtrip_spec {
   gl_message_head request; /* `length`: of the body. PIECES: GL_LENGTH_UNKNOWN lets trailers follow. NONE: that, or 0 to say that there
@@ -84,8 +92,8 @@ struct gl_roundtrip {
   uint64_t started, marks[GL_PHASES]; /* ns: when the round trip, and each phase, began; 0: the phase did not */
   uint64_t progress;          /* ns: when the phase began, or bytes of the request were last given to the carrier */
   uint64_t headed_at, ended_at; /* ns: when the final head was complete; when the round trip was over */
-  const char *piece;          /* PIECES: the piece that was not written yet; its writer keeps the bytes. NULL: none */
-  size_t piece_len;
+  gl_upload_piece piece;             /* PIECES: the piece that was not given to the carrier yet */
+  int file_error;             /* PIECES: why the file of a piece was not sent to its end, as in gl_exchange; 0: nothing is wrong */
   gl_fields tail;             /* PIECES: the trailers, a copy */
   const char *upload_body;    /* BYTES: the body */
   double patience;            /* seconds that the waiter of a streamed body waits for a piece */
@@ -157,9 +165,10 @@ static inline bool gl_roundtrip_is_repeatable(const gl_roundtrip *rt) { return r
 
 /* ---- the body of the request (upload.c) ---- */
 
-/* PIECES: writes the next piece, which the writer keeps until it is told: 0, there is room for more; UV_EPIPE, the server wants no
- * more; another UV_E*, the round trip failed. Call when there is no other writer. */
-void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, const char *bytes, size_t n);
+/* PIECES: writes the next piece (zeroed: none, the writer waits for 100 Continue), which the writer keeps until it is told: 0, there is
+ * room for more; UV_EPIPE, the server wants no more; another UV_E*, the round trip failed, or, with `file_error`, the file. Call when
+ * there is no other writer. */
+void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, gl_upload_piece piece);
 
 /* PIECES: ends the body; `trailers` are copied, and sent if the length was unknown. False: out of memory. */
 bool gl_roundtrip_finish(gl_roundtrip *rt, const gl_fields *trailers);

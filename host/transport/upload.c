@@ -10,7 +10,7 @@
 void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
   gl_op *op = rt->writer;
   rt->writer = NULL;
-  rt->piece = NULL;
+  rt->piece = (gl_upload_piece){0};
   if (op) gl_op_done(op, status);
 }
 
@@ -22,9 +22,9 @@ static void all_sent(gl_roundtrip *rt) {
 }
 
 /* Sends a piece. False: the round trip is over, or has another exchange. */
-static bool send_piece(gl_roundtrip *rt, gl_exchange *x, const char *bytes, size_t n) {
-  rt->uploaded += n;
-  int err = x->carrier->send_body(x, bytes, n);
+static bool send_piece(gl_roundtrip *rt, gl_exchange *x, gl_upload_piece p) {
+  rt->uploaded += p.n;
+  int err = p.file ? x->carrier->send_file(x, p.file, p.at, p.n) : x->carrier->send_body(x, p.bytes, (size_t)p.n);
   if (err && rt->x == x) gl_roundtrip_abort(rt, err, NULL);
   return rt->x == x;
 }
@@ -40,18 +40,21 @@ static void pump_bytes(gl_roundtrip *rt, gl_exchange *x) {
   uint64_t length = (uint64_t)rt->request.length;
   while (rt->uploaded < length) {
     uint64_t at = rt->uploaded, left = length - at;
-    if (!send_piece(rt, x, rt->upload_body + at, left < SLICE ? (size_t)left : SLICE)) return;
+    if (!send_piece(rt, x, (gl_upload_piece){.bytes = rt->upload_body + at, .n = left < SLICE ? left : SLICE})) return;
     if (x->carrier->is_full(x) || rt->x != x) return; /* or the connection broke: is_full tries to write */
   }
   finish(rt, x);
 }
 
 static void pump_pieces(gl_roundtrip *rt, gl_exchange *x) {
-  const char *piece = rt->piece;
-  rt->piece = NULL;
-  if (piece && !send_piece(rt, x, piece, rt->piece_len)) return;
+  gl_upload_piece piece = rt->piece;
+  rt->piece = (gl_upload_piece){0};
+  if (piece.n && !send_piece(rt, x, piece)) return;
   if (rt->writer) {
-    if (x->carrier->is_full(x) || rt->x != x) return;
+    if (x->carrier->is_full(x) || rt->x != x) {
+      if (piece.file && rt->x == x) rt->outstanding = x->carrier->outstanding(x); /* a file may take longer than a limit */
+      return;
+    }
     gl_roundtrip_wake_writer(rt, 0);
   }
   if (rt->finishing) finish(rt, x);
@@ -91,14 +94,13 @@ void gl_roundtrip_send_body(gl_roundtrip *rt) {
   gl_roundtrip_pump(rt);
 }
 
-void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, const char *bytes, size_t n) {
+void gl_roundtrip_write(gl_roundtrip *rt, gl_op *writer, gl_upload_piece piece) {
   rt->writer = writer;
   if (rt->over || rt->stopped) {
     gl_roundtrip_wake_writer(rt, UV_EPIPE);
     return;
   }
-  rt->piece = bytes;
-  rt->piece_len = n;
+  rt->piece = piece;
   gl_roundtrip_pump(rt);
 }
 

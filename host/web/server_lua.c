@@ -200,7 +200,7 @@ int luaopen_green_http(lua_State *L) {
     {"address", server_address}, {"replace", server_replace}, {"connections", server_connections},
     {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__tostring", server_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"check_options", http_check_options}, {"listen", http_listen}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"check_options", http_check_options}, {"listen", http_listen}, {"write_file", gl_writer_write_file}, {NULL, NULL}};
   gl_class_new(L, HANDLE, methods, meta);
   luaL_newlib(L, functions);
   gl_response_functions(L);

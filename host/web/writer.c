@@ -4,6 +4,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/open_file.h"
 #include "h1/fields.h"
 #include "web/plan.h"
 #include "web/request.h"
@@ -30,24 +31,72 @@ static void cancel_write(gl_op *op) {
 
 static const gl_optype write_type = {"http.write", push_write, cancel_write, NULL};
 
+/* Returns the exchange of the writer at 1, to which this task may write. */
+static gl_exchange *check_writer(lua_State *L) {
+  gl_exchange *x = (*(gl_request **)gl_class_self(L, META))->x;
+  if (!x || x->out != GL_OUT_BODY) finished(L);
+  if (gl_call_of(x)->writer) gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
+  if (!x->carrier->is_open(x)) gl_error_departure(L, "http.write", UV_EPIPE, "the client is gone");
+  return x;
+}
+
+static int refuse(lua_State *L, int err) {
+  return err == UV_EMSGSIZE ? luaL_error(L, "the stream of a response is longer than its Content-Length") : gl_memory_raise(L);
+}
+
 /* out:write(bytes): returns when the client keeps up; raises when the client is gone. The first write, be it empty, sends the head. */
 static int writer_write(lua_State *L) {
-  gl_request **writer = gl_class_self(L, META);
   size_t n;
+  gl_class_self(L, META);
   const char *bytes = luaL_checklstring(L, 2, &n);
-  gl_exchange *x = (*writer)->x;
-  if (!x || x->out != GL_OUT_BODY) return finished(L);
-  if (gl_call_of(x)->writer) return gl_error_raise(L, "http.write", "EBUSY", "another task is writing this response");
-  if (!x->carrier->is_open(x)) return gl_error_departure(L, "http.write", UV_EPIPE, "the client is gone");
+  gl_exchange *x = check_writer(L);
   int err = x->carrier->send_body(x, bytes, n);
-  if (err == UV_EMSGSIZE) return luaL_error(L, "the stream of a response is longer than its Content-Length");
-  if (err) return gl_memory_raise(L);
+  if (err) return refuse(L, err);
   if (!x->carrier->is_full(x)) return 0;
   write_op *w = gl_op_new(L, &write_type, sizeof *w, 0);
   w->x = x;
   gl_call_of(x)->writer = &w->op;
   return gl_await(L, &w->op, GL_FOREVER);
 }
+
+/* ---- a part of a file ---- */
+
+static int push_file(lua_State *L, gl_op *op) {
+  int status = op->status;
+  if (status == UV_ENOMEM || status == UV_EMSGSIZE) return refuse(L, status);
+  if (!status || status == UV_ECANCELED || status == UV_EPIPE || status == UV_ECONNABORTED) return push_write(L, op);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
+  lua_getiuservalue(L, -1, 1);
+  const char *path = lua_tostring(L, -1);
+  if (status == UV_EOF) return gl_error_raise(L, "response.file", "EIO", "%s: the file became shorter while it was sent", path);
+  return gl_error_status(L, "response.file", status, path);
+}
+
+/* What follows would get between the parts of the file, which goes on by itself. */
+static void cancel_file(gl_op *op) {
+  gl_exchange *x = ((write_op *)op)->x;
+  x->carrier->cut(x);
+  cancel_write(op);
+}
+
+static const gl_optype file_type = {"http.write", push_file, cancel_file, NULL};
+
+int gl_writer_write_file(lua_State *L) {
+  gl_class_self(L, META);
+  gl_open_file *f = gl_open_file_check(L, 2, "http.write");
+  lua_Integer at = luaL_checkinteger(L, 3), n = luaL_checkinteger(L, 4);
+  luaL_argcheck(L, at >= 0, 3, "an offset >= 0 expected");
+  luaL_argcheck(L, n > 0, 4, "a number > 0 expected");
+  gl_exchange *x = check_writer(L);
+  write_op *w = gl_op_new(L, &file_type, sizeof *w, 2); /* first: once the file is on its way, nothing may raise */
+  w->x = x;
+  int err = x->carrier->send_file(x, f, (uint64_t)at, (uint64_t)n);
+  if (!err && x->carrier->is_full(x)) gl_call_of(x)->writer = &w->op;
+  else gl_op_done(&w->op, err);
+  return gl_await(L, &w->op, GL_FOREVER);
+}
+
+/* ---- trailers ---- */
 
 /* Refuses the fields of the table at index 2 that cannot be trailers, by name. Other faults are gl_plan_read_headers's to find. */
 static void check_trailers(lua_State *L) {

@@ -9,7 +9,8 @@ local url = require "green.url"
 -- ---- multipart/form-data (RFC 7578) ----
 
 local LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
-local PIECE = 131072 -- bytes of a file at a time
+local PIECE = 131072 -- bytes at a time of a file whose size is not known
+local SMALL = 65536 -- bytes of a file that is read at once
 
 local function new_boundary()
   local letters = {}
@@ -64,9 +65,12 @@ local function pieces_of(op, list, boundary)
   return pieces, length + #pieces[#pieces], has_file
 end
 
--- A source gives the bytes of the pieces, some with each call. It opens one file at a time, and none once it is closed.
+-- A source gives the pieces, one with each call: bytes, and parts of large files, which nobody reads into Lua. It opens one file at a
+-- time, and none once it is closed.
 local Source = {}
 Source.__index = Source
+
+local Part = {} -- a part of a file: { file = handle, at = offset, n = bytes }
 
 function Source:__close()
   if self.file then self.file:close() end
@@ -74,21 +78,26 @@ function Source:__close()
 end
 
 function Source:next_of_file()
-  local bytes = self.left > 0 and self.file:read(math.min(PIECE, self.left))
+  local left = self.left
+  if left > SMALL then
+    self.left = 0
+    return setmetatable({ file = self.file, at = 0, n = left }, Part)
+  end
+  local bytes = left > 0 and self.file:read(left)
   if bytes then
-    self.left = self.left - #bytes
+    self.left = left - #bytes
     return bytes
   end
   self:__close()
-  if self.left > 0 then err.raise(self.piece.op, "EIO", "%s: the file became shorter while it was sent", self.piece.path) end
+  if left > 0 then err.raise(self.piece.op, "EIO", "%s: the file became shorter while it was sent", self.piece.path) end
 end
 
 function Source:__call()
   while true do
-    local bytes = self.file and self:next_of_file()
-    if bytes then return bytes end
+    local piece = self.file and self:next_of_file()
+    if piece then return piece end
     self.at = self.at + 1
-    local piece = self.pieces[self.at]
+    piece = self.pieces[self.at]
     if type(piece) ~= "table" then return piece end
     self.piece, self.left = piece, piece.size
     self.file = require "green.fs".open(piece.path)
@@ -105,12 +114,49 @@ end
 
 local FILE = { file = "string", type = "string" }
 
--- The body that a file is, which can be read again for a redirect or another try.
+-- Reads a file to its end, or, if the end does not come within SMALL bytes, returns nil.
+local function read_small(path)
+  local file <close> = require "green.fs".open(path)
+  local pieces, size = {}, 0
+  for bytes in function() return file:read(SMALL) end do
+    pieces[#pieces + 1] = bytes
+    size = size + #bytes
+    if size > SMALL then return nil end
+  end
+  return table.concat(pieces)
+end
+
+-- The body of a file whose size is known at its end only: a named pipe, or a file of /proc, which says 0.
+local function unsized(op, path, kind, once)
+  local function open()
+    local file
+    return setmetatable({}, {
+      __call = function()
+        if not file then
+          local why
+          file, why = io.open(path, "rb")
+          if not file then err.raise(op, "EACCES", "body: %s", why) end
+        end
+        return file:read(PIECE)
+      end,
+      __close = function() if file then file:close() end end,
+    })
+  end
+  return { open = open, type = kind, once = once }
+end
+
+-- The body that a file is, which can be read again for a redirect or another try. A small one is read at once, and leaves with the head.
 local function of_file(op, given)
   options.check(op .. ": body", given, FILE, "field")
-  if not given.file then err.misuse("%s: body: a string, a function or { file = path } expected", op) end
-  local piece = file_piece(op, "body", given.file)
-  local kind = given.type or require "green.mime".of(given.file)
+  local path = given.file
+  if not path then err.misuse("%s: body: a string, a function or { file = path } expected", op) end
+  local kind = given.type or require "green.mime".of(path)
+  local stat = require "green.fs".stat(path)
+  if stat and stat.type == "fifo" then return unsized(op, path, kind, true) end
+  local piece = file_piece(op, "body", path)
+  local bytes = piece.size <= SMALL and read_small(path)
+  if bytes then return { bytes = bytes, type = kind } end
+  if piece.size == 0 then return unsized(op, path, kind) end
   return { open = function() return setmetatable({ pieces = { piece }, at = 0 }, Source) end, length = piece.size, type = kind }
 end
 
@@ -132,7 +178,7 @@ local function of_function(op, opts)
   return add_trailers({ open = function() return setmetatable({}, source) end, length = opts.length, once = true }, op, opts.trailers)
 end
 
-local M = {}
+local M = { Part = Part }
 
 --- Returns the body that the options ask for, nil for none: either its `bytes`, or `open`, which returns a source (each call gives the
 --- next piece; <close> closes it), and the `length` if that is known; its content `type`; whether it can be sent only `once`; and its

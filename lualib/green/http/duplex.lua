@@ -7,6 +7,7 @@
 --     open --> writing --the body has ended, or the server wants no more--> written
 --                |-----the function raises: the handle is closed----------> failed: the caller is told
 --                '-----close, or the answer has been read to its end------> cancelled: the caller waits for the writer's clean-up
+local body = require "green.http.body"
 local err = require "green.error"
 local failure = require "green.http.failure"
 local native = require "green.http.transport.native"
@@ -17,15 +18,19 @@ local PATIENCE = 5 -- seconds for the writer's clean-up
 local Duplex = {}
 Duplex.__index = Duplex
 
+-- Is it a part of a file? green.http.body gives those; functions of others give strings.
+local function is_part(piece) return getmetatable(piece) == body.Part end
+
 -- Gives the pieces to the handle. Returns what is wrong with them, for the caller.
 local function write_pieces(handle, spec)
   local left = spec.length
   if spec.expect and not handle:write "" then return end -- no piece is asked for before the server wants one
   for piece in spec.body do
-    if type(piece) ~= "string" then return ("the function gave a %s, not a string"):format(type(piece)) end
-    if left then left = left - #piece end
+    local part = is_part(piece) and piece
+    if not part and type(piece) ~= "string" then return ("the function gave a %s, not a string"):format(type(piece)) end
+    if left then left = left - (part and part.n or #piece) end
     if left and left < 0 then return "more bytes than `length` said" end
-    if not handle:write(piece) then return end
+    if not (part and handle:write_file(part.file, part.at, part.n) or not part and handle:write(piece)) then return end
   end
   if left and left > 0 then return ("%d bytes fewer than `length` said"):format(left) end
   local trailers = spec.trailers -- a list, or a function that gives one

@@ -30,8 +30,8 @@
 ---@class green.http
 local http = {}
 
----@class green.http.file a file as the body of a request: it is read while it is sent, and its size when it begins is announced; EIO when it becomes
----shorter meanwhile
+---@class green.http.file a file as the body of a request: a large one is sent as it lies on the disk, and its size when it begins is announced; EIO
+---when it becomes shorter meanwhile. A named pipe, or a file of /proc, whose size is known at its end only, is sent in chunks
 ---@field file string its path
 ---@field type? string Content-Type (by the name's extension)
 
