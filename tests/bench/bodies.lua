@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Large bodies up and down: CPU per MB and memory of our client beside curl's, against the same server, a process of ours.
+-- Large bodies up and down: CPU per MB and memory of our client beside curl's, against the same server, a process of ours; and CPU per MB of that
+-- server beside nginx, where each sends a file.
 --
 --     build/greenlua tests/bench/bodies.lua          # 1 GB each way
 --     build/greenlua tests/bench/bodies.lua 200      # 200 MB
 local fs = require "green.fs"
 local http = require "green.http"
+local net = require "green.net"
 local process = require "green.process"
+local task = require "green.task"
 
 local LUA = fs.readlink "/proc/self/exe"
 local MB = 1 << 20
@@ -86,7 +89,49 @@ local function curl(name, ...)
   row("curl " .. name, tonumber(user) + tonumber(system))
 end
 
+-- ---- servers ----
+
+local function capture(command, ...) assert(process.capture({ command, ... }).code == 0, command) end
+
+local function free_port()
+  local listener <close> = net.listen "127.0.0.1:0"
+  return listener:address():match "%d+$"
+end
+
+-- Returns nginx, and its URL; nil where there is none.
+local function nginx()
+  if process.capture({ "sh", "-c", "command -v nginx" }).code ~= 0 then return nil end
+  local port, temp = free_port(), ""
+  for _, name in ipairs { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" } do temp = temp .. ("%s_temp_path %s/%s; "):format(name, dir.path, name) end
+  fs.write(dir.path .. "/nginx.conf", ([[
+    daemon off; master_process off; worker_processes 1; pid %s/pid; error_log %s/error.log;
+    events {}
+    http { access_log off; sendfile on; %s server { listen 127.0.0.1:%s; root %s; } }
+  ]]):format(dir.path, dir.path, temp, port, dir.path))
+  local peer = process.spawn { "nginx", "-e", dir.path .. "/error.log", "-c", dir.path .. "/nginx.conf" }
+  local at = "http://127.0.0.1:" .. port
+  while not pcall(http.get, at .. "/nginx.conf") do task.sleep(0.01) end
+  return peer, at
+end
+
+local TICK = 0.01 -- seconds
+
+local function cpu_of(pid)
+  local fields = {}
+  for field in fs.read(("/proc/%d/stat"):format(pid)):match "%) (.*)":gmatch "%S+" do fields[#fields + 1] = field end
+  return (fields[12] + fields[13]) * TICK
+end
+
+local function serves(name, pid, at)
+  local before = cpu_of(pid)
+  capture("curl", "-s", "-f", at, "-o", "/dev/null")
+  row(name .. " serves", cpu_of(pid) - before)
+end
+
+local peer <close>, peer_url = nginx()
 for _ = 1, 2 do
+  serves("greenlua", server.pid, address .. "/down")
+  if peer then serves("nginx", peer.pid, peer_url .. "/file") end
   ours "up"
   curl("up", "-T", dir.path .. "/file", address .. "/up")
   ours "down"
