@@ -3,10 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <lua.h>
 
@@ -20,7 +22,7 @@
 typedef struct option {
   char letter;          /* 0 = there is only a long name */
   const char *name;     /* NULL = there is only the letter */
-  const char *argument; /* name of its argument; NULL = it takes none */
+  const char *argument; /* name of its argument, or how --help shows one that may be left out: "[=SEED]"; NULL = it takes none */
   int code;             /* what gl_cli_next returns */
   const char *text;     /* lines of --help */
 } option;
@@ -39,6 +41,7 @@ static const option known[] = {
   {0, "max-memory", "SIZE", GL_OPT_MAX_MEMORY, "use no more than SIZE bytes (or K, M, G) of memory"},
   {0, "no-libc", NULL, GL_OPT_NO_LIBC, "let C modules that block hold up everybody"},
   {0, "dev", NULL, GL_OPT_DEV, "reload what changed, show errors in the browser"},
+  {0, "shake", "[=SEED]", GL_OPT_SHAKE, "switch tasks at random, as SEED says, to find races"},
   {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
   {0, "help", NULL, GL_OPT_HELP, "show this help"},
 };
@@ -52,6 +55,8 @@ static const gl_subcommand commands[] = {
 
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
+static bool needs_argument(const option *o) { return o->argument && *o->argument != '['; }
+
 /* ---- what is printed ---- */
 
 static void print_row(FILE *out, const char *left, const char *text) {
@@ -64,7 +69,7 @@ static void print_options(FILE *out) {
   for (int i = 0; i < NKNOWN; i++) {
     const option *o = &known[i];
     char left[32], letter[2] = {o->letter, 0};
-    snprintf(left, sizeof left, "%s%s%s%s", o->name ? "--" : "-", o->name ? o->name : letter, o->argument ? " " : "",
+    snprintf(left, sizeof left, "%s%s%s%s", o->name ? "--" : "-", o->name ? o->name : letter, needs_argument(o) ? " " : "",
              o->argument ? o->argument : "");
     print_row(out, left, o->text);
   }
@@ -89,8 +94,7 @@ static void print_usage(FILE *out, const char *program) { fprintf(out, "usage: %
 static void print_help(void) {
   print_usage(stdout, "greenlua");
   for (int i = 0; i < NCOMMANDS; i++) printf("       greenlua %s\n", commands[i].usage);
-  puts("Runs a Lua script as lua does, but as a task: what waits holds up nobody else. A\n"
-       "script that returns an app, or one function, is served over HTTP.");
+  puts("Runs a Lua script; one that returns an app, or a function, is served over HTTP.");
   print_options(stdout);
   for (int i = 0; i < NCOMMANDS; i++) print_row(stdout, commands[i].usage, commands[i].text);
 }
@@ -110,9 +114,10 @@ static int next_long(char **argv, int *at, const char **value) {
   size_t len = strcspn(text, "=");
   const option *o = find_long(text, len);
   bool inline_value = text[len] == '=';
-  if (!o || (inline_value && !o->argument) || (o->argument && !inline_value && !argv[*at + 1])) return GL_OPT_BAD;
+  if (!o || (inline_value && !o->argument) || (needs_argument(o) && !inline_value && !argv[*at + 1])) return GL_OPT_BAD;
+  *value = NULL;
   if (inline_value) *value = text + len + 1;
-  else if (o->argument) *value = argv[++*at];
+  else if (needs_argument(o)) *value = argv[++*at];
   ++*at;
   return o->code;
 }
@@ -197,6 +202,25 @@ static bool parse_grace(gl_cli *o, const char *text) {
   return false;
 }
 
+#define DRAWN_SEEDS 1000000 /* seeds that are easy to type */
+
+/* `text`: NULL = the seed is drawn, and shown at once, since a crash would not show it. */
+static bool parse_seed(gl_cli *o, const char *text) {
+  char *end;
+  struct timespec now;
+  if (!text) {
+    clock_gettime(CLOCK_REALTIME, &now);
+    o->shake = 1 + ((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec) % DRAWN_SEEDS;
+    fprintf(stderr, "%s: --shake=%" PRIu64 "\n", o->program, o->shake);
+    return true;
+  }
+  errno = 0;
+  o->shake = strtoull(text, &end, 10);
+  if (isdigit((unsigned char)*text) && !*end && !errno && o->shake > 0) return true;
+  fprintf(stderr, "%s: --shake: '%s' is not a seed, an integer from 1 on\n", o->program, text);
+  return false;
+}
+
 #define LEAST_MEMORY ((size_t)1 << 20) /* bytes that the host itself needs */
 
 static bool parse_size(gl_cli *o, const char *text) {
@@ -225,7 +249,7 @@ static const gl_subcommand *find_command(const gl_cli *o) {
 bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
   *o = (gl_cli){.argc = argc, .argv = argv, .grace = GRACE};
   o->program = argc > 0 && *argv[0] ? argv[0] : "greenlua";
-  bool help = false, as_lua = false;
+  bool help = false, as_lua = false, ok = true;
   int code, at = argc > 0 ? 1 : 0;
   const char *value = NULL;
   while ((code = gl_cli_next(argv, &at, &value)) != GL_OPT_END) {
@@ -233,12 +257,9 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
       case GL_OPT_BAD: return refuse_usage(o, argv[at]);
       case GL_OPT_LISTEN: o->listens++; break;
       case GL_OPT_CONSOLE: o->console = value; break;
-      case GL_OPT_GRACE:
-        if (!parse_grace(o, value)) return false;
-        break;
-      case GL_OPT_MAX_MEMORY:
-        if (!parse_size(o, value)) return false;
-        break;
+      case GL_OPT_GRACE: ok = parse_grace(o, value); break;
+      case GL_OPT_MAX_MEMORY: ok = parse_size(o, value); break;
+      case GL_OPT_SHAKE: ok = parse_seed(o, value); break;
       case GL_OPT_DEV: o->dev = true; break;
       case GL_OPT_NO_LIBC: o->no_libc = true; break;
       case GL_OPT_RUN: o->run = true; break;
@@ -250,6 +271,7 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
       case 'v': o->version = as_lua = true; break;
       default: break;
     }
+    if (!ok) return false;
   }
   o->script = at;
   o->command = find_command(o);

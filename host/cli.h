@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A word that is no script, as in `greenlua doc`: the embedded chunk gets the arguments that follow, and returns the exit code. */
 typedef struct gl_subcommand {
@@ -24,6 +25,7 @@ typedef struct gl_cli {
   const gl_subcommand *command; /* the subcommand; NULL = there is none */
   int listens;      /* number of --listen options */
   size_t max_memory; /* bytes; 0 = no limit */
+  uint64_t shake;   /* seed of --shake, which is drawn when the option gives none; 0 = tasks are not switched at random */
   double grace;     /* seconds a server that stops lets its requests finish */
   const char *console; /* --console; NULL = none */
   bool interactive; /* -i */
@@ -37,7 +39,7 @@ typedef struct gl_cli {
 } gl_cli;
 
 /* What gl_cli_next returns, apart from the letter of a short option. */
-enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_NO_LIBC, GL_OPT_RUN, GL_OPT_VERSION, GL_OPT_HELP };
+enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_NO_LIBC, GL_OPT_RUN, GL_OPT_SHAKE, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* Returns the option at argv[*at] and steps *at past it; its argument is in *value. With GL_OPT_END *at is the index of the script
  * (or argc), with GL_OPT_BAD that of the wrong option. */

@@ -12,6 +12,7 @@
 #include "core/interrupt.h"
 #include "core/memory.h"
 #include "core/preempt.h"
+#include "core/shake.h"
 #include "libc/layer.h"
 #include "modules.h"
 #include "script.h"
@@ -56,7 +57,9 @@ int main(int argc, char **argv) {
   gl_preempt_start(h);
   gl_inspect_start(h);
   if (!options.no_libc) gl_layer_start(h);
+  if (options.shake) gl_shake_all(h, options.shake);
   int code = gl_script_run(h, &options);
+  if (code != EXIT_SUCCESS) gl_shake_tell(h);
   gl_layer_stop(h);
   gl_interrupt_stop(h);
   gl_inspect_stop(h);

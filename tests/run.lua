@@ -32,7 +32,4 @@ end
 
 require("green.debug").report_stalls(false) -- specs run other programs, which blocks
 
-local seed = math.tointeger(tonumber(os.getenv "SHAKE"))
-if seed and seed > 0 then require("green.debug").shake(seed) end
-
 require "busted.runner" { standalone = false }

@@ -191,6 +191,7 @@ struct gl_host {
   lua_Hook shake_hook;          /* the hook that switches at random; NULL = never set */
   void (*user_hook_ran)(lua_State *L, const lua_Debug *ar); /* a count hook of the user's was called: a moment to preempt; may raise; or NULL */
   void (*atomic_section_left)(gl_task *t); /* the task left its outermost atomic section; or NULL */
+  uint64_t shake_seed;          /* what --shake said: failures are reported with it; 0 = there was no such option */
   uint64_t shake;               /* state of the random generator; 0 = it does not switch */
 
   /* ---- a process of its own (core/fork.c) ---- */

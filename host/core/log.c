@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -70,6 +71,11 @@ static void put_time(out *o) {
   put(o, text, n);
 }
 
+static void put_seed(out *o, uint64_t seed) {
+  char text[48];
+  put(o, text, (size_t)snprintf(text, sizeof text, "\n\t(--shake=%" PRIu64 ")", seed));
+}
+
 void gl_log(const gl_host *h, gl_log_level level, const char *subject, const char *message, size_t n, const char *detail) {
   static const char *const levels[] = {"error: ", "warning: ", "info: "};
   out o;
@@ -83,6 +89,7 @@ void gl_log(const gl_host *h, gl_log_level level, const char *subject, const cha
     put_text(&o, "\n", 1, true);
     put_text(&o, detail, strlen(detail), true);
   }
+  if (h->shake_seed && level == GL_LOG_ERROR) put_seed(&o, h->shake_seed);
   put(&o, "\n", 1);
   gl_prompt_hide(h, true);
   flush(&o);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/shake.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
@@ -67,9 +70,21 @@ bool gl_shake_loop(lua_State *L) {
   return true;
 }
 
-void gl_shake(lua_State *L, uint64_t seed) {
-  gl_host *h = gl_host_of(L);
+static void seed_random(gl_host *h, uint64_t seed) {
   h->shake_hook = shake_hook;
   h->shake = seed ? seed * 0x9E3779B97F4A7C15u | 1 : 0; /* neighbouring seeds give unlike sequences */
+}
+
+void gl_shake(lua_State *L, uint64_t seed) {
+  seed_random(gl_host_of(L), seed);
   if (seed) gl_shake_arm(L);
+}
+
+void gl_shake_all(gl_host *h, uint64_t seed) {
+  h->shake_seed = seed;
+  seed_random(h, seed); /* no task runs on h->L, which must not get the hook: the host uses it while it is between two tasks */
+}
+
+void gl_shake_tell(const gl_host *h) {
+  if (h->shake_seed) fprintf(stderr, "greenlua: --shake=%" PRIu64 " goes the same way again, as far as time and the network let it\n", h->shake_seed);
 }

@@ -15,6 +15,7 @@
 #include "core/host.h"
 #include "core/loop.h"
 #include "core/preempt.h"
+#include "core/shake.h"
 #include "core/task.h"
 #include "io/module.h"
 #include "process/child.h"
@@ -32,6 +33,7 @@ static void close_state(gl_host *h) {
 /* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */
 static _Noreturn void leave(gl_host *h, int code) {
   if (h->forked) gl_fork_leave(h, code);
+  if (code != EXIT_SUCCESS) gl_shake_tell(h);
   gl_preempt_set_reports(h, false); /* no task is left that a stall would hold up */
   if (!gl_loop_has_requests(&h->loop)) exit(code);
   fflush(NULL);

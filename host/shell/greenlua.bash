@@ -7,7 +7,7 @@ _greenlua_names() { # a colon would split the word, and a dot does as well
 
 _greenlua() {
   local greenlua=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local options="-e -i -l -v -E -W --listen --run --grace --console --max-memory --no-libc --dev --version --help" script= word i
+  local options="-e -i -l -v -E -W --listen --run --grace --console --max-memory --no-libc --dev --shake --version --help" script= word i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}

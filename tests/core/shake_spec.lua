@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Schedule fuzzing: tasks are switched at random, by a seed, also where C has called Lua.
 local debug = require "green.debug"
+local shell = require "shell"
 local task = require "green.task"
 
 -- What `fn` returns while it is shaken.
@@ -95,5 +96,60 @@ describe("shaking", function()
       assert.is_true(lines >= 2)
       assert.is_nil(_G.debug.gethook())
     end)
+  end)
+end)
+
+describe("--shake", function()
+  local LOSES = { ["x.lua"] = [[
+    local task = require "green.task"
+    local n = 0
+    task.map({ 1, 2, 3, 4 }, function() for _ = 1, 50 do n = n + 1 end end)
+    print(n)
+    if n < 200 then error "lost" end]] }
+
+  it("finds a lost update within 100 seeds, and says with which", function()
+    local out, err, seed = nil, "", 0
+    repeat
+      seed = seed + 1
+      out, err = shell("$lua --shake=" .. seed .. " x.lua", LOSES)
+    until err ~= "" or seed == 100
+    assert.matches("x.lua:5: lost", err, 1, true)
+    assert.matches("\ngreenlua: %-%-shake=" .. seed .. " goes the same way again", err)
+    assert.is_true(tonumber(out) < 200)
+  end)
+
+  it("draws a seed, and says so before anything can crash", function()
+    local _, err = shell "$lua --shake -e 'os.exit(7)'"
+    local seed, again = err:match "^%S*: %-%-shake=(%d+)\ngreenlua: %-%-shake=(%d+) goes the same way again"
+    assert.is_truthy(seed, err)
+    assert.equal(seed, again)
+  end)
+
+  it("is told of with each error that is logged", function()
+    local _, err = shell("$lua --shake=12 x.lua", { ["x.lua"] = [[
+      local task = require "green.task"
+      task.spawn(error, "oops")]] })
+    assert.matches("error: task spawned at x.lua:2 failed: oops\n.*\n\t%(%-%-shake=12%)\n", err)
+  end)
+
+  it("is silent when all goes well", function()
+    local out, err = shell "$lua --shake=5 -e 'print \"fine\"'"
+    assert.same({ "fine\n", "" }, { out, err })
+  end)
+
+  it("shakes from the first line on, and leaves atomic sections alone", function()
+    assert.equal("200\n", (shell("$lua --shake=3 x.lua", { ["x.lua"] = [[
+      local task = require "green.task"
+      local n = 0
+      local function add() n = n + 1 end
+      task.map({ 1, 2, 3, 4 }, function() for _ = 1, 50 do task.atomic(add) end end)
+      print(n)]] })))
+  end)
+
+  it("refuses what is no seed", function()
+    for _, text in ipairs { "", "0", "x", "-1", "1x", "99999999999999999999" } do
+      local _, err = shell("$lua --shake=" .. text .. " -e 1")
+      assert.matches("^%S*: %-%-shake: '" .. text:gsub("%p", "%%%0") .. "' is not a seed, an integer from 1 on\n", err)
+    end
   end)
 end)

@@ -8,9 +8,9 @@
 ---What one may rely on. Other tasks run where a task waits, and once it has used the CPU for a slice (10 ms) also between any two lines.
 ---Atomic is one operation: to read or to set a variable or a field of a table without metamethods, `#`, `next`, a `table.insert`.
 ---`count = count + 1` is two, and so is `if not cache[key] then cache[key] = ...`. (As measured, a slice ends where a function is
----called or a loop repeats, and of 90 million increments none was lost; under a debugger's hook it ends anywhere.)
+---called or a loop repeats, and of 90 million increments none was lost; under a debugger's hook, or with --shake, it ends anywhere.)
 ---What belongs together goes into task.atomic, or, if something in it waits, between `local _ <close> = mutex:lock()` and its `end`; what
----many want and one is to compute, into task.single.
+---many want and one is to compute, into task.single. `greenlua --shake` finds what was forgotten.
 ---```lua
 ---local task = require "green.task"
 ---local slow = task.spawn(function() task.sleep(0.01) return "slow" end)
