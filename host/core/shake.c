@@ -53,7 +53,7 @@ static void shake_hook(lua_State *L, lua_Debug *ar) {
   }
   if (counted) set_shake_hook(L);
   if (draw_random(h, 64) == 0) lua_gc(L, LUA_GCSTEP, 0);
-  if (!h->task || h->task->atomic) return;
+  if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return; /* a task that must end does so when its slice is used up */
   if (counted || (called_by_c(L) && draw_random(h, 2) == 0)) switch_task(L, h, counted);
 }
 
@@ -63,7 +63,7 @@ void gl_shake_arm(lua_State *co) {
 
 bool gl_shake_loop(lua_State *L) {
   gl_host *h = gl_host_of(L);
-  if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return false; /* a task that must end does so when its slice is used up */
+  if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return false;
   if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || draw_random(h, 4) > 0) return false;
   if (draw_random(h, 4) == 0) lua_gc(L, LUA_GCSTEP, 0);
   switch_task(L, h, false);

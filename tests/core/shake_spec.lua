@@ -84,6 +84,22 @@ describe("shaking", function()
     end)
   end)
 
+  it("lets loops end that must: cancelled, late, or over their limit", function()
+    local function burn() while true do end end
+    shaken(4, function()
+      local cancelled = task.spawn(burn)
+      task.sleep(0)
+      cancelled:cancel()
+      assert.equal("cancelled", cancelled:wait())
+      assert.equal("EDEADLINE", select(2, pcall(task.deadline, 0.01, burn)).code)
+      local limited = task.spawn(function()
+        task.cpu_limit(0.02)
+        burn()
+      end)
+      assert.equal("ECPULIMIT", select(2, pcall(limited.join, limited)).code)
+    end)
+  end)
+
   it("gives way to a hook of the script's own", function()
     shaken(2, function()
       local lines = 0
