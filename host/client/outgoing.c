@@ -238,6 +238,7 @@ gl_pool *gl_outgoing_read(lua_State *L) {
   read_limits(L, &s.limits);
   read_collect(L, &s);
   s.request.close = gl_spec_flag(L, 1, "close", false);
+  s.request.takes_trailers = gl_spec_flag(L, 1, "accept_trailers", false);
   gl_pool *p = gl_pool_of(L);
   gl_roundtrip *rt = make(L, p, &t, &s);
   gl_pool_claim(p, rt);

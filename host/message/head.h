@@ -37,6 +37,7 @@ typedef struct gl_message_head {
   bool close;                        /* nothing follows this message on its connection, as far as HTTP/1 is concerned */
   bool hold;                         /* the head may still be taken back (gl_carrier.take_back): it leaves with the first
                                         byte of the body, or at the end */
+  bool takes_trailers;               /* a request's: trailers of the response are read and not only skipped (RFC 9110, 10.1.4) */
   bool expect;                       /* a request's: the server is to say 100 Continue before the body is sent */
   bool upgrade;                      /* a response 426 to a request that should have asked for WebSocket */
   int64_t length;                    /* bytes of the body, announced as Content-Length; GL_LENGTH_UNKNOWN: not announced */

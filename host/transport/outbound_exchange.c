@@ -70,6 +70,7 @@ static char *put_head(char *to, const gl_message_head *m, uint8_t mode) {
   if (m->length != GL_LENGTH_UNKNOWN) to = gl_h1_put_length(to, (uint64_t)m->length);
   else if (mode == GL_BODY_CHUNKED) to = GL_PUT(to, "Transfer-Encoding: chunked\r\n");
   if (m->expect) to = GL_PUT(to, "Expect: 100-continue\r\n");
+  if (m->takes_trailers) to = GL_PUT(to, "TE: trailers\r\nConnection: TE\r\n");
   if (m->close) to = GL_PUT(to, "Connection: close\r\n");
   return GL_PUT(to, "\r\n");
 }

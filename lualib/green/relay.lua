@@ -21,4 +21,13 @@ function M.response(status, headers, body)
   return res
 end
 
+--- Writes the body of a response of the client's to `out`, piece by piece, and its trailers.
+function M.pass_on(got, out)
+  for piece in got:chunks() do out:write(piece) end
+  local trailers, values = got:trailers(), {}
+  if not trailers then return end
+  for name in pairs(trailers) do values[name] = trailers:all(name) end
+  out:trailers(values)
+end
+
 return M

@@ -353,3 +353,65 @@ describe("trailers of a response, by a server of ours", function()
     assert.same({ "ab", { ["x-sum"] = "7" } }, { answer.body, answer.trailers })
   end)
 end)
+
+describe("trailers through a gateway", function()
+  -- Runs use(front's address) while a server passes everything on to one that tells in its trailers what trailers it was sent.
+  local function passing(front_handler, use)
+    local raw, response = require "http.raw", require "green.response"
+    raw.serve(function(req)
+      return response.stream(function(out)
+        out:write(req:body())
+        local sent = req:trailers() or {}
+        out:trailers { ["X-Sent"] = sent["x-sum"] or "none", ["X-Two"] = { "a", "b" }, ["X-TE"] = (req.headers.te or "-") .. "|" .. (req.headers.connection or "-") }
+      end)
+    end, nil, function(inside)
+      raw.serve(function(req) return front_handler(req, "http://" .. inside .. "/") end, nil, function(front) use(front, raw) end)
+    end)
+  end
+
+  local function ask(front, raw, te, trailers)
+    local client <close> = raw.connect(front)
+    client:send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close, TE\r\n", te, "\r\n2\r\nhi\r\n0\r\n", trailers, "\r\n")
+    return client:rest():match "\r\n\r\n2\r\nhi\r\n0\r\n(.*)$"
+  end
+
+  local function names_of(text)
+    local lines = {}
+    for line in (text or ""):gmatch "([^\r\n]+)\r\n" do lines[#lines + 1] = line:lower() end
+    table.sort(lines)
+    return table.concat(lines, "; ")
+  end
+
+  it("are passed on in both directions, and asked for when the client reads them", function()
+    passing(function(_, inside) return require("green.response").proxy(inside) end, function(front, raw)
+      assert.equal("x-sent: 7; x-te: trailers|te; x-two: a; x-two: b", names_of(ask(front, raw, "TE: gzip;q=0.5, Trailers\r\n", "X-Sum: 7\r\n")))
+      assert.equal("x-sent: none; x-te: -|-; x-two: a; x-two: b", names_of(ask(front, raw, "TE: gzip\r\n", "")))
+      assert.equal("x-sent: none; x-te: -|-; x-two: a; x-two: b", names_of(ask(front, raw, "", "Host: evil\r\n")))
+    end)
+  end)
+
+  it("are those of a client's response that a handler returns, and of what it passes on by itself", function()
+    local function by_hand(req, inside)
+      local got = http.post(inside, { headers = http.forward(req.headers), body = req:chunks(), trailers = function() return http.forward(req:trailers() or {}) end,
+        accept_trailers = true, stream = true })
+      return got
+    end
+    passing(by_hand, function(front, raw)
+      assert.equal("x-sent: 7; x-te: trailers|te; x-two: a; x-two: b", names_of(ask(front, raw, "", "X-Sum: 7\r\n")))
+    end)
+  end)
+
+  it("are asked for by an option, beside a connection that is not kept", function()
+    listening(function(socket)
+      local head = read_until(socket, "\r\n\r\n")
+      socket:write(("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"):format(#head, head))
+    end, function(url)
+      local head = http.get(url, { accept_trailers = true }).body
+      assert.is_truthy(head:find("\r\nTE: trailers\r\nConnection: TE\r\n", 1, true), head)
+      head = http.client({ accept_trailers = true, keep_alive = false }):get(url).body
+      assert.is_truthy(head:find("\r\nTE: trailers\r\nConnection: TE\r\nConnection: close\r\n", 1, true), head)
+      assert.is_nil(http.get(url).body:find "\r\nTE:")
+      assert.equal("EINVAL", failure(http.get, url, { headers = { TE = "trailers" } }).code)
+    end)
+  end)
+end)

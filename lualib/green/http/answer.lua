@@ -104,9 +104,8 @@ Response.__close = Response.close
 function Response:__answer()
   local headers = {}
   for name in pairs(self.headers) do headers[name] = header_values(self.headers, name) end
-  return require "green.relay".response(self.status, headers, self.body or function(out)
-    for piece in self:chunks() do out:write(piece) end
-  end)
+  local relay = require "green.relay"
+  return relay.response(self.status, headers, self.body or function(out) relay.pass_on(self, out) end)
 end
 
 local M = {}

@@ -61,12 +61,22 @@ local function body_of(req)
   return req:chunks(), tonumber(length)
 end
 
+-- Does the client read trailers, by its header TE?
+local function accepts_trailers(te)
+  for coding in (te or ""):gmatch "[^,]+" do
+    if coding:lower():match "^%s*(%S*)" == "trailers" then return true end
+  end
+  return nil
+end
+
 local function options_of(req, opts)
   local whole = {}
   for name, value in pairs(DEFAULTS) do whole[name] = value end
   for name, value in pairs(opts) do whole[name] = value end
   whole.forwarded, whole.stream, whole.headers = nil, true, headers_of(req, opts)
   whole.body, whole.length = body_of(req)
+  if whole.body and not whole.length then whole.trailers = function() return req:trailers() end end
+  if whole.accept_trailers == nil then whole.accept_trailers = accepts_trailers(req.headers.te) end
   if not whole.body then whole.expect = nil end
   return whole
 end
@@ -96,9 +106,7 @@ local function answer_of(req, got)
     got:close()
     return relay.response(got.status, headers, "")
   end
-  return relay.response(got.status, headers, function(out)
-    for piece in got:chunks() do out:write(piece) end
-  end)
+  return relay.response(got.status, headers, function(out) relay.pass_on(got, out) end)
 end
 
 -- Closes the upstream's answer when the scope is left before a response was made of it.

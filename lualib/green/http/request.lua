@@ -28,6 +28,7 @@ M.SETTINGS = { -- what a client takes
   headers = "table", timeout = "seconds", connect_timeout = "seconds", verify = "boolean", ca = "string", redirects = "bytes|boolean",
   max_body = "bytes", auth = "table", base_url = "string", decode = "boolean", proxy = "string|boolean", retry = "table|boolean",
   cookies = "table|boolean", keep_alive = "boolean", timeouts = "table", tls = "table", unix = "string", deny_private = "boolean", expect = "boolean",
+  accept_trailers = "boolean",
 }
 
 M.OPTIONS = { -- what a request takes; the settings of a client are added below
@@ -38,7 +39,7 @@ for name, kind in pairs(M.SETTINGS) do M.OPTIONS[name] = name ~= "base_url" and 
 
 local TIMEOUTS = { queue = "seconds", resolve = "seconds", connect = "seconds", proxy = "seconds", tls = "seconds", first_byte = "seconds", idle = "seconds" }
 local TLS = { cert = "string", key = "string", min_version = { "1.2", "1.3" }, server_name = "string", pins = "table" }
-local PASSED_ON = { "ca", "proxy", "retry", "auth", "timeouts", "tls", "unix", "deny_private", "expect" }
+local PASSED_ON = { "ca", "proxy", "retry", "auth", "timeouts", "tls", "unix", "deny_private", "expect", "accept_trailers" }
 
 local OPS = { GET = "http.get", HEAD = "http.head", POST = "http.post", PUT = "http.put", PATCH = "http.patch", DELETE = "http.delete" }
 
@@ -178,6 +179,7 @@ local function spec_of(call, request, left, expect)
     tls = parts.scheme == "https" and tls_of(call, request) or nil,
     timeouts = timeouts_of(call, left),
     collect = not call.stream and call.max_body or nil, close = call.keep_alive == false, expect = expect,
+    accept_trailers = call.accept_trailers,
   }
 end
 

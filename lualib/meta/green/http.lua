@@ -59,6 +59,7 @@ local http = {}
 ---@field expect? boolean send a body only when the server agrees to it (Expect: 100-continue), or after a second; default false, since many servers say
 ---nothing, and an answer that comes while the body is sent ends it anyway. A server that answers 417 is asked once more without. Refused for a
 ---single request without a body
+---@field accept_trailers? boolean tell the server that trailers are read (TE: trailers): many send them only then; default false
 ---@field max_body? integer bytes, also of the decoded body, default 64 MiB; does not count for `stream`
 ---@field decode? boolean undo the body's Content-Encoding, default true. After that, `content-encoding` names what is unknown and left,
 ---and `content-length` is that of `body`. false: the body as it came, and no Accept-Encoding is sent
@@ -331,8 +332,8 @@ function http.stats() end
 function http.cookies(list) end
 
 ---A copy of headers, for an intermediary to pass on: without those about one connection or the framing of one message
----(Connection and the headers it names, Transfer-Encoding, Content-Length, Upgrade, Proxy-* ...), and without Host. `response.proxy` does
----this by itself.
+---(Connection and the headers it names, Transfer-Encoding, Content-Length, TE, Trailer, Upgrade, Proxy-* ...), and without Host. Trailers can be
+---copied in the same way, and passed on by the option `trailers` and `out:trailers`. `response.proxy` does all this by itself.
 ---Does not wait.
 ---```lua
 ---print(http.forward({ Accept = "text/html", Connection = "close" }).accept) --> text/html

@@ -166,7 +166,8 @@ function response.stream(fn, opts) end
 ---place of the client's own such headers; default true. false: the client's are passed on
 
 ---The answer of another server to the same request (a gateway): its status, its headers except those about one connection, and its body, piece by
----piece as the client takes it; the request's body goes the other way in the same manner. An upstream without a path is asked for the request's
+---piece as the client takes it, and its trailers; the request's body goes the other way in the same manner. A client that reads trailers
+---(TE: trailers) asks the upstream for them, too. An upstream without a path is asked for the request's
 ---path and query, another one for exactly what it says. Redirects and coded bodies are passed on as they are. When the
 ---client leaves, the request to the upstream is given up, too. Headers set on this response come in place of the upstream's. WebSockets are not passed
 ---on, and the environment's proxies are not used.
