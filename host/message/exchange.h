@@ -136,6 +136,9 @@ typedef struct gl_carrier {
   /* Client only: returns how many bytes of the message that is sent have not reached the peer yet. */
   uint64_t (*outstanding)(const gl_exchange *x);
 
+  /* Client only: forgets what is left of a file, since the server does not want it. The message stays incomplete. */
+  void (*drop_file)(gl_exchange *x);
+
   /* Client only: is a file being read, so that the next step of the message that is sent is not the server's? */
   bool (*is_reading)(const gl_exchange *x);
 

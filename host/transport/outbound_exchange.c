@@ -154,6 +154,12 @@ static bool outbound_is_open(const gl_exchange *x) {
 
 static uint64_t outbound_outstanding(const gl_exchange *x) { return gl_stream_outstanding(outbound_of(x)->stream); }
 
+static void outbound_drop_file(gl_exchange *x) {
+  gl_stream *s = outbound_of(x)->stream;
+  outbound_of(x)->reusable = false;
+  if (s->file) gl_file_out_drop(s);
+}
+
 static bool outbound_is_reading(const gl_exchange *x) {
   const gl_stream *s = outbound_of(x)->stream;
   return s->file && gl_file_out_works(s->file);
@@ -274,5 +280,5 @@ void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *
 static const gl_carrier carrier = {
   .send = outbound_send, .send_head = outbound_send_head, .send_body = outbound_send_body, .send_file = outbound_send_file, .finish = outbound_finish,
   .take_back = outbound_take_back, .cut = outbound_cut, .want = outbound_want, .is_full = outbound_is_full, .is_open = outbound_is_open,
-  .outstanding = outbound_outstanding, .is_reading = outbound_is_reading, .release = outbound_release,
+  .outstanding = outbound_outstanding, .drop_file = outbound_drop_file, .is_reading = outbound_is_reading, .release = outbound_release,
 };

@@ -81,6 +81,7 @@ void gl_roundtrip_stop_sending(gl_roundtrip *rt) {
   rt->stopped = true;
   rt->held = false;
   gl_timer_drop(&rt->pool->host->clock, &rt->hold);
+  if (rt->x) rt->x->carrier->drop_file(rt->x);
   gl_roundtrip_wake_writer(rt, UV_EPIPE);
 }
 

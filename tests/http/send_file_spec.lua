@@ -377,6 +377,25 @@ describe("a file as a request", function()
     end)
   end)
 
+  it("is not sent on when the server has answered that it does not want it", function()
+    with_file(BIG, function(path)
+      local go, received = task.channel(), task.channel(1)
+      answering(function(socket, _, rest)
+        socket:write "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno" -- and does not say the rest
+        go:receive(WAIT)
+        received:send(#rest + drain(socket))
+      end, function(url)
+        do
+          local got <close> = http.post(url, { body = { file = path }, timeout = WAIT, stream = true })
+          assert.equal(413, got.status)
+          raw.eventually(function() return not is_open(path) end, "the file is closed")
+          go:send(true)
+        end
+        assert.is_true(received:receive(WAIT) < BIG)
+      end)
+    end)
+  end)
+
   it("takes as long as it takes while the server reads", function()
     with_file(BIG, function(path)
       local slept = 0
