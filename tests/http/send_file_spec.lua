@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Files that leave without a copy: by response.file, and as the body of a request. Each way in which that can end.
 local certificates = require "net.certificates"
+local db = require "green.db"
 local fs = require "green.fs"
 local http = require "green.http"
 local native = require "green.http.native"
@@ -393,6 +394,29 @@ describe("a file as a request", function()
         end
         assert.is_true(received:receive(WAIT) < BIG)
       end)
+    end)
+  end)
+
+  it("does not count our disk as the server's time", function()
+    local forever = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c" -- holds a thread of the pool
+    with_file(BIG, function(path, dir)
+      local bases, queries = {}, {}
+      for i = 1, 8 do bases[i] = db.connect("sqlite:" .. dir .. "/" .. i) end
+      answering(function(socket, _, rest)
+        local n = #rest
+        while n == 0 do n = #assert(socket:read(65536, WAIT)) end -- the file is open
+        for i, base in ipairs(bases) do queries[i] = task.spawn(pcall, base.query, base, forever) end
+        task.spawn(function()
+          task.sleep(3)
+          for _, query in ipairs(queries) do query:cancel() end
+        end)
+        while n < BIG do n = n + #assert(socket:read(1 << 18, WAIT)) end
+        socket:write(OK)
+      end, function(url)
+        assert.equal("ok", http.post(url, { body = { file = path }, timeout = WAIT, timeouts = { idle = 2 } }).body)
+      end)
+      for _, query in ipairs(queries) do query:wait() end
+      for _, base in ipairs(bases) do base:close() end
     end)
   end)
 
