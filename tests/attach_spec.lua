@@ -371,7 +371,7 @@ describe("greenlua attach", function()
     s:keys "C-c"
     s:until_(function(text) return text:find "interrupted!\n.*\n>$" end)
     s:line "task.spawn(function() while not go do task.sleep(0.002) end print 'from there' end)"
-    s:until_(function(text) return text:find "\ntask: 0x%x+\n>$" end)
+    s:until_(function(text) return text:find "\ntask %d+\n>$" end)
     s:type "typed"
     s:until_ "> typed"
     do

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base.h"
+#include "core/cancel.h"
 #include "core/check.h"
 #include "core/fault.h"
 #include "core/host.h"
@@ -93,6 +95,31 @@ static int debug_shake(lua_State *L) {
   return 0;
 }
 
+/* The live task with the number at index 1; NULL: there is none. */
+static gl_task *find_task(lua_State *L) {
+  lua_Integer id = luaL_checkinteger(L, 1);
+  gl_task *t = gl_host_of(L)->live;
+  while (t && (lua_Integer)t->id != id) t = t->next_live;
+  return t;
+}
+
+/* cancel(id) -> true: the task is cancelled; false: there is none */
+static int debug_cancel(lua_State *L) {
+  gl_task *t = find_task(L);
+  if (t) gl_task_cancel(t);
+  lua_pushboolean(L, t != NULL);
+  return 1;
+}
+
+/* coroutine(id) -> the base coroutine of a task that has begun; nil: there is none */
+static int debug_coroutine(lua_State *L) {
+  gl_task *t = find_task(L);
+  if (!t || !t->co || t->co_ref == LUA_NOREF) return 0;
+  t->exposed = true;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->co_ref);
+  return 1;
+}
+
 /* memory() -> { used=, held=, limit= }, bytes: in use by Lua, tasks and ops; held for them; --max-memory */
 static int debug_memory(lua_State *L) {
   const gl_host *h = gl_host_of(L);
@@ -110,6 +137,18 @@ static int debug_memory(lua_State *L) {
 
 /* ---- what every task is doing ---- */
 
+struct gl_inspector {
+  uv_signal_t signal;
+  gl_turn_hook turn;
+  gl_host *host;
+  bool (*about)(const gl_task *t, gl_about *out); /* NULL = there are no requests */
+  bool taken; /* found by look_for_other: the script waits for the signal by name */
+};
+
+void gl_inspect_requests(gl_host *h, bool (*about)(const gl_task *t, gl_about *out)) {
+  if (h->inspector) h->inspector->about = about;
+}
+
 static const char *state_name(const gl_task *t) {
   static const char *const names[] = {"ready", "running", "waiting", "ended"};
   return names[t->state];
@@ -126,38 +165,89 @@ static void find_line(lua_State *co, char *out, size_t size) {
   }
 }
 
-static void push_task(lua_State *L, const gl_host *h, const gl_task *t) {
-  char line[LUA_IDSIZE + 16];
-  uint64_t now = uv_now(&h->loop);
-  lua_createtable(L, 0, 8);
-  lua_pushinteger(L, (lua_Integer)t->id);
-  lua_setfield(L, -2, "id");
-  lua_pushstring(L, state_name(t));
-  lua_setfield(L, -2, "state");
-  lua_pushnumber(L, (double)((uint32_t)now - t->born) / 1000);
-  lua_setfield(L, -2, "age");
-  lua_pushboolean(L, t->stack != NULL);
-  lua_setfield(L, -2, "parked");
-  lua_pushstring(L, t->spawn_site);
-  lua_setfield(L, -2, "spawned");
-  find_line(t->co, line, sizeof line);
-  lua_pushstring(L, line);
-  lua_setfield(L, -2, "line");
-  if (!t->op) return;
-  char what[DESCRIPTION];
-  gl_op_describe(t->op, what, sizeof what);
-  lua_pushstring(L, what);
-  lua_setfield(L, -2, "waits");
-  lua_pushnumber(L, (double)((uint32_t)now - t->op->since) / 1000);
-  lua_setfield(L, -2, "waited");
+/* Tells about the task of a request; false: it is of none. */
+static bool look_at_request(const gl_task *t, gl_about *about) {
+  *about = (gl_about){0};
+  const struct gl_inspector *i = t->host->inspector;
+  return i && i->about && i->about(t, about);
 }
 
-/* tasks() -> list of every live task, oldest last: id, state, age, parked, spawned, line, waits, waited */
+/* What the task is, in a few words: "GET /orders", "script" or "spawned at app.lua:3". */
+static void name_task(const gl_task *t, const gl_about *about, char *out, size_t size) {
+  if (*about->method) snprintf(out, size, "%s %s", about->method, about->path);
+  else if (t->spawn_site) snprintf(out, size, "spawned at %s", t->spawn_site);
+  else snprintf(out, size, t->id == 1 ? "script" : "task of the host");
+}
+
+/* For how many seconds it has been waiting. */
+static double seconds_since(const gl_host *h, const gl_task *t) { return (double)((uint32_t)uv_now(&h->loop) - t->op->since) / 1000; }
+
+/* CPU time used by the task, with all that it has a limit in common with, seconds. */
+static double cpu_used(const gl_task *t) { return (double)t->budget->cpu / 1e9; }
+
+static void set_text(lua_State *L, const char *key, const char *text) {
+  if (!*text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+static void push_request(lua_State *L, const gl_about *about) {
+  set_text(L, "method", about->method);
+  set_text(L, "path", about->path);
+  set_text(L, "request", about->request);
+  set_text(L, "peer", about->peer);
+}
+
+/* Sets the field `task` to the handle of a task that a script has spawned. */
+static void push_handle(lua_State *L, gl_task *t) {
+  if (!t->has_kept || t->kept_ref == LUA_NOREF) return;
+  gl_task_push_kept(L, t);
+  if (luaL_testudata(L, -1, "green.task")) lua_setfield(L, -2, "task");
+  else lua_pop(L, 1);
+}
+
+static void push_numbers(lua_State *L, const gl_host *h, const gl_task *t) {
+  lua_pushinteger(L, (lua_Integer)t->id);
+  lua_setfield(L, -2, "id");
+  lua_pushnumber(L, (double)((uint32_t)uv_now(&h->loop) - t->born) / 1000);
+  lua_setfield(L, -2, "age");
+  lua_pushnumber(L, cpu_used(t));
+  lua_setfield(L, -2, "cpu");
+  lua_pushboolean(L, t->stack != NULL);
+  lua_setfield(L, -2, "parked");
+}
+
+static void push_task(lua_State *L, const gl_host *h, gl_task *t) {
+  char line[LUA_IDSIZE + 16], name[DESCRIPTION], what[DESCRIPTION] = "";
+  gl_about about;
+  look_at_request(t, &about);
+  name_task(t, &about, name, sizeof name);
+  find_line(t->co, line, sizeof line);
+  if (t->op) gl_op_describe(t->op, what, sizeof what);
+  lua_createtable(L, 0, 16);
+  push_numbers(L, h, t);
+  set_text(L, "name", name);
+  set_text(L, "state", state_name(t));
+  set_text(L, "spawned", t->spawn_site ? t->spawn_site : "");
+  set_text(L, "waits_for", what);
+  if (t->op) {
+    lua_pushnumber(L, seconds_since(h, t));
+    lua_setfield(L, -2, "since");
+  }
+  push_request(L, &about);
+  lua_pushstring(L, line);
+  lua_setfield(L, -2, "line");
+  push_handle(L, t);
+}
+
+/* tasks() -> list of every live task, oldest last: see lualib/meta/green/debug.lua. A finalizer that runs meanwhile may cancel tasks, but
+ * none ends before the driver runs. */
 static int debug_tasks(lua_State *L) {
   gl_host *h = gl_host_of(L);
   lua_newtable(L);
+  luaL_checkstack(L, 8, NULL);
   lua_Integer i = 0;
-  for (const gl_task *t = h->live; t; t = t->next_live) {
+  for (gl_task *t = h->live; t; t = t->next_live) {
     push_task(L, h, t);
     lua_rawseti(L, -2, ++i);
   }
@@ -165,13 +255,6 @@ static int debug_tasks(lua_State *L) {
 }
 
 /* ---- SIGUSR1 ---- */
-
-struct gl_inspector {
-  uv_signal_t signal;
-  gl_turn_hook turn;
-  gl_host *host;
-  bool taken; /* found by look_for_other: the script waits for the signal by name */
-};
 
 static void on_turn_end(gl_turn_hook *turn) { gl_inspect_print(GL_CONTAINER(turn, struct gl_inspector, turn)->host); }
 
@@ -218,29 +301,56 @@ static void print_text(const char *before, const char *text) {
   gl_log_text(text, strlen(text), false);
 }
 
-static void print_task(const gl_task *t, uint32_t now) {
+static void print_request(const gl_about *about) {
+  print_text(", ", about->method);
+  print_text(" ", about->path);
+  print_text(" [", about->request);
+  print_text(*about->peer ? "] of " : "]", about->peer);
+}
+
+static void print_task(const gl_task *t) {
+  const gl_host *h = t->host;
   char line[LUA_IDSIZE + 16], what[DESCRIPTION];
+  gl_about about;
   find_line(t->co, line, sizeof line);
-  fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)(now - t->born) / 1000, state_name(t));
+  fprintf(stderr, "\ttask %d, %.3f s old, %s", (int)t->id, (double)((uint32_t)uv_now(&h->loop) - t->born) / 1000, state_name(t));
   if (t->op) {
     gl_op_describe(t->op, what, sizeof what);
     print_text(" for ", what);
-    fprintf(stderr, " since %.3f s", (double)(now - t->op->since) / 1000);
+    fprintf(stderr, " since %.3f s", seconds_since(h, t));
   }
   if (*line) print_text(" at ", line);
   if (t->spawn_site) print_text(", spawned at ", t->spawn_site);
+  fprintf(stderr, ", %.3f s of CPU", cpu_used(t));
+  if (look_at_request(t, &about)) print_request(&about);
   fputc('\n', stderr);
+}
+
+static int count_list(const gl_tasklist *list) {
+  int n = 0;
+  for (const gl_task *t = list->head; t; t = t->next) n++;
+  return n;
+}
+
+static void print_queues(const gl_host *h) {
+  const gl_runqueue *q = &h->queue;
+  int computing = 0;
+  for (const gl_budget *b = q->first; b; b = b->next) computing += count_list(&b->queued);
+  fprintf(stderr, "; ready: %d, long work: %d, background: %d", count_list(&q->batch) + count_list(&q->ready) + count_list(&q->switched),
+          computing, count_list(&q->background));
 }
 
 void gl_inspect_print(const gl_host *h) {
   gl_prompt_hide(h, true);
-  fprintf(stderr, "greenlua: %d tasks\n", (int)h->census.tasks);
-  for (const gl_task *t = h->live; t; t = t->next_live) print_task(t, (uint32_t)uv_now(&h->loop));
+  fprintf(stderr, "greenlua: %d tasks", (int)h->census.tasks);
+  print_queues(h);
+  fputc('\n', stderr);
+  for (const gl_task *t = h->live; t; t = t->next_live) print_task(t);
 }
 
 int luaopen_green_debug(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"cancel_at", debug_cancel_at}, {"end_at", debug_end_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
+    {"cancel", debug_cancel}, {"cancel_at", debug_cancel_at}, {"coroutine", debug_coroutine}, {"end_at", debug_end_at}, {"census", debug_census}, {"fail_alloc", debug_fail_alloc}, {"memory", debug_memory},
     {"preempted", debug_preempted}, {"report_stalls", debug_report_stalls}, {"shake", debug_shake}, {"tasks", debug_tasks}, {NULL, NULL},
   };
   luaL_newlib(L, functions);

@@ -7,7 +7,18 @@
 
 #include "core/host.h"
 
-/* Lists every live task on stderr: age, state, what it waits for, and where. Calls no Lua that could raise. */
+/* What the request of a task is. Longer texts are cut. */
+typedef struct gl_about {
+  char method[32], path[256];
+  char request[160]; /* req.id */
+  char peer[160];    /* req.remote; "" = it is gone */
+} gl_about;
+
+/* Lists every live task on stderr: age, state, what it waits for, where, CPU time, and its request; before them how many are ready, by
+ * queue. Calls no Lua that could raise. */
+
+/* Sets the function that tells about the task of a request; it returns false for a task that is none. */
+void gl_inspect_requests(gl_host *h, bool (*about)(const gl_task *t, gl_about *out));
 void gl_inspect_print(const gl_host *h);
 
 /* Makes SIGUSR1 print that list, at the end of a turn. Without memory SIGUSR1 keeps its default. */
@@ -17,7 +28,7 @@ void gl_inspect_start(gl_host *h);
 void gl_inspect_stop(gl_host *h);
 
 /* green.debug: census() -> { tasks=, ops=, handles=, parked=, pins= }, what is alive now; memory() -> { used=, held=, limit= };
- * tasks(), preempted(), report_stalls(on); for tests cancel_at(n [, how]), fail_alloc(n) and shake(seed). */
+ * tasks(), cancel(id), coroutine(id), preempted(), report_stalls(on); for tests cancel_at(n [, how]), fail_alloc(n) and shake(seed). */
 int luaopen_green_debug(lua_State *L);
 
 #endif

@@ -31,6 +31,8 @@ _greenlua() {
   done
   if [[ $script == doc ]]; then
     ((i + 1 == COMP_CWORD)) && COMPREPLY=($(compgen -W "--names --help $(_greenlua_names "$greenlua")" -- "$current"))
+  elif [[ $script == attach && $current == -* ]]; then
+    COMPREPLY=($(compgen -W "-e" -- "$current"))
   elif [[ -n $script ]]; then
     COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -l ]]; then

@@ -23,6 +23,11 @@ function __greenlua_is_doc
     test (count (commandline -opc)) -eq 2; and test "$script" = doc
 end
 
+function __greenlua_is_attach
+    set -l script (__greenlua_script)
+    test "$script" = attach
+end
+
 function __greenlua_names
     set -l words (commandline -opc)
     $words[1] doc --names 2>/dev/null
@@ -46,4 +51,5 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show v
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a doc -d "Show the reference"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a attach -d "A prompt inside a process that serves"
+complete -c greenlua -n __greenlua_is_attach -s e -x -d "Run only this line there"
 complete -c greenlua -n __greenlua_is_doc -f -a '--names --help (__greenlua_names)'

@@ -74,10 +74,10 @@ static void log_failure(gl_spawned *s) {
   char what[256];
   if (s->task->joined) return;
   s->task->joined = true;
-  const char *how = s->system    ? "system task on behalf of %s failed"
-                    : s->endless ? "task.every at %s failed, and does not run again ({ on_error = \"continue\" } would)"
-                                 : "task spawned at %s failed";
-  snprintf(what, sizeof what, how, *s->spawn_site ? s->spawn_site : "?");
+  const char *how = s->system    ? "system task %d on behalf of %s failed"
+                    : s->endless ? "task %d, task.every at %s failed, and does not run again ({ on_error = \"continue\" } would)"
+                                 : "task %d spawned at %s failed";
+  snprintf(what, sizeof what, how, (int)s->task->id, *s->spawn_site ? s->spawn_site : "?");
   gl_task_log_error(s->task, what);
 }
 
@@ -254,6 +254,7 @@ void gl_spawned_start(lua_State *L, bool system) {
   s->system = system;
   s->task = t;
   at->s = s;
+  at->id = t->id;
   t->context_ref = context;
   t->spawn_site = *s->spawn_site ? s->spawn_site : NULL;
   lua_pushvalue(L, 1);

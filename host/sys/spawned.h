@@ -34,6 +34,7 @@ enum { GL_HANDLE_RESULT = 1, GL_HANDLE_TRACE };
 
 typedef struct gl_task_handle {
   gl_spawned *s;           /* NULL = RELEASED */
+  uint64_t id;             /* of the task */
   int nresults;
   bool failed, cancelled;
 } gl_task_handle;

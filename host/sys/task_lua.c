@@ -176,7 +176,7 @@ static int task_status(lua_State *L) {
 }
 
 static int handle_tostring(lua_State *L) {
-  lua_pushfstring(L, "task: %p", (void *)check_handle(L));
+  lua_pushfstring(L, "task %I", (LUAI_UACINT)check_handle(L)->id);
   return 1;
 }
 

@@ -10,6 +10,8 @@
 #include "web/request.h"
 #include "web/server_lua.h"
 
+static void on_end(gl_task *t, int status, int nresults);
+
 static void wake(gl_op **slot, int status) {
   gl_op *op = *slot;
   if (!op) return;
@@ -31,6 +33,22 @@ static const char *describe(const gl_request *r, char *out, size_t size) {
   return out;
 }
 
+bool gl_call_about(const gl_task *t, gl_about *out) {
+  const gl_exchange *x = t->on_end == on_end ? t->owner : NULL;
+  const gl_request *r = x ? gl_call_of((gl_exchange *)x)->req : NULL;
+  if (!r) return false;
+  size_t n;
+  char id[GL_REQ_ID_MAX];
+  _Static_assert(sizeof out->peer >= GL_ADDRESS_MAX && sizeof out->request >= GL_REQ_ID_MAX, "they fit");
+  const char *method = gl_request_method(r, &n);
+  snprintf(out->method, sizeof out->method, "%.*s", (int)n, method);
+  snprintf(out->path, sizeof out->path, "%.*s", (int)r->path_len, gl_request_text(r));
+  gl_request_name(r, id);
+  snprintf(out->request, sizeof out->request, "%s", id);
+  if (!gl_request_peer(r, out->peer)) *out->peer = 0;
+  return true;
+}
+
 static void answer_failure(gl_exchange *x, int status, const char *reason, bool close) {
   const gl_request *r = gl_call_of(x)->req;
   size_t n = 0;
@@ -46,8 +64,6 @@ static void find_out(gl_exchange *x, gl_failure *f) {
   else if (!call->req) snprintf(f->reason, sizeof f->reason, "not enough memory"); /* the task did not even begin */
   else gl_failure_read(call->task, f);
 }
-
-static void on_end(gl_task *t, int status, int nresults);
 
 static bool run(gl_exchange *x, lua_CFunction main, bool now) {
   gl_web_server *s = x->context;

@@ -17,6 +17,7 @@
 #ifndef GL_WEB_CALL_H
 #define GL_WEB_CALL_H
 
+#include "core/inspect.h"
 #include "core/op.h"
 #include "message/exchange.h"
 
@@ -42,6 +43,9 @@ static inline gl_call *gl_call_of(gl_exchange *x) { return (gl_call *)(x + 1); }
 static inline gl_exchange *gl_exchange_of(gl_call *call) { return (gl_exchange *)call - 1; }
 
 extern const gl_exchange_user gl_call_user;
+
+/* Tells about the request whose task this is (gl_inspect_requests). False: it is the task of none, or of one that has not begun. */
+bool gl_call_about(const gl_task *t, gl_about *out);
 
 /* Sets whether the task is cancelled when the client goes away; cancels it now if the client is gone already. */
 void gl_call_set_cancel_on_disconnect(gl_exchange *x, bool cancel_on_disconnect);

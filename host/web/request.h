@@ -6,6 +6,7 @@
 #ifndef GL_WEB_REQUEST_H
 #define GL_WEB_REQUEST_H
 
+#include "net/address.h"
 #include "web/call.h"
 
 struct gl_request {
@@ -54,6 +55,9 @@ void gl_request_fields(lua_State *L, int idx);
 
 /* Returns the method's name, which has no final 0, and its length. */
 const char *gl_request_method(const gl_request *r, size_t *len);
+
+/* Writes the address of the client, "unix" for a unix socket. False: the request was answered, or the client is gone. */
+bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]);
 
 #define GL_REQ_ID_MAX 129 /* bytes, with the final 0 */
 

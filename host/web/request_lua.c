@@ -22,16 +22,18 @@ static const struct { const char *name; int id; } field_ids[] = {
   {"remote", REMOTE}, {"scheme", SCHEME}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
 };
 
-static void push_remote(lua_State *L, const gl_request *r) {
-  char text[GL_ADDRESS_MAX] = "unix";
+bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
   struct sockaddr_storage address;
   int family = r->x ? r->x->carrier->peer(r->x, &address) : -1;
-  if (family < 0) {
-    lua_pushnil(L);
-    return;
-  }
-  if (family != AF_UNIX) gl_address_text((struct sockaddr *)&address, text);
-  lua_pushstring(L, text);
+  if (family < 0) return false;
+  if (family != AF_UNIX) gl_address_text((struct sockaddr *)&address, out);
+  else snprintf(out, GL_ADDRESS_MAX, "unix");
+  return true;
+}
+
+static void push_remote(lua_State *L, const gl_request *r) {
+  char text[GL_ADDRESS_MAX];
+  lua_pushstring(L, gl_request_peer(r, text) ? text : NULL);
 }
 
 static void push_id(lua_State *L, const gl_request *r) {

@@ -101,6 +101,7 @@ static int http_listen(lua_State *L) {
   luaL_checktype(L, 3, LUA_TTABLE);
   gl_web_server *s = new_server(L);
   gl_server_read_options(L, 3, s);
+  gl_inspect_requests(gl_host_of(L), gl_call_about);
   push_dispatch(L, 2);
   s->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, -1);

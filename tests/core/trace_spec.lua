@@ -58,7 +58,7 @@ one:join()]], { "coroutine resumed by", "s.lua:2: in upvalue 'fails'", "s.lua:4:
     assert_path(failure [[
 local task = require "green.task"
 task.spawn(function() local step = coroutine.wrap(function() error { code = 1 } end) step() end)]],
-      { "task spawned at s.lua:2 failed", "s.lua:2: in function <s.lua:2>", "coroutine resumed by", "s.lua:2: in function", "spawned at s.lua:2" })
+      { "spawned at s.lua:2 failed", "s.lua:2: in function <s.lua:2>", "coroutine resumed by", "s.lua:2: in function", "spawned at s.lua:2" })
   end)
 
   it("shows no frames of another error", function()
@@ -106,7 +106,7 @@ describe("what a task waits for is named with its object", function()
 
   local function waits_of(name)
     for _, one in ipairs(debug.tasks()) do
-      if one.waits and one.waits:find(name, 1, true) == 1 then return one.waits end
+      if one.waits_for and one.waits_for:find(name, 1, true) == 1 then return one.waits_for end
     end
   end
 

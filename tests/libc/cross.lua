@@ -51,7 +51,7 @@ local places = {
 local function begin(row, place, state)
   local one = waiting(task.spawn(function() return place[2](function() return row[3](state) end) end))
   local waits = {}
-  for _, t in ipairs(debug_.tasks()) do waits[t.waits and t.waits:match "^%S+" or "nothing"] = true end
+  for _, t in ipairs(debug_.tasks()) do waits[t.waits_for and t.waits_for:match "^%S+" or "nothing"] = true end
   assert.is_true(waits["libc." .. row[1]])
   return one
 end

@@ -43,7 +43,7 @@ describe("the resolver", function()
     local s = gate()
     local one = waiting(task.spawn(p.getaddrinfo, s.name))
     local said = {}
-    for _, t in ipairs(require("green.debug").tasks()) do said[t.waits or ""] = true end
+    for _, t in ipairs(require("green.debug").tasks()) do said[t.waits_for or ""] = true end
     assert.is_true(said[("libc.getaddrinfo %s (probe.so)"):format(s.name)])
     s.wake()
     assert.same({ 0, nil, "127.0.0.1:0  " }, { one:join(60) })

@@ -55,7 +55,7 @@ describe("a system task", function()
 
   it("that fails is logged, with whose fault it was", function()
     local _, err = sh "$lua -e 'require [[green.task.native]].spawn_system(function() error [[oops]] end)'"
-    assert.matches("system task on behalf of %(command line%):1 failed: .*oops", err)
+    assert.matches("system task %d+ on behalf of %(command line%):1 failed: .*oops", err)
   end)
 
   it("is waited for by a script that fails, and by one that is over", function()

@@ -174,6 +174,9 @@ local function frames_of(co, first, stop)
   return frames
 end
 
+--- Returns the frames of a coroutine that does not run, from the innermost one to the last.
+function M.frames(co) return frames_of(co, 0) end
+
 -- Returns the frames above the function `top`: its caller's, and so on.
 local function frames_above(co, top, stop)
   local level = 0

@@ -9,10 +9,12 @@ local signal = require "green.signal"
 local task = require "green.task"
 
 local USAGE = [[
-usage: greenlua attach PATH
+usage: greenlua attach PATH [-e LINE]...
 A prompt inside the process that was started with --console PATH:
   greenlua --console /tmp/app.sock app.lua
-  greenlua attach /tmp/app.sock]]
+  greenlua attach /tmp/app.sock
+Or only these lines, as if they were typed there; the exit code is 1 if one fails:
+  greenlua attach /tmp/app.sock -e .tasks -e '.cancel 12']]
 
 local IMPATIENT = 3 -- the Ctrl-C of a line after which this process ends instead of passing it on
 
@@ -44,7 +46,7 @@ local function listen(client)
       show(cleaned(payload))
     elseif kind == "D" or kind == "Q" then
       show(cleaned())
-      client.lines:send(kind)
+      client.lines:send(kind .. payload)
     elseif kind == "C" then
       client.completions:send(payload)
     end
@@ -74,9 +76,10 @@ function Client:eval(text)
   local interrupts = task.spawn(pass_interrupts, self)
   task.sleep(0) -- lets the task begin to wait for the signal
   self.wire:send("L", string.pack(">I2B", columns, self.color and 1 or 0) .. text)
-  local kind = self.lines:receive()
+  local ended = self.lines:receive()
   interrupts:cancel()
-  return kind ~= "D" and "quit" or nil
+  self.failed = ended == "Dfailed"
+  return ended:sub(1, 1) ~= "D" and "quit" or nil
 end
 
 local function names_of(payload)
@@ -126,7 +129,16 @@ local function plain(client)
   if text then client:eval(text) end
 end
 
-local function run(path)
+-- Runs the lines of -e. Returns whether none has failed.
+local function run_lines(client, lines)
+  for _, line in ipairs(lines) do
+    if client:eval(line) == "quit" then break end
+    if client.failed then return false end
+  end
+  return true
+end
+
+local function run(path, given)
   local ok, wire = pcall(frames.connect, path)
   if not ok then return complain(("%s: %s"):format(path, (tostring(wire):gsub("^.*: ?", "")))) end
   local user = wire.socket:user()
@@ -134,9 +146,11 @@ local function run(path)
   local kind, hello = wire:receive()
   if kind ~= "H" then return complain(path .. ": the process does not let us in") end
   local client = setmetatable({ wire = wire, lines = task.channel(1), completions = task.channel(1) }, Client)
-  client.terminal = os.getenv "TERM" ~= "dumb" and native.open() or nil
-  local listening = task.spawn(lost, client)
-  if client.terminal then
+  client.terminal = #given == 0 and os.getenv "TERM" ~= "dumb" and native.open() or nil
+  local listening, fine = task.spawn(lost, client), true
+  if #given > 0 then
+    fine = run_lines(client, given)
+  elseif client.terminal then
     show(filter()(hello .. "\n"))
     edit(client)
   else
@@ -145,16 +159,36 @@ local function run(path)
   client.leaving = true
   wire:close()
   listening:cancel()
-  return 0
+  return fine and 0 or 1
+end
+
+-- Returns the path and the lines of -e; or nil and what is wrong with the arguments.
+local function parse(args)
+  local path, given, at = nil, {}, 1
+  while args[at] do
+    local word = args[at]
+    if word == "-e" and not args[at + 1] then return nil, "'-e' needs argument" end
+    if word:sub(1, 2) == "-e" then
+      if word == "-e" then at = at + 1 end
+      given[#given + 1] = word == "-e" and args[at] or word:sub(3)
+    elseif word:sub(1, 1) == "-" then
+      return nil, ("unrecognized option '%s'"):format(word)
+    elseif path then
+      return nil, "one path expected"
+    else
+      path = word
+    end
+    at = at + 1
+  end
+  return path, path and given or "one path expected"
 end
 
 return function(...)
-  local path = ...
-  if path == "--help" then
+  if ... == "--help" then
     print(USAGE)
     return 0
   end
-  if path and path:sub(1, 1) == "-" then return complain(("unrecognized option '%s'\n%s"):format(path, USAGE)) end
-  if select("#", ...) ~= 1 then return complain("one path expected\n" .. USAGE) end
-  return run(path)
+  local path, given = parse { ... }
+  if not path then return complain(given .. "\n" .. USAGE) end
+  return run(path, given)
 end

@@ -30,12 +30,40 @@ end)
 
 local function seconds(value) return ("%.1f s"):format(value) end
 
+-- "task 12, 3.0 s old, 0.001 s of CPU, GET /orders, waits for task.sleep since 2.9 s, at app.lua:3"
+local function described(one)
+  local what = one.waits_for and ("waits for %s since %s"):format(one.waits_for, seconds(one.since)) or one.state
+  local where = one.line ~= "" and ", at " .. one.line or ""
+  return ("task %d, %s old, %.3f s of CPU, %s, %s%s"):format(one.id, seconds(one.age), one.cpu, one.name, what, where)
+end
+
 command("tasks", nil, "what every task is doing", function(session)
+  for _, one in ipairs(require("green.debug").tasks()) do session.write("  " .. described(one) .. "\n") end
+end)
+
+-- Returns the number of a task that is alive, as it was typed; else nil, and the session was told what is wrong.
+local function task_number(session, name, text)
+  local id = math.tointeger(tonumber(text:match "^%d+$"))
+  if not id then return session:complain((".%s: the number of which task? .tasks lists them"):format(name)) end
   for _, one in ipairs(require("green.debug").tasks()) do
-    local what = one.waits and ("waits for %s, %s"):format(one.waits, seconds(one.waited)) or one.state
-    local where = one.line ~= "" and " at " .. one.line or ""
-    session.write(("  %-5d%8s  %s%s\n"):format(one.id, seconds(one.age), what, where))
+    if one.id == id then return one end
   end
+  session:complain((".%s: there is no task %d (any more)"):format(name, id))
+end
+
+command("trace", "N", "the stack of a task, with its variables", function(session, text)
+  local one = task_number(session, "trace", text)
+  if not one then return end
+  local stack = require("green.repl.stack").text(one.id)
+  if not stack then return session:complain((".trace: task %d has not begun, or has ended"):format(one.id)) end
+  session.write(described(one) .. "\n" .. (stack ~= "" and stack .. "\n" or ""))
+end)
+
+command("cancel", "N", "end a task: what it waits for raises ECANCELED", function(session, text)
+  local one = task_number(session, "cancel", text)
+  if not one then return end
+  if not require("green.debug").cancel(one.id) then return session:complain((".cancel: task %d has ended"):format(one.id)) end
+  session.write(("task %d is cancelled: %s\n"):format(one.id, one.name))
 end)
 
 command("routes", nil, "the routes of the app that is served", function(session)

@@ -63,10 +63,12 @@ end
 local function run_line(console, payload)
   local columns, colour, at = string.unpack(">I2B", payload)
   console.columns, console.session.color = math.max(columns, 20), colour == 1
+  console.session.complained = false
   local ok, result = pcall(console.session.eval, console.session, payload:sub(at))
   if not ok then console.write(tostring(result) .. "\n") end
   console.busy, console.session.early = false, false
-  console.wire:send(result == "quit" and "Q" or "D")
+  local failed = not ok or console.session.complained
+  console.wire:send(result == "quit" and "Q" or "D", failed and "failed" or "")
 end
 
 local function answer_tab(console, text)

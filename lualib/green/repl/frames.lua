@@ -4,7 +4,7 @@
 --
 --     to the process    L line     columns, colour?, text: run it       from it    O output
 --                       T tab      the text before the cursor                       C completions: where, names
---                       I interrupt what the line has started                       D the line is done
+--                       I interrupt what the line has started                       D the line is done ("failed": it was)
 --                                                                                   Q and was the last; H hello
 local net = require "green.net"
 local task = require "green.task"

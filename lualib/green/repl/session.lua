@@ -79,6 +79,7 @@ local function trim(message)
 end
 
 function Session:complain(message)
+  self.complained = true
   if not self.color then return self.write(message .. "\n") end
   local first, rest = message:match "^(.-)(\nstack traceback:.*)$"
   self.write(("\27[31m%s\27[0m%s\n"):format(first or message, rest and self:dim(rest) or ""))

@@ -5,25 +5,55 @@
 ---Nothing here waits.
 ---```lua
 ---for _, t in ipairs(require "green.debug".tasks()) do
----  if t.waits then print(t.id, t.line, t.waits, t.waited) end
+---  if t.waits_for then print(t.id, t.name, t.line, t.waits_for, t.since) end
 ---end
 ---```
 ---@class green.debug
 local debug = {}
 
 ---@class green.debug.Task
----@field id integer
+---@field id integer its number, which no other task will have
+---@field name string "GET /orders", "spawned at app.lua:3", "script"
+---@field task? green.Task the handle, of a task that was spawned
 ---@field state "ready"|"running"|"waiting"
 ---@field age number seconds
+---@field cpu number seconds of CPU time used, by all together that share its limit: by the whole request
 ---@field parked boolean it waits where Lua cannot yield, and holds a C stack
 ---@field spawned? string "file:line"
 ---@field line string where it stands, "file:line"
----@field waits? string name of the operation it waits for
----@field waited? number seconds so far
+---@field waits_for? string the operation it waits for, and what that is about
+---@field since? number for how many seconds it has been waiting for that
+---@field method? string of the request that it answers, as are those that follow
+---@field path? string as it was sent
+---@field request? string req.id
+---@field peer? string req.remote, while the client is there
 
 ---Every live task, the youngest first.
 ---@return green.debug.Task[]
 function debug.tasks() end
+
+---Cancels the task with this number, as its handle would.
+---```lua
+---local debug = require "green.debug"
+---local one = task.spawn(task.sleep, 60)
+---local id = math.tointeger(tostring(one):match "%d+")
+---print(debug.cancel(id), one:wait(), debug.cancel(id)) --> true  cancelled  false
+---```
+---@param id integer
+---@return boolean cancelled false: no task that is alive has this number
+function debug.cancel(id) end
+
+---The coroutine in which a task began, to look at: it cannot be resumed.
+---```lua
+---local debug = require "green.debug"
+---for _, t in ipairs(debug.tasks()) do
+---  local co = debug.coroutine(t.id)
+---  if co then print(t.id, _G.debug.traceback(co)) end
+---end
+---```
+---@param id integer
+---@return thread? # nil: there is no such task, or it has not begun
+function debug.coroutine(id) end
 
 ---What is alive: { tasks, ops, handles, parked, pins }. Tests hold it against its value before.
 ---```lua
