@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "libc/abandon.h"
 #include "libc/hold.h"
 #include "libc/limit.h"
 
@@ -14,6 +15,7 @@ bool gl_attempt_begin(gl_attempt *a, gl_layer *l, const gl_optype *type, int fd,
   *a = (gl_attempt){.layer = l, .type = type, .fd = fd, .events = events};
   a->option = (events & POLLOUT) ? SO_SNDTIMEO : SO_RCVTIMEO;
   gl_hold_await_descriptor(l, fd);
+  if (l->abandonments && (events & POLLIN)) gl_abandon_check(l, fd);
   return !gl_wait_is_barred(l, type);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/task.h"
+#include "libc/abandon.h"
 #include "libc/handler.h"
 #include "libc/hold.h"
 #include "libc/watch.h"
@@ -52,5 +53,6 @@ void gl_layer_stop(gl_host *h) {
   gl_layer_here = NULL;
   if (l->watcher) gl_watcher_free(l->watcher);
   gl_holds_free(h, l->holds);
+  gl_abandon_free(l);
   free(l);
 }

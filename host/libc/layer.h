@@ -31,6 +31,7 @@ void gl_layer_stop(gl_host *h);
 
 /* ---- for this room ---- */
 
+struct gl_abandoned;
 struct gl_watcher;
 struct gl_holds;
 
@@ -46,6 +47,8 @@ typedef struct gl_layer {
   bool reaching;              /* the running task is about to wait for an object: its C function has not begun with it */
   uint64_t failed_task;       /* the task whose last waits all failed because it must end, */
   int failures;               /* and how many those are */
+  struct gl_abandoned *abandoned; /* connections whose exchange was cut short (libc/abandon.h), */
+  size_t abandonments;            /* and how many those are */
 } gl_layer;
 
 /* The layer of this thread; NULL = there is none. */

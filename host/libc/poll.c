@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libc/abandon.h"
 #include "libc/calls.h"
 #include "libc/limit.h"
 #include "libc/wait.h"
@@ -59,10 +60,17 @@ static int wait_for_some(gl_layer *l, struct pollfd *fds, nfds_t n, uint64_t due
   return got;
 }
 
+/* A connection that was abandoned has ended: so is it seen. */
+static void check_abandoned(gl_layer *l, const struct pollfd *fds, nfds_t n) {
+  for (nfds_t i = 0; l->abandonments && i < n; i++)
+    if (fds[i].events & POLLIN) gl_abandon_check(l, fds[i].fd);
+}
+
 int gl_libc_poll(struct pollfd *fds, nfds_t n, int ms) {
   gl_layer *l = ms == 0 ? NULL : gl_layer_now();
   if (!l) return poll(fds, n, ms);
   if (gl_wait_is_barred(l, &gl_poll_type)) return -1;
+  check_abandoned(l, fds, n);
   int got = poll(fds, n, 0);
   return got != 0 ? got : wait_for_some(l, fds, n, gl_wait_until(ms));
 }
@@ -78,6 +86,7 @@ int gl_libc_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, co
   gl_layer *l = gl_layer_now();
   if (!l || !gl_limit_until(limit, &due) || !gl_limit_keeps_mask(mask)) return ppoll(fds, n, limit, mask);
   if (gl_wait_is_barred(l, &gl_poll_type)) return -1;
+  check_abandoned(l, fds, n);
   int got = poll(fds, n, 0);
   return got != 0 ? got : wait_for_some(l, fds, n, due);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libc/abandon.h"
 #include "libc/calls.h"
 #include "libc/limit.h"
 #include "libc/wait.h"
@@ -97,6 +98,8 @@ static int select_until(gl_layer *l, selection *s, uint64_t due) {
 
 static int start(gl_layer *l, int n, fd_set *in, fd_set *out, fd_set *except, uint64_t due) {
   if (gl_wait_is_barred(l, &gl_select_type)) return -1;
+  for (int fd = 0; l->abandonments && fd < n; fd++)
+    if (has((const unsigned long *)in, fd)) gl_abandon_check(l, fd);
   size_t bytes = ((size_t)n + WORD - 1) / WORD * sizeof(unsigned long);
   selection s = {.n = n, .bytes = bytes, .set = {(unsigned long *)in, (unsigned long *)out, (unsigned long *)except}};
   return select_until(l, &s, due);

@@ -10,6 +10,7 @@
 
 #include "core/back.h"
 #include "core/scope.h"
+#include "libc/abandon.h"
 #include "libc/describe.h"
 #include "libc/sslerrors.h"
 
@@ -171,14 +172,20 @@ static int park(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t n,
   return outcome == GL_TIMED_OUT && blind ? GL_DONE : outcome;
 }
 
+/* A call that waits for one descriptor is in the middle of an exchange, and for many a loop that serves several. */
+static gl_waited abandon(gl_layer *l, const gl_optype *type, const gl_watch *watches, size_t n) {
+  if (n == 1 && errno == ECANCELED && type != &gl_epoll_type) gl_abandon_note(l, watches->fd);
+  return GL_WAITED_FAILED;
+}
+
 gl_waited gl_wait(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t n, uint64_t due) {
   gl_kept kept;
   if (gl_layer_finalizes(l)) return wait_in_finalizer(type, watches, n, due);
-  if (!gl_wait_enter(l, type, &kept)) return GL_WAITED_FAILED;
+  if (!gl_wait_enter(l, type, &kept)) return abandon(l, type, watches, n);
   gl_waited result = gl_wait_leave(l, type, &kept, park(l, type, watches, n, due));
   for (size_t i = 0; i < n; i++)
     if (watches[i].closed) return GL_WAITED_CLOSED;
-  return result;
+  return result == GL_WAITED_FAILED ? abandon(l, type, watches, n) : result;
 }
 
 gl_waited gl_wait_for(gl_layer *l, const gl_optype *type, int fd, short events, uint64_t due) {

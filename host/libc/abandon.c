@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "libc/abandon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+/* A descriptor by its number and by the socket behind it: the number may be another's later. */
+struct gl_abandoned {
+  int fd;
+  ino_t socket;
+};
+
+static ino_t socket_of(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+static bool is_connection(int fd) {
+  int type = 0;
+  socklen_t n = sizeof type;
+  struct sockaddr_storage peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 || type != SOCK_STREAM) return false;
+  n = sizeof peer;
+  return getpeername(fd, (struct sockaddr *)&peer, &n) == 0;
+}
+
+/* Ends a connection. What has arrived is taken away, since it could be received even so. */
+static void end(int fd) {
+  char bytes[4096];
+  shutdown(fd, SHUT_RDWR);
+  while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
+}
+
+/* The place of a descriptor's note, old or new; NULL: out of memory. So there are never more notes than descriptors. */
+static struct gl_abandoned *place_for(gl_layer *l, int fd) {
+  for (size_t i = 0; i < l->abandonments; i++)
+    if (l->abandoned[i].fd == fd) return &l->abandoned[i];
+  struct gl_abandoned *more = realloc(l->abandoned, (l->abandonments + 1) * sizeof *more);
+  if (!more) return NULL;
+  l->abandoned = more;
+  return &more[l->abandonments++];
+}
+
+void gl_abandon_note(gl_layer *l, int fd) {
+  int error = errno;
+  if (is_connection(fd)) {
+    struct gl_abandoned *one = place_for(l, fd);
+    if (one) *one = (struct gl_abandoned){fd, socket_of(fd)};
+    else end(fd);
+  }
+  errno = error;
+}
+
+void gl_abandon_check(gl_layer *l, int fd) {
+  int error = errno;
+  for (size_t i = l->abandonments; i-- > 0;) {
+    struct gl_abandoned one = l->abandoned[i];
+    if (one.fd != fd) continue;
+    l->abandoned[i] = l->abandoned[--l->abandonments];
+    if (one.socket == socket_of(fd)) end(fd);
+  }
+  errno = error;
+}
+
+void gl_abandon_free(gl_layer *l) { free(l->abandoned); }
