@@ -63,7 +63,6 @@ int main(int argc, char **argv) {
   gl_layer_stop(h);
   gl_interrupt_stop(h);
   gl_inspect_stop(h);
-  gl_preempt_stop(h);
   gl_host_close(h);
   return code;
 }

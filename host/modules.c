@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/hook.h"
 #include "core/inspect.h"
+#include "core/pcall.h"
 #include "core/trace.h"
 #include "db/sqlite/module.h"
 #include "embedded.h"
@@ -138,6 +139,7 @@ void gl_modules_init(lua_State *L, bool noenv) {
   gl_install_coroutine(L);
   gl_install_collectgarbage(L);
   gl_hook_init(L);
+  gl_install_pcall(L);
   gl_install_execute(L);
   gl_install_exit(L);
   gl_install_io(L);

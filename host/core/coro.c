@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/alone.h"
 #include "core/error.h"
 #include "core/host.h"
 #include "core/kill.h"
@@ -41,11 +42,13 @@ static int run_coroutine(lua_State *L, lua_State *co, int nargs, lua_KFunction k
     if (h->shake) gl_shake_arm(co);
     int status = lua_resume(co, L, nargs, &nres);
     gl_host_set_running(h, before);
+    if (h->task && h->task->raise_in) gl_kill_continue(L);
     if (status != LUA_YIELD) {
       if (h->task) gl_scope_abandon(h, co);
       if (status == LUA_OK) return nres;
       gl_trace_coroutine(L, co);
       gl_kill_follow(L);
+      gl_alone_follow(L, co);
       return -1;
     }
     if (!h->awaiting) {
@@ -144,11 +147,21 @@ static int wrap_fail(lua_State *L, int stat) {
   return lua_error(L);
 }
 
+/* Closes the variables of `co`, which is not running, on behalf of L. */
+static int close_coroutine(lua_State *L, lua_State *co) {
+  gl_host *h = gl_host_of(L);
+  lua_State *before = h->running;
+  gl_host_set_running(h, co); /* what runs by now: a loop in a __close is preempted there */
+  int status = lua_resetthread(co);
+  gl_host_set_running(h, before);
+  return status;
+}
+
 static int wrap_end(lua_State *L, lua_State *co, int n) {
   if (n < 0) {
     int stat = lua_status(co);
     if (stat != LUA_OK && stat != LUA_YIELD) { /* it failed: its variables are closed, which may wait, too */
-      stat = lua_resetthread(co);
+      stat = close_coroutine(L, co);
       lua_xmove(co, L, 1);
     } else {
       lua_xmove(co, L, 1);
@@ -236,7 +249,7 @@ static int co_close(lua_State *L) {
   lua_State *co = check_coroutine(L);
   const char *status = status_of(L, co);
   if (*status != 'd' && *status != 's') return luaL_error(L, "cannot close a %s coroutine", status);
-  if (lua_resetthread(co) == LUA_OK) {
+  if (close_coroutine(L, co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/alone.h"
 #include "core/cancel.h"
 #include "core/check.h"
 #include "core/fork.h"
@@ -139,6 +140,10 @@ gl_host *gl_host_new(void) {
   }
   *gl_extra(h->L) = (uintptr_t)h; /* every coroutine of this state inherits it */
   lua_atpanic(h->L, on_panic);
+  if (!gl_alone_init(h->L)) {
+    gl_host_close(h);
+    return NULL;
+  }
   gl_memory_serve(h, false);
   return h;
 }
@@ -162,9 +167,9 @@ void gl_host_close(gl_host *h) {
   GL_CHECK(h->census.parked == 0);
   gl_fork_end(h);
   while (h->jobs > 0) uv_run(&h->loop, UV_RUN_ONCE); /* a job may be writing out the bytes of a Lua string */
-  h->closing = true;
-  if (h->L) lua_close(h->L);
+  if (h->L) gl_alone_close(h);
   h->L = NULL; /* ops that are done from here on have nothing left to unpin */
+  gl_preempt_stop(h);
   gl_host_end_turn(h, true);  /* finalizers may have queued hooks, whose memory goes with the host */
   gl_resolver_close(h);
   close_loop(h);

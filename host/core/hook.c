@@ -6,7 +6,10 @@
 #include <lauxlib.h>
 
 #include "core/host.h"
+#include "core/safepoint.h"
+#include "core/task.h"
 
+#define INSIDE 1000    /* instructions after which the preemption looks whether the hook function that it switched hooks on in has ended */
 #define MAX_STEP 10000 /* instructions between two moments to preempt: about 0.1 ms */
 
 /* A hook of the script: a userdata, whose user value is the function. */
@@ -54,11 +57,20 @@ static void call_hook(lua_State *L, lua_Debug *ar) {
   lua_call(L, 2, 0);
 }
 
+/* The script's hook function has returned. Was the preemption's hook set over it meanwhile, without the script's events? The script
+ * gets them from here on. */
+static void pass_events(lua_State *L, const gl_host *h, const user_hook *u) {
+  if (lua_gethook(L) == h->preempt_hook && (lua_gethookmask(L) & u->mask) != u->mask) lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT | u->mask, 1);
+}
+
 void gl_hook_event(lua_State *L, lua_Debug *ar) {
-  user_hook *u = push_hook(L, L);
-  if (u && is_due(L, u, ar->event)) call_hook(L, ar);
-  lua_pop(L, 1);
   gl_host *h = gl_host_of(L);
+  user_hook *u = push_hook(L, L);
+  if (u && is_due(L, u, ar->event)) {
+    call_hook(L, ar);
+    pass_events(L, h, u);
+  }
+  lua_pop(L, 1);
   if (ar->event == LUA_HOOKCOUNT && h->user_hook_ran) h->user_hook_ran(L, ar);
 }
 
@@ -89,20 +101,38 @@ bool gl_hook_is_of_others(lua_State *L) {
   return now && now != h->preempt_hook && now != h->shake_hook;
 }
 
+void gl_hook_count(lua_State *L, lua_Debug *ar) {
+  user_hook *u = push_hook(L, L);
+  bool due = u && u->count > 0 && --u->left <= 0;
+  if (due) {
+    u->left = u->count;
+    call_hook(L, ar);
+  }
+  lua_pop(L, 1);
+}
+
 bool gl_hook_is_set(lua_State *L) {
   bool is = push_hook(L, L) || foreign_hook(L);
   lua_pop(L, 1);
   return is;
 }
 
+bool gl_hook_runs(lua_State *L) { return gl_host_of(L)->slices.forced_on && gl_safepoint_in_hook(L); }
+
 void gl_hook_restore(lua_State *L) {
+  const gl_host *h = gl_host_of(L);
   gl_foreign_hook *f = foreign_hook(L);
+  if (gl_hook_runs(L)) {
+    lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, INSIDE);
+    return;
+  }
   if (f) {
     lua_sethook(L, f->hook, f->mask, f->count);
     f->L = NULL;
     return;
   }
   user_hook *u = push_hook(L, L);
+  if (u && u->count > 0) next_step(u);
   if (u) lua_sethook(L, gl_hook_event, u->mask, u->step);
   else lua_sethook(L, NULL, 0, 0);
   lua_pop(L, 1);

@@ -19,6 +19,9 @@ void gl_hook_event(lua_State *L, lua_Debug *ar);
  * them on. Safe in a signal handler. */
 void gl_hook_take_over(lua_State *L, lua_Hook hook);
 
+/* Counts one instruction for the count hook of the script that was taken over on L, and calls it if that is due. */
+void gl_hook_count(lua_State *L, lua_Debug *ar);
+
 /* Passes an event on to the hook that was taken over on L. */
 void gl_hook_pass_on(lua_State *L, lua_Debug *ar);
 
@@ -28,7 +31,11 @@ bool gl_hook_is_of_others(lua_State *L);
 /* Has the script or a C module set a hook on L? Never raises. */
 bool gl_hook_is_set(lua_State *L);
 
-/* Puts the hook of the script or of a C module back on L after another was set there; no hook, if there was none. Never raises. */
+/* Does a hook function run on L, or what it calls? Always false until hooks were switched on in such a function (core/preempt.c). */
+bool gl_hook_runs(lua_State *L);
+
+/* Puts the hook of the script or of a C module back on L after another was set there; no hook, if there was none. In a hook function in
+ * which hooks were switched on it is not put back, since it must not be called in itself: the preemption's stays. Never raises. */
 void gl_hook_restore(lua_State *L);
 
 /* Replaces debug.sethook and debug.gethook. */

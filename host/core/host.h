@@ -97,6 +97,15 @@ typedef struct gl_slices {
   volatile uint64_t deferred_beat; /* the step whose slice ended in an atomic section */
   volatile uint64_t section;       /* id of the task in an atomic section, */
   volatile uint64_t section_began; /* and the CPU time, us, at which the section was first seen */
+  lua_State *volatile forced_on;   /* the last coroutine on which hooks were off and were switched on (core/allowhook.h); NULL = never */
+  volatile uint64_t set_at;        /* CPU time, us, at which the hook was last set */
+  volatile uint64_t off_beat;      /* the step in which a slice has ended while hooks were off, */
+  volatile uint64_t off_since;     /* and the CPU time, us, at which that was first seen */
+  const lua_State *alone_on;       /* the coroutine that runs where no task can make way (core/alone.h); NULL = none was seen, */
+  uint64_t alone_beat;             /* the step in which it was, */
+  uint64_t alone_since;            /* the CPU time, us, at which it was first seen, */
+  int alone_looks;                 /* the looks at the clock since, */
+  bool alone_over;                 /* and whether its time is up */
 } gl_slices;
 
 /* Faults that a test has ordered (core/fault.h). */

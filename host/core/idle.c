@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 
+#include "core/alone.h"
 #include "core/check.h"
 
 #define MUCH ((size_t)16 << 20) /* bytes that make the work worth while */
@@ -27,10 +28,14 @@ static uint64_t beats_since(gl_host *h) {
 
 /* Collects garbage for one slice. True: there is more to collect. Finalizers run in here, outside of any task. */
 static bool collect_some(gl_host *h) {
-  uint64_t until = uv_hrtime() + SLICE_NS;
   if (!lua_gc(h->L, LUA_GCISRUNNING, 0)) return false;
+  gl_pulse_wake(&h->pulse);
+  gl_alone before = gl_alone_begin(h);
+  uint64_t until = uv_hrtime() + SLICE_NS;
   while (h->idle_work.cycles < CYCLES && uv_hrtime() < until)
     if (lua_gc(h->L, LUA_GCSTEP, 0)) h->idle_work.cycles++;
+  gl_alone_end(h, before);
+  beats_since(h); /* the beats of this are nobody's */
   return h->idle_work.cycles < CYCLES;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kill.h"
 
+#include "core/allowhook.h"
 #include "core/error.h"
 #include "core/hook.h"
 #include "core/safepoint.h"
@@ -16,6 +17,7 @@
 bool gl_kill_insists(const gl_task *t) { return t->kill_count > MAX_CAUGHT; }
 
 static void raise_end(lua_State *L, gl_task *t) {
+  gl_allowhook_set(L); /* a message handler, or what closes variables, may take too long as well */
   gl_scope_raise(L, t, "preempt");
   gl_scope_raise_exhausted(L, t, "preempt"); /* in a shield */
 }
@@ -35,13 +37,13 @@ static int next_kill(gl_host *h, gl_task *t) {
 static void set_next_kill(lua_State *L, gl_host *h) { lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, next_kill(h, h->task)); }
 
 /* Raises the error that is due, if nothing is lost by it here, or if it has waited for long. */
-static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool overdue) {
+static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar) {
   gl_task *t = h->task;
   gl_safepoint at = ar ? gl_safepoint_next(ar) : GL_POINT_REPEATS;
   if (at == GL_POINT_TAKES) return;
-  if (at == GL_POINT_PLAIN && !overdue && --t->raise_in > 0) return;
+  if (at == GL_POINT_PLAIN && --t->raise_in > 0) return;
   t->raise_in = 0;
-  if (!t->end_requested && ar && gl_safepoint_closes(L)) {
+  if (!t->end_requested && gl_safepoint_closes(L)) {
     gl_scope_request_end(t); /* as if it had been raised before */
     return;
   }
@@ -52,14 +54,13 @@ static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
 
 bool gl_kill_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   gl_task *t = h->task;
-  bool hooked = gl_hook_is_of_others(L);
   t->raise_in = t->kill_count > MAX_CAUGHT + MAX_KILLS ? 1 : MAX_WAIT;
   gl_safepoint_init(L);
-  raise_if_safe(L, h, ar, hooked);
-  if (hooked) t->raise_in = 0;
+  raise_if_safe(L, h, ar);
   if (!t->raise_in) return false;
   gl_pulse_beat(&h->pulse); /* the wait for a safe point has slices of its own: the one that has ended says nothing about it */
-  lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, 1);
+  if (lua_gethook(L) == h->preempt_hook) lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, 1);
+  else gl_hook_take_over(L, h->preempt_hook);
   return true;
 }
 
@@ -70,7 +71,7 @@ bool gl_kill_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
     return false;
   }
   if (overran) t->raise_in = t->raise_in > SLICE_WAIT ? t->raise_in - SLICE_WAIT : 1;
-  raise_if_safe(L, h, ar, false);
+  raise_if_safe(L, h, ar);
   return t->raise_in > 0;
 }
 
@@ -78,6 +79,11 @@ bool gl_kill_again(lua_State *L, gl_host *h) {
   if (!gl_scope_must_end(h->task) && !gl_scope_shields(h->task)) return false;
   set_next_kill(L, h);
   return true;
+}
+
+void gl_kill_continue(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  if (h->watchdog && lua_gethook(L) != h->preempt_hook) gl_hook_take_over(L, h->preempt_hook);
 }
 
 void gl_kill_follow(lua_State *L) {

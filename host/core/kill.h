@@ -29,7 +29,7 @@
 bool gl_kill_insists(const gl_task *t);
 
 /* Raises in the running task, which must end, or has the preemption's hook raise at one of the next instructions (true). False:
- * neither, since the script or a C module has a hook. `ar` is the hook's record; NULL: in C, where nothing is lost. */
+ * neither, since what closes variables gets its time first. `ar` is the hook's record; NULL: in C, where nothing is lost. */
 bool gl_kill_soon(lua_State *L, gl_host *h, const lua_Debug *ar);
 
 /* In the hook, while an error is due (t->raise_in > 0): raises it if this is a safe point, or if it has waited for long. `overran`:
@@ -40,6 +40,9 @@ bool gl_kill_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
  * the time to do its work, and sooner or later the error meets a loop around a pcall outside of that pcall. False: the task
  * need not end (any more), and nothing has happened. */
 bool gl_kill_again(lua_State *L, gl_host *h);
+
+/* Has the error that is due (t->raise_in > 0) raised in L, since the coroutine that was to raise it has gone back to L. */
+void gl_kill_continue(lua_State *L);
 
 /* Goes on with ending the running task in L, when a coroutine that L had resumed failed because the task must end. */
 void gl_kill_follow(lua_State *L);

@@ -135,7 +135,7 @@ int gl_memory_raise(lua_State *L) {
 
 static void count_here(gl_host *h, size_t old, size_t want) {
   gl_alloc_count(&h->alloc, old, want);
-  if (!h->running) h->memory.step_began += want; /* in the name of the host: not on the account of the task that ran last */
+  if (!h->running || !h->task) h->memory.step_began += want; /* in the name of the host: not on the account of the task that ran last */
 }
 
 static bool admits_elsewhere(gl_host *h, size_t more) {

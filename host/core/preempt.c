@@ -3,9 +3,13 @@
 
 #include <string.h>
 
+#include "core/allowhook.h"
+#include "core/alone.h"
+#include "core/backstop.h"
 #include "core/hook.h"
 #include "core/kill.h"
 #include "core/park.h"
+#include "core/safepoint.h"
 #include "core/scope.h"
 #include "core/shake.h"
 #include "core/stall.h"
@@ -14,25 +18,48 @@
 
 #define OVERLONG "greenlua: task.atomic holds everybody up for more than " GL_NUMBER(GL_ATOMIC_MS) " ms: it is preempted now\n"
 
+#define OFF_MS 10 /* CPU time with hooks off, after the slice has ended, after which they are switched on */
+#define MISSED_MS 10 /* CPU time after which a hook that was set and has not come is set again */
+
 static _Thread_local gl_host *watched_host; /* the host that this thread runs, for the handler */
 
 /* ---- in the signal handler ---- */
 
 static void preempt_hook(lua_State *L, lua_Debug *ar);
 
-/* Sets the hook on the running coroutine. The signal handler calls this, too. */
+/* Switches hooks on, if L has run with hooks off for a while since the first signal: true. A short hook function gets to its end, and
+ * the script's hook stays what it is. */
+static bool force_hooks(gl_host *h, lua_State *L) {
+  gl_slices *s = &h->slices;
+  uint64_t now = gl_watchdog_cpu_us(h->watchdog);
+  if (s->off_beat != gl_pulse_beats(&h->pulse)) {
+    s->off_beat = gl_pulse_beats(&h->pulse);
+    s->off_since = now;
+  }
+  if (now - s->off_since < OFF_MS * 1000) return false;
+  s->forced_on = L;
+  gl_allowhook_set(L);
+  return true;
+}
+
+/* Sets the hook on the running coroutine. Where the script has a hook for lines, Lua may be between its look at the mask and at the
+ * count, and miss this one: it is set again when it has not come after a while. Not earlier: setting a hook visits every frame, and
+ * with 200,000 of them that takes as long as the next signal. The signal handler calls this, too. */
 static void set_preempt_hook(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
-  lua_State *L = h->running;
+  lua_State *L = gl_allowhook_is_off(h->L) ? h->L : h->running; /* the host works on its main state for the task now, and a finalizer runs */
   lua_Hook now = lua_gethook(L);
-  atomic_store_explicit(&w->hooked_on, L, memory_order_relaxed);
+  atomic_store_explicit(&w->hooked_on, h->running, memory_order_relaxed);
   atomic_store_explicit(&w->hooked_in, gl_pulse_beats(&h->pulse), memory_order_relaxed);
-  if (now == preempt_hook) return; /* setting a hook visits every frame: with 200,000 of them that takes a tick, and the next signal comes meanwhile */
-  if (now == gl_hook_event && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
+  bool forced = gl_allowhook_is_off(L) && force_hooks(h, L);
+  if (now == preempt_hook && gl_watchdog_cpu_us(w) - h->slices.set_at < MISSED_MS * 1000) return;
+  if (now == gl_hook_event && !forced && (lua_gethookmask(L) & LUA_MASKCOUNT)) {
     h->slices.asked = true;
     return;
   }
-  gl_hook_take_over(L, preempt_hook);
+  if (now == preempt_hook) lua_sethook(L, preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
+  else gl_hook_take_over(L, preempt_hook);
+  h->slices.set_at = gl_watchdog_cpu_us(w);
 }
 
 /* Is the running task in an atomic section that may go on for a while? The slice then ends when the task leaves the section. The
@@ -54,6 +81,7 @@ static bool defers_preemption(gl_host *h) {
 static void on_signal(int signo) {
   (void)signo;
   gl_host *h = watched_host;
+  if (h) gl_backstop_last_words(h);
   if (!h || !h->watchdog || !h->running || gl_pulse_beats(&h->pulse) != atomic_load(&h->watchdog->overrun)) return;
   struct gl_watchdog *w = h->watchdog;
   bool reports = gl_watchdog_reports(h);
@@ -130,29 +158,35 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     gl_hook_restore(L);
     return;
   }
+  bool inside = gl_hook_runs(L);
   if (ar->event != LUA_HOOKCOUNT) { /* an event for the hook that was on L before */
-    gl_hook_pass_on(L, ar);
+    if (!inside && !gl_alone_is(h, L)) gl_hook_pass_on(L, ar);
     return;
   }
-  bool overran = t && gl_pulse_beats(&h->pulse) == atomic_load(&w->overrun); /* false: the task has waited since the signal */
+  if (gl_alone_is(h, L)) {
+    gl_alone_check(L, h);
+    return;
+  }
+  bool overran = gl_pulse_beats(&h->pulse) == atomic_load(&w->overrun); /* false: the task has waited since the signal */
   if (defers_preemption(h)) {
     gl_hook_restore(L);
     return;
   }
-  if (t && h->fault.ender == t) {
+  if (h->fault.ender == t) {
     h->fault.ender = NULL;
     t->cancelled = true;
     gl_hook_restore(L);
     if (gl_scope_must_end(t) && !t->cleanup_us) gl_kill_soon(L, h, ar);
     return;
   }
-  if (t && t->raise_in && gl_kill_at_safepoint(L, h, ar, overran)) {
-    if (overran) preempt_yield(L, h, ar, false);
+  if (t->raise_in && !inside) gl_hook_count(L, ar);
+  if (t->raise_in && gl_kill_at_safepoint(L, h, ar, overran)) {
+    if (overran) preempt_yield(L, h, ar, gl_hook_is_set(L));
     return;
   }
-  if (t && gl_kill_insists(t) && !is_spared(L, h, ar, overran)) return;
-  if (!overran || !stays_hooked(L, h)) gl_hook_restore(L);
-  if (overran) end_slice(L, h, ar, gl_hook_is_of_others(L));
+  if (gl_kill_insists(t) && !is_spared(L, h, ar, overran)) return;
+  if (inside || !overran || !stays_hooked(L, h)) gl_hook_restore(L);
+  if (overran) end_slice(L, h, ar, inside || gl_hook_is_of_others(L));
 }
 
 /* ---- outside the hook ---- */
@@ -163,7 +197,7 @@ static bool check_slice(lua_State *L, const lua_Debug *ar) {
   struct gl_watchdog *w = h->watchdog;
   gl_task *t = h->task;
   if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
-  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || defers_preemption(h)) return false; /* in a finalizer nobody waits */
+  if (gl_alone_is(h, L) || defers_preemption(h)) return false; /* there nobody waits */
   if (!gl_kill_insists(t) || is_spared(L, h, ar, true)) end_slice(L, h, ar, true);
   return true;
 }
@@ -220,6 +254,8 @@ bool gl_preempt_start(gl_host *h) {
   h->preempt_hook = preempt_hook;
   h->user_hook_ran = on_user_hook;
   h->atomic_section_left = on_atomic_section_left;
+  gl_allowhook_init(h->L);
+  gl_safepoint_learn(h->L);
   install_handler();
   return gl_watchdog_start(h);
 }

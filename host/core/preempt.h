@@ -15,8 +15,9 @@
  * called them (core/stall.h). Where the script has a count hook, each call of that is a moment to end the slice (core/hook.h).
  * The same hook ends a task that must end and does not (core/kill.h).
  *
- * A loop in a message handler (xpcall) that was called for an error raised here is out of reach, since Lua runs handlers of
- * errors in hooks with hooks off. A handler that returns, as debug.traceback does, is fine.
+ * Where Lua has hooks off (a hook function of the script's, a finalizer), the signal handler switches them on (core/allowhook.h). In a
+ * hook function preempt_hook then does all the above, but does not call the script's hook in itself; where no task can make way, as in
+ * finalizers, it only ends what takes too long (core/alone.h).
  *
  * While every task keeps within its slice, a step costs one increment; while the loop is idle, the watchdog sleeps
  * (core/pulse.h).
@@ -36,7 +37,7 @@ bool gl_preempt_start(gl_host *h);
 /* In a forked child: starts a watchdog in place of the parent's, if that had one. */
 void gl_preempt_restart(gl_host *h);
 
-/* Ends the watchdog. */
+/* Ends the watchdog. For gl_host_close: what is closed there has no end otherwise. */
 void gl_preempt_stop(gl_host *h);
 
 /* The next step is a slice of long work: ends it after 10 ms, and before that when others have something to do. For the driver. */

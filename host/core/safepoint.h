@@ -21,6 +21,9 @@ typedef enum gl_safepoint {
   GL_POINT_REPEATS /* a loop begins its next round: no such value is nobody's */
 } gl_safepoint;
 
+/* Notes what pcall and xpcall are. Call before a script can replace them. */
+void gl_safepoint_learn(lua_State *L);
+
 /* Tries whether the CallInfo is as expected; without memory for the trial, the next call tries again. Until a trial succeeds, every
  * instruction is PLAIN. Allocates on L, and raises nothing. */
 void gl_safepoint_init(lua_State *L);
@@ -29,7 +32,17 @@ void gl_safepoint_init(lua_State *L);
 gl_safepoint gl_safepoint_next(const lua_Debug *ar);
 
 /* Is a <close> variable being closed, as its block was left or by an error that a pcall is about to catch? A closing that has begun
- * must come to its end. (A closing by an error where Lua cannot yield does not show.) Call in a hook. Looks at every frame of L. */
+ * must come to its end. Call in a hook, or in a C function. Looks at every frame of L. */
 bool gl_safepoint_closes(lua_State *L);
+
+/* Does a function run on L that was called in a hook, or by such a function? Looks at every frame of L. May call gl_safepoint_init. */
+bool gl_safepoint_in_hook(lua_State *L);
+
+/* Does the finalizer that runs now run on L, rather than on a coroutine that has resumed L, and was it marked? Lua forgets the
+ * mark when the finalizer ends. May call gl_safepoint_init. False: not on L, or Lua does not show it. */
+bool gl_safepoint_finalizer(lua_State *L, bool *marked);
+
+/* Marks the finalizer that runs on L, if Lua shows it. */
+void gl_safepoint_mark_finalizer(lua_State *L);
 
 #endif

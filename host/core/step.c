@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/alone.h"
 #include "core/base.h"
 #include "core/check.h"
 #include "core/error.h"
@@ -51,11 +52,11 @@ static int fail_coroutine(gl_task *t, bool stray) {
   lua_State *L = h->L;
   t->kill_count = 0; /* nothing can catch an error any more; the variables get their time */
   gl_scope_request_end(t);
-  gl_host_set_running(h, NULL); /* the trace is the host's: it may take memory that the task could not have */
+  gl_alone before = gl_alone_begin(h); /* the trace is the host's: it may take memory that the task could not have */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* out of memory: no trace */
-  gl_host_set_running(h, t->co);
+  gl_alone_end(h, before);
   int status = lua_resetthread(t->co);
   if (!stray || status != LUA_OK) return status;
   lua_pushcfunction(t->co, push_stray_yield);
@@ -65,6 +66,7 @@ static int fail_coroutine(gl_task *t, bool stray) {
 
 static void finish_task(gl_task *t, int status, int nresults) {
   gl_host *h = t->host;
+  gl_alone before = gl_alone_begin(h);
   GL_CHECK(!t->op && !t->stack);
   t->state = GL_TASK_ENDED;
   t->status = (uint8_t)status;
@@ -82,6 +84,7 @@ static void finish_task(gl_task *t, int status, int nresults) {
   if (status == LUA_OK) gl_base_release(t); /* on_end has taken the results */
   gl_opqueue_finish(&t->joiners, 0);
   gl_task_unref(t);
+  gl_alone_end(h, before);
 }
 
 /* ---- the step ---- */
@@ -98,7 +101,10 @@ static bool defer_start(gl_host *h, gl_task *t) {
 
 /* Gives a C task a coroutine with its main function on it. False: out of memory. */
 static bool load_main(gl_host *h, gl_task *t) {
-  if (!gl_base_acquire(h, t)) return false;
+  gl_alone before = gl_alone_begin(h);
+  bool acquired = gl_base_acquire(h, t);
+  gl_alone_end(h, before);
+  if (!acquired) return false;
   lua_pushcfunction(t->co, t->main);
   lua_pushlightuserdata(t->co, t->owner);
   t->nargs = 1;

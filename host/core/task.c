@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/alone.h"
 #include "core/base.h"
 #include "core/check.h"
 #include "core/error.h"
@@ -128,10 +129,13 @@ static int log_error(lua_State *L) {
 void gl_task_log_error(gl_task *t, const char *what) {
   static const char failed[] = "an error whose tostring failed";
   lua_State *L = t->host->L;
+  gl_alone before = gl_alone_begin(t->host);
   lua_pushcfunction(L, log_error);
   lua_pushlightuserdata(L, t);
   lua_pushlightuserdata(L, (void *)(uintptr_t)what);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+  int status = lua_pcall(L, 2, 0, 0);
+  gl_alone_end(t->host, before);
+  if (status == LUA_OK) return;
   size_t n;
   const char *why = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
   if (why) gl_log(t->host, GL_LOG_ERROR, what, why, n, t->trace);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/backstop.h"
 #include "core/clock.h"
 #include "core/task.h"
 #include "core/ticks.h"
@@ -240,7 +241,9 @@ static void watchdog_loop(gl_host *h, struct gl_watchdog *w) {
     watch_slices(h, w);
     uint64_t step = gl_pulse_beats(&h->pulse);
     bool busy = __atomic_load_n(&h->running, __ATOMIC_RELAXED) != NULL;
-    idle = !busy && step == s.step ? idle + us : 0;
+    bool expired, stopping = gl_backstop_look(h, &expired);
+    if (expired) pthread_kill(w->watched, GL_WATCHDOG_SIGNAL);
+    idle = !busy && !stopping && step == s.step ? idle + us : 0;
     us = busy ? look_at_step(h, w, &s, step) : TICK_US;
     if (!busy) s.step = step;
     if (idle < IDLE_US) continue;
@@ -291,6 +294,7 @@ void gl_watchdog_restart(gl_host *h) {
 
 void gl_watchdog_stop(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
+  gl_backstop_disarm(h);
   atomic_store(&w->end, true);
   sem_post(&h->pulse.wake);
   if (!h->watchdog_due) pthread_join(w->thread, NULL);

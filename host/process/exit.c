@@ -11,6 +11,7 @@
 
 #include <lauxlib.h>
 
+#include "core/alone.h"
 #include "core/fork.h"
 #include "core/host.h"
 #include "core/loop.h"
@@ -25,9 +26,7 @@
 static void close_state(gl_host *h) {
   if (h->task && h->task->co) lua_resetthread(h->task->co);
   if (h->forked) return; /* the rest is the parent's, too */
-  h->closing = true;
-  gl_host_set_running(h, NULL); /* a signal of the watchdog that comes from here on must not look at a coroutine that is gone */
-  lua_close(h->L);
+  gl_alone_close(h);
 }
 
 /* libuv's destructor joins the pool, so exit() would wait for a lookup or a file that hangs. */

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "core/backstop.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/task.h"
@@ -81,7 +82,9 @@ static int start_handle(signal_op *s, uv_signal_t *handle, int number) {
   handle->data = s;
   s->used++;
   s->open++;
-  return uv_signal_start(handle, on_signal, number);
+  err = uv_signal_start(handle, on_signal, number);
+  if (!err) gl_backstop_watch(number);
+  return err;
 }
 
 static int signal_wait(lua_State *L) {

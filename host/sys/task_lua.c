@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/backstop.h"
 #include "core/cancel.h"
 #include "core/class.h"
 #include "core/error.h"
@@ -317,10 +318,16 @@ static int task_graced(lua_State *L) {
   return 1;
 }
 
+/* backstop(seconds): a signal to stop ends the process that much later, whatever scripts do by then */
+static int task_backstop(lua_State *L) {
+  gl_backstop_arm(gl_host_of(L), luaL_checknumber(L, 1));
+  return 0;
+}
+
 int luaopen_green_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"status", task_status}, {"wait", task_wait}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"interruptions", task_interruptions}, {"lift", task_lift}, {"limits", task_limits}, {"log", task_log}, {"lower", task_lower},
+  static const luaL_Reg functions[] = {{"backstop", task_backstop}, {"context", task_context}, {"cpu_limit", task_cpu_limit}, {"current", task_current}, {"graced", task_graced}, {"interruptions", task_interruptions}, {"lift", task_lift}, {"limits", task_limits}, {"log", task_log}, {"lower", task_lower},
                                        {"max_tasks", task_max_tasks}, {"process", task_process},
                                        {"set_endless", task_set_endless}, {"single", task_single}, {NULL, NULL}};
   if (luaL_newmetatable(L, GL_TASK_HANDLE)) {

@@ -13,6 +13,7 @@ request.install(native.request) -- an app does it, too; a handler function needs
 
 local DEFAULT = "127.0.0.1:8080"
 local CLEAN_UP = 1 -- seconds
+local BACKSTOP = CLEAN_UP + 2 -- seconds after the grace at which the process ends, whatever a script does by then
 local NUMBER = { INT = 2, TERM = 15 }
 
 local function say(...)
@@ -166,6 +167,7 @@ function M.run(value, options)
     stop:cancel()
     return 1
   end
+  native_task.backstop(options.grace + BACKSTOP)
   local name = stop:join()
   say("stopping (SIG%s)", name)
   local impatient, stopped = task.spawn(exit_on_second_signal), timer.now()

@@ -73,6 +73,35 @@ describe("a task that is ended while it computes", function()
     end)
   end
 
+  -- What an error closes where Lua cannot yield did not look like a closing.
+  for _, row in ipairs { { "a pcall", pcall }, { "an xpcall", function(fn) return xpcall(fn, tostring) end } } do
+    local catch = row[2]
+    it("comes to the end of a __close that an error has begun, by " .. row[1] .. " in a comparator", function()
+      local begun, ended = 0, 0
+      local function close()
+        begun = begun + 1
+        burn()
+        for _ = 1, 100 do ended = ended + 0 end
+        ended = ended + 1
+      end
+      local worker
+      worker = task.spawn(function()
+        table.sort({ 1, 2, 3 }, function(a, b)
+          catch(function()
+            if begun > 0 then return end
+            local _ <close> = setmetatable({}, { __close = close })
+            worker:cancel()
+            error "x"
+          end)
+          return a < b
+        end)
+        task.sleep(WAIT)
+      end)
+      assert.equal("cancelled", worker:wait(WAIT))
+      assert.same({ 1, 1 }, { begun, ended })
+    end)
+  end
+
   it("is ended also where nothing repeats", function()
     local calls = 0
     local worker

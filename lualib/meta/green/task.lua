@@ -3,7 +3,9 @@
 
 ---Tasks: one running script each. A request, a script and whatever they spawn are tasks.
 ---They run concurrently on one thread. Times are seconds, as a number. Whatever waits, in any module, raises ECANCELED once its
----task was cancelled and EDEADLINE once a task.deadline around it is over.
+---task was cancelled and EDEADLINE once a task.deadline around it is over. So does a loop that does not wait, where it repeats; also in
+---message handlers, hook functions and `<close>` handlers. A finalizer (`__gc`), and the `__tostring` of an error that is logged, hold up
+---every task: after 0.1 s of CPU time each is ended by an error, and reported on stderr.
 ---
 ---What one may rely on. Other tasks run where a task waits, and once it has used the CPU for a slice (10 ms) also between any two lines.
 ---Atomic is one operation: to read or to set a variable or a field of a table without metamethods, `#`, `next`, a `table.insert`.
