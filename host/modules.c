@@ -20,6 +20,7 @@
 #include "core/inspect.h"
 #include "core/pcall.h"
 #include "core/trace.h"
+#include "db/redis/module.h"
 #include "db/sqlite/module.h"
 #include "embedded.h"
 #include "fs/module.h"
@@ -66,6 +67,7 @@ static const luaL_Reg c_modules[] = {
   {"green.json", luaopen_green_json},
   {"green.net", luaopen_green_net},
   {"green.process.native", luaopen_green_process},
+  {"green.redis.native", luaopen_green_redis},
   {"green.reference.native", luaopen_green_reference},
   {"green.repl.native", luaopen_green_repl},
   {"green.signal", luaopen_green_signal},

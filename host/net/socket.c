@@ -104,6 +104,16 @@ gl_socket *gl_socket_new(gl_host *h, gl_stream *stream) {
   return s;
 }
 
+bool gl_socket_is_idle(const gl_socket *s) {
+  return s->stream && !s->closed && !s->ended && !s->in.len && !s->reader && !s->writer && !s->securer && !s->stream->after_output;
+}
+
+void gl_socket_released(gl_socket *s) {
+  s->stream = NULL;
+  s->closed = true;
+  gl_socket_unref(s);
+}
+
 /* ---- waiting ---- */
 
 void gl_socket_cancel(gl_op *op) {

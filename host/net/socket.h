@@ -42,6 +42,11 @@ gl_socket **gl_socket_push(lua_State *L);
 /* Returns the socket at index 1. Raises if there is none. */
 gl_socket *gl_socket_check(lua_State *L);
 
+/* Is the socket open, used by no task, and nothing has arrived that no task has read? Its stream can then be had: the next user of
+ * the stream sets `user` and `owner` before the loop runs again, and then says gl_socket_released: the socket is closed for scripts. */
+bool gl_socket_is_idle(const gl_socket *s);
+void gl_socket_released(gl_socket *s);
+
 /* An op that waits for a socket, which it refers to. */
 typedef struct gl_socket_op {
   gl_op op;
