@@ -78,6 +78,12 @@ local function new_request(entry)
   return require "green.test".request(spec)
 end
 
+-- A server of its own for each example, and where it is.
+local function new_redis()
+  local servers = require "libc.servers" "redis"
+  return ("redis://127.0.0.1:%d"):format(servers.redis.port), servers
+end
+
 local given = {
   app = function() return require "green.app".new() end,
   site = new_site,
@@ -91,6 +97,14 @@ local of_module = {
     local db = new_database()
     return entry.kind == "module" and db or with_orders(db)
   end },
+  ["green.redis"] = {
+    url = function(_, env)
+      local url
+      url, env.servers = new_redis()
+      return url
+    end,
+    redis = function(_, env) return require "green.redis".connect(env.url) end,
+  },
   ["green.model"] = {
     db = function(entry)
       local db = new_database()
