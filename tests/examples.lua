@@ -12,7 +12,7 @@ local printer = require "green.reference.print"
 local task = require "green.task"
 local values = require "green.reference.values"
 
-local DEADLINE = 10 -- seconds
+local DEADLINE = 60 -- seconds
 
 inspect.report_stalls(false) -- a busy machine's
 

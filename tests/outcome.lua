@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What specs ask of calls: that they fail, and how; that they wait.
+-- What specs ask of calls: that they fail, and how; that they wait; and what comes of them in the end.
 local task = require "green.task"
 
 local M = {}
@@ -15,6 +15,19 @@ end
 function M.waiting(one)
   while one:status() == "ready" or one:status() == "running" do task.sleep(0) end
   return one
+end
+
+local PATIENCE = 60 -- seconds, which nothing takes on the slowest machine, and less than the runner's limit for a test
+
+-- Waits until the condition holds, and returns what it says; other tasks run meanwhile.
+function M.eventually(condition, what)
+  local late = task.now() + PATIENCE
+  repeat
+    local holds = condition()
+    if holds then return holds end
+    task.sleep(0.001)
+  until task.now() > late
+  error("never happened: " .. (what or "what was waited for"), 2)
 end
 
 return M

@@ -33,7 +33,7 @@ local function session(opts)
     __call = function(_, text)
       parts = {}
       local result = self:eval(text)
-      return table.concat(parts), result
+      return (table.concat(parts):gsub("%([%d.]+ s%)\n", "")), result -- the time of a line is a slow machine's
     end,
   }), self
 end

@@ -211,7 +211,7 @@ describe("a prompt on a terminal", function()
     end
     s:type "task.s"
     s:keys "Tab"
-    s:until_ "semaphore  shield     sleep      spawn\n> task.s"
+    s:until_ "semaphore  shield     single     sleep      spawn\n> task.s"
   end)
 
   it("remembers lines between runs, and finds them again", function()

@@ -6,7 +6,8 @@ local interpreter = require "interpreter"
 local process = require "green.process"
 local task = require "green.task"
 
-local PATIENCE = 30 -- seconds
+local INIT = [[require("green.debug").report_stalls(false)]] -- a busy machine's, which would be on the screen
+local PATIENCE = 100 -- seconds: less than the runner's limit, so that the screen is told
 
 local Screen = {}
 Screen.__index = Screen
@@ -40,7 +41,8 @@ function Screen:text(all)
   return (text:gsub("%s+$", ""))
 end
 
--- Waits until is(text) of the screen, or until its end is this text. Returns the text.
+-- Waits until is(text) of the screen, or until its end is this text; the times that a prompt shows for slow lines may be missing in
+-- it. Returns the text.
 function Screen:until_(is, all)
   local wanted = is
   if type(is) == "string" then is = function(text) return text:sub(-#wanted) == wanted end end
@@ -48,6 +50,8 @@ function Screen:until_(is, all)
   repeat
     text = self:text(all)
     if is(text) then return text end
+    local timeless = text:gsub("\n%([%d.]+ s%)", "")
+    if is(timeless) then return timeless end
     task.sleep(0.02)
   until task.now() > late
   error(("%s did not come; the screen is:\n%s"):format(type(wanted) == "string" and ("%q"):format(wanted) or "what was expected", text), 2)
@@ -74,9 +78,9 @@ function M.greenlua(arguments, opts)
   local self = setmetatable({ folder = fs.temp_dir() }, Screen)
   self.socket = self.folder.path .. "/tmux"
   for name, text in pairs(opts.files or {}) do fs.write(self.folder.path .. "/" .. name, text) end
-  local env = { "TERM=screen-256color", "HOME=" .. (opts.home or self.folder.path), "PS1=" }
+  local env = { "LUA_INIT_5_4=" .. quote(INIT), "TERM=screen-256color", "HOME=" .. (opts.home or self.folder.path), "PS1=" }
   for name, value in pairs(opts.env or {}) do env[#env + 1] = name .. "=" .. quote(value) end
-  local unset = "unset LUA_INIT LUA_INIT_5_4 XDG_CONFIG_HOME XDG_STATE_HOME NO_COLOR"
+  local unset = "unset LUA_INIT XDG_CONFIG_HOME XDG_STATE_HOME NO_COLOR"
   local command = ("cd %s; %s; export %s; %s %s; echo \"exit $?\"; exec cat"):format(
     self.folder.path, unset, table.concat(env, " "), quote(interpreter), arguments)
   self:tmux("new-session", "-d", "-x", tostring(opts.columns or 80), "-y", tostring(opts.rows or 24), command)

@@ -3,6 +3,7 @@
 -- lead out, and watching.
 local fault = require "green.error"
 local fs = require "green.fs"
+local outcome = require "outcome"
 local task = require "green.task"
 
 local ROUNDS = 40
@@ -19,12 +20,10 @@ local function count(dir) return #fs.list(dir) end
 -- The folder that lists them is open itself, each time.
 local function descriptors() return count "/proc/self/fd" end
 
+-- What a thread of the pool is at goes on when its task does not.
 local function settled(measure, wanted)
-  for _ = 1, 500 do
-    if measure() == wanted then return true end
-    task.sleep(0.002)
-  end
-  return false, measure()
+  outcome.eventually(function() return measure() == wanted end, tostring(wanted))
+  return true
 end
 
 describe("fs", function()
@@ -486,7 +485,7 @@ describe("fs", function()
         for change in watch do error("saw " .. change.name) end
         return "over"
       end)
-      task.sleep(0)
+      outcome.waiting(waiter)
       raises("EBUSY", watch.next, watch)
       watch:close()
       watch:close()

@@ -4,17 +4,10 @@ local frames = require "http.frames"
 local hub = require "green.hub"
 local native = require "green.http.native"
 local task = require "green.task"
+local until_true = require("outcome").eventually
 local ws = require "green.ws"
 
 local TIMEOUT = 20
-
-local function until_true(condition)
-  for _ = 1, 20000 do
-    if condition() then return end
-    task.sleep(0.001)
-  end
-  error("it never came true", 2)
-end
 
 -- Runs test(connect) with a server. connect(setup) is a client whose socket was given to setup; its handler
 -- ends when the client goes.
@@ -325,17 +318,16 @@ describe("a loop over hub.subscribe", function()
 
   it("ends when the subscription is closed, whoever does it", function()
     local subscription = hub.subscribe "news"
+    local n = 0
     local one = task.spawn(function()
-      local n = 0
       for _ in subscription do n = n + 1 end
-      return n
+      return "over"
     end)
-    task.sleep(0)
     hub.publish("news", "x")
-    task.sleep(0)
+    until_true(function() return n == 1 end)
     subscription:close()
     subscription:close()
-    assert.equal(1, one:join())
+    assert.equal("over", one:join())
     assert.is_nil(subscription:receive())
     assert.equal(0, hub.publish("news", "y"))
   end)

@@ -60,7 +60,7 @@ end)
 describe("handle:join", function()
   it("times out, and the task lives on", function()
     local go = task.channel()
-    local t = task.spawn(function() return go:receive() end)
+    local t = waiting(task.spawn(function() return go:receive() end))
     assert.equal("ETIMEDOUT", code(t.join, t, 0))
     assert.equal("waiting", t:status())
     go:send "late"
@@ -243,7 +243,7 @@ describe("task.deadline", function()
 
   it("is inherited by children, theirs, and what they call", function()
     local codes = {}
-    task.deadline(0.05, function()
+    task.deadline(0.3, function()
       local t = task.spawn(function()
         local inner = task.spawn(function() codes[1] = code(forever) end)
         codes[2] = code(task.deadline, 5, forever)
@@ -1003,14 +1003,16 @@ end)
 describe("task.mutex", function()
   it("lets one in at a time, in the order they came", function()
     local m, log, tasks = task.mutex(), {}, {}
+    m:lock()
     for i = 1, 4 do
-      tasks[i] = task.spawn(function()
+      tasks[i] = waiting(task.spawn(function()
         local _ <close> = m:lock()
         log[#log + 1] = i
         nap()
         log[#log + 1] = i
-      end)
+      end))
     end
+    m:unlock()
     for _, t in ipairs(tasks) do t:join() end
     assert.same({ 1, 1, 2, 2, 3, 3, 4, 4 }, log)
   end)
@@ -1125,7 +1127,16 @@ describe("SIGUSR1", function()
   it("is the script's when it waits for it", function()
     local out, err = shell("$lua main.lua", { ["main.lua"] = [[
       local task, signal = require "green.task", require "green.signal"
-      task.after(0.01, os.execute, "kill -USR1 $PPID")
+      local function is_awaited()
+        for _, one in ipairs(require "green.debug".tasks()) do
+          if one.waits_for and one.waits_for:find "signal.wait" then return true end
+        end
+      end
+      task.spawn(function()
+        local late = task.now() + 60 -- then it ends by the signal
+        while not is_awaited() and task.now() < late do task.sleep(0.001) end
+        os.execute "kill -USR1 $PPID"
+      end)
       print(signal.wait "USR1")]] })
     assert.same({ "USR1\n", "" }, { out, err })
   end)

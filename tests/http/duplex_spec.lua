@@ -19,14 +19,14 @@ end
 
 local function serve(handler, fn) raw.serve(handler, { max_body = 1 << 30 }, function(address) fn("http://" .. address .. "/") end) end
 
--- A function that marks how it ended, and waits in its second call.
+-- A function that waits in its second call, and marks that it has begun to, and that it has ended.
 local function waiting(mark)
   local calls = 0
   return function()
     calls = calls + 1
     if calls == 1 then return "begun" end
     local _ <close> = setmetatable({}, { __close = function() mark.ended = true end })
-    if mark.waits then mark.waits:send(true) end
+    mark.begun = true
     task.sleep(60)
   end
 end
@@ -66,8 +66,11 @@ describe("an answer that comes while the body is sent", function()
 
   it("is the answer at once, although the function still waits", function()
     for status, made in pairs { [401] = "no", [200] = "yes" } do
-      serve(function() return response.text(made, status) end, function(url)
-        local mark = {}
+      local mark = {}
+      serve(function()
+        raw.eventually(function() return mark.begun end, "the function waits")
+        return response.text(made, status)
+      end, function(url)
         local got = http.post(url, { body = waiting(mark) })
         assert.same({ status, made, true }, { got.status, got.body, mark.ended })
       end)
@@ -93,13 +96,14 @@ describe("an answer that comes while the body is sent", function()
     serve(echo, function(url)
       local closed = {}
       local got = http.post(url, { stream = true, body = waiting(closed) })
+      raw.eventually(function() return closed.begun end, "the function waits")
       got:close()
       assert.is_true(closed.ended)
     end)
     serve(function() task.sleep(60) end, function(url)
-      local cancelled = { waits = task.channel(1) }
+      local cancelled = {}
       local asking = task.spawn(http.post, url, { body = waiting(cancelled) })
-      cancelled.waits:receive(WAIT)
+      raw.eventually(function() return cancelled.begun end, "the function waits")
       asking:cancel()
       assert.equal("ECANCELED", failure(asking.join, asking).code)
       assert.is_true(cancelled.ended)

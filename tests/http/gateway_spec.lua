@@ -102,7 +102,10 @@ describe("response.proxy", function()
   end)
 
   it("answers 502 and 504 where the other does not answer, and says nothing of it", function()
-    raw.serve(function(req) return response.proxy(req.path == "/slow" and "http://" .. req.query.at or "http://127.0.0.1:1", { timeout = 0.1 }) end, nil, function(front)
+    raw.serve(function(req)
+      if req.path == "/slow" then return response.proxy("http://" .. req.query.at, { timeout = 0.1 }) end
+      return response.proxy "http://127.0.0.1:1"
+    end, nil, function(front)
       local got = http.get("http://" .. front .. "/")
       assert.equal(502, got.status)
       assert.is_nil(got.body:find("127.0.0.1", 1, true))

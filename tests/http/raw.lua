@@ -2,11 +2,11 @@
 -- Bytes to an HTTP server and well-formed answers back, for specs that look at the protocol itself.
 local native = require "green.http.native"
 local net = require "green.net"
+local outcome = require "outcome"
 local sh = require "shell"
-local task = require "green.task"
 
 local M = {}
-local TIMEOUT = 20 -- seconds; nothing waits that long unless it is broken
+local TIMEOUT = 60 -- seconds; nothing waits that long unless it is broken
 
 local Client = {}
 Client.__index = Client
@@ -155,14 +155,7 @@ end
 -- A handler that tells what it was asked.
 function M.echo(req) return ("%s %s [%s]"):format(req.method, req.target, req:body()) end
 
--- Waits until the condition holds; other tasks run meanwhile.
-function M.eventually(condition, what)
-  for _ = 1, 5000 do
-    if condition() then return end
-    task.sleep(0.001)
-  end
-  error("never happened: " .. what, 2)
-end
+M.eventually = outcome.eventually
 
 -- The error object that fn raises.
 function M.failure(fn, ...)

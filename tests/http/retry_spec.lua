@@ -110,9 +110,16 @@ describe("a request", function()
 
   it("ends with its task between two tries", function()
     serve({ 503 }, nil, function(url, count)
-      local e = failure(task.deadline, 0.2, http.get, url, { retry = { backoff = 60 } })
-      assert.equal("EDEADLINE", e.code)
+      local between
+      local one = task.spawn(http.get, url, { retry = { backoff = function()
+        between = true
+        return 60
+      end } })
+      raw.eventually(function() return between end, "the first try is over")
+      one:cancel()
+      assert.equal("ECANCELED", failure(one.join, one).code)
       assert.equal(1, count())
+      assert.equal("EDEADLINE", failure(task.deadline, 0.2, http.get, url, { retry = { on = { 200 }, backoff = 60 } }).code)
     end)
   end)
 

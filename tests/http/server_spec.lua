@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Servers: their life, their limits, their addresses.
+local backlog = require "net.backlog"
 local native = require "green.http.native"
+local outcome = require "outcome"
 local raw = require "http.raw"
 local sh = require "shell"
 local task = require "green.task"
@@ -23,7 +25,7 @@ describe("a server", function()
       busy:send(get "/slow", get "/never")
       half:send "GET /half HT"
       eventually(function() return server:connections() == 3 end, "connected")
-      task.sleep(0.005)
+      backlog.taken(tonumber(address:match ":(%d+)$"))
       local closing = task.spawn(server.finish, server, 20)
       assert.equal("", idle:rest())
       assert.is_false((pcall(raw.connect, address)))
@@ -67,15 +69,14 @@ describe("a server", function()
       client:send(GET)
       eventually(function() return began end, "the handler began")
       assert.equal("ETIMEDOUT", failure(server.finish, server, 0.01).code)
-      local first = task.spawn(server.finish, server)
-      task.sleep(0)
+      local first = outcome.waiting(task.spawn(server.finish, server))
       assert.equal("EBUSY", failure(server.finish, server).code)
       server:abort()
       first:join()
       assert.is_true(closed)
       assert.equal("", client:rest())
       server:abort()
-      server:finish(1)
+      server:finish(20)
     end)
   end)
 

@@ -7,7 +7,7 @@ local task = require "green.task"
 local GET, get, post, echo, eventually, script = raw.GET, raw.get, raw.post, raw.echo, raw.eventually, raw.script
 
 describe("a time-out", function()
-  local SHORT = 0.03
+  local SHORT = 0.2 -- seconds: what comes in time has to, also where the machine stands still for a moment
 
   it("of the head gets 408", function()
     raw.serve(echo, { header_timeout = SHORT }, function(address)
@@ -37,9 +37,11 @@ describe("a time-out", function()
   end)
 
   it("of a connection that says nothing, or nothing more, just ends it", function()
-    raw.serve(echo, { header_timeout = SHORT, keepalive_timeout = SHORT }, function(address)
+    raw.serve(echo, { header_timeout = SHORT }, function(address)
       local client <close> = raw.connect(address)
       assert.equal("", client:rest())
+    end)
+    raw.serve(echo, { keepalive_timeout = SHORT }, function(address)
       local other <close> = raw.connect(address)
       other:send(GET)
       assert.equal(200, other:answer().status)
@@ -62,10 +64,10 @@ describe("a time-out", function()
   it("of the body does not count for the handler that has read it", function()
     local function handler(req)
       local body = req:body()
-      task.sleep(0.6)
+      task.sleep(1.2)
       return body
     end
-    raw.serve(handler, { body_timeout = 0.5 }, function(address)
+    raw.serve(handler, { body_timeout = 1 }, function(address)
       local client <close> = raw.connect(address)
       client:send(post("/", "12"):sub(1, -2))
       task.sleep(0.005)
@@ -110,7 +112,7 @@ describe("a time-out", function()
       return response.stream(function(out)
         for i = 1, 8 do
           out:write(tostring(i))
-          task.sleep(0.01)
+          task.sleep(0.05)
         end
       end)
     end
@@ -120,21 +122,22 @@ describe("a time-out", function()
   end)
 
   it("of a reader who reads nothing ends stream and connection", function()
-    local err
+    local err, whole
     local function handler(req)
-      if req.path == "/whole" then return ("x"):rep(32 * 1024 * 1024) end
+      whole = req.path == "/whole"
+      if whole then return ("x"):rep(32 * 1024 * 1024) end
       return response.stream(function(out)
         local _ <close> = setmetatable({}, { __close = function(_, e) err = e end })
         while true do out:write(("x"):rep(65536)) end
       end)
     end
-    raw.serve(handler, { write_timeout = SHORT, keepalive_timeout = SHORT }, function(address, server)
+    raw.serve(handler, { write_timeout = SHORT }, function(address, server)
       local client <close> = raw.connect(address)
       client:send(GET)
       eventually(function() return err and server:connections() == 0 end, "the stream ended")
       local other <close> = raw.connect(address)
       other:send(get "/whole")
-      eventually(function() return server:connections() == 1 end, "connected")
+      eventually(function() return whole end, "asked")
       eventually(function() return server:connections() == 0 end, "the connection ended")
     end)
   end)

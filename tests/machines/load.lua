@@ -134,7 +134,7 @@ end
 
 local function settle(before)
   local left
-  for _ = 1, 50 do
+  for _ = 1, 300 do -- half a minute
     left = difference(before, gauges())
     if not left then return nil end
     task.sleep(0.1)

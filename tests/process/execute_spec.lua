@@ -91,31 +91,43 @@ describe("under greenlua as under " .. STOCK, function()
   end
 end)
 
--- Does another task run while fn does?
+-- Does another task run while fn does? Commands of fn read a line from `gate` before anything else: only the other task lets them go on.
 local function others_ran(fn)
+  local gate = os.tmpname()
+  os.remove(gate)
+  assert(os.execute("mkfifo " .. gate))
   local ran, over = false, false
-  task.spawn(function() ran = not over end)
-  fn()
+  local other = task.spawn(function()
+    ran = not over
+    local file <close> = io.open(gate, "w")
+    file:write "go\n"
+  end)
+  fn(("read go <%s; "):format(gate))
   over = true
+  other:join()
+  os.remove(gate)
   return ran
 end
 
 describe("others run", function()
-  it("during os.execute", function() assert.is_true(others_ran(function() os.execute "true" end)) end)
+  it("during os.execute", function() assert.is_true(others_ran(function(wait) os.execute(wait) end)) end)
 
   it("while a pipe is read", function()
-    local f <close> = io.popen "sleep 0.01; echo x"
-    assert.is_true(others_ran(function() f:read() end))
+    assert.is_true(others_ran(function(wait)
+      local f <close> = io.popen(wait .. "echo x")
+      f:read()
+    end))
   end)
 
   it("while one is written", function()
-    local f <close> = io.popen("sleep 0.01; cat >/dev/null", "w")
-    assert.is_true(others_ran(function() f:write(("x"):rep(1000000)) end))
+    assert.is_true(others_ran(function(wait)
+      local f <close> = io.popen(wait .. "cat >/dev/null", "w")
+      f:write(("x"):rep(1000000))
+    end))
   end)
 
   it("while one is closed", function()
-    local f = io.popen "sleep 0.01"
-    assert.is_true(others_ran(function() f:close() end))
+    assert.is_true(others_ran(function(wait) io.popen(wait):close() end))
   end)
 end)
 

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local outcome = require "outcome"
 local process = require "green.process"
 local task = require "green.task"
 
@@ -10,13 +11,9 @@ end
 
 local function code_of(...) return error_of(...).code end
 
-
 local function sh(script) return { "sh", "-c", script } end
 
--- Until it is so; the test's own deadline is the runner's.
-local function eventually(is_so)
-  while not is_so() do task.sleep(0.001) end
-end
+local eventually, is_waiting = outcome.eventually, outcome.waiting
 
 -- The state letter of a process, nil if there is none; Z = it has ended and is not reaped.
 local function state(pid)
@@ -179,8 +176,7 @@ describe("process.spawn", function()
 
   it("has one reader at a time; closing wakes it", function()
     local child <close> = process.spawn({ "cat" }, { stdin = "pipe", stdout = "pipe" })
-    local reader = task.spawn(function() return child.stdout:read() end)
-    task.sleep(0)
+    local reader = is_waiting(task.spawn(function() return child.stdout:read() end))
     assert.equal("EBUSY", code_of(child.stdout.read, child.stdout))
     child.stdout:close()
     assert.equal("ECANCELED", code_of(reader.join, reader))
@@ -280,9 +276,9 @@ describe("process.capture", function()
 
   it("times out, naming the command, and leaves nothing running", function()
     local file = os.tmpname()
-    local err = error_of(process.capture, sh("echo $$ >" .. file .. "; sleep 100 & sleep 100; true"), { timeout = 1 })
+    local err = error_of(process.capture, sh("echo $$ >" .. file .. "; sleep 100 & sleep 100; true"), { timeout = 2 }) -- enough for it to say its number
     assert.equal("ETIMEDOUT", err.code)
-    assert.equal("process.capture: sh: timed out after 1.0 s", tostring(err))
+    assert.equal("process.capture: sh: timed out after 2.0 s", tostring(err))
     local pid = tonumber(process.capture({ "cat", file }).stdout)
     os.remove(file)
     assert.is_nil(state(pid))

@@ -54,7 +54,7 @@ describe("a listener", function()
   for _, address in ipairs { "127.0.0.1:0", "unix:app.sock" } do
     it("that is refused memory for one connection takes it later, and all others: " .. address, function()
       local out, err = sh([[cc -shared -fPIC -o refuse.so refuse.c -ldl &&
-        ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=$PWD/refuse.so timeout 20 $lua server.lua ]] .. address,
+        ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=$PWD/refuse.so timeout 60 $lua server.lua ]] .. address,
         { ["refuse.c"] = REFUSE, ["server.lua"] = with_raw(SERVER) })
       assert.equal("200\n200\n200\n", out, err)
       assert.matches(" warning: [^\n]*: no connection can be accepted %(not enough memory%): clients wait\n", err)

@@ -9,7 +9,7 @@ describe("a task that waits for a handle after the last timer fired", function()
     local out, err, code = shell("$lua main.lua", { ["main.lua"] = [[
       require "green.debug".report_stalls(false) -- starting a process takes long on a busy machine
       local task, signal = require "green.task", require "green.signal"
-      task.after(0.01, os.execute, "kill -USR2 $PPID")
+      task.after(0.2, os.execute, "kill -USR2 $PPID")
       print(signal.wait "USR2")]] })
     assert.same({ "USR2\n", "", 0 }, { out, err, code })
   end)

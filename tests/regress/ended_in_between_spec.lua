@@ -7,7 +7,7 @@ local debug = require "green.debug"
 local task = require "green.task"
 local Pool = require "green.pool.lending"
 
-local WAIT = 10 -- seconds for what takes none
+local WAIT = 60 -- seconds for what takes none
 
 -- Ends the task that does `case.work` at its 1st, 2nd, ... instruction, until it gets to its end, or at `last` of them.
 -- `case.check` says what is lost.
@@ -24,6 +24,10 @@ local function end_everywhere(new_case, last)
     local how = worker:wait(WAIT)
     task.sleep(0)
     local lost = case.check()
+    for _ = 1, 1000 do
+      if debug.census().tasks <= before then break end
+      task.sleep(0.001)
+    end
     if not lost and debug.census().tasks > before then lost = "a task goes on" end
     assert.is_nil(lost and ("ended at instruction %d: %s"):format(n, lost))
     if n == last or (how == "done" and not last) then break end

@@ -31,13 +31,13 @@ end
 local function pair()
   local listener = net.listen "127.0.0.1:0"
   local client = net.connect(listener:address())
-  local served = listener:accept(5)
+  local served = listener:accept(60)
   return client, served, listener
 end
 
 -- Until what was sent lies in the socket's own buffer.
 local function arrived(client, served)
-  served:read(1, 5) -- the rest of it came along
+  served:read(1, 60) -- the rest of it came along
   return client, served
 end
 
@@ -48,7 +48,7 @@ describe("a finalizer that runs while a result is pushed", function()
     task.sleep(0.02) -- not to be seen from here: it lies in the listener's queue
     local ok, socket = with_finalizer(function() listener:close() end, function(ready)
       ready()
-      return listener:accept(5)
+      return listener:accept(60)
     end)
     if ok then socket:close() else assert.equal("ECLOSED", socket.code) end
   end)
@@ -75,12 +75,12 @@ describe("a finalizer that runs while a result is pushed", function()
         if not fine then problem = err end
       end, function(ready)
         ready()
-        return served:read(600, 5)
+        return served:read(600, 60)
       end)
       assert.is_nil(problem)
       assert.is_true(ok, tostring(bytes))
       assert.equal(("y"):rep(600), bytes)
-      if what == "read" then assert.equal(399, #served:read(1000, 5)) end
+      if what == "read" then assert.equal(399, #served:read(1000, 60)) end
     end)
   end
 
@@ -95,12 +95,12 @@ describe("a finalizer that runs while a result is pushed", function()
       refused = not fine and err.code
     end, function(ready)
       ready()
-      return b:receive(5)
+      return b:receive(60)
     end)
     assert.is_true(ok, tostring(bytes))
     assert.equal("EFINALIZER", refused)
     assert.equal(("1"):rep(500), bytes)
-    assert.equal(("2"):rep(500), b:receive(5))
+    assert.equal(("2"):rep(500), b:receive(60))
   end)
 
   it("may not take the event of a watch", function()
@@ -118,7 +118,7 @@ describe("a finalizer that runs while a result is pushed", function()
       watch:close()
     end, function(ready)
       ready()
-      return watch:next(5)
+      return watch:next(60)
     end)
     assert.is_true(ok, tostring(name))
     assert.equal(("n"):rep(100), name)

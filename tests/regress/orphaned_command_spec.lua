@@ -15,7 +15,7 @@ end
 -- The first line of a file, once there is one.
 local function await(path)
   local line
-  task.deadline(30, function()
+  task.deadline(60, function()
     repeat
       line = read(path)
       if not line then task.sleep(0.005) end
@@ -31,7 +31,7 @@ end
 
 -- Waits until a process has ended; who reaps it is another matter.
 local function gone(pid)
-  task.deadline(30, function()
+  task.deadline(60, function()
     while state(pid) and state(pid) ~= "Z" do task.sleep(0.005) end
   end)
 end
@@ -55,9 +55,14 @@ describe("a command goes with its task:", function()
   end)
 
   it("os.execute at a deadline", function()
-    local ok, err = pcall(task.deadline, 0.3, os.execute, DEEP:format(dir.path))
-    assert.same({ false, "EDEADLINE" }, { ok, err.code })
-    gone(await(dir.path .. "/deep"))
+    local seconds = 0.1
+    repeat -- until that was enough for it to begin
+      seconds = 3 * seconds
+      local ok, err = pcall(task.deadline, seconds, os.execute, DEEP:format(dir.path))
+      assert.same({ false, "EDEADLINE" }, { ok, err.code })
+      local pid = read(dir.path .. "/deep")
+    until pid
+    gone(read(dir.path .. "/deep"))
   end)
 
   for name, ends in pairs { fails = function() error "its own" end, ["is cancelled"] = function() task.sleep(100) end } do
@@ -100,12 +105,14 @@ describe("a command goes with its task:", function()
   end)
 
   it("nor what a shell has left in the background", function()
+    local returned
     local running = task.spawn(function()
       os.execute(([[sleep 77 >/dev/null 2>&1 & echo $! >%s/deep]]):format(dir.path))
+      returned = true
       task.sleep(100)
     end)
     local pid = await(dir.path .. "/deep")
-    task.sleep(0.01)
+    while not returned do task.sleep(0.001) end
     running:cancel()
     pcall(running.join, running)
     assert.is_true(alive(pid))

@@ -91,8 +91,8 @@ local endings = {
 }
 
 local function write_works_at_once(db)
-  db.writer.wait = 2
-  db.readers.wait = 2
+  db.writer.wait = 20 -- where the connection is lost, none comes free
+  db.readers.wait = 20
   assert.equal(1, (insert(db, "after")))
   assert.equal(1, db:value "SELECT count(*) FROM t")
   assert.equal("after", db:transaction(function() return db:value "SELECT v FROM t" end))
@@ -123,8 +123,12 @@ for _, kind in ipairs { "file", "memory" } do
 
       it(ending .. ": the wait for a connection", function()
         local free = task.channel(1)
-        local holder = task.spawn(db.transaction, db, function() free:receive(60) end)
-        task.sleep(0)
+        local held
+        local holder = task.spawn(db.transaction, db, function()
+          held = true
+          free:receive(60)
+        end)
+        while not held do task.sleep(0.001) end
         stop(function() insert(db, "never") end)
         free:send(true)
         holder:join()

@@ -12,6 +12,7 @@ local KINDS = { stream = response.stream, events = response.events }
 -- What becomes of a waiting stream whose client leaves, when `out` says so: "cancelled", "goes on".
 local function outcome(kind, opts, prepare)
   local began, state
+  local stays = opts or prepare
   local a = app.new()
   a:get("/", function(req)
     if prepare then prepare(req) end
@@ -19,7 +20,7 @@ local function outcome(kind, opts, prepare)
       local _ <close> = setmetatable({}, { __close = function(_, err) state = state or err and err.code end })
       if kind == "stream" then out:write "x" else out:send "x" end
       began = true
-      task.sleep(0.5)
+      task.sleep(stays and 0.5 or 60)
       state = "goes on"
     end)
   end, opts)

@@ -7,16 +7,9 @@ local frames = require "http.frames"
 local hub = require "green.hub"
 local serve = require "process"
 local task = require "green.task"
+local until_true = require("outcome").eventually
 
 local TIMEOUT = 20
-
-local function until_true(condition)
-  for _ = 1, 20000 do
-    if condition() then return end
-    task.sleep(0.001)
-  end
-  error("it never came true", 2)
-end
 
 -- Runs test(address, server) with an app that has the handler at "/".
 local function with(handler, test, route, options)

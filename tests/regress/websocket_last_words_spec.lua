@@ -5,6 +5,7 @@
 local frames = require "http.frames"
 local native = require "green.http.native"
 local task = require "green.task"
+local until_true = require("outcome").eventually
 local ws = require "green.ws"
 
 local TIMEOUT = 20
@@ -18,14 +19,6 @@ local function serve(handler, test)
   local _ <close> = setmetatable({}, { __close = function() server:abort() end })
   test(server:address())
   server:finish(TIMEOUT)
-end
-
-local function until_true(condition)
-  for _ = 1, 20000 do
-    if condition() then return end
-    task.sleep(0.001)
-  end
-  error("it never came true", 2)
 end
 
 local function texts()
