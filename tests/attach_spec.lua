@@ -30,6 +30,13 @@ return app
 local Server = {}
 Server.__index = Server
 
+-- Waits until a process has said where it serves.
+local function await_address(child)
+  local address
+  repeat address = child.stderr:read "l":match " on (http://%S+)" until address
+  return address
+end
+
 -- A process of its own that serves APP and has a console at self.path.
 local function serve()
   local self = setmetatable({ folder = fs.temp_dir() }, Server)
@@ -37,7 +44,7 @@ local function serve()
   fs.write(self.folder.path .. "/app.lua", APP)
   self.process = process.spawn({ interpreter, "--listen", "127.0.0.1:0", "--grace", "1", "--console", self.path, "app.lua" },
     { cwd = self.folder.path, stderr = "pipe" })
-  repeat self.address = self.process.stderr:read "l":match " on (http://%S+)" until self.address
+  self.address = await_address(self.process)
   return self
 end
 
@@ -102,7 +109,7 @@ describe("a console", function()
     assert.is_true(fs.exists(server.path))
     local again = process.spawn({ interpreter, "--listen", "127.0.0.1:0", "--console", server.path, "app.lua" },
       { cwd = server.folder.path, stderr = "pipe" })
-    again.stderr:read "l"
+    await_address(again)
     do
       local console <close> = connect(server)
       assert.equal("2\n", console:line "1 + 1")

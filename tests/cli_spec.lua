@@ -40,9 +40,11 @@ describe("a script", function()
   it("may wait in its main chunk, and the tasks it leaves are waited for", function()
     prints("1\n2\n3\n", "$lua a.lua", { ["a.lua"] = [[
       local task = require "green.task"
-      task.spawn(function() print(1) task.sleep(0.02) print(3) end)
+      local go
+      task.spawn(function() print(1) while not go do task.sleep(0.001) end print(3) end)
       task.sleep(0.001)
       print(2)
+      go = true
     ]] })
   end)
 
@@ -497,7 +499,7 @@ describe("the REPL", function()
       mkfifo lines
       $lua -i < lines > out 2> said & pid=$!
       exec 3> lines
-      seen() { n=0; until tail -n 1 $1 | grep -qs "$2" || [ $n = 500 ]; do sleep 0.01; n=$((n + 1)); done; }
+      seen() { n=0; until tail -n 1 $1 | grep -qs "$2" || [ $n = 6000 ]; do sleep 0.01; n=$((n + 1)); done; }
       for loop in 'while true do end' 'require "green.task".sleep(100)'; do
         echo "print 'go' io.stdout:flush() $loop" >&3
         seen out '^go$'
@@ -518,7 +520,7 @@ describe("the REPL", function()
       $lua -i < lines > out & exec 3> lines
       echo 'task = require "green.task"' >&3
       echo 'task.spawn(function() task.sleep(0.001) io.open("ran", "w"):close() end)' >&3
-      n=0; while [ ! -e ran ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done
+      n=0; while [ ! -e ran ] && [ $n -lt 6000 ]; do sleep 0.01; n=$((n + 1)); done
       [ -e ran ] && echo done
       exec 3>&-
       wait

@@ -9,7 +9,7 @@ local serve = require "process"
 local sh = require "shell"
 local task = require "green.task"
 
-local LIMIT = 20 -- seconds no step of these tests needs
+local LIMIT = 60 -- seconds no step of these tests needs
 
 local function read_all(socket)
   local pieces = {}

@@ -8,7 +8,7 @@ local sh = require "shell"
 local function served(options, commands, app)
   return sh(([[
     : > log; LUA_INIT="require('green.debug').report_stalls(false)" $lua %s app.lua 2>> log & pid=$!
-    n=0; while ! grep -q serving log && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done
+    n=0; while ! grep -q serving log && [ $n -lt 6000 ]; do sleep 0.01; n=$((n + 1)); done
     url=$(sed -n 's/.*serving app.lua on //p' log | head -n 1)
     %s
   ]]):format(options, commands), { ["app.lua"] = app or "return function(req) return 'hello ' .. req.path end" })
@@ -70,7 +70,7 @@ describe("a script that returns a function", function()
       return "done"
     end
   ]]
-  local ask = "n=0; while [ ! -e asked ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done;"
+  local ask = "n=0; while [ ! -e asked ] && [ $n -lt 6000 ]; do sleep 0.01; n=$((n + 1)); done;"
 
   it("lets requests finish within --grace", function()
     local out = served("--listen 127.0.0.1:0 --grace 60", "curl -s $url/0.2 & " .. ask .. " kill -TERM $pid; wait", slow)
@@ -86,7 +86,7 @@ describe("a script that returns a function", function()
   it("exits at once at the second signal", function()
     local out = served("--listen 127.0.0.1:0 --grace 60", "curl -s $url/60 & " .. ask .. [[
       kill -INT $pid
-      n=0; while ! grep -q stopping log && [ $n -lt 1000 ]; do sleep 0.01; n=$((n + 1)); done
+      n=0; while ! grep -q stopping log && [ $n -lt 6000 ]; do sleep 0.01; n=$((n + 1)); done
       kill -TERM $pid; wait $pid; echo exit $?; wait
     ]], slow)
     assert.equal("exit 143\n", out)

@@ -6,7 +6,7 @@ local task = require "green.task"
 
 local GET, get, eventually, failure, script = raw.GET, raw.get, raw.eventually, raw.failure, raw.script
 
--- Waits until the figure does not change any more.
+-- Waits until the figure, which begins with 0, does not change any more.
 local function settled(figure)
   local last, same = nil, 0
   repeat
@@ -14,7 +14,7 @@ local function settled(figure)
     local now = figure()
     same = now == last and same + 1 or 0
     last = now
-  until same == 50
+  until same == 50 and last > 0
   return last
 end
 

@@ -5,7 +5,7 @@ local http = require "green.http"
 local outcome = require "outcome"
 local task = require "green.task"
 
-local failure = outcome.failure
+local failure, waiting = outcome.failure, outcome.waiting
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local dir, peer, pid, base, other, secure
@@ -423,7 +423,7 @@ describe("green.http", function()
         return e.code, got
       end
       assert.are.same({ "ECONNRESET", "half" }, { drain("/cut", {}) })
-      assert.are.same({ "ETIMEDOUT", "half" }, { drain("/half", { timeout = 1 }) })
+      assert.are.same({ "ETIMEDOUT", "half" }, { drain("/half", { timeouts = { idle = 1 } }) })
       http.get(base .. "/released")
     end)
 
@@ -441,8 +441,7 @@ describe("green.http", function()
       local resp = http.get(base .. "/half", { stream = true })
       local read, stream = resp:chunks()
       assert.are.equal("half", read(stream))
-      local reader = task.spawn(read, stream)
-      task.sleep(0)
+      local reader = waiting(task.spawn(read, stream))
       assert.are.equal("EBUSY", failure(read, stream).code)
       resp:close()
       assert.are.equal("ECONNABORTED", failure(reader.join, reader).code)
@@ -453,8 +452,7 @@ describe("green.http", function()
       local resp <close> = http.get(base .. "/half", { stream = true })
       local read, stream = resp:chunks()
       assert.are.equal("half", read(stream))
-      local reader = task.spawn(read, stream)
-      task.sleep(0)
+      local reader = waiting(task.spawn(read, stream))
       reader:cancel()
       assert.are.equal("ECANCELED", failure(reader.join, reader).code)
     end)

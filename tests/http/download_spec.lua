@@ -111,7 +111,9 @@ describe("a download", function()
 
   it("leaves nothing either when that is while its file is made", function()
     within(function(base, dir)
+      local late = task.now() + 20 -- a slow machine looks at fewer of them
       for i = 1, 800 do
+        if task.now() > late then break end
         local job = task.spawn(http.download, base .. "/empty", dir .. "/new")
         for _ = 1, i // 10 do task.sleep(0) end
         job:cancel()

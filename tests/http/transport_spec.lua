@@ -360,7 +360,7 @@ describe("time", function()
   it("is limited for the handshake", function()
     listening(function(socket) socket:read(100000, WAIT) socket:read(1, WAIT) end, function(port)
       for _, name in ipairs { "tls", "connecting" } do
-        local e = failure(transport.send, spec(port, { scheme = "https", timeouts = { [name] = 0.05 } }))
+        local e = failure(transport.send, spec(port, { scheme = "https", timeouts = { [name] = 0.5 } }))
         assert.same({ "ETIMEDOUT", "tls", false }, { e.code, e.phase, e.sent })
       end
     end)

@@ -7,7 +7,7 @@ local outcome = require "outcome"
 local task = require "green.task"
 local ws = require "green.ws"
 
-local failure = outcome.failure
+local failure, until_true, waiting = outcome.failure, outcome.eventually, outcome.waiting
 
 local TIMEOUT = 20
 
@@ -49,14 +49,6 @@ local function reporting(handler)
 end
 
 local function turns(n) for _ = 1, n or 5 do task.sleep(0) end end
-
-local function until_true(condition)
-  for _ = 1, 20000 do
-    if condition() then return end
-    task.sleep(0.001)
-  end
-  error("it never came true", 2)
-end
 
 describe("the handshake", function()
   local function refused(headers, o)
@@ -725,17 +717,17 @@ describe("tasks", function()
   end)
 
   it("receive one at a time: the second is told", function()
+    local busy
     local handler, result = reporting(function(socket)
-      local first = task.spawn(function() return socket:receive(TIMEOUT) end)
-      turns(1)
-      local busy = failure(socket.receive, socket).code
-      return first:join(), busy
+      local first = waiting(task.spawn(function() return socket:receive(TIMEOUT) end))
+      busy = failure(socket.receive, socket).code
+      return (first:join())
     end)
     serve(handler, nil, function(address)
       local client = frames.connect(address)
-      task.sleep(0.01)
+      until_true(function() return busy end)
       client:text "for the first"
-      local ok, message, busy = result()
+      local ok, message = result()
       assert.is_true(ok)
       assert.equal("for the first", message)
       assert.equal("EBUSY", busy)
@@ -799,8 +791,7 @@ describe("tasks", function()
   local function cancelled(method, prepare, after)
     local handler, result = reporting(function(socket)
       if prepare then prepare(socket) end
-      local one = task.spawn(function() socket[method](socket) end)
-      turns(2)
+      local one = waiting(task.spawn(function() socket[method](socket) end))
       assert.equal("waiting", one:status())
       one:cancel()
       local err = failure(one.join, one)
@@ -943,7 +934,7 @@ describe("silence", function()
 
   it("of a peer that takes nothing ends the connection, even if it talks", function()
     local handler, result = reporting(function(socket) return socket:send(("x"):rep(16 << 20)) end)
-    serve(handler, { ping_interval = 0.01, idle_timeout = 0.1 }, function(address)
+    serve(handler, { ping_interval = 0.1, idle_timeout = 1 }, function(address)
       local client = frames.connect(address)
       local talker = task.spawn(function()
         while pcall(client.text, client, "not listening") do task.sleep(0.01) end

@@ -3,6 +3,7 @@
 -- slow or to have several addresses.
 -- Needs: node
 local backlog = require "net.backlog"
+local fs = require "green.fs"
 local leaves_nothing = require "net.descriptors"
 local net = require "green.net"
 local outcome = require "outcome"
@@ -12,7 +13,7 @@ local task = require "green.task"
 
 local failure = outcome.failure
 
-local WAIT = 20 -- seconds, where something is bound to come
+local WAIT = 60 -- seconds, where something is bound to come
 
 local function port_of(address) return assert(math.tointeger(address:match ":(%d+)$")) end
 
@@ -24,6 +25,7 @@ local function silent()
   ]] }, { stdout = "pipe" })
   local port = peer.stdout:read("n", WAIT)
   peer:kill "STOP"
+  outcome.eventually(function() return fs.read(("/proc/%d/stat"):format(peer.pid)):find "%) T " end, "it is stopped")
   local clients = backlog.fill(port, 1)
   return setmetatable({ port = port }, {
     __close = function()

@@ -4,7 +4,7 @@ local outcome = require "outcome"
 local sh = require "shell"
 local task = require "green.task"
 
-local failure = outcome.failure
+local failure, waiting = outcome.failure, outcome.waiting
 
 local LARGE = ("0123456789abcdef"):rep(1024 * 1024) -- more than the kernel takes by itself
 
@@ -22,21 +22,8 @@ local function read_all(socket)
   return table.concat(pieces)
 end
 
--- Writes until that waits, in a task of its own.
-local function stuck_writer(socket)
-  local written = 0
-  local writer = task.spawn(function()
-    while true do
-      socket:write(LARGE, 20)
-      written = written + 1
-    end
-  end)
-  repeat
-    local before = written
-    for _ = 1, 20 do task.sleep(0.001) end
-  until written == before
-  return writer
-end
+-- Writes more than the kernel takes, in a task of its own that waits now.
+local function stuck_writer(socket) return waiting(task.spawn(function() while true do socket:write(LARGE, 60) end end)) end
 
 local function a_socket(kind, address_of)
   describe(kind, function()
@@ -125,8 +112,7 @@ local function a_socket(kind, address_of)
     end))
 
     it("wakes who reads when it is closed", pair(function(client)
-      local reader = task.spawn(function() return failure(client.read, client) end)
-      task.sleep(0)
+      local reader = waiting(task.spawn(function() return failure(client.read, client) end))
       client:close()
       local err = reader:join()
       assert.equal("ECLOSED", err.code)
@@ -150,8 +136,7 @@ local function a_socket(kind, address_of)
     end))
 
     it("has one reader and one writer", pair(function(client, server)
-      local reader = task.spawn(client.read, client)
-      local writer = stuck_writer(client)
+      local reader, writer = waiting(task.spawn(client.read, client)), stuck_writer(client)
       assert.equal("EBUSY", failure(client.read, client).code)
       assert.equal("EBUSY", failure(client.write, client, "x").code)
       server:write "x"
@@ -162,8 +147,7 @@ local function a_socket(kind, address_of)
 
     it("keeps what came for the task that waited first", pair(function(client, server)
       local first, second
-      local reader = task.spawn(function() first = client:read() end)
-      task.sleep(0)
+      local reader = waiting(task.spawn(function() first = client:read() end))
       server:write "x"
       repeat
         local ok, err = pcall(client.read, client, 1, 0)
@@ -307,8 +291,7 @@ describe("net.listen", function()
   it("wakes who accepts when it is closed, and closes what nobody took", function()
     local listener <close> = net.listen "127.0.0.1:0"
     local address = listener:address()
-    local accepting = task.spawn(function() return failure(listener.accept, listener) end)
-    task.sleep(0)
+    local accepting = waiting(task.spawn(function() return failure(listener.accept, listener) end))
     assert.equal("EBUSY", failure(listener.accept, listener).code)
     listener:close()
     local err = accepting:join()
@@ -350,7 +333,7 @@ describe("a script that ends", function()
   it("still sends what it wrote, even to a slow reader", function()
     local out, err = sh("$lua reader.lua & while ! [ -S here.sock ]; do sleep 0.01; done; $lua writer.lua; echo exit $?; wait", {
       ["reader.lua"] = [[
-        local socket = require("green.net").listen "unix:here.sock":accept(20)
+        local socket = require("green.net").listen "unix:here.sock":accept(60)
         socket:read(1)
         require("green.task").sleep(0.1)
         local last = ""
@@ -358,7 +341,8 @@ describe("a script that ends", function()
         print(last)
       ]],
       ["writer.lua"] = [[
-        local socket = require("green.net").connect "unix:here.sock"
+        local connected, socket
+        repeat connected, socket = pcall(require("green.net").connect, "unix:here.sock") until connected -- it is there, and maybe does not listen yet
         for i = 1, 1000 do
           if not pcall(socket.write, socket, ("x"):rep(65536), 0.01) then break end
         end

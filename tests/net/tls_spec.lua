@@ -14,7 +14,7 @@ local task = require "green.task"
 
 local failure, waiting = outcome.failure, outcome.waiting
 
-local WAIT = 20 -- seconds, where something is bound to come
+local WAIT = 60 -- seconds, where something is bound to come
 
 local certs
 
@@ -421,7 +421,7 @@ describe("a TLS client", function()
 
   it("times out in the handshake, is cancelled in it, and leaves no connection", leaves_nothing(function()
     local listener <close> = net.listen "127.0.0.1:0"
-    assert.equal("ETIMEDOUT", failure(net.connect, listener:address(), { tls = trusting(), timeout = 0.02 }).code)
+    assert.equal("ETIMEDOUT", failure(net.connect, listener:address(), { tls = trusting(), timeout = 0.5 }).code)
     local server <close> = listener:accept(WAIT)
     pcall(read_all, server)
     local err = failure(net.connect, listener:address(), { tls = trusting { timeout = 0.02 } })
@@ -606,7 +606,7 @@ describe("a TLS server", function()
   end))
 
   it("is not held up by a client that says nothing, and lets it go in the end", leaves_nothing(function()
-    local listener <close> = net.listen("127.0.0.1:0", { tls = site { timeout = 1 } })
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site { timeout = 2 } })
     local silent <close> = net.connect(listener:address())
     local server <close> = listener:accept(WAIT)
     local client <close> = net.connect(listener:address(), { tls = trusting() })

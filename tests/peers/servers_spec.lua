@@ -177,7 +177,10 @@ end)
 
 test("takes an answer that comes before all is sent", "refuse", function(client, _, kind)
   local ok, resp = pcall(client.put, client, "/refuse", { body = peers.bytes(4000000), expect = false })
-  if ok then
+  if ok and resp.status == 502 then -- the reset overtook the answer on its way to a proxy
+    assert.matches(" before ", kind.name)
+    assert.is_false(kind.lingers)
+  elseif ok then
     assert.same({ 413, "too much" }, { resp.status, resp.body })
   else -- a server that does not read on resets the connection, and a reset may overtake the answer
     assert.is_false(kind.lingers, tostring(resp))

@@ -425,7 +425,7 @@ describe("a child that a C module forks", function()
       print("child " .. wait(pid)) io.flush()
       assert(io.popen("test -S " .. path .. " && echo there"):read() == "there")
       for _ = 1, 3 do print(http.get(url).body) end
-      server:finish(1) named:finish(1)]])
+      server:finish(20) named:finish(20)]])
   end)
 
   it("gives no answer in its parent's place", function()
@@ -442,7 +442,7 @@ describe("a child that a C module forks", function()
       local server = app:listen "127.0.0.1:0"
       for _ = 1, 2 do print(http.get("http://" .. server:address()).body) end
       print(#pids)
-      server:finish(1)]])
+      server:finish(20)]])
   end)
 
   it("neither ends nor awaits the commands of its parent", function()
@@ -501,9 +501,9 @@ describe("a child that a C module forks", function()
           task.sleep(0.02)
           os.exit(0, true)
         end))) io.flush()
-        local got = peer:read(12, 5)
+        local got = peer:read(12, 30)
         socket:write "after"
-        print(got, peer:read(5, 5))
+        print(got, peer:read(5, 30))
       end
       certificates:close()
       os.exit(0)]]):format((require "green.fs").realpath "tests/net" .. "/?.lua"))
@@ -558,7 +558,7 @@ describe("a child that a C module forks", function()
         print(its ~= ours and http.get(url).body == its and "2 connections" or "shared")
         os.exit(0, true)
       end)))
-      server:finish(1)]])
+      server:finish(20)]])
   end)
 
   it("sends nothing to who is connected to its parent's server", function()

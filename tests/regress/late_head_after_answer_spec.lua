@@ -5,7 +5,7 @@ local raw = require "http.raw"
 
 describe("a head that takes too long", function()
   it("gets 408 also when the connection has answered a request before", function()
-    raw.serve(raw.echo, { header_timeout = 0.03 }, function(address)
+    raw.serve(raw.echo, { header_timeout = 0.3 }, function(address)
       local client <close> = raw.connect(address)
       client:send(raw.GET)
       assert.equal(200, client:answer().status)

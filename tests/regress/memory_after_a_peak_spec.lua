@@ -18,7 +18,7 @@ local function peak(n)
 end
 for _ = 1, 2 do
   local used, pages = peak(60000)
-  task.deadline(60, function()
+  task.deadline(100, function()
     repeat task.sleep(0.2) until debug.memory().used < used / 8 and (arg[1] == "sanitized" or
       debug.memory().held < used / 8 and resident() < pages / 3)
   end)

@@ -4,18 +4,11 @@
 local app = require "green.app"
 local frames = require "http.frames"
 local task = require "green.task"
+local until_true = require("outcome").eventually
 
 local TIMEOUT = 20
 local N = 30 -- enough that the stream is paused; the rest fits into the kernel, or the end would wait behind bytes that have no room
 local TEXT = ("x"):rep(10000)
-
-local function until_true(condition)
-  for _ = 1, 10000 do
-    if condition() then return end
-    task.sleep(0.001)
-  end
-  error("it never came true", 2)
-end
 
 -- The messages that a handler got after it had learned, without receiving, that `leave` was called.
 local function received(leave)

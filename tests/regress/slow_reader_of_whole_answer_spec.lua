@@ -37,7 +37,7 @@ describe("a client that reads slowly", function()
   }
   for kind, handler in pairs(kinds) do
     it("gets all of its answer, however long it takes: " .. kind, function()
-      raw.serve(handler, { write_timeout = 0.3, keepalive_timeout = 0.3 }, function(address)
+      raw.serve(handler, { write_timeout = 1, keepalive_timeout = 1 }, function(address)
         local client <close> = raw.connect(address)
         client:send(raw.GET)
         assert.equal(SIZE, read_slowly(client, 0.004)) -- some two seconds
@@ -46,11 +46,11 @@ describe("a client that reads slowly", function()
   end
 
   it("may fall silent for a while, as long as the time between two requests, when it has read all", function()
-    raw.serve(kinds.string, { write_timeout = 0.3, keepalive_timeout = 20 }, function(address)
+    raw.serve(kinds.string, { write_timeout = 1, keepalive_timeout = 20 }, function(address)
       local client <close> = raw.connect(address)
       client:send(raw.GET)
       assert.equal(SIZE, read_slowly(client, 0))
-      task.sleep(1)
+      task.sleep(1.5)
       client:send(raw.GET)
       assert.equal(SIZE, read_slowly(client, 0))
     end)
@@ -59,11 +59,11 @@ end)
 
 describe("a client that reads nothing", function()
   it("is left after the write timeout, and not after twice that", function()
-    raw.serve(function() return WHOLE end, { write_timeout = 2, keepalive_timeout = 20 }, function(address, server)
+    raw.serve(function() return WHOLE end, { write_timeout = 3, keepalive_timeout = 20 }, function(address, server)
       local client <close> = raw.connect(address)
       client:send(raw.GET)
       client:take(1)
-      local late = task.spawn(task.sleep, 3.9)
+      local late = task.spawn(task.sleep, 5.9)
       repeat task.sleep(0.01) until server:connections() == 0
       assert.not_equal("done", late:status())
       late:cancel()

@@ -220,7 +220,7 @@ describe("the kitchen without its kitchen", function()
       if req:form().details == "hang" then task.sleep(LIMIT) end
       return response.json({ mins = 5 }, 201)
     end)
-    local app <close> = start { KITCHEN_URL = kitchen.url, KITCHEN_TIMEOUT = "0.5" }
+    local app <close> = start { KITCHEN_URL = kitchen.url, KITCHEN_TIMEOUT = "3" }
     local slow = task.spawn(order, app, "ann", "hang")
     repeat until http.get(app.url .. "/orders/1").status == 200
     assert.equal("placed", http.get(app.url .. "/orders/1"):json().status)
