@@ -23,6 +23,7 @@
 #endif
 #endif
 #ifdef GL_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef __SANITIZE_THREAD__
@@ -183,6 +184,7 @@ static gl_stack *stack_new(gl_host *h) {
     return NULL;
   }
 #ifdef GL_ASAN
+  __asan_unpoison_memory_region(s->map + page, STACK_SIZE); /* what a stack was marked with that lay here before */
   s->bottom = s->map + page;
   s->size = STACK_SIZE;
 #endif
