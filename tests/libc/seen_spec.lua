@@ -12,7 +12,7 @@ local task = require "green.task"
 local function seen(pattern)
   while true do
     for _, one in ipairs(debug.tasks()) do
-      if one.waits and one.waits:find(pattern) then return one.waits end
+      if one.waits_for and one.waits_for:find(pattern) then return one.waits_for end
     end
     task.sleep(0.001)
   end
