@@ -49,7 +49,7 @@ static const option known[] = {
 enum { NKNOWN = sizeof known / sizeof *known };
 
 static const gl_subcommand commands[] = {
-  {"attach", "attach PATH", "a prompt (or -e LINE) inside the process with --console PATH", "return require 'green.repl.attach'(...)"},
+  {"attach", "attach PATH", "a prompt (or -e LINE) in the process with --console PATH", "return require 'green.repl.attach'(...)"},
   {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)"},
 };
 

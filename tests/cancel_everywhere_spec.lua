@@ -2,6 +2,7 @@
 -- Steps that use every kind of operation there is (beside some programs, each row of the matrix), each run again and again and interrupted in its 1st, 2nd, ... last wait:
 -- by a cancel, and by the end of its time. Each time all that the host counts, and the open file descriptors, are
 -- back where they were.
+-- Needs: redis
 local app = require "green.app"
 local awaits = require "awaits"
 local db = require "green.db"
@@ -11,7 +12,9 @@ local fs = require "green.fs"
 local http = require "green.http"
 local net = require "green.net"
 local process = require "green.process"
+local redis = require "green.redis"
 local response = require "green.response"
+local start = require "libc.servers"
 local task = require "green.task"
 
 local TURNS = 2000 -- connections take some until they are closed
@@ -47,6 +50,20 @@ function steps.channels()
     for v in c do sum = sum + v end
     assert(sum == 6)
   end)
+end
+
+local servers
+setup(function() servers = start "redis" end)
+teardown(function() servers:close() end)
+
+function steps.redis()
+  local client <close> = redis.connect("redis://127.0.0.1:" .. servers.redis.port, { timeout = 60 })
+  assert(client:set("a", 1) == "OK")
+  assert(client:pipeline(function(p) p:get "a" end)[1] == "1")
+  assert(client:blpop("nothing", 0.001) == nil)
+  local news <close> = client:subscribe "news"
+  client:publish("news", "x")
+  assert(news:receive().payload == "x")
 end
 
 function steps.locks()

@@ -23,9 +23,21 @@ local function ratio(fn, small, large)
   return cpu(fn, large, times) / took
 end
 
+local function inputs(make, size) return make(size or SIZE), make((size or SIZE) * 4) end
+
+--- Does fn(make(n)) take much more than four times as long when n is four times as much? One try that says so is enough: a busy machine
+--- makes others look better.
+function M.is_more(fn, make, size)
+  local small, large = inputs(make, size)
+  for _ = 1, 2 * TRIES do
+    if ratio(fn, small, large) >= TOO_MUCH then return true end
+  end
+  return false
+end
+
 --- fn(make(n)) takes no more than some four times as long when n is.
 function M.is_linear(fn, make, size)
-  local small, large = make(size or SIZE), make((size or SIZE) * 4)
+  local small, large = inputs(make, size)
   local best = math.huge
   for _ = 1, TRIES do
     collectgarbage()

@@ -81,7 +81,9 @@ local made = {} -- in the set-up
 
 local SELF = {
   ["green.app"] = function() return app end,
+  ["green.Cache"] = function() return require "green.cache".new() end,
   ["green.http.client"] = function() return require "green.http".client() end,
+  ["green.redis.Client"] = function() return require "green.redis".connect("redis://127.0.0.1:1", { wait = 0 }) end,
   ["green.Response"] = function() return require "green.response".text "x" end,
   ["green.events"] = function() return made.events end,
   ["green.net.socket"] = function() return made.client end,
@@ -113,6 +115,7 @@ local GIVEN = { -- arguments before the options, where names and types do not sa
   ["green.model"] = { setmetatable({}, { __index = function() return print end }), "orders" },
   ["green.net.connect"] = {},
   ["green.net.listen"] = {},
+  ["green.redis.connect"] = { "redis://127.0.0.1:1" },
 }
 
 local function callable(entry)

@@ -669,7 +669,8 @@ describe("a TLS connection that is cut off", function()
     assert.equal("x", server:read(1, WAIT))
     peer:kill "KILL"
     local err = failure(server.read, server, 1, WAIT)
-    assert.is_truthy(err.code == "ETRUNCATED" or err.code == "ECONNRESET", err.code)
+    -- EPIPE: session tickets of ours were still on their way
+    assert.is_truthy(err.code == "ETRUNCATED" or err.code == "ECONNRESET" or err.code == "EPIPE", err.code)
   end))
 
   it("in the middle of a record, or with one that was changed", leaves_nothing(function()

@@ -49,9 +49,10 @@ describe("many connections whose time is up at once", function()
       return seen
     end
     local few, many = math.huge, math.huge
-    for _ = 1, 2 do
+    for _ = 1, 5 do -- a busy machine may get in the way of some
       few = math.min(few, worst(100))
       many = math.min(many, worst(800))
+      if many < 3 * few + 0.003 then break end
     end
     assert.is_true(many < 3 * few + 0.003, ("%.6f s with 100, %.6f s with 800"):format(few, many))
   end)

@@ -15,6 +15,10 @@ local KNOWN = {
   tls = "boolean|table", user = "string", wait = "seconds",
 }
 
+local TLS = {
+  alpn = "string|table", ca = "string", cert = "string", key = "string", server_name = "string", timeout = "time", verify = "boolean",
+}
+
 local DEFAULTS = { connect_timeout = 5, max_pinned = 16, max_reply = 64 << 20, timeout = 5, wait = 5 }
 
 local SCHEMES = {
@@ -53,9 +57,13 @@ end
 
 -- redis+sentinel://[user[:password]@]HOST[:PORT][,HOST...]/MASTER[/DB]
 local function of_sentinels(place, text, rest)
-  local who, hosts, master, db = rest:match "^//([^/]-)@?([^/@]+)/([^/?]+)/?([^?]*)$"
-  if not hosts then refuse(text, "redis+sentinel://HOST[:PORT],.../MASTER[/DB] expected") end
-  if who ~= "" then
+  local authority, path = rest:match "^//([^/?]*)/([^?]*)$"
+  local master = path and path:match "^[^/]+"
+  local db = master and path:sub(#master + 1):match "^/?([^/]*)$"
+  if not db then refuse(text, "redis+sentinel://HOST[:PORT],.../MASTER[/DB] expected") end
+  local who, hosts = authority:match "^([^@]*)@([^@]*)$"
+  hosts = hosts or authority
+  if who then
     local parts = url.parse("redis://" .. who .. "@host")
     place.user, place.password = parts.user, parts.password
   end
@@ -82,6 +90,8 @@ end
 --- name without the password.
 function M.read(text, given)
   options.argument(OP, "url", text, "string")
+  given = options.check(OP, given, KNOWN)
+  if type(given.tls) == "table" then options.check(OP .. ": tls", given.tls, TLS) end
   local place = { db = 0 }
   for name, default in pairs(DEFAULTS) do place[name] = default end
   local scheme, rest = text:match "^(%a[%w+.-]*):(.*)$"
@@ -93,7 +103,7 @@ function M.read(text, given)
   elseif kind.sentinel then of_sentinels(place, of, rest)
   else of_host(place, of, text) end
   if place.user == "" then place.user = nil end
-  for name, value in pairs(options.check(OP, given, KNOWN)) do place[name] = value end
+  for name, value in pairs(given) do place[name] = value end
   if place.user and not place.password then refuse(of, "a user without a password") end
   place.shown = of
   return place

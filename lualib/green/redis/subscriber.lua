@@ -26,6 +26,8 @@ M.__index = M
 local Subscription = { __name = "green.redis.subscription" }
 Subscription.__index = Subscription
 
+local check = fault.receiver(Subscription, "subscription")
+
 function M.new(place, dial)
   return setmetatable({
     place = place, dial = dial, conn = false, leading = false, count = 0, asked = {}, quiet = false,
@@ -250,6 +252,7 @@ end
 
 --- Ends it, and wakes all who wait for its messages.
 function Subscription:close()
+  check(self, "close")
   if self.closed then return end
   self.closed, self.queue, self.first, self.last = true, {}, 1, 0
   self.bell:close()
@@ -261,6 +264,7 @@ Subscription.__gc = function(self) pcall(self.close, self) end -- which fails wh
 
 --- The next message; nil once the subscription is closed. Waits, for `timeout` seconds at most.
 function Subscription:receive(timeout)
+  check(self, "receive")
   if timeout ~= nil then options.argument("subscription:receive", "timeout", timeout, "seconds") end
   await(self.subscriber, self, timeout and task.now() + timeout, function() return self.first <= self.last or self.closed end)
   return take(self)
