@@ -190,15 +190,15 @@ describe("a WebSocket request", function()
   it("whose client leaves while its options are read is not accepted", function()
     local native = require "green.ws.native"
     local debug = require "green.debug"
-    local before, client, err = debug.census().handles, nil, nil
+    local before, client, err, port = debug.census().handles, nil, nil, nil
     local key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     raw.serve(function(req)
       if req.path == "/first" then return ("x"):rep(200000) end
       local options = setmetatable({}, { __index = function(_, name)
         if name ~= "protocols" then return nil end
         -- What the client has not read makes its end a reset.
-        local row = ("0100007F:%04X %%x+:%%x+ %%x+ %%x+:(%%x+)"):format(math.tointeger(req.remote:match ":(%d+)$"))
-        raw.eventually(function() return tonumber(fs.read("/proc/self/net/tcp"):match(row), 16) > 0 end, "bytes come")
+        local row = ("0100007F:%04X 0100007F:%04X 01 %%x+:(%%x+)"):format(math.tointeger(req.remote:match ":(%d+)$"), port)
+        raw.eventually(function() return tonumber(fs.read("/proc/self/net/tcp"):match(row) or "0", 16) > 0 end, "bytes come")
         client:kill "KILL"
         client:wait()
         client.stdin:close()
@@ -208,6 +208,7 @@ describe("a WebSocket request", function()
       _, err = pcall(native.accept, req, options)
       return "no"
     end, {}, function(address)
+      port = math.tointeger(address:match ":(%d+)$")
       local requests = raw.get "/first" .. raw.get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n" .. key)
       client = process.spawn({ "bash", "-c", 'exec 3<>/dev/tcp/${0%:*}/${0#*:}; head -c "$1" >&3; exec sleep 600', address, tostring(#requests) }, { stdin = "pipe" })
       client.stdin:write(requests)
