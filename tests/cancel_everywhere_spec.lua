@@ -14,7 +14,7 @@ local net = require "green.net"
 local process = require "green.process"
 local redis = require "green.redis"
 local response = require "green.response"
-local start = require "libc.servers"
+local start = require "peers.databases"
 local task = require "green.task"
 
 local TURNS = 2000 -- connections take some until they are closed

@@ -80,7 +80,7 @@ end
 
 -- A server of its own for each example, and where it is.
 local function new_redis()
-  local servers = require "libc.servers" "redis"
+  local servers = require "peers.databases" "redis"
   return ("redis://127.0.0.1:%d"):format(servers.redis.port), servers
 end
 

@@ -203,11 +203,7 @@ static int push_write_file(lua_State *L, gl_op *op) {
   if (op->status == 0 || !rt->file_error) return push_write(L, op);
   char name[GL_SPEC_OP];
   gl_spec_op(rt->method, name);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
-  lua_getiuservalue(L, -1, 1);
-  const char *path = lua_tostring(L, -1);
-  if (op->status == UV_EOF) return gl_error_raise(L, name, "EIO", "%s: the file became shorter while it was sent", path);
-  return gl_error_status(L, name, op->status, path);
+  return gl_open_file_raise(L, name, op->pin, op->status);
 }
 
 static void free_write_file(gl_op *op) {
@@ -223,15 +219,14 @@ static const gl_optype write_file_type = {"http.write", push_write_file, cancel_
 static int handle_write_file(lua_State *L) {
   check_open(L, "http.write");
   gl_open_file *f = gl_open_file_check(L, 2, "http.write");
-  lua_Integer at = luaL_checkinteger(L, 3), n = luaL_checkinteger(L, 4);
-  luaL_argcheck(L, at >= 0, 3, "an offset >= 0 expected");
-  luaL_argcheck(L, n > 0, 4, "a number > 0 expected");
+  uint64_t at, n;
+  gl_open_file_check_part(L, 3, &at, &n);
   gl_roundtrip *rt = check_writer(L);
   file_op *o = gl_op_new(L, &write_file_type, sizeof *o, 2);
   o->trip.rt = rt;
   o->file = gl_open_file_ref(f);
   rt->refs++;
-  gl_roundtrip_write(rt, &o->trip.op, (gl_upload_piece){.file = f, .at = (uint64_t)at, .n = (uint64_t)n});
+  gl_roundtrip_write(rt, &o->trip.op, (gl_upload_piece){.file = f, .at = at, .n = n});
   return gl_await(L, &o->trip.op, GL_FOREVER);
 }
 

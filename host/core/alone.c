@@ -59,21 +59,19 @@ void gl_alone_close(gl_host *h) {
 
 /* ---- its time ---- */
 
-static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) < 0; }
-
-bool gl_alone_is(const gl_host *h, lua_State *L) { return !h->task || L == h->L || in_finalizer(L); }
+bool gl_alone_is(const gl_host *h, lua_State *L) { return !h->task || L == h->L || gl_in_finalizer(L); }
 
 static bool is_counted(lua_State *L, const gl_host *h) {
   const gl_slices *s = &h->slices;
   bool marked;
-  if (in_finalizer(L) && gl_safepoint_finalizer(L, &marked)) return marked;
+  if (gl_in_finalizer(L) && gl_safepoint_finalizer(L, &marked)) return marked;
   return s->alone_on == L && s->alone_beat == gl_pulse_beats(&h->pulse);
 }
 
 /* Counts the time of what runs on L. */
 static void count(lua_State *L, gl_host *h) {
   gl_slices *s = &h->slices;
-  if (in_finalizer(L)) gl_safepoint_mark_finalizer(L);
+  if (gl_in_finalizer(L)) gl_safepoint_mark_finalizer(L);
   s->alone_on = L;
   s->alone_beat = gl_pulse_beats(&h->pulse);
 }
@@ -96,7 +94,7 @@ void gl_alone_check(lua_State *L, gl_host *h) {
     lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, LOOK_AGAIN);
     return;
   }
-  bool finalizer = in_finalizer(L), news = !s->alone_over;
+  bool finalizer = gl_in_finalizer(L), news = !s->alone_over;
   s->alone_over = true;
   if (news && !h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, finalizer ? WHAT("a finalizer (__gc)") : WHAT("what runs outside of tasks"), L, NULL);
   lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, 1); /* should the error be caught, it is raised at the next instruction again */

@@ -242,4 +242,7 @@ static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L
 static inline bool gl_coro_is_held(lua_State *co) { return (*gl_extra(co) & GL_HELD_BIT) != 0; }
 static inline uv_loop_t *gl_loop(lua_State *L) { return &gl_host_of(L)->loop; }
 
+/* Does a finalizer run? Lua reports a negative count within one only. Safe in a signal handler. */
+static inline bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) < 0; }
+
 #endif

@@ -14,11 +14,11 @@ typedef struct gl_about {
   char peer[160];    /* req.remote; "" = it is gone */
 } gl_about;
 
-/* Lists every live task on stderr: age, state, what it waits for, where, CPU time, and its request; before them how many are ready, by
- * queue. Calls no Lua that could raise. */
-
 /* Sets the function that tells about the task of a request; it returns false for a task that is none. */
 void gl_inspect_requests(gl_host *h, bool (*about)(const gl_task *t, gl_about *out));
+
+/* Lists every live task on stderr: age, state, what it waits for, where, CPU time, and its request; before them how many are ready, by
+ * queue. Calls no Lua that could raise. */
 void gl_inspect_print(const gl_host *h);
 
 /* Makes SIGUSR1 print that list, at the end of a turn. Without memory SIGUSR1 keeps its default. */

@@ -21,9 +21,9 @@
 #define GC_STRESS(L) ((void)0)
 #endif
 
-/* A finalizer that waits would stop the collector for every task. Lua reports a negative count within a finalizer only. */
+/* A finalizer that waits would stop the collector for every task. */
 void gl_op_refuse_finalizer(lua_State *L, const gl_optype *type) {
-  if (lua_gc(L, LUA_GCCOUNT, 0) < 0)
+  if (gl_in_finalizer(L))
     gl_error_raise(L, type->name, "EFINALIZER", "cannot wait in a finalizer (__gc); close the value with <close> or by name instead");
 }
 

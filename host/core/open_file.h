@@ -6,7 +6,10 @@
 #ifndef GL_CORE_OPEN_FILE_H
 #define GL_CORE_OPEN_FILE_H
 
+#include <stdint.h>
+
 #include <lauxlib.h>
+#include <uv.h>
 
 #include "core/error.h"
 
@@ -34,6 +37,25 @@ static inline gl_open_file *gl_open_file_check(lua_State *L, int idx, const char
   gl_open_file *f = *(gl_open_file **)luaL_checkudata(L, idx, GL_OPEN_FILE);
   if (!f || f->fd < 0) gl_error_raise(L, op, "EBADF", "the file is closed");
   return f;
+}
+
+/* Reads the arguments of a part of a file: the offset at `idx`, and the number of bytes behind it. */
+static inline void gl_open_file_check_part(lua_State *L, int idx, uint64_t *at, uint64_t *n) {
+  lua_Integer offset = luaL_checkinteger(L, idx), count = luaL_checkinteger(L, idx + 1);
+  luaL_argcheck(L, offset >= 0, idx, "an offset >= 0 expected");
+  luaL_argcheck(L, count > 0, idx + 1, "a number > 0 expected");
+  *at = (uint64_t)offset;
+  *n = (uint64_t)count;
+}
+
+/* Raises, in the name of `op`, why the file whose handle is registry[ref] was not sent to its end: UV_EOF, it has become shorter, or another UV_E*.
+ * Never returns. */
+static inline int gl_open_file_raise(lua_State *L, const char *op, int ref, int status) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  lua_getiuservalue(L, -1, 1);
+  const char *path = lua_tostring(L, -1);
+  if (status == UV_EOF) return gl_error_raise(L, op, "EIO", "%s: the file became shorter while it was sent", path);
+  return gl_error_status(L, op, status, path);
 }
 
 #endif

@@ -129,7 +129,7 @@ static void on_answers(uv_async_t *async) {
 
 /* ---- asking ---- */
 
-static bool is_number(const char *name) {
+bool gl_resolver_is_number(const char *name) {
   struct sockaddr_in v4;
   struct sockaddr_in6 v6;
   return uv_ip4_addr(name, 0, &v4) == 0 || uv_ip6_addr(name, 0, &v6) == 0;
@@ -158,7 +158,7 @@ static bool find_domain(gl_question *q, const char *name) {
   size_t len = strlen(name);
   if (len && name[len - 1] == '.') len--;
   snprintf(plain, sizeof plain, "%.*s", (int)(len < NAME ? len : NAME - 1), name);
-  bool listed = is_number(plain) || gl_hosts_has(&r->hosts, name);
+  bool listed = gl_resolver_is_number(plain) || gl_hosts_has(&r->hosts, name);
   q->loopback = !listed && is_localhost(plain, strlen(plain));
   bool local = listed || q->loopback;
   if (!local) domain_name(plain, domain);

@@ -42,6 +42,9 @@ struct gl_question {
  * is the resolver's until it is answered or dropped; or UV_E*, and it is the asker's still. Calls no Lua. */
 int gl_resolver_ask(gl_host *h, gl_question *q, const char *name);
 
+/* Is the name an address in figures, which is no question to anybody? */
+bool gl_resolver_is_number(const char *name);
+
 /* Nobody waits for the answer any more: `q` is not valid from here on. */
 void gl_resolver_drop(gl_question *q);
 

@@ -64,7 +64,7 @@ void gl_shake_arm(lua_State *co) {
 bool gl_shake_loop(lua_State *L) {
   gl_host *h = gl_host_of(L);
   if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return false;
-  if (lua_gc(L, LUA_GCCOUNT, 0) < 0 || draw_random(h, 4) > 0) return false;
+  if (gl_in_finalizer(L) || draw_random(h, 4) > 0) return false;
   if (draw_random(h, 4) == 0) lua_gc(L, LUA_GCSTEP, 0);
   switch_task(L, h, false);
   return true;

@@ -260,18 +260,10 @@ static const gl_carrier carrier = {
 
 /* ---- what the stream tells ---- */
 
-/* A message whose file fails cannot be completed, whatever its user makes of that. */
-static void tell_room(gl_exchange *x, gl_stream *stream) {
-  int status = stream->file_error ? stream->file_error : stream->broken ? UV_EPIPE : 0;
-  x->file_error = stream->file_error;
-  if (x->file_error) gl_conn_cut(x);
-  x->user->room(x, status);
-}
-
 static void on_drained(gl_stream *stream) {
   gl_conn *c = stream->owner;
   if (c->state == GL_CONN_STALLED && !stream->broken) next_request(c, false);
-  else if (c->state == GL_CONN_RUN) tell_room(&c->r->x, stream);
+  else if (c->state == GL_CONN_RUN) gl_exchange_drained(&c->r->x, stream);
 }
 
 const gl_stream_user gl_conn_user = {gl_conn_on_data, gl_conn_on_end, on_drained, on_closed, gl_conn_on_blocked, .served = true};

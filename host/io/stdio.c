@@ -37,8 +37,6 @@ gl_stdio *gl_stdio_test(lua_State *L, int idx) {
   return s && lua_rawlen(L, idx) >= sizeof *s && s->mark == &gl_stdio_mark ? s : NULL;
 }
 
-bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) < 0; }
-
 /* A regular file is written at once, as stock Lua does; a pipe might block for ever. */
 bool gl_stdio_flush_unwaited(gl_file *f, ssize_t *status) {
   const gl_file_queue *q = &f->queue[GL_READER];

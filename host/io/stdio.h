@@ -74,8 +74,6 @@ gl_file *gl_stdio_check(lua_State *L);
  * Raises when the file is closed. */
 gl_file *gl_stdio_default(lua_State *L, const char *where);
 
-bool gl_in_finalizer(lua_State *L);
-
 /* Returns the error that a flush met which nobody waited for, once; else 0. */
 int gl_stdio_take_error(gl_file *f);
 

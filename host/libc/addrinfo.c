@@ -64,7 +64,7 @@ static forward *new_forward(const char *name, const char *service, const struct 
 }
 
 int gl_libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **list) {
-  bool asks = name && !(hints && (hints->ai_flags & AI_NUMERICHOST)) && !gl_ask_is_number(name);
+  bool asks = name && !(hints && (hints->ai_flags & AI_NUMERICHOST)) && !gl_resolver_is_number(name);
   gl_layer *l = asks ? gl_layer_now() : NULL;
   if (!l) return getaddrinfo(name, service, hints, list);
   forward *f = new_forward(name, service, hints);

@@ -2,7 +2,6 @@
 #include "libc/ask.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 
 #include "core/task.h"
 #include "libc/describe.h"
@@ -86,10 +85,4 @@ bool gl_ask_and_wait(gl_layer *l, const gl_optype *type, gl_ask *a, const char *
   errno = -a->status;
   a->question.type->free(&a->question);
   return false;
-}
-
-bool gl_ask_is_number(const char *name) {
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-  return uv_ip4_addr(name, 0, &v4) == 0 || uv_ip6_addr(name, 0, &v6) == 0;
 }

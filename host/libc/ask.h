@@ -26,7 +26,4 @@ void gl_ask_answered(gl_question *q, int status);
 /* Kinds of calls, for errors and for the inspector. */
 extern const gl_optype gl_getaddrinfo_type, gl_getnameinfo_type, gl_gethostbyname_type, gl_gethostbyaddr_type;
 
-/* Is the name an address in figures, which is no question to anybody? */
-bool gl_ask_is_number(const char *name);
-
 #endif

@@ -136,12 +136,12 @@ static struct hostent *search_static(gl_layer *l, key_kind kind, const void *key
 }
 
 struct hostent *gl_libc_gethostbyname(const char *name) {
-  gl_layer *l = gl_ask_is_number(name) ? NULL : gl_layer_now();
+  gl_layer *l = gl_resolver_is_number(name) ? NULL : gl_layer_now();
   return l ? search_static(l, BY_NAME, name, strlen(name), AF_INET) : gethostbyname(name);
 }
 
 struct hostent *gl_libc_gethostbyname2(const char *name, int family) {
-  gl_layer *l = gl_ask_is_number(name) ? NULL : gl_layer_now();
+  gl_layer *l = gl_resolver_is_number(name) ? NULL : gl_layer_now();
   return l ? search_static(l, BY_NAME_AND_FAMILY, name, strlen(name), family) : gethostbyname2(name, family);
 }
 
@@ -203,14 +203,14 @@ static int search_reentrant(gl_layer *l, key_kind kind, const void *key, size_t 
 }
 
 int gl_libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **found, int *host_error) {
-  gl_layer *l = gl_ask_is_number(name) ? NULL : gl_layer_now();
+  gl_layer *l = gl_resolver_is_number(name) ? NULL : gl_layer_now();
   if (!l) return gethostbyname_r(name, entry, buffer, size, found, host_error);
   return search_reentrant(l, BY_NAME, name, strlen(name), AF_INET, &(target){entry, buffer, size, found, host_error});
 }
 
 int gl_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size, struct hostent **found,
                              int *host_error) {
-  gl_layer *l = gl_ask_is_number(name) ? NULL : gl_layer_now();
+  gl_layer *l = gl_resolver_is_number(name) ? NULL : gl_layer_now();
   if (!l) return gethostbyname2_r(name, family, entry, buffer, size, found, host_error);
   return search_reentrant(l, BY_NAME_AND_FAMILY, name, strlen(name), family, &(target){entry, buffer, size, found, host_error});
 }

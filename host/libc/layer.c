@@ -15,7 +15,7 @@ _Thread_local gl_layer *gl_layer_here;
 
 extern const char *const gl_libc_names[];
 
-bool gl_layer_finalizes(const gl_layer *l) { return lua_gc(l->host->running, LUA_GCCOUNT, 0) < 0; }
+bool gl_layer_finalizes(const gl_layer *l) { return gl_in_finalizer(l->host->running); }
 
 bool gl_layer_is_ours(const void *function) {
   extern const char __executable_start[], etext[];

@@ -189,4 +189,12 @@ struct gl_exchange {
   bool eof;            /* the peer will send nothing more */
 };
 
+/* For carriers: the stream has told `drained`. A message whose file fails cannot be completed, whatever its user makes of that. */
+static inline void gl_exchange_drained(gl_exchange *x, const gl_stream *s) {
+  int status = s->file_error ? s->file_error : s->broken ? UV_EPIPE : 0;
+  x->file_error = s->file_error;
+  if (x->file_error) x->carrier->cut(x);
+  x->user->room(x, status);
+}
+
 #endif

@@ -38,8 +38,6 @@ bool gl_file_out_works(const gl_file_out *f) { return f->works && f->process == 
 
 static int last_error(void) { return uv_translate_sys_error(errno); }
 
-static int descriptor_of(const gl_file_out *f) { return f->file->fd; }
-
 /* Takes note of a failed sendfile, which does not say which of the two descriptors is at fault: a byte of the file is read to find out. */
 static void blame(gl_file_out *f) {
   char byte;
@@ -48,7 +46,7 @@ static void blame(gl_file_out *f) {
     f->direct = false;
     return;
   }
-  ssize_t n = pread(descriptor_of(f), &byte, 1, (off_t)(f->at + f->sent));
+  ssize_t n = pread(f->file->fd, &byte, 1, (off_t)(f->at + f->sent));
   if (n < 0) f->wrong = last_error();
   else if (n == 0) f->wrong = UV_EOF;
   else f->torn = err;
@@ -59,7 +57,7 @@ static bool send_part(gl_file_out *f) {
   uint64_t most = f->left < PART ? f->left : PART;
   while (f->sent < most && !atomic_load(&f->stop)) {
     off_t at = (off_t)(f->at + f->sent);
-    ssize_t n = sendfile(f->socket, descriptor_of(f), &at, (size_t)(most - f->sent));
+    ssize_t n = sendfile(f->socket, f->file->fd, &at, (size_t)(most - f->sent));
     if (n > 0) {
       f->sent += (uint64_t)n;
     } else if (n == 0) {
@@ -84,7 +82,7 @@ static void read_piece(gl_file_out *f, size_t most) {
     return;
   }
   ssize_t got;
-  do got = pread(descriptor_of(f), to, n, (off_t)(f->at + f->sent));
+  do got = pread(f->file->fd, to, n, (off_t)(f->at + f->sent));
   while (got < 0 && errno == EINTR);
   if (got > 0) gl_buf_grew(&f->piece, (size_t)got);
   else f->wrong = got == 0 ? UV_EOF : last_error();

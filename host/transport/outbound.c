@@ -185,9 +185,7 @@ static void on_drained(gl_stream *stream) {
   gl_outbound *c = stream->owner;
   if (c->state != GL_OUTBOUND_BUSY) return;
   c->x.moved = uv_hrtime();
-  c->x.file_error = stream->file_error;
-  if (c->x.file_error) c->x.carrier->cut(&c->x);
-  c->x.user->room(&c->x, stream->file_error ? stream->file_error : stream->broken ? UV_EPIPE : 0);
+  gl_exchange_drained(&c->x, stream);
 }
 
 static const gl_stream_user outbound_user = {on_data, on_end, on_drained, on_closed, NULL};

@@ -65,11 +65,7 @@ static int push_file(lua_State *L, gl_op *op) {
   int status = op->status;
   if (status == UV_ENOMEM || status == UV_EMSGSIZE) return refuse(L, status);
   if (!status || status == UV_ECANCELED || status == UV_EPIPE || status == UV_ECONNABORTED) return push_write(L, op);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, op->pin);
-  lua_getiuservalue(L, -1, 1);
-  const char *path = lua_tostring(L, -1);
-  if (status == UV_EOF) return gl_error_raise(L, "response.file", "EIO", "%s: the file became shorter while it was sent", path);
-  return gl_error_status(L, "response.file", status, path);
+  return gl_open_file_raise(L, "response.file", op->pin, status);
 }
 
 /* What follows would get between the parts of the file, which goes on by itself. */
@@ -84,13 +80,12 @@ static const gl_optype file_type = {"http.write", push_file, cancel_file, NULL};
 int gl_writer_write_file(lua_State *L) {
   gl_class_self(L, META);
   gl_open_file *f = gl_open_file_check(L, 2, "http.write");
-  lua_Integer at = luaL_checkinteger(L, 3), n = luaL_checkinteger(L, 4);
-  luaL_argcheck(L, at >= 0, 3, "an offset >= 0 expected");
-  luaL_argcheck(L, n > 0, 4, "a number > 0 expected");
+  uint64_t at, n;
+  gl_open_file_check_part(L, 3, &at, &n);
   gl_exchange *x = check_writer(L);
   write_op *w = gl_op_new(L, &file_type, sizeof *w, 2); /* first: once the file is on its way, nothing may raise */
   w->x = x;
-  int err = x->carrier->send_file(x, f, (uint64_t)at, (uint64_t)n);
+  int err = x->carrier->send_file(x, f, at, n);
   if (!err && x->carrier->is_full(x)) gl_call_of(x)->writer = &w->op;
   else gl_op_done(&w->op, err);
   return gl_await(L, &w->op, GL_FOREVER);

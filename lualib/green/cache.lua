@@ -4,6 +4,7 @@
 local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
+local scope = require "green.scope.native"
 local task = require "green.task"
 local task_native = require "green.task.native"
 local timer = require "green.timer.native"
@@ -15,6 +16,12 @@ Cache.__index = Cache
 
 local check = fault.receiver(Cache, "cache")
 
+-- Another task may run between any two instructions.
+local function add(self, name)
+  local _ <close> = scope.atomic()
+  self.count[name] = self.count[name] + 1
+end
+
 -- ---- the store ----
 
 -- A failure that ends the task is the task's; any other is logged now and then.
@@ -23,7 +30,7 @@ local function forgive(self, ok, ...)
   local err = ...
   local code = fault.is(err) and err.code
   if not code or code == "ECANCELED" or code == "EDEADLINE" or code == "ECPULIMIT" then error(err, 0) end
-  self.count.errors = self.count.errors + 1
+  add(self, "errors")
   if self.logged and timer.now() - self.logged < LOG_EVERY then return nil end
   self.logged = timer.now()
   task_native.log("cache: the store fails, values are computed instead", err)
@@ -51,7 +58,7 @@ local function keep(self, key, value, ttl, stale)
 end
 
 local function compute(self, key, ttl, stale, loader)
-  self.count.loads = self.count.loads + 1
+  add(self, "loads")
   local value = loader(key)
   keep(self, key, value, ttl, stale)
   return value
@@ -59,8 +66,9 @@ end
 
 local function flight(self, key) return self.name .. key end
 
-local function refresh(self, ...)
-  local ok, err = pcall(task.single, flight(self, (...)), compute, self, ...)
+local function refresh(self, key, ...)
+  local ok, err = pcall(task.single, flight(self, key), compute, self, key, ...)
+  self.refreshing[key] = nil
   if not ok then task_native.log("cache: an old value could not be computed anew", err) end
 end
 
@@ -76,11 +84,14 @@ function Cache:get(key, ttl, loader, given)
   local stale = options.check("cache:get", given, TIMES).stale or 0
   local value, fresh = look(self, key)
   if value == nil then
-    self.count.misses = self.count.misses + 1
+    add(self, "misses")
     return task.single(flight(self, key), compute, self, key, ttl, stale, loader)
   end
-  self.count.hits = self.count.hits + 1
-  if not fresh then task_native.spawn_system(refresh, self, key, ttl, stale, loader) end
+  add(self, "hits")
+  if not fresh and not self.refreshing[key] then -- one task for all who ask meanwhile
+    self.refreshing[key] = true
+    task_native.spawn_system(refresh, self, key, ttl, stale, loader)
+  end
   return value
 end
 
@@ -133,7 +144,7 @@ local M = {}
 function M.new(given)
   given = options.check("cache.new", given, KNOWN)
   local self = setmetatable({
-    store = store_of(given), prefix = given.prefix or "cache:", logged = false, count = { hits = 0, misses = 0, loads = 0, errors = 0 },
+    store = store_of(given), prefix = given.prefix or "cache:", logged = false, refreshing = {}, count = { hits = 0, misses = 0, loads = 0, errors = 0 },
   }, Cache)
   self.name = ("%p "):format(self)
   return self

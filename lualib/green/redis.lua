@@ -13,8 +13,6 @@ local subscriber = require "green.redis.subscriber"
 local task = require "green.task"
 local task_native = require "green.task.native"
 
-local FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1 -- seconds between two attempts to connect
-
 -- A client. Fields that are absent are false, never nil: a name that is not there is a command.
 local Client = { __name = "green.redis.Client" }
 local methods = {}
@@ -23,27 +21,6 @@ local made = {} -- the methods of commands, by name
 local check = fault.receiver(Client, "redis")
 
 -- ---- the shared connection ----
-
--- Worth another attempt: the server may be back. Not so: what the server said, or a name that means nothing.
-local TEMPORARY = {}
-for code in ([[ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ENOENT ETIMEDOUT ENETUNREACH EHOSTUNREACH ECLOSED EAI_AGAIN
-  LOADING MASTERDOWN READONLY]]):gmatch "%S+" do
-  TEMPORARY[code] = true
-end
-
--- Tries until `wait` seconds are over.
-local function dial_again(place, closed)
-  local started, pause = task.now(), FIRST_PAUSE
-  while true do
-    local ok, conn, protocol = pcall(dialling.dial, place)
-    if ok then return conn, protocol end
-    local err = conn
-    local left = started + place.wait - task.now()
-    if not TEMPORARY[type(err) == "table" and err.code or ""] or closed() or left <= 0 then error(err, 0) end
-    task.sleep(math.min(left, pause * (0.5 + math.random())))
-    pause = math.min(2 * pause, LONGEST_PAUSE)
-  end
-end
 
 local function refuse_closed(self) fault.raise("redis", "ECLOSED", "%s is closed", self.place.shown) end
 
@@ -55,9 +32,11 @@ local function connect(self)
   local _ <close> = self.dialling:acquire(place.wait + place.connect_timeout)
   if self.conn and self.conn:alive(place.timeout) then return self.conn end
   self.conn = false
-  local conn, protocol = dial_again(place, function() return self.closed end)
+  local due, attempts = task.now() + place.wait, {}
+  local conn, protocol
+  repeat conn, protocol = dialling.try(place, attempts, due - task.now()) until conn or self.closed
   if self.closed then
-    conn:close()
+    if conn then conn:close() end
     refuse_closed(self)
   end
   self.conn, self.protocol = conn, protocol
@@ -74,22 +53,14 @@ end
 
 -- ---- calls ----
 
-local function result(ok, ...)
-  if ok then return ... end
-  error((...), 0)
-end
-
 local function is_lost(conn, err) return not conn:alive(math.huge) and type(err) == "table" and err.code ~= "ECANCELED" and err.code ~= "EDEADLINE" end
 
 -- What only reads is asked once more when the connection was lost before the answer came.
 local function read(self, ...)
   local conn, timeout = shared(self), self.place.timeout
-  local function again(ok, ...)
-    if ok or not is_lost(conn, (...)) then return result(ok, ...) end
-    return nil, true
-  end
-  local answer, lost = again(pcall(conn.call, conn, timeout, ...))
-  if not lost then return answer end
+  local ok, answer = pcall(conn.call, conn, timeout, ...)
+  if ok then return answer end
+  if not is_lost(conn, answer) then error(answer, 0) end
   return shared(self):call(timeout, ...)
 end
 
@@ -119,19 +90,22 @@ end
 
 -- ---- several commands at once ----
 
--- What fn gets: each method is a command, noted instead of sent.
-local Batch = {}
+-- What fn gets: each method is a command, noted instead of sent. The methods are made when they are first used.
+local Batch, notes = {}, {}
 
-function Batch:__index(method)
+local is_batch = fault.receiver(Batch, "p")
+
+local function note_method(method)
   local word, second = commands.words(method)
   if commands.refused[word] or commands.blocking[word] then fault.misuse("redis: %s is no command for a pipeline", word) end
-  local function note(batch, ...)
-    if batch ~= self then fault.misuse("use p:%s(...), not p.%s(...)", method, method) end
-    self[#self + 1] = second and native.encode(word, second, ...) or native.encode(word, ...)
+  notes[method] = function(batch, ...)
+    is_batch(batch, method)
+    batch[#batch + 1] = second and native.encode(word, second, ...) or native.encode(word, ...)
   end
-  rawset(self, method, note)
-  return note
+  return notes[method]
 end
+
+function Batch:__index(method) return notes[method] or note_method(method) end
 
 local function batch_of(where, fn)
   options.argument(where, "fn", fn, "function")
@@ -170,24 +144,28 @@ end
 
 -- ---- a connection to oneself ----
 
-local Pinned = {}
+local Pinned, sends = {}, {}
 
-function Pinned:__index(method)
+local is_pinned = fault.receiver(Pinned, "r")
+
+local function send_method(method)
   local word, second = commands.words(method)
   if commands.never[word] then fault.misuse("redis: %s: %s", word, commands.refused[word] or "not here") end
-  local function send(pin, ...)
+  local blocking, changes = commands.blocking[word], commands.refused[word] or second -- CLIENT, CONFIG, ... may change the connection
+  sends[method] = function(pin, ...)
+    is_pinned(pin, method)
     local lease = pin[Pinned]
     if not lease.conn then fault.misuse "redis: the connection was given back when the function returned" end
-    if commands.refused[word] or second then lease.changed = true end -- CLIENT, CONFIG, ... may have changed it
-    local blocking = commands.blocking[word]
-    local seconds, timeout = blocking and blocking(...), lease.timeout
-    timeout = seconds == 0 and math.huge or timeout + (seconds or 0)
+    if changes then lease.changed = true end
+    local seconds = blocking and blocking(...)
+    local timeout = seconds == 0 and math.huge or lease.timeout + (seconds or 0)
     if second then return lease.conn:call(timeout, word, second, ...) end
     return lease.conn:call(timeout, word, ...)
   end
-  rawset(self, method, send)
-  return send
+  return sends[method]
 end
+
+function Pinned:__index(method) return sends[method] or send_method(method) end
 
 --- fn has a connection to itself, until it returns.
 function methods:pin(fn, ...)
@@ -231,24 +209,21 @@ end
 -- ---- scripts ----
 
 local Script = {}
-Script.__index = Script
 
-local function run_script(self, keys, ...)
-  local all = table.pack(#keys, table.unpack(keys))
-  table.move({ ... }, 1, select("#", ...), all.n + 1, all)
-  return self.client:call("EVALSHA", self.sha, table.unpack(all, 1, all.n + select("#", ...)))
+local function run(self, command, text, keys, ...)
+  local all, n = table.pack(text, #keys, table.unpack(keys)), select("#", ...)
+  table.move({ ... }, 1, n, all.n + 1, all)
+  return self.client:call(command, table.unpack(all, 1, all.n + n))
 end
 
+-- A server that was restarted does not know the script any more: EVAL brings the text, and lets the server keep it.
 function Script:__call(keys, ...)
   options.argument("redis script", "keys", keys, "table")
-  for _ = 1, 2 do
-    self.sha = self.sha or self.client:call("SCRIPT", "LOAD", self.text)
-    local got = table.pack(pcall(run_script, self, keys, ...))
-    if got[1] then return table.unpack(got, 2, got.n) end
-    if not fault.is(got[2], "NOSCRIPT") then error(got[2], 0) end
-    self.sha = nil -- the server was restarted, or its scripts were flushed
-  end
-  return self.client:call("EVAL", self.text, #keys, table.unpack(table.move({ ... }, 1, select("#", ...), #keys + 1, { table.unpack(keys) })))
+  self.sha = self.sha or self.client:call("SCRIPT", "LOAD", self.text)
+  local ok, answer = pcall(run, self, "EVALSHA", self.sha, keys, ...)
+  if ok then return answer end
+  if not fault.is(answer, "NOSCRIPT") then error(answer, 0) end
+  return run(self, "EVAL", self.text, keys, ...)
 end
 
 --- A function of the server: script(keys, ...) runs it there.
@@ -264,7 +239,7 @@ for method, command in pairs { subscribe = "SUBSCRIBE", psubscribe = "PSUBSCRIBE
   methods[method] = function(self, ...)
     check(self, method)
     if self.closed then refuse_closed(self) end
-    self.subscriber = self.subscriber or subscriber.new(self.place, dialling.dial)
+    self.subscriber = self.subscriber or subscriber.new(self.place)
     return self.subscriber:subscribe(command, ...)
   end
 end
@@ -275,7 +250,7 @@ function methods:stats()
   check(self, "stats")
   local pool = self.pinned
   return {
-    connects = self.connects, connected = self.conn ~= nil and self.conn:alive(self.place.timeout), protocol = self.protocol,
+    connects = self.connects, connected = self.conn and self.conn:alive(self.place.timeout), protocol = self.protocol,
     pinned = pool.size - pool.permits:available(), pinned_idle = #pool.idle,
     subscriptions = self.subscriber and self.subscriber.count or 0,
   }

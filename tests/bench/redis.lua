@@ -5,7 +5,7 @@ local here = arg[0]:match "^(.*)/[^/]*$"
 package.path = here .. "/../?.lua;" .. package.path
 
 local process = require "green.process"
-local start = require "libc.servers"
+local start = require "peers.databases"
 
 local ROUNDS, COMMANDS = 5, 200000
 

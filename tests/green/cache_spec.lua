@@ -6,10 +6,10 @@ local database = require "green.db"
 local json = require "green.json"
 local outcome = require "outcome"
 local redis = require "green.redis"
-local start = require "libc.servers"
+local start = require "peers.databases"
 local task = require "green.task"
 
-local failure = outcome.failure
+local failure, await = outcome.failure, outcome.eventually
 local WAIT = 60 -- seconds, for what is bound to come
 local DAY = 86400
 local servers, client, db
@@ -34,11 +34,6 @@ local STORES = {
   { "in Redis", function() return { redis = client } end, 0.02 },
   { "in a database", function() return { db = db } end, 1 },
 }
-
--- Polls a fact until it is one.
-local function await(fact)
-  while not fact() do task.sleep(0.002) end
-end
 
 for _, row in ipairs(STORES) do
   local where, options, shortest = table.unpack(row)

@@ -2,6 +2,7 @@
 -- Needs: legacy
 -- app:wsapi: applications of the specification, and those written with Debian's wsapi.request and wsapi.response.
 require "helper"
+local each = require "each"
 local http = require "green.http"
 local new_app = require "green.app".new
 local raw = require "http.raw"
@@ -9,15 +10,6 @@ local shell = require "shell"
 local task = require "green.task"
 
 local WAIT = 60 -- seconds for what takes none
-
--- An iterator over the list.
-local function each(...)
-  local list, i = { ... }, 0
-  return function()
-    i = i + 1
-    return list[i]
-  end
-end
 
 -- Calls fn with the environment that this request leads to.
 local function with_env(spec, fn, prefix)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Trailers, the fields behind a body: of a request that a script sends, and of the response that it reads.
 local http = require "green.http"
+local pieces = require "each"
 local net = require "green.net"
 local outcome = require "outcome"
 local task = require "green.task"
@@ -29,14 +30,6 @@ local function read_until(socket, pattern)
   local all = ""
   while not all:find(pattern) do all = all .. assert(socket:read(65536, WAIT)) end
   return all
-end
-
-local function pieces(...)
-  local list, i = { ... }, 0
-  return function()
-    i = i + 1
-    return list[i]
-  end
 end
 
 describe("trailers of a request", function()

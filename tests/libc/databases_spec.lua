@@ -4,15 +4,17 @@
 -- Needs: databases
 require "helper"
 local fs = require "green.fs"
+local outcome = require "outcome"
 local process = require "green.process"
 local socket = require "socket"
-local start = require "libc.servers"
+local start = require "peers.databases"
 local task = require "green.task"
 
 local WAIT = 60 -- seconds, for what is bound to come
 local TASKS = tonumber(os.getenv "TASKS") or 20
 local CALLS = tonumber(os.getenv "CALLS") or 10
 local servers, drivers
+local await = outcome.eventually
 
 setup(function()
   servers = start "postgres mariadb redis"
@@ -23,15 +25,6 @@ teardown(function()
   for _, driver in ipairs(drivers) do driver:close() end
   servers:close()
 end)
-
--- Polls a fact until it is one.
-local function await(fact)
-  local until_ = os.time() + WAIT
-  while not fact() do
-    assert(os.time() < until_, "it does not become true")
-    task.sleep(0.002)
-  end
-end
 
 -- The only value of a query; nil and a message when the module says that it failed.
 local function ask(connection, sql)

@@ -8,7 +8,7 @@ local http = require "green.http"
 local json = require "green.json"
 local new_app = require "green.app".new
 local orders = require "libc.kitchen.orders"
-local start = require "libc.servers"
+local start = require "peers.databases"
 local task = require "green.task"
 
 local ORDERS = 200

@@ -5,7 +5,7 @@ require "helper"
 local debug = require "green.debug"
 local net = require "green.net"
 local shell = require "shell"
-local start = require "libc.servers"
+local start = require "peers.databases"
 local task = require "green.task"
 
 -- Waits until some task waits so, and returns that.

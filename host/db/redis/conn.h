@@ -35,7 +35,7 @@ typedef struct gl_redis_conn {
   uint64_t heard;       /* loop time, ms, at which bytes came last */
   int status;           /* 0: open; else why it failed, a UV_E* */
   uint32_t refs;        /* of the script's handle, the stream and each op */
-  bool listening;       /* all that comes is a push: the server speaks RESP2, and the connection has subscribed */
+  bool listening;       /* all that comes is a push: the connection is for subscriptions (in RESP2 nothing else tells a message) */
   char peer[GL_REDIS_PEER];
 } gl_redis_conn;
 

@@ -72,11 +72,7 @@ static int push_batch(lua_State *L, gl_op *op) {
   lua_createtable(L, (int)r->expected, 0);
   const char *name = push_op_name(L, r);
   for (uint32_t i = 1; i <= r->expected; i++) {
-    gl_redis_push_reply(L, name, gl_buf_at(&r->replies), r->replies.len, &at);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      lua_pushboolean(L, 0);
-    }
+    gl_redis_push_item(L, name, gl_buf_at(&r->replies), r->replies.len, &at);
     lua_rawseti(L, -3, i);
   }
   lua_pop(L, 1);
@@ -200,7 +196,7 @@ static int conn_receive(lua_State *L) {
   return gl_await(L, &r->op, timeout);
 }
 
-/* conn:listen(): what comes from now on is a push, whatever it looks like (RESP2, after SUBSCRIBE) */
+/* conn:listen(): what comes from now on is a push, whatever it looks like */
 static int conn_listen(lua_State *L) {
   check_conn(L)->listening = true;
   return 0;

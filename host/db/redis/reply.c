@@ -35,11 +35,7 @@ static void push_double(lua_State *L, const gl_resp_head *h) {
 static void push_list(lua_State *L, const char *op, const char *bytes, size_t n, size_t *at, int64_t count) {
   lua_createtable(L, count < 1 << 20 ? (int)count : 1 << 20, 0); /* a count that lies costs no more than this */
   for (int64_t i = 1; i <= count; i++) {
-    gl_redis_push_reply(L, op, bytes, n, at);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      lua_pushboolean(L, 0);
-    }
+    gl_redis_push_item(L, op, bytes, n, at);
     lua_rawseti(L, -2, i);
   }
 }
@@ -88,6 +84,13 @@ void gl_redis_push_reply(lua_State *L, const char *op, const char *bytes, size_t
       return;
     default: lua_pushlstring(L, h.text, h.len); return;
   }
+}
+
+void gl_redis_push_item(lua_State *L, const char *op, const char *bytes, size_t n, size_t *at) {
+  gl_redis_push_reply(L, op, bytes, n, at);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lua_pushboolean(L, 0);
 }
 
 int gl_redis_is_error(const char *bytes, size_t at) { return bytes[at] == '-' || bytes[at] == '!'; }

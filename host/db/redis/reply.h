@@ -14,6 +14,9 @@
  * own scripts. An error is an error object, of the operation `op`. Attributes are left out. May raise (memory). */
 void gl_redis_push_reply(lua_State *L, const char *op, const char *bytes, size_t n, size_t *at);
 
+/* The same for an item of a list: null is false. */
+void gl_redis_push_item(lua_State *L, const char *op, const char *bytes, size_t n, size_t *at);
+
 /* Is the value at `at` an error? */
 int gl_redis_is_error(const char *bytes, size_t at);
 

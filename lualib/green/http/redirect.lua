@@ -12,9 +12,9 @@ local OF_THE_BODY = { ["content-encoding"] = true, ["content-language"] = true, 
 local CREDENTIALS = { authorization = true, cookie = true, ["proxy-authorization"] = true, host = true }
 local HARMLESS = { accept = true, ["accept-encoding"] = true, ["accept-language"] = true, ["user-agent"] = true }
 
-local M = {}
-
 local PORTS = { http = 80, https = 443 }
+
+local M = { PORTS = PORTS }
 
 --- Returns the origin of a URL's parts, such as "https://h:443".
 function M.origin(parts) return ("%s://%s:%d"):format(parts.scheme, parts.host, parts.port or PORTS[parts.scheme]) end

@@ -17,7 +17,6 @@ local task = require "green.task"
 local transport = require "green.http.transport"
 
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
-local PORTS = { http = 80, https = 443 }
 local NONE = {}
 
 local M = {}
@@ -170,7 +169,7 @@ end
 
 local function spec_of(call, request, left, expect)
   local parts, content = request.parts, request.body
-  local port = parts.port or PORTS[parts.scheme]
+  local port = parts.port or redirect.PORTS[parts.scheme]
   return {
     op = call.op, url = request.url, method = request.method, scheme = parts.scheme, host = parts.host:match "^%[(.*)%]$" or parts.host, port = port,
     target = request.target or targets.line(parts), headers = with_cookies(call.cookies, request),

@@ -6,8 +6,6 @@ local failure = require "green.http.failure"
 local redirect = require "green.http.redirect"
 local url = require "green.url"
 
-local PORTS = { http = 80, https = 443 }
-
 local M = {}
 
 -- Returns a URL's parts. Raises EINVAL for what is no URL with http or https.
@@ -16,7 +14,7 @@ local function parts_of(op, target)
   if not ok and not err.is(parts, "EINVAL") then error(parts, 0) end -- memory or a library is missing
   if not ok then failure.raise(op, "request", "EINVAL", "%s", (parts.message:gsub("^url%.parse: ", ""))) end
   if not parts.scheme or not parts.host then failure.raise(op, "request", "EINVAL", "'%s' is not a URL with http:// or https://", target) end
-  if not PORTS[parts.scheme] then failure.raise(op, "request", "EINVAL", "unsupported scheme '%s': only http and https", parts.scheme) end
+  if not redirect.PORTS[parts.scheme] then failure.raise(op, "request", "EINVAL", "unsupported scheme '%s': only http and https", parts.scheme) end
   return parts
 end
 

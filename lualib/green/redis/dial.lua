@@ -4,6 +4,16 @@
 local fault = require "green.error"
 local native = require "green.redis.native"
 local net = require "green.net"
+local task = require "green.task"
+
+local FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1 -- seconds between two attempts
+
+-- Worth another attempt: the server may be back. Not so: what the server said, or a name that means nothing.
+local TEMPORARY = {}
+for code in ([[ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ENOENT ETIMEDOUT ENETUNREACH EHOSTUNREACH ECLOSED EAI_AGAIN
+  LOADING MASTERDOWN READONLY]]):gmatch "%S+" do
+  TEMPORARY[code] = true
+end
 
 local M = {}
 
@@ -88,6 +98,20 @@ function M.dial(place)
   local protocol = with(conn, ready, place)
   if place.sentinels then with(conn, check_master, place) end
   return conn, protocol
+end
+
+--- One of several attempts to connect, for which there are `left` seconds. Returns what M.dial does; or nil after a pause, which is longer each time
+--- (state.pause). Raises what trying again does not mend, and when the time is over why the last attempt has failed.
+function M.try(place, state, left)
+  local ok, conn, protocol = pcall(M.dial, place)
+  if ok then
+    state.pause = nil
+    return conn, protocol
+  end
+  if not (fault.is(conn) and TEMPORARY[conn.code]) or left <= 0 then error(conn, 0) end
+  local pause = state.pause or FIRST_PAUSE
+  task.sleep(math.min(left, pause * (0.5 + math.random())))
+  state.pause = math.min(2 * pause, LONGEST_PAUSE)
 end
 
 return M

@@ -8,7 +8,6 @@ local IDLE = 60 -- seconds after which one that nobody used is closed
 
 local kind = {
   judge = function(lease) return lease.clean and "clean" or "broken" end,
-  reset = function() end, -- none is ever "dirty"
   close = function(conn) conn:close() end,
 }
 

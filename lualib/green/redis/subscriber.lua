@@ -12,13 +12,13 @@
 --  3. A name is subscribed to as long as `names` has a subscription of it; after a reconnect all of them are asked for again.
 --  4. `asked` are the requests that the server has not confirmed yet, in order.
 --  5. Whoever changes `names`, `asked`, `conn` or a queue is in an atomic section: another task may run between any two lines.
+local dialling = require "green.redis.dial"
 local fault = require "green.error"
 local options = require "green.options"
 local scope = require "green.scope.native"
 local task = require "green.task"
 
 local QUIET = 20 -- seconds without a byte, after which the server is asked whether it is there
-local FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2
 
 local M = {}
 M.__index = M
@@ -28,9 +28,9 @@ Subscription.__index = Subscription
 
 local check = fault.receiver(Subscription, "subscription")
 
-function M.new(place, dial)
+function M.new(place)
   return setmetatable({
-    place = place, dial = dial, conn = false, leading = false, count = 0, asked = {}, quiet = false,
+    place = place, conn = false, leading = false, count = 0, asked = {}, quiet = false, attempts = {},
     names = { SUBSCRIBE = {}, PSUBSCRIBE = {}, SSUBSCRIBE = {} },
     waiting = {}, -- subscription -> number of tasks that wait to be woken
   }, M)
@@ -128,24 +128,11 @@ end
 -- A connection that is lost while it is asked is found out by whoever receives from it.
 local function use(self, conn)
   local _ <close> = scope.atomic()
+  if self.count == 0 then return conn:close() end -- the last subscription was closed meanwhile
   self.conn, self.quiet = conn, false
   conn:listen()
   ask_for_all(self)
   ask_for_new(self)
-end
-
--- Connects, and tries until `due`; without it for as long as it takes.
-local function connect(self, due)
-  local pause = FIRST_PAUSE
-  while true do
-    local ok, conn = pcall(self.dial, self.place)
-    if ok then return use(self, conn) end
-    local left = due and due - task.now() or math.huge
-    local code = fault.is(conn) and conn.code
-    if not code or code == "ECANCELED" or code == "EDEADLINE" or left <= 0 then error(conn, 0) end
-    task.sleep(math.min(left, pause * (0.5 + math.random())))
-    pause = math.min(2 * pause, LONGEST_PAUSE)
-  end
 end
 
 -- A while without a byte: once the server is asked, the second time it is taken for gone.
@@ -155,10 +142,14 @@ local function probe(self)
   self.conn:send "PING"
 end
 
--- Receives once. A connection that is lost is made anew by the next call.
+-- Receives once, or tries once to connect: whoever leads looks in between whether that is still wanted.
 local function step(self, due)
-  if not (self.conn and self.conn:alive(math.huge)) then connect(self, due) end
   local conn, left = self.conn, due and due - task.now() or math.huge
+  if not (conn and conn:alive(math.huge)) then
+    local made = dialling.try(self.place, self.attempts, left)
+    if made then use(self, made) end
+    return
+  end
   local ok, push = pcall(conn.receive, conn, math.max(0, math.min(left, QUIET)))
   if ok then
     self.quiet = false

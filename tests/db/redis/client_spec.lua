@@ -5,10 +5,10 @@ local net = require "green.net"
 local outcome = require "outcome"
 local process = require "green.process"
 local redis = require "green.redis"
-local start = require "libc.servers"
+local start = require "peers.databases"
 local task = require "green.task"
 
-local failure = outcome.failure
+local failure, await = outcome.failure, outcome.eventually
 local WAIT = 60 -- seconds, for what is bound to come
 local servers, url, db
 
@@ -25,11 +25,6 @@ before_each(function()
 end)
 
 after_each(function() db:close() end)
-
--- Polls a fact until it is one.
-local function await(fact)
-  while not fact() do task.sleep(0.001) end
-end
 
 -- A line of CLIENT LIST for each connection that has this in it.
 local function clients(word)
@@ -50,6 +45,11 @@ describe("a command", function()
     assert.equal("2", db:call("get", "a"))
     assert.matches("^id=", db:client_info())
     assert.equal("2", db:eval_ro("return redis.call('get', KEYS[1])", 1, "a"))
+  end)
+
+  it("has no connection before the first one", function()
+    local fresh <close> = redis.connect(url)
+    assert.same({ 0, false, false }, { fresh:stats().connects, fresh:stats().connected, fresh:stats().protocol })
   end)
 
   it("that the server refuses raises its error", function()
@@ -309,6 +309,18 @@ describe("a server that goes away", function()
     assert.equal(2, r:stats().connects)
     again:kill "TERM"
     again:close()
+  end)
+
+  it("lets go of a subscription that is closed meanwhile", function()
+    local own <close> = start "redis"
+    local r <close> = redis.connect("redis://127.0.0.1:" .. own.redis.port, { wait = WAIT })
+    local a = r:subscribe "a"
+    local receiver = task.spawn(a.receive, a)
+    while receiver:status() ~= "waiting" do task.sleep(0) end
+    own.redis.child:kill "KILL"
+    await(function() return not pcall(net.connect, "127.0.0.1:" .. own.redis.port, WAIT) end)
+    a:close()
+    assert.is_nil(receiver:join())
   end)
 
   it("is given up after `wait` seconds, and says where it was", function()
