@@ -73,7 +73,7 @@ static const gl_optype close_type = {"file.close", push_close, NULL, free_close}
 
 static bool may_wait(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
-  return t && lua_gc(L, LUA_GCCOUNT, 0) >= 0 && gl_scope_check(t) == GL_DONE;
+  return t && !gl_in_finalizer(L) && gl_scope_check(t) == GL_DONE;
 }
 
 int gl_fs_cleanup_close(lua_State *L, gl_fs_cleanup **slot) {
