@@ -20,11 +20,11 @@
 
 #define TICK_US 5000     /* how often the watchdog looks, unless a slice will be used up before */
 #define LEAST_TICK_US 100
-#define BLOCKED_AFTER 4  /* ticks in the same step after which the watchdog looks whether the thread sleeps */
+#define BLOCKED_AFTER_US (4 * TICK_US) /* in the same step, after which the watchdog looks whether the thread sleeps */
 #define SLICE_US (GL_SLICE_MS * 1000)
 #define TIMER_SLACK_NS 5000 /* by which the watchdog may wake too late; the default is ten times as much */
 #define AWAKE_US 500     /* CPU time after which a thread has left the system call that it slept in */
-#define REPEAT 4         /* ticks between two signals in the same step */
+#define REPEAT 4         /* looks between two signals in the same step */
 #define IDLE_US 200000   /* without a step, after which the watchdog goes to sleep */
 
 /* What to do about a stall. */
@@ -47,10 +47,12 @@ static struct timespec timespec_of(uint64_t ns) {
   return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
-/* Sleeps for so long, or until the host wakes the watchdog: to end it, or because a slice of long work begins. */
+/* Sleeps for so long, or until the host wakes the watchdog: to end it, or because a slice of long work begins. The host may have done
+ * so many times before the watchdog got a CPU: all of them mean one look. */
 static void sleep_us(gl_host *h, uint64_t us) {
   struct timespec until = timespec_of(uv_hrtime() + us * 1000);
   while (sem_clockwait(&h->pulse.wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) continue;
+  while (sem_trywait(&h->pulse.wake) == 0) continue;
 }
 
 /* Reads one line of /proc about the loop's thread. False: it cannot be read. */
@@ -111,11 +113,13 @@ static bool may_be_interrupted(const struct gl_watchdog *w) {
   }
 }
 
-/* What the watchdog has seen of one step, tick by tick. */
+/* What the watchdog has seen of one step. From one look to the next, no more than a tick is counted, which may be less: a watchdog
+ * that got no CPU has not seen what the thread did meanwhile. */
 typedef struct sight {
   uint64_t step;
-  int same, blocked; /* ticks in the step; ticks in which the thread slept */
-  int signals;       /* ticks since the last signal */
+  uint64_t at;       /* the last look, us on the monotonic clock */
+  uint64_t lasted, asleep; /* us seen of the step; us of them with the thread asleep */
+  int signals;       /* looks since the last signal */
   uint64_t looked;   /* CPU time at the last look, us */
   uint64_t since;    /* CPU time when the step began, us */
   uint64_t slept;    /* CPU time when the thread was last seen asleep, or the step began, us */
@@ -123,11 +127,11 @@ typedef struct sight {
 
 /* Is the thread within a system call that a signal would cut short? A thread that was woken may still be in the call, waiting for
  * a CPU: it counts as out of the call once it has used some CPU time. */
-static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now) {
+static bool is_out_of_reach(const struct gl_watchdog *w, sight *s, uint64_t now, uint64_t passed) {
   bool sleeps = is_blocked(w);
   if (sleeps) {
     s->slept = now;
-    s->blocked++;
+    s->asleep += passed;
   }
   return sleeps ? !may_be_interrupted(w) : now - s->slept < AWAKE_US;
 }
@@ -166,7 +170,8 @@ static uint64_t step_began(const gl_host *h, const sight *s, uint64_t now) {
 }
 
 static void see_new_step(const gl_host *h, struct gl_watchdog *w, sight *s, uint64_t now) {
-  s->same = s->blocked = s->signals = 0;
+  s->lasted = s->asleep = 0;
+  s->signals = 0;
   s->since = step_began(h, s, now);
   s->slept = now;
   if (atomic_load_explicit(&w->late, memory_order_relaxed)) atomic_store(&w->late, false); /* the step before is over: there is no place to report */
@@ -174,15 +179,16 @@ static void see_new_step(const gl_host *h, struct gl_watchdog *w, sight *s, uint
 
 /* One look of the watchdog at the loop's thread, which is in a step. Returns when to look again, in us. */
 static uint64_t look_at_step(gl_host *h, struct gl_watchdog *w, sight *s, uint64_t step) {
-  uint64_t now = gl_watchdog_cpu_us(w);
-  if (step == s->step) s->same++;
+  uint64_t now = gl_watchdog_cpu_us(w), at = uv_hrtime() / 1000, passed = at - s->at < TICK_US ? at - s->at : TICK_US;
+  if (step == s->step) s->lasted += passed;
   else see_new_step(h, w, s, now);
   s->step = step;
+  s->at = at;
   s->looked = now;
   uint64_t spent = now - s->since, left = spent < SLICE_US ? SLICE_US - spent : TICK_US;
-  if (spent >= SLICE_US || s->same > BLOCKED_AFTER) {
-    bool out_of_reach = is_out_of_reach(w, s, now), slow = s->same * TICK_US >= GL_STALL_MS * 1000;
-    bool waits = s->blocked > s->same / 2, stalled = slow && (spent >= GL_STALL_MS * 1000 || waits);
+  if (spent >= SLICE_US || s->lasted > BLOCKED_AFTER_US) {
+    bool out_of_reach = is_out_of_reach(w, s, now, passed), slow = s->lasted >= GL_STALL_MS * 1000;
+    bool waits = s->asleep > s->lasted / 2, stalled = slow && (spent >= GL_STALL_MS * 1000 || waits);
     if (stalled || spent >= SLICE_US) {
       atomic_store(&w->overrun, step);
       signal_thread(h, w, s, out_of_reach, !stalled ? NULL : waits ? WAITS : COMPUTES);
