@@ -20,6 +20,7 @@
 #include "core/inspect.h"
 #include "core/pcall.h"
 #include "core/trace.h"
+#include "db/blob.h"
 #include "db/redis/module.h"
 #include "db/sqlite/module.h"
 #include "embedded.h"
@@ -56,6 +57,7 @@ static const luaL_Reg c_modules[] = {
   {"green.alarm.native", luaopen_green_alarm},
   {"green.channel.native", luaopen_green_channel},
   {"green.coding.native", luaopen_green_coding},
+  {"green.db.native", luaopen_green_db},
   {"green.db.sqlite", luaopen_green_db_sqlite},
   {"green.debug", luaopen_green_debug},
   {"green.domain.native", luaopen_green_domain},

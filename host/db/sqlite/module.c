@@ -11,6 +11,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/library.h"
+#include "db/blob.h"
 #include "db/sqlite/cursor.h"
 #include "db/sqlite/job.h"
 #include "db/sqlite/memory.h"
@@ -326,12 +327,12 @@ int luaopen_green_db_sqlite(lua_State *L) {
     {"first", conn_first},       {"in_transaction", conn_in_transaction}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_sqlite_blob}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_blob_new}, {NULL, NULL}};
   const char *error = gl_library_need("libsqlite3.so.0");
   if (error) gl_error_raise(L, "db.sqlite", "ENOLIBRARY", "SQLite needs libsqlite3: %s", error);
   gl_sqlite_memory_init();
   gl_class_new(L, CONNECTION, methods, meta);
-  gl_sqlite_blob_class(L);
+  gl_blob_class(L);
   gl_sqlite_cursor_class(L);
   luaL_newlib(L, functions);
   return 1;

@@ -6,35 +6,11 @@
 
 #include <lauxlib.h>
 
-#include "core/class.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "db/blob.h"
 
-#define BLOB "green.db.blob"
 #define MAX_TEXT ((size_t)1000000000) /* SQLite's own limit */
-
-/* ---- blobs: a userdata around a string ---- */
-
-int gl_sqlite_blob(lua_State *L) {
-  luaL_checkstring(L, 1);
-  lua_newuserdatauv(L, 0, 1);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, BLOB);
-  return 1;
-}
-
-void gl_sqlite_blob_class(lua_State *L) {
-  gl_class_new(L, BLOB, NULL, NULL);
-}
-
-/* Returns the string of the blob at idx, which keeps the string alive. */
-static const char *blob_string(lua_State *L, int idx, size_t *len) {
-  lua_getiuservalue(L, idx, 1);
-  const char *s = lua_tolstring(L, -1, len);
-  lua_pop(L, 1);
-  return s;
-}
 
 /* ---- parameters ---- */
 
@@ -45,10 +21,9 @@ static size_t check_value(lua_State *L, int idx, int number) {
     case LUA_TSTRING: lua_tolstring(L, idx, &len); break;
     case LUA_TLIGHTUSERDATA: if (!lua_touserdata(L, idx)) return 0; /* green.null */ /* fallthrough */
     default:
-      if (!luaL_testudata(L, idx, BLOB))
+      if (!gl_blob_string(L, idx, &len))
         return (size_t)gl_error_misuse(L, "parameter $%d is a %s: only strings, numbers, booleans, nil, green.null and blobs can be stored",
                                        number, luaL_typename(L, idx));
-      blob_string(L, idx, &len);
   }
   if (len > MAX_TEXT) return (size_t)gl_error_misuse(L, "parameter $%d is longer than %d bytes", number, (int)MAX_TEXT);
   return len;
@@ -90,7 +65,7 @@ static char *copy_value(lua_State *L, int idx, gl_sqlite_value *v, char *to) {
       s = lua_tolstring(L, idx, &len);
       return copy_text(v, SQLITE_TEXT, to, s, len);
     case LUA_TUSERDATA:
-      s = blob_string(L, idx, &len);
+      s = gl_blob_string(L, idx, &len);
       return copy_text(v, SQLITE_BLOB, to, s, len);
     default: /* nil, green.null */
       v->type = SQLITE_NULL;

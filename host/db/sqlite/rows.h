@@ -9,12 +9,6 @@
 
 #include "db/sqlite/engine.h"
 
-/* Creates the metatable of blobs; call once per host. Pushes nothing. Raises when memory is out. */
-void gl_sqlite_blob_class(lua_State *L);
-
-/* sqlite.blob(string): a Lua function that pushes a userdata around the string. A blob is bound as BLOB, a string as TEXT. */
-int gl_sqlite_blob(lua_State *L);
-
 /* Checks the statement at stack index `sql` and its parameters from `first` to the top, and returns how many bytes
  * gl_sqlite_call_new needs for them. Raises, naming the argument, on what SQLite cannot store. */
 size_t gl_sqlite_call_check(lua_State *L, int sql, int first);

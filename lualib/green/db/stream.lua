@@ -35,7 +35,7 @@ local function read_all(self)
 end
 
 local function fetch(self)
-  if self.db.kind_of(self.sql) == "writer" then return false end
+  if not self.db.driver.streams(self.sql) then return false end
   if not self.cursor then open(self) end
   return self.cursor:fetch(self.db.timeout)
 end

@@ -167,11 +167,6 @@ function Database:columns(name) end
 function Database:close() end
 
 ---@private
----@param sql string
----@return "readers"|"writer"
-function Database.kind_of(sql) end
-
----@private
 ---@return table?
 function Database:bound_lease() end
 

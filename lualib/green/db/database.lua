@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: MIT
+-- Internal.
+-- A database: pools of connections that any number of tasks use at once, and the statements that run on them. What differs between
+-- SQLite and PostgreSQL is the driver's (green.db.driver.*), which has
+--
+--     defaults             the options that the driver takes besides green.db's own, with their defaults
+--     left_open            code of the error about a statement that left a transaction open
+--     connect(db, rest, settings)   sets db.name, db.readers and db.writer (pools, or one and the same), db.single (one connection is all
+--                                   there is); waits for nothing
+--     kind_of(sql)         "readers" or "writer": which pool has the connection for a statement
+--     streams(sql)         may the rows be read in batches while others use the database?
+--     columns(db, table)   as db:columns
+--     close(db)            closes what is not in the pools
+--
+-- and connections, which have query, first, exec and cursor (-> fetch, close); begin, commit, rollback and rollback_to; clean,
+-- in_transaction, reset and close. query, first and fetch return false for a statement that writes, on a connection that only reads.
+local fault = require "green.error"
+local native = require "green.task.native"
+local stream = require "green.db.stream"
+local transaction = require "green.db.transaction"
+
+local Database = { __name = "green.db.Database" }
+Database.__index = Database
+
+local check = fault.receiver(Database, "db")
+
+-- ---- which connection ----
+
+-- Returns the lease that this task's statements go through: its transaction's, or that of its rows loop on the only connection.
+function Database:bound_lease()
+  local lease = self.bound[native.current()]
+  return lease and lease.conn and lease
+end
+
+function Database:bind(lease) self.bound[lease.task] = lease end
+
+function Database:unbind(lease)
+  if self.bound[lease.task] == lease then self.bound[lease.task] = nil end
+end
+
+-- Returns a connection, and what must be closed afterwards (nil: the connection was the task's before).
+function Database:lease(kind)
+  local bound = self:bound_lease()
+  if bound then return bound.conn end
+  local lease = self[kind]:take()
+  return lease.conn, lease
+end
+
+-- ---- statements ----
+
+local function check_sql(sql)
+  if type(sql) ~= "string" then fault.misuse("SQL text expected, got %s", type(sql)) end
+end
+
+local function check_closed_transaction(self, op, conn, lease)
+  if not lease or conn:clean() or not conn:in_transaction() then return end
+  fault.raise(op, self.driver.left_open, "the statement left a transaction open, which is rolled back: use db:transaction(fn)")
+end
+
+-- method: of the connection, query or first.
+local function run(self, method, kind, sql, ...)
+  local conn, lease = self:lease(kind)
+  local _ <close> = lease
+  local result = conn[method](conn, self.timeout, self.max_result, sql, ...)
+  check_closed_transaction(self, "db.query", conn, lease)
+  return result
+end
+
+local function query(self, method, sql, ...)
+  check_sql(sql)
+  return run(self, method, self.driver.kind_of(sql), sql, ...) or run(self, method, "writer", sql, ...)
+end
+
+function Database:query(sql, ...)
+  check(self, "query")
+  return query(self, "query", sql, ...)
+end
+
+function Database:one(sql, ...)
+  check(self, "one")
+  return query(self, "first", sql, ...)[1]
+end
+
+function Database:value(sql, ...)
+  check(self, "value")
+  local result = query(self, "first", sql, ...)
+  local row = result[1]
+  return row and row[result.columns[1]]
+end
+
+function Database:exec(sql, ...)
+  check(self, "exec")
+  local conn, lease = self:lease("writer")
+  local _ <close> = lease
+  local affected, last_id = conn:exec(self.timeout, sql, ...)
+  check_closed_transaction(self, "db.exec", conn, lease)
+  return affected, last_id
+end
+
+function Database:rows(sql, ...)
+  check(self, "rows")
+  check_sql(sql)
+  return stream(self, sql, ...)
+end
+
+function Database:transaction(fn, ...)
+  check(self, "transaction")
+  if type(fn) ~= "function" then fault.misuse("db:transaction: a function expected, got %s", type(fn)) end
+  return transaction(self, fn, ...)
+end
+
+-- Returns the columns of a table, in order: { name =, key = its place in the primary key, or 0 }.
+function Database:columns(name)
+  check(self, "columns")
+  return self.driver.columns(self, name)
+end
+
+function Database:close()
+  check(self, "close")
+  self.readers:close()
+  self.writer:close()
+  self.driver.close(self)
+end
+
+Database.__close = Database.close
+
+function Database:__tostring() return "db: " .. self.name end
+
+-- Makes a database of what follows the scheme in a URL. Waits for nothing.
+return function(driver, rest, settings)
+  local self = setmetatable({
+    driver = driver,
+    bound = setmetatable({}, { __mode = "v" }), -- by task
+    timeout = settings.timeout,
+    max_result = settings.max_result,
+  }, Database)
+  driver.connect(self, rest, settings)
+  return self
+end
