@@ -20,6 +20,11 @@ static uint32_t draw_random(gl_host *h, uint32_t below) {
   return (uint32_t)((h->shake >> 32) % below);
 }
 
+/* Now and then makes a step of the collector, with finalizers, unless the script has stopped the collector: LUA_GCSTEP would start it. */
+static void collect(lua_State *L, gl_host *h, uint32_t seldom) {
+  if (draw_random(h, seldom) == 0 && lua_gc(L, LUA_GCISRUNNING) == 1) lua_gc(L, LUA_GCSTEP, 0);
+}
+
 static void set_shake_hook(lua_State *L) {
   gl_host *h = gl_host_of(L);
   int count = 1 + (int)draw_random(h, 1u << draw_random(h, COUNT_BITS + 1));
@@ -52,7 +57,7 @@ static void shake_hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   if (counted) set_shake_hook(L);
-  if (draw_random(h, 64) == 0) lua_gc(L, LUA_GCSTEP, 0);
+  collect(L, h, 64);
   if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return; /* a task that must end does so when its slice is used up */
   if (counted || (called_by_c(L) && draw_random(h, 2) == 0)) switch_task(L, h, counted);
 }
@@ -65,7 +70,7 @@ bool gl_shake_loop(lua_State *L) {
   gl_host *h = gl_host_of(L);
   if (!h->task || h->task->atomic || gl_scope_must_end(h->task)) return false;
   if (gl_in_finalizer(L) || draw_random(h, 4) > 0) return false;
-  if (draw_random(h, 4) == 0) lua_gc(L, LUA_GCSTEP, 0);
+  collect(L, h, 4);
   switch_task(L, h, false);
   return true;
 }
