@@ -190,9 +190,12 @@ describe("with --max-memory", function()
   -- visit(socket, meet) for many connections at once; at each meet() all wait for all.
   local function at_once(app, visit)
     local sockets, arrived, gate = {}, 0, task.channel()
-    local function meet()
+    local function arrive()
       arrived = arrived + 1
-      if arrived < MANY then return gate:receive() end
+      return arrived
+    end
+    local function meet()
+      if task.atomic(arrive) < MANY then return gate:receive() end
       arrived = 0
       for _ = 2, MANY do gate:send(true) end
     end

@@ -116,7 +116,9 @@ describe("an answer that comes while the body is sent", function()
   it("ends the function when nobody has it any more", function()
     serve(echo, function(url)
       local mark = {}
-      http.post(url, { stream = true, body = waiting(mark) })
+      local got = http.post(url, { stream = true, body = waiting(mark) })
+      raw.eventually(function() return mark.begun and got end, "the function waits") -- until then somebody has it
+      got = nil
       raw.eventually(function()
         collectgarbage()
         return mark.ended

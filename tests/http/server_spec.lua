@@ -138,9 +138,10 @@ describe("a server", function()
 
   it("serves 500 connections at once", function()
     local open = 0
+    local function come() open = open + 1 end
     local gate = task.spawn(function() eventually(function() return open == 500 end, "all are there") end)
     local function handler(req)
-      open = open + 1
+      task.atomic(come)
       gate:join()
       return req.path
     end

@@ -133,25 +133,30 @@ end
 describe("random frames", function()
   it(("do no harm (%d cases from seed %d)"):format(CASES, SEED), function()
     local number, faults = 0, {}
+    local function come()
+      number = number + 1
+      return number
+    end
     local server = native.listen("127.0.0.1:0", function(req)
       local socket <close> = ws.accept(req, { max_message = 100000 })
-      number = number + 1
-      local ok, err = pcall(handler, socket, number)
-      if not ok and not (type(err) == "table" and (err.code == "EPIPE" or err.code == "ECANCELED")) then faults[#faults + 1] = tostring(err) end
+      local ok, err = pcall(handler, socket, task.atomic(come))
+      if not ok and not (type(err) == "table" and (err.code == "EPIPE" or err.code == "ECANCELED")) then table.insert(faults, tostring(err)) end
     end)
     local _ <close> = setmetatable({}, { __close = function() server:abort() end })
-    local late, next_case, workers = task.now() + MOST, 0, {}
+    local late, last_case, workers = task.now() + MOST, 0, {}
+    local function next_case()
+      if last_case == CASES or task.now() > late then return nil end
+      last_case = last_case + 1
+      return last_case
+    end
     for i = 1, AT_ONCE do
       workers[i] = task.spawn(function()
-        while next_case < CASES and task.now() < late do
-          next_case = next_case + 1
-          case(server:address(), SEED + next_case)
-        end
+        for n in task.atomic, next_case do case(server:address(), SEED + n) end
       end)
     end
     for _, one in ipairs(workers) do one:join() end
     assert.same({}, faults)
-    assert.equal(next_case, number)
+    assert.equal(last_case, number)
     server:finish(30)
   end)
 end)
