@@ -214,6 +214,7 @@ describe("with --max-memory", function()
   it("bodies of requests count: who sends too much is told so", function()
     local app <close> = served()
     local before, answers, looked = used(app), {}, false
+    local function count(status) answers[status] = (answers[status] or 0) + 1 end
     -- What was sent may still be in the kernel's buffers: the server has it once it holds no more than a moment ago.
     local function until_taken()
       local held, more
@@ -235,8 +236,7 @@ describe("with --max-memory", function()
       end
       meet()
       pcall(socket.write, socket, ("x"):rep(16), WAIT)
-      local status = status_of(socket)
-      answers[status] = (answers[status] or 0) + 1
+      task.atomic(count, status_of(socket))
     end)
     assert.is_true(answers[200] >= LIMIT // 4)
     -- 503, or 500 where the string that is made of the body is too much; or it ended while the client was still sending.
