@@ -43,7 +43,8 @@ void gl_alone_end(gl_host *h, gl_alone before);
 /* Does L run where no task can make way? Safe in a signal handler. */
 bool gl_alone_is(const gl_host *h, lua_State *L);
 
-/* In the preemption's hook, on L for which gl_alone_is: raises if the time is up, and otherwise sets that hook for another look. */
+/* In the preemption's hook, or in a loop in C, on L for which gl_alone_is: raises if the time is up, and otherwise sets that hook for
+ * another look. */
 void gl_alone_check(lua_State *L, gl_host *h);
 
 /* A call in C on L has failed, that of the coroutine `co` if that is not NULL, and L goes on: if what failed is over its time, so is

@@ -30,6 +30,12 @@ static bool is_base(lua_State *L) {
 
 /* ---- resume ---- */
 
+/* `co` has failed, and L goes on: what must end does not get away by it. */
+static void follow(lua_State *L, const lua_State *co) {
+  gl_kill_follow(L);
+  gl_alone_follow(L, co);
+}
+
 /* Runs `co`, and passes each of its waits through to the task: by yielding L in turn (this then returns through `k`), or by
  * parking. Afterwards `co` has yielded to its user, returned or failed: returns how many values are on `co`, or -1 when the
  * error is on top of it. */
@@ -47,8 +53,7 @@ static int run_coroutine(lua_State *L, lua_State *co, int nargs, lua_KFunction k
       if (h->task) gl_scope_abandon(h, co);
       if (status == LUA_OK) return nres;
       gl_trace_coroutine(L, co);
-      gl_kill_follow(L);
-      gl_alone_follow(L, co);
+      follow(L, co);
       return -1;
     }
     if (!h->awaiting) {
@@ -154,6 +159,7 @@ static int close_coroutine(lua_State *L, lua_State *co) {
   gl_host_set_running(h, co); /* what runs by now: a loop in a __close is preempted there */
   int status = lua_resetthread(co);
   gl_host_set_running(h, before);
+  if (status != LUA_OK) follow(L, co);
   return status;
 }
 

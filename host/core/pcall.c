@@ -14,11 +14,15 @@ static void follow(lua_State *L) {
   gl_allowhook_set(L);
 }
 
+void gl_pcall_caught(lua_State *L) {
+  if (gl_allowhook_is_off(L)) follow(L);
+  gl_alone_follow(L, NULL);
+}
+
 /* The results of a protected call: true and what lies above the first `below` values; or false and the error. */
 static int give_results(lua_State *L, int status, lua_KContext below) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)below;
-  if (gl_allowhook_is_off(L)) follow(L);
-  gl_alone_follow(L, NULL);
+  gl_pcall_caught(L);
   lua_pushboolean(L, 0);
   lua_pushvalue(L, -2);
   return 2;

@@ -9,6 +9,9 @@
 
 #include <lua.h>
 
+/* A protected call in C on L has failed, and L goes on: call where C code that scripts may call in a loop catches an error of theirs. */
+void gl_pcall_caught(lua_State *L);
+
 /* Replaces pcall and xpcall among the globals. */
 void gl_install_pcall(lua_State *L);
 

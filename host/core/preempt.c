@@ -191,14 +191,18 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
 
 /* ---- outside the hook ---- */
 
-/* Ends the slice if it is used up. Called in a loop in C (`ar` = NULL), or in a hook of the script. */
+/* Ends the slice if it is used up, or what runs where no task can make way if its time is up. Called in a loop in C (`ar` = NULL), or
+ * in a hook of the script. */
 static bool check_slice(lua_State *L, const lua_Debug *ar) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
-  gl_task *t = h->task;
-  if (!w || !t || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
-  if (gl_alone_is(h, L) || defers_preemption(h)) return false; /* there nobody waits */
-  if (!gl_kill_insists(t) || is_spared(L, h, ar, true)) end_slice(L, h, ar, true);
+  if (!w || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
+  if (gl_alone_is(h, L)) {
+    gl_alone_check(L, h);
+    return false;
+  }
+  if (defers_preemption(h)) return false;
+  if (!gl_kill_insists(h->task) || is_spared(L, h, ar, true)) end_slice(L, h, ar, true);
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <stdbool.h>
 
+#include "core/pcall.h"
 #include "core/preempt.h"
 
 #define PIECE 4096 /* bytes compiled between two looks at the slice: about 0.2 ms */
@@ -67,6 +68,7 @@ int gl_load(lua_State *L) {
   const char *mode = luaL_optstring(L, 3, "bt");
   int status = lua_isstring(L, 1) ? load_text(L, mode) : load_from_function(L, mode);
   if (status != LUA_OK) {
+    gl_pcall_caught(L); /* the error may be the reader function's */
     luaL_pushfail(L);
     lua_insert(L, -2);
     return 2;

@@ -86,9 +86,27 @@ local ALONE = {
   { "a finalizer that catches them with xpcall", "function() setmetatable({}, { __gc = function() while true do xpcall(hog, hog) end end }) collectgarbage() end", FINALIZER },
   { "a coroutine in a finalizer", "function() setmetatable({}, { __gc = function() coroutine.wrap(hog)() end }) collectgarbage() end", FINALIZER },
   { "many coroutines in a finalizer", "function() setmetatable({}, { __gc = function() while true do coroutine.resume(coroutine.create(hog)) end end }) collectgarbage() end", FINALIZER },
+  { "a finalizer that catches them with load", "function() setmetatable({}, { __gc = function() while true do load(hog) end end }) collectgarbage() end", FINALIZER },
+  { "a finalizer that closes coroutines in a loop", [[function()
+      local function fails() local _ <close> = closing(hog) coroutine.yield() end
+      setmetatable({}, { __gc = function()
+        while true do
+          local co = coroutine.create(fails)
+          coroutine.resume(co)
+          coroutine.close(co)
+        end
+      end })
+      collectgarbage()
+    end]], FINALIZER },
   { "__tostring of an error that is logged", "function() logged(hog) end", OUTSIDE },
   { "a __tostring that catches errors", "function() logged(function() while true do pcall(hog) end end) end", OUTSIDE },
   { "coroutines in a __tostring", "function() logged(function() while true do coroutine.resume(coroutine.create(hog)) end end) end", OUTSIDE },
+}
+
+-- A loop in C that makes way for others has nobody to make way for there: it looked at no clock.
+local IN_C = {
+  { "a pattern in a finalizer", "function() setmetatable({}, { __gc = function() ('a'):rep(3000):find(('.-'):rep(12) .. 'b') end }) collectgarbage() end", FINALIZER },
+  { "a pattern in a __tostring", "function() logged(function() ('a'):rep(3000):find(('.-'):rep(12) .. 'b') end) end", OUTSIDE },
 }
 
 local function run(text, place)
@@ -111,6 +129,18 @@ describe("an endless loop in", function()
       assert.equal("went on\n", out, err)
       assert.equal(0, code)
       assert.truthy(err:find("greenlua: " .. row[3] .. " holds everybody up for more than 100 ms: it is ended now\n\tplace.lua:2: in ", 1, true), err)
+      assert.equal(1, select(2, err:gsub("ended now", "")), err)
+    end)
+  end
+end)
+
+describe("a loop without an end in C:", function()
+  for _, row in ipairs(IN_C) do
+    it(row[1] .. " is reported with its line, and ended", function()
+      local out, err, code = run(BOUNDED, row[2])
+      assert.equal("went on\n", out, err)
+      assert.equal(0, code)
+      assert.truthy(err:find("greenlua: " .. row[3] .. " holds everybody up for more than 100 ms: it is ended now\n\t[C]: in find\n\tplace.lua:", 1, true), err)
       assert.equal(1, select(2, err:gsub("ended now", "")), err)
     end)
   end
@@ -164,7 +194,21 @@ end)
 
 -- Where even that does not end it, the process ends.
 describe("a served app that was told to stop", function()
-  local CATCHES = "setmetatable({}, { __gc = function() while true do load(hog) end end }) collectgarbage()"
+  -- A C module is out of reach; its function never returns.
+  local SPINS = "package.cpath = FOLDER .. '/?.so' require 'spin'"
+  local folder
+
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+    local file <close> = assert(io.open(folder .. "/spin.c", "w"))
+    file:write "int luaopen_spin(void *L) { for (volatile int i = 0;; i = 0) (void)L; }\n"
+    file:close()
+    assert(os.execute(("cc -shared -fPIC -o %s/spin.so %s/spin.c"):format(folder, folder)))
+  end)
+
+  teardown(function() os.execute("rm -r " .. folder) end)
 
   -- Serves an app of which a request is in `text`, stops it by `stop`; returns the exit code and what it said.
   local function run_stopped(text, grace, stop)
@@ -175,7 +219,7 @@ describe("a served app that was told to stop", function()
       return function(req)
         if req.path == "/" then return "here" end
         io.stderr:write "stuck\n"
-        ]] .. text .. [[
+        ]] .. text:gsub("FOLDER", ("%q"):format(folder)) .. [[
 
       end]])
     file:close()
@@ -192,7 +236,7 @@ describe("a served app that was told to stop", function()
     return code, said
   end
 
-  for what, text in pairs { ["a finalizer that catches errors where nobody sees it"] = CATCHES, ["a shield without an end"] = "task.shield(1000, hog)" } do
+  for what, text in pairs { ["a C function without an end"] = SPINS, ["a shield without an end"] = "task.shield(1000, hog)" } do
     it("ends beside " .. what, function()
       local code, said = run_stopped(text, 0.1, function(app) app:signal "TERM" end)
       assert.equal(143, code, said)
@@ -201,7 +245,7 @@ describe("a served app that was told to stop", function()
   end
 
   it("ends soon after a second signal", function()
-    local code, said = run_stopped(CATCHES, 200, function(app) os.execute(("(while kill -TERM %s; do sleep 0.2; done) > /dev/null 2>&1 &"):format(app.pid)) end)
+    local code, said = run_stopped(SPINS, 200, function(app) os.execute(("(while kill -TERM %s; do sleep 0.2; done) > /dev/null 2>&1 &"):format(app.pid)) end)
     assert.equal(143, code, said)
     local seconds = said:match "told to stop, and (%d+) s later this goes on:\n\t.*in "
     assert.is_true(tonumber(seconds) < 200, said)
