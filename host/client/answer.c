@@ -96,18 +96,13 @@ static void set_trailers(lua_State *L, const gl_head *trailers) { /* answer */
 void gl_answer_push(lua_State *L, const gl_roundtrip *rt) {
   const gl_head *h = rt->head;
   luaL_checkstack(L, 12, "http response");
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 8); /* the fields of a usual response of green.http */
   lua_pushinteger(L, h->status);
   lua_setfield(L, -2, "status");
-  set_text(L, "reason", h->text ? h->text : "", h->target_len);
   set_text(L, "version", h->minor ? "1.1" : "1.0", 3);
   set_text(L, "remote", rt->remote, strlen(rt->remote));
   lua_pushboolean(L, rt->reused);
   lua_setfield(L, -2, "reused");
-  if (h->has_length && h->content_length <= LUA_MAXINTEGER) {
-    lua_pushinteger(L, (lua_Integer)h->content_length);
-    lua_setfield(L, -2, "length");
-  }
   push_timings(L, rt);
   lua_setfield(L, -2, "timings");
   if (rt->trailers) set_trailers(L, rt->trailers);

@@ -5,6 +5,7 @@
 
 #include "client/answer.h"
 #include "client/outgoing.h"
+#include "client/plan.h"
 #include "client/pool_lua.h"
 #include "client/spec.h"
 #include "client/stats.h"
@@ -128,6 +129,22 @@ static int http_send(lua_State *L) {
   gl_op_check(L, &send_type);
   gl_pool *p = gl_outgoing_read(L);
   trip_op *t = gl_op_new(L, &send_type, sizeof *t, lua_type(L, 2) == LUA_TSTRING ? 2 : 0);
+  t->rt = gl_pool_take_claim(p);
+  gl_roundtrip_start(t->rt, &t->op);
+  return gl_await(L, &t->op, GL_FOREVER);
+}
+
+/* plan(spec) -> plan: a request without a body, for again */
+static int http_plan(lua_State *L) {
+  gl_op_check(L, &send_type);
+  return gl_plan_lua(L);
+}
+
+/* again(plan) -> as send */
+static int http_again(lua_State *L) {
+  gl_op_check(L, &send_type);
+  gl_pool *p = gl_plan_begin(L);
+  trip_op *t = gl_op_new(L, &send_type, sizeof *t, 0);
   t->rt = gl_pool_take_claim(p);
   gl_roundtrip_start(t->rt, &t->op);
   return gl_await(L, &t->op, GL_FOREVER);
@@ -314,7 +331,9 @@ int luaopen_green_http_transport(lua_State *L) {
     {"answer", handle_answer}, {"close", handle_close}, {"finish", handle_finish}, {"read", handle_read},
     {"trailers", handle_trailers}, {"write", handle_write}, {"write_file", handle_write_file}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", handle_close}, {"__close", handle_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"close_idle", http_close_idle}, {"open", http_open}, {"send", http_send}, {"stats", gl_stats_lua}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"again", http_again}, {"close_idle", http_close_idle}, {"open", http_open}, {"plan", http_plan}, {"send", http_send}, {"stats", gl_stats_lua}, {NULL, NULL}};
+  gl_plan_setup(L);
   gl_class_new(L, CLASS, methods, meta);
   luaL_newlib(L, functions);
   return 1;

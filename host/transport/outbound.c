@@ -11,7 +11,7 @@
 #include "transport/roundtrip.h"
 
 #define DEPARTURE_MS 1000            /* an end that comes so soon after a response is no idle limit of the server's */
-#define FRESH_NS ((uint64_t)2000000) /* for so long after a poll, an end that the loop did not see is not asked for */
+#define FRESH_NS ((uint64_t)10000000) /* for so long after a poll, an end that the loop did not see is not asked for */
 
 static const gl_stream_user outbound_user;
 
@@ -79,10 +79,10 @@ void gl_outbound_lose(gl_outbound *c, int status, const char *code, const char *
   if (rt) gl_roundtrip_lost(rt, status, code, why);
 }
 
-bool gl_outbound_is_alive(const gl_outbound *c, bool exactly) {
+bool gl_outbound_is_alive(const gl_outbound *c, uint64_t now, bool exactly) {
   const gl_host *h = c->pool->host;
   if (c->stream->ended || c->stream->closing) return false;
-  if (!exactly && uv_hrtime() - h->polled < FRESH_NS) return true;
+  if (!exactly && now - h->polled < FRESH_NS) return true;
   uv_os_fd_t fd;
   char byte;
   if (uv_fileno(&c->stream->uv.handle, &fd) != 0) return false;
@@ -133,7 +133,7 @@ static void on_secured(gl_stream *stream, int status) {
 static void secure(gl_outbound *c) {
   const gl_origin_spec *to = &c->origin->to;
   c->state = GL_OUTBOUND_SECURING;
-  gl_roundtrip_enter(c->rt, GL_PHASE_TLS);
+  gl_roundtrip_enter(c->rt, GL_PHASE_TLS, uv_hrtime());
   if (c->state != GL_OUTBOUND_SECURING) return;
   gl_tls_start start = {
     .config = to->tls, .name = to->server_name ? to->server_name : to->host, .timeout = GL_FOREVER, .ready = on_secured,
@@ -230,7 +230,7 @@ static void on_dialled(void *owner, gl_stream *stream, int status, const gl_addr
   else gl_outbound_reached(c);
 }
 
-static void on_resolved(void *owner) { gl_roundtrip_enter(((gl_outbound *)owner)->rt, GL_PHASE_CONNECT); }
+static void on_resolved(void *owner) { gl_roundtrip_enter(((gl_outbound *)owner)->rt, GL_PHASE_CONNECT, uv_hrtime()); }
 
 static gl_outbound *outbound_new(gl_origin *o, gl_roundtrip *rt) {
   gl_pool *p = o->pool;
@@ -268,7 +268,7 @@ bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt) {
   } else if (gl_address_number(dial.host, dial.port, &address)) {
     dial.n = 1;
   }
-  gl_roundtrip_enter(rt, dial.n ? GL_PHASE_CONNECT : GL_PHASE_RESOLVE);
+  gl_roundtrip_enter(rt, dial.n ? GL_PHASE_CONNECT : GL_PHASE_RESOLVE, uv_hrtime());
   if (rt->attempt != c) return true; /* there was no memory for the timer of the phase */
   if (!gl_dial_start(o->pool->host, &dial, on_dialled, c, &c->dial)) gl_outbound_lose(c, UV_ENOMEM, NULL, NULL);
   return true;

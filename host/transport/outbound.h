@@ -71,8 +71,9 @@ struct gl_outbound {
  * returns. False: out of memory, and nothing was done. */
 bool gl_outbound_dial(gl_origin *o, gl_roundtrip *rt);
 
-/* Is an idle connection still open, with nothing to read, as far as the loop knows; or `exactly`, the kernel? */
-bool gl_outbound_is_alive(const gl_outbound *c, bool exactly);
+/* Is an idle connection still open, with nothing to read, as far as the loop knows, unless its look was long before `now` (ns); or `exactly`,
+ * the kernel? */
+bool gl_outbound_is_alive(const gl_outbound *c, uint64_t now, bool exactly);
 
 /* Hands an exchange on a free connection, which is in no list of idle ones, to a round trip (gl_roundtrip_begin). */
 void gl_outbound_serve(gl_outbound *c, gl_roundtrip *rt);

@@ -262,6 +262,7 @@ void gl_outbound_read(gl_outbound *c, const char *bytes, size_t n) {
 void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *why) {
   gl_exchange *x = &c->x;
   x->eof = true;
+  x->moved = uv_hrtime();
   c->reusable = false;
   if (status == UV_EOF && x->in == GL_IN_BODY && c->reader.h1.mode == GL_BODY_UNTIL_CLOSE) {
     gl_h1_read_end(&c->reader.h1);

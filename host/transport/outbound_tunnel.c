@@ -89,7 +89,7 @@ static bool write_connect(gl_outbound *c) {
 void gl_outbound_ask_proxy(gl_outbound *c) {
   static const gl_head_limits limits = {.bytes = 65536, .fields = 128};
   c->state = GL_OUTBOUND_TUNNEL;
-  gl_roundtrip_enter(c->rt, GL_PHASE_PROXY);
+  gl_roundtrip_enter(c->rt, GL_PHASE_PROXY, uv_hrtime());
   if (c->state != GL_OUTBOUND_TUNNEL) return;
   gl_head *head = gl_heads_take(&c->pool->heads);
   if (head) gl_response_begin(&c->reader, head, &limits, GL_ANSWERS_CONNECT);

@@ -156,7 +156,7 @@ void gl_pool_want(gl_origin *o, gl_roundtrip *rt, bool fresh) {
   fresh = fresh || wants_fresh(o, rt);
   while (!fresh && o->idle) {
     gl_outbound *c = o->idle;
-    if (!is_stale(c) && gl_outbound_is_alive(c, !gl_roundtrip_is_repeatable(rt))) {
+    if (!is_stale(c) && gl_outbound_is_alive(c, rt->marks[GL_PHASE_QUEUE], !gl_roundtrip_is_repeatable(rt))) {
       gl_pool_unkeep(c);
       gl_outbound_serve(c, rt);
       return;

@@ -18,7 +18,7 @@
  *                         ^  '--gl_origin_release, the last use: cool_down--> cold --more than GL_POOL_SESSIONS are cold--> freed
  *                         '--gl_pool_find: warm_up----------------------------'
  *
- *  1. `uses` counts the round trips that are not over, those that are not started yet, and the connections; `cold` means that it is 0.
+ *  1. `uses` counts the round trips that are not over, those that are not started (yet, or as models of others), and the connections; `cold` means that it is 0.
  *  2. While an origin has an idle connection, no round trip waits in its line.
  *  3. `nconns` is at most GL_POOL_PER_ORIGIN, the idle connections of all origins are at most GL_POOL_IDLE: the one that has been
  *     idle for longest is closed for a new one. One that was idle for GL_POOL_IDLE_SECONDS, or for as long as its server allows, is not used

@@ -38,9 +38,9 @@ static void drop_timers(gl_roundtrip *rt) {
   gl_timer_drop(clock, &rt->hold);
 }
 
-static void end(gl_roundtrip *rt) {
+static void end(gl_roundtrip *rt, uint64_t now) {
   rt->over = true;
-  rt->ended_at = uv_hrtime();
+  rt->ended_at = now;
   drop_timers(rt);
   gl_origin *o = rt->origin;
   rt->origin = NULL;
@@ -56,7 +56,7 @@ static void fail(gl_roundtrip *rt, int status, const char *code, const char *why
   rt->code = code;
   rt->failed_in = rt->phase;
   snprintf(rt->why, sizeof rt->why, "%s", why ? why : uv_strerror(status));
-  end(rt);
+  end(rt, uv_hrtime());
 }
 
 /* Releases the exchange, and keeps what came of the response. */
@@ -133,8 +133,8 @@ static void on_limit(gl_timer *timer) {
   run_out(rt);
 }
 
-void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase) {
-  uint64_t now = uv_hrtime(), due = 0;
+void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase, uint64_t now) {
+  uint64_t due = 0;
   double most = rt->limits.phase[phase];
   rt->phase = phase;
   rt->progress = rt->marks[phase] = now;
@@ -167,7 +167,7 @@ void gl_roundtrip_begin(gl_roundtrip *rt, gl_exchange *x, bool kept, const char 
   rt->reused = kept;
   if (kept) rt->pool->stats.reused++;
   memcpy(rt->remote, remote, sizeof rt->remote);
-  gl_roundtrip_enter(rt, GL_PHASE_SEND);
+  gl_roundtrip_enter(rt, GL_PHASE_SEND, uv_hrtime());
   if (rt->x != x) return;
   int err = whole ? x->carrier->send(x, m, rt->upload_body, rt->upload_body ? (size_t)m->length : 0) : x->carrier->send_head(x, m);
   if (err) gl_roundtrip_abort(rt, err, NULL);
@@ -202,7 +202,7 @@ static bool on_head(gl_exchange *x, bool now) {
   if (!rt->streams && rt->unencoded_only && h->has_body && has_field(h, "content-encoding")) rt->streams = true;
   if (x->out != GL_OUT_DONE && (rt->held || h->status >= 400)) gl_roundtrip_stop_sending(rt);
   if (rt->streams) gl_timer_drop(&rt->pool->host->clock, &rt->total);
-  gl_roundtrip_enter(rt, GL_PHASE_BODY);
+  gl_roundtrip_enter(rt, GL_PHASE_BODY, x->moved);
   if (rt->x == x && !rt->streams && x->to_come > rt->limits.max_body) refuse_body(rt);
   if (rt->x != x) return true;
   x->carrier->want(x, rt->streams ? WINDOW : rt->limits.max_body);
@@ -211,8 +211,9 @@ static bool on_head(gl_exchange *x, bool now) {
 }
 
 static void complete(gl_roundtrip *rt) {
+  uint64_t now = rt->x->moved;
   leave_exchange(rt);
-  end(rt);
+  end(rt, now);
 }
 
 static void on_body(gl_exchange *x, int status) {
@@ -247,7 +248,7 @@ static void repeat(gl_roundtrip *rt) {
   rt->held = rt->exposed = false;
   rt->uploaded = 0;
   gl_timer_drop(&rt->pool->host->clock, &rt->hold);
-  gl_roundtrip_enter(rt, GL_PHASE_QUEUE);
+  gl_roundtrip_enter(rt, GL_PHASE_QUEUE, uv_hrtime());
   if (!rt->over) gl_pool_want(rt->origin, rt, true);
 }
 
@@ -309,7 +310,7 @@ void gl_roundtrip_start(gl_roundtrip *rt, gl_op *waiter) {
     gl_roundtrip_abort(rt, UV_ENOMEM, NULL);
     return;
   }
-  gl_roundtrip_enter(rt, GL_PHASE_QUEUE);
+  gl_roundtrip_enter(rt, GL_PHASE_QUEUE, rt->started);
   if (!rt->over) gl_pool_want(rt->origin, rt, false);
 }
 
@@ -341,6 +342,7 @@ void gl_roundtrip_unref(gl_roundtrip *rt) {
   if (rt->trailers) gl_heads_give(&p->heads, rt->trailers);
   gl_buf_free(&rt->body);
   gl_fields_free(&rt->tail);
+  if (rt->model) gl_roundtrip_unref(rt->model);
   gl_block_free(&h->alloc, rt, rt->size);
   gl_pool_unref(p);
 }

@@ -76,6 +76,7 @@ typedef struct gl_roundtrip_spec {
 struct gl_roundtrip {
   gl_pool *pool;
   gl_origin *origin;          /* one use of it is the round trip's; NULL once over */
+  gl_roundtrip *model;        /* referenced: has the request's strings; NULL: this round trip has its own */
   gl_outbound *attempt;       /* the connection that is made for it (invariant 6) */
   gl_exchange *x;             /* invariant 6 */
   gl_roundtrip *next, *prev;  /* neighbours in line, while `queued` */
@@ -100,7 +101,7 @@ struct gl_roundtrip {
   uint64_t outstanding;       /* bytes of the request that had not reached the server when on_limit looked last */
   uint64_t uploaded;          /* bytes of the body that were given to the carrier */
   uint32_t size;              /* of the whole block */
-  uint16_t refs;              /* the caller's of gl_roundtrip_start, and each op's that works on this round trip */
+  uint32_t refs;              /* the caller's of gl_roundtrip_start, each op's that works on this round trip, and each round trip's that has it as `model` */
   gl_upload upload;
   gl_phase phase;
   bool queued;                /* the round trip is in line */
@@ -122,7 +123,7 @@ struct gl_roundtrip {
   const char *url, *method;   /* in text */
   char remote[GL_ADDRESS_MAX]; /* the address of the connection's other end; "": no connection yet */
   char why[256];              /* what went wrong, for people */
-  gl_field fields[];          /* of the request; behind them the text: url, method, target, authority, names and values */
+  gl_field fields[];          /* without a model, of the request; behind them the text: url, method, target, authority, names and values */
 };
 
 /* The user's functions, for the carriers of a client: the exchange's own bytes are a pointer to the round trip. */
@@ -130,6 +131,10 @@ extern const gl_exchange_user gl_roundtrip_user;
 
 /* Makes a round trip with one reference, the caller's. It has no origin yet. NULL: out of memory. (roundtrip_new.c) */
 gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec);
+
+/* Makes a round trip with one reference, the caller's, and the request, the limits and the origin of another one, which has no body and is
+ * never started itself. NULL: out of memory. (roundtrip_new.c) */
+gl_roundtrip *gl_roundtrip_again(gl_roundtrip *model);
 
 /* Starts it, towards its origin, of which one use is the round trip's. The waiter (NULL: none yet) may be told before this returns,
  * since the round trip may be over by then. */
@@ -190,8 +195,8 @@ void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status);
 
 /* ---- for connections ---- */
 
-/* Enters a phase, and arms its limit. Without memory for the timer the round trip is over when this returns. */
-void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase);
+/* Enters a phase, which began at `now`, in ns, and arms its limit. Without memory for the timer the round trip is over when this returns. */
+void gl_roundtrip_enter(gl_roundtrip *rt, gl_phase phase, uint64_t now);
 
 /* Sends the request by an exchange, which is the round trip's from now on, and may be released when this returns. `kept`: its
  * connection has served others. `remote`: the address of the other end, copied. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a round trip is made of: copies of the strings of its request, in one block.
+ * What a round trip is made of: copies of the strings of its request, in one block; or those of its model.
  */
 #include <string.h>
 
@@ -61,6 +61,28 @@ gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec) {
   rt->streams = spec->streams;
   rt->unencoded_only = spec->unencoded_only;
   rt->idempotent = is_idempotent(rt->method);
+  rt->over = true;
+  return rt;
+}
+
+gl_roundtrip *gl_roundtrip_again(gl_roundtrip *model) {
+  gl_roundtrip *rt = gl_block_calloc(&model->pool->host->alloc, sizeof *rt);
+  if (!rt) return NULL;
+  rt->size = sizeof *rt;
+  rt->model = model;
+  model->refs++;
+  rt->pool = model->pool;
+  rt->pool->refs++;
+  rt->origin = model->origin;
+  rt->origin->uses++;
+  rt->refs = 1;
+  rt->limits = model->limits;
+  rt->request = model->request;
+  rt->url = model->url;
+  rt->method = model->method;
+  rt->streams = model->streams;
+  rt->unencoded_only = model->unencoded_only;
+  rt->idempotent = model->idempotent;
   rt->over = true;
   return rt;
 }

@@ -17,8 +17,8 @@ void gl_roundtrip_wake_writer(gl_roundtrip *rt, int status) {
 /* Each call of the carrier may find that the connection is gone, and then the round trip is over or begins anew. So a step notes its
  * progress before it sends, and touches the round trip afterwards only if `x` is still the same. */
 
-static void all_sent(gl_roundtrip *rt) {
-  if (!rt->headed) gl_roundtrip_enter(rt, GL_PHASE_HEAD);
+static void all_sent(gl_roundtrip *rt, uint64_t now) {
+  if (!rt->headed) gl_roundtrip_enter(rt, GL_PHASE_HEAD, now);
 }
 
 /* Sends a piece. False: the round trip is over, or has another exchange. */
@@ -33,7 +33,7 @@ static void finish(gl_roundtrip *rt, gl_exchange *x) {
   uint64_t missing = x->carrier->finish(x, &rt->tail);
   if (rt->x != x) return;
   if (missing) gl_roundtrip_abort(rt, UV_EINVAL, "the body is shorter than its length");
-  else all_sent(rt);
+  else all_sent(rt, uv_hrtime());
 }
 
 static void pump_bytes(gl_roundtrip *rt, gl_exchange *x) {
@@ -87,7 +87,7 @@ void gl_roundtrip_stop_sending(gl_roundtrip *rt) {
 
 void gl_roundtrip_send_body(gl_roundtrip *rt) {
   if (rt->x->out == GL_OUT_DONE) { /* it went with the head */
-    all_sent(rt);
+    all_sent(rt, rt->progress);
     return;
   }
   rt->hold.fire = on_hold;

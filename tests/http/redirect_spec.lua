@@ -28,7 +28,7 @@ describe("a redirect", function()
   it("is one of five statuses, with a place to go", function()
     for status = 200, 599 do
       local leads = status == 301 or status == 302 or status == 303 or status == 307 or status == 308
-      assert.equal(leads, redirect.location(status, { "/x" }) ~= nil, status)
+      assert.equal(leads, redirect.location(status, { location = "/x" }) ~= nil, status)
       assert.is_nil(redirect.location(status, {}))
     end
   end)

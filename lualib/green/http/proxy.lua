@@ -112,9 +112,17 @@ function M.parse(op, whose, text)
   }
 end
 
--- The variables to look at, in order. Each request asks for them, since a C module may change the environment.
+-- The variables to look at, in order.
 local OF_HTTP, OF_HTTPS = { "http_proxy", "all_proxy", "ALL_PROXY" }, { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
 local EXEMPT = { "no_proxy", "NO_PROXY" }
+
+-- The environment's variables, read when they are first needed: Lua has no way to change them, and a request should not look for seven of them.
+local environment = setmetatable({}, { __index = function(all, name)
+  all[name] = os.getenv(name) or ""
+  return all[name]
+end })
+
+local function of_environment(name) return environment[name] end
 
 local function from(getenv, names)
   for i = 1, #names do
@@ -127,7 +135,7 @@ end
 function M.select(op, setting, parts, port, getenv)
   if setting == false then return nil end
   if setting then return M.parse(op, "proxy", setting) end
-  getenv = getenv or os.getenv
+  getenv = getenv or of_environment
   local text, name = from(getenv, parts.scheme == "https" and OF_HTTPS or OF_HTTP)
   if not text then return nil end
   local exempt = from(getenv, EXEMPT)

@@ -2,7 +2,8 @@
 -- Internal.
 -- This file makes the request that a redirect leads to, as WHATWG's fetch does (HTTP-redirect fetch). A request is { method, url, parts (of
 -- the url), headers (a flat list of names and values), body (of green.http.body), own (names of the headers that come from the client's
--- settings, lower case), away (true once a redirect has left the origin that was asked for, even if a later one came back) }.
+-- settings, lower case), away (true once a redirect has left the origin that was asked for, even if a later one came back) }; one that is planned
+-- (green.http.plans) has its plan and its call besides.
 local base64 = require "green.http.base64"
 local fault = require "green.error"
 local url = require "green.url"
@@ -19,9 +20,10 @@ local M = { PORTS = PORTS }
 --- Returns the origin of a URL's parts, such as "https://h:443".
 function M.origin(parts) return ("%s://%s:%d"):format(parts.scheme, parts.host, parts.port or PORTS[parts.scheme]) end
 
---- Returns the values of an answer's Location headers if the answer is a redirect, else nil.
-function M.location(status, locations)
-  return LEADS_ON[status] and #locations > 0 and locations or nil
+--- Returns the values of an answer's Location headers if the answer is a redirect that has any, else nil.
+function M.location(status, headers, repeated)
+  if not LEADS_ON[status] or not headers.location then return nil end
+  return repeated and repeated.location or { headers.location }
 end
 
 local function without(headers, unwanted)

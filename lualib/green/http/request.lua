@@ -9,6 +9,7 @@ local coding = require "green.http.coding"
 local err = require "green.error"
 local failure = require "green.http.failure"
 local options = require "green.options"
+local plans = require "green.http.plans"
 local proxy = require "green.http.proxy"
 local redirect = require "green.http.redirect"
 local retry = require "green.http.retry"
@@ -197,6 +198,7 @@ end
 -- Sends one request and waits for its answer; returns what transport.send does. A server that does not meet the expectation is asked once more
 -- without it (RFC 9110, 10.1.1).
 local function send(call, request, left)
+  if request.plan then return transport.again(request.plan) end
   local content = request.body
   if not call.expect or not content then return transmit(call, request, left) end
   local began = task.now()
@@ -240,7 +242,7 @@ local function finish(call, request, got, repeated, reader)
   join_codings(got.headers, repeated)
   if call.decode then got.body, reader = decode(call, request, got, reader) end
   local trailers = got.trailers
-  got.reason, got.length, got.trailers, got.url = nil, nil, nil, request.url
+  got.trailers, got.url = nil, request.url
   return answer.new(got, got.headers, repeated, reader, trailers)
 end
 
@@ -263,14 +265,14 @@ local function perform(call, request)
     local got, repeated, reader = send(call, request, left)
     local open <close> = reader and setmetatable({ reader = reader }, Open)
     store_cookies(call.cookies, request, got.headers, repeated)
-    local locations = redirect.location(got.status, repeated and repeated.location or { got.headers.location })
-    if not locations or call.redirects == 0 then
+    local locations = call.redirects > 0 and redirect.location(got.status, got.headers, repeated)
+    if not locations then
       local response = finish(call, request, got, repeated, reader)
       if open then open.reader = nil end
       return response
     end
     if reader then reader:close() end
-    first.led_on = true
+    if not first.plan then first.led_on = true end -- nobody changes a plan
     request = follow(call, request, got.status, locations)
   end
   failing(call, request, "redirect")("ELOOP", "more than %d redirects", call.redirects)
@@ -313,10 +315,24 @@ local function prepare(op, settings, method, target, opts)
   return { method = method, url = it.url, parts = it.parts, target = it.target, headers = headers, body = content, own = own }, call
 end
 
+-- Can a request without options be sent again as it is? Not when its headers depend on a jar, its connection on files of certificates, or its next
+-- try on this one.
+local function is_constant(call, request)
+  return not (request.body or call.cookies or call.retry or request.parts.scheme == "https" and (call.ca or call.tls))
+end
+
 --- Sends a request with a client's settings and waits for its response.
 function M.run(settings, method, target, opts)
+  local plan = opts == nil and plans.get(settings, method, target)
+  if plan then return perform(plan.call, plan) end
   local ok, request, call = pcall(prepare, op_of(method), settings, method, target, opts)
   if not ok then error(failure.mark(request, "request", false), 0) end
+  if opts == nil and is_constant(call, request) then
+    plans.note(settings, method, target, function()
+      request.plan, request.call = transport.plan(spec_of(call, request, call.timeout)), call
+      return request
+    end)
+  end
   if not call.retry then return perform(call, request) end
   return retry.run(call.retry, request, call.timeout, function() return perform(call, request) end)
 end

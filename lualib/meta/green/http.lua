@@ -15,7 +15,8 @@
 ---body is dropped with the headers about it; credentials, cookies and a Host header do not follow to another origin.
 ---
 ---The variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` are heeded (in capitals, too, but for `HTTP_PROXY`). `no_proxy`
----lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that port is meant.
+---lists names, which stand for all below them, addresses and networks (`10.0.0.0/8`), each with a `:port` if only that port is meant. They are
+---read when a request first needs them, and not again while the process lives.
 ---Raises: ECONNREFUSED; ECONNRESET, also when closed too early; ENOTFOUND for no such host; ETIMEDOUT; ETLS for the
 ---certificate; ETRUNCATED when an answer ends with its connection, and TLS did not say that it ends; EINVAL for a bad URL, scheme or header; EMSGSIZE beyond `max_body`; ELOOP for too many redirects; EPROTO when it is
 ---not HTTP, or a coded body is cut off or damaged; EPROXY when a proxy does not let us through, with
