@@ -49,8 +49,10 @@ static const option known[] = {
 enum { NKNOWN = sizeof known / sizeof *known };
 
 static const gl_subcommand commands[] = {
-  {"attach", "attach PATH", "a prompt (or -e LINE) in the process with --console PATH", "return require 'green.repl.attach'(...)"},
-  {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)"},
+  {"attach", "attach PATH", "a prompt (or -e LINE) in the process with --console PATH", "return require 'green.repl.attach'(...)", false},
+  {"db", "db APP", "a prompt with the app's database and models", "return require 'green.migrations.prompt'(...)", true},
+  {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)", false},
+  {"migrate", "migrate APP [up]", "apply the app's migrations (or down, status, new, mark)", "return require 'green.migrations.shell'(...)", false},
 };
 
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
@@ -93,8 +95,7 @@ static void print_usage(FILE *out, const char *program) { fprintf(out, "usage: %
 
 static void print_help(void) {
   print_usage(stdout, "greenlua");
-  for (int i = 0; i < NCOMMANDS; i++) printf("       greenlua %s\n", commands[i].usage);
-  puts("Runs a Lua script; one that returns an app, or a function, is served over HTTP.");
+  puts("Runs a command, or a script: an app or a function that it returns is served.");
   print_options(stdout);
   for (int i = 0; i < NCOMMANDS; i++) print_row(stdout, commands[i].usage, commands[i].text);
 }
@@ -275,6 +276,7 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
   }
   o->script = at;
   o->command = find_command(o);
+  if (o->command && o->command->prompt) o->interactive = true;
   if (help) {
     print_help();
     o->quit = true;

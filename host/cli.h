@@ -15,6 +15,7 @@ typedef struct gl_subcommand {
   const char *usage; /* in --help: "doc [NAME]" */
   const char *text;  /* what --help says of it */
   const char *chunk; /* Lua */
+  bool prompt;       /* the interactive mode follows, as after -i, if the chunk returns nothing */
 } gl_subcommand;
 
 typedef struct gl_cli {

@@ -219,6 +219,7 @@ static int load_repl(lua_State *L, script *s) {
   const gl_cli *o = s->options;
   s->step++;
   bool given = o->script < o->argc;
+  if (s->exit != EXIT_SUCCESS) return NOTHING; /* a command before its prompt */
   if (!o->interactive && (given || s->ran || o->chunks || o->version)) return NOTHING;
   if (!o->version) gl_cli_version();
   bool piped = !isatty(STDIN_FILENO), serves = s->ran && lua_gettop(L) >= 2 && can_serve(L, o, 2);

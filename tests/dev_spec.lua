@@ -51,6 +51,34 @@ describe("--dev", function()
     error("it did not say " .. pattern .. ", but:\n" .. table.concat(lines, "\n"))
   end
 
+  describe("says that migrations are pending", function()
+    local APP = [[
+      local app = require "green.app".new()
+      app:database(require "green.db".connect("sqlite:" .. os.getenv "DB"))
+      return app:get("/", function() return "one" end)]]
+
+    local function start_app()
+      edit("app.lua", APP)
+      return serve(path "app.lua", { DB = path "a.db" }, { flags = "--dev" })
+    end
+
+    it("when it starts, and when another comes", function()
+      edit("migrations/1_a.sql", "CREATE TABLE a (b)")
+      local app <close> = start_app()
+      assert.matches("migrations: 1_a is pending; run `greenlua migrate .-app%.lua`$", said(app, "migrations"))
+      edit("migrations/2_b.sql", "CREATE TABLE c (d)")
+      body(app)
+      assert.matches("migrations: 1_a is pending, 2_b is pending; run", said(app, "2_b"))
+    end)
+
+    it("not without a folder of them", function()
+      local app <close> = start_app()
+      assert.equal("one", body(app))
+      app:signal "TERM"
+      assert.not_matches("migrations", (select(2, app:wait())))
+    end)
+  end)
+
   describe("reloads", function()
     it("the script", function()
       edit("app.lua", "return function() return 'one' end")
@@ -469,6 +497,20 @@ return app
     end
 
     local function stamp(app) return body(app, "/page"):match "dev%.js%?([%w.-]+)" end
+
+    it("tells of pending migrations for as long as they are", function()
+      edit("app.lua", [[
+        local app = require "green.app".new()
+        app:database(require "green.db".connect "sqlite::memory:")
+        return app:get("/page", function() return require "green.response".html "<p>one</p>" end)]])
+      edit("migrations/1_a.sql", "CREATE TABLE a (b)")
+      local app <close> = start()
+      said(app, "migrations: 1_a is pending") -- before that, the first news is that nothing is wrong
+      local next_one = news(app, stamp(app))
+      assert.same({ title = "The database is not what the migrations say.", problem = "1_a is pending" }, json.decode(next_one().data))
+      fs.remove(path "migrations/1_a.sql")
+      assert.same({ data = '{"problem":false}' }, next_one())
+    end)
 
     it("tells of edits, broken ones too, without a request", function()
       edit("app.lua", PAGES)

@@ -99,7 +99,7 @@ describe("an installed greenlua", function()
 
   it("has the commands of --help in the man page and the completions", function()
     local count = 0
-    for command in run({ interpreter, "--help" }).stdout:gmatch "\n       greenlua (%l+)" do
+    for command in run({ interpreter, "--help" }).stdout:gmatch "\n  (%l+) [%u[]" do
       count = count + 1
       assert.is_truthy(read "share/man/man1/greenlua.1":find("\n.BI " .. command .. " ", 1, true), command)
       for _, path in ipairs { bash, zsh, fish } do assert.is_truthy(read(path):find("%f[%a]" .. command .. "%f[%A]"), path) end

@@ -19,7 +19,7 @@ _greenlua() {
         ;;
       --)
         script=${COMP_WORDS[i + 1]-}
-        [[ $script == doc || $script == attach ]] && script=./$script
+        [[ $script == doc || $script == attach || $script == db || $script == migrate ]] && script=./$script
         break
         ;;
       -*) ;;
@@ -33,6 +33,8 @@ _greenlua() {
     ((i + 1 == COMP_CWORD)) && COMPREPLY=($(compgen -W "--names --help $(_greenlua_names "$greenlua")" -- "$current"))
   elif [[ $script == attach && $current == -* ]]; then
     COMPREPLY=($(compgen -W "-e" -- "$current"))
+  elif [[ $script == migrate ]] && ((i + 2 == COMP_CWORD)); then
+    COMPREPLY=($(compgen -W "up down status new mark" -- "$current"))
   elif [[ -n $script ]]; then
     COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -l ]]; then
@@ -44,7 +46,7 @@ _greenlua() {
   elif [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
   else
-    COMPREPLY=($(compgen -W "attach doc" -- "$current") $(compgen -f -X '!*.lua' -- "$current") $(compgen -d -- "$current"))
+    COMPREPLY=($(compgen -W "attach db doc migrate" -- "$current") $(compgen -f -X '!*.lua' -- "$current") $(compgen -d -- "$current"))
   fi
 }
 

@@ -28,6 +28,11 @@ function __greenlua_is_attach
     test "$script" = attach
 end
 
+function __greenlua_is_migrate
+    set -l script (__greenlua_script)
+    test (count (commandline -opc)) -eq 3; and test "$script" = migrate
+end
+
 function __greenlua_names
     set -l words (commandline -opc)
     $words[1] doc --names 2>/dev/null
@@ -51,5 +56,8 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -l version -d "Show v
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l help -d "Show help"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a doc -d "Show the reference"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a attach -d "A prompt inside a process that serves"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a db -d "A prompt with the app's database and models"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a migrate -d "Apply the app's migrations"
+complete -c greenlua -n __greenlua_is_migrate -f -a 'up down status new mark'
 complete -c greenlua -n __greenlua_is_attach -s e -x -d "Run only this line there"
 complete -c greenlua -n __greenlua_is_doc -f -a '--names --help (__greenlua_names)'

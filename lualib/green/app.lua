@@ -169,6 +169,26 @@ function App:on_error(handler)
   return self
 end
 
+-- Returns the file that calls the library.
+local function caller()
+  local source = debug.getinfo(3, "S").source
+  return source:sub(1, 1) == "@" and source:sub(2) or "./"
+end
+
+-- Says which database the app has, for `greenlua migrate`, `greenlua db` and --dev.
+function App:database(db, opts)
+  is_app(self, "database")
+  if type(db) ~= "table" or not db.with then fault.misuse("app:database: a database (of db.connect) expected, got %s", type(db)) end
+  local fs = require "green.fs" -- loaded here, since most apps need none of it
+  local dir = options.check("app:database", opts, { migrations = "string" }).migrations or "migrations"
+  if dir:sub(1, 1) ~= "/" then dir = fs.join(fs.dirname(caller()), dir) end
+  self.shared.database = { db = db, dir = dir }
+  return self
+end
+
+-- Returns { db =, dir = the folder of its migrations }, nil for an app without a database.
+function App:its_database() return self.shared.database end
+
 -- Returns an app for routes under a common prefix. Its middleware runs inside the app's.
 function App:group(prefix, define)
   is_app(self, "group")

@@ -13,6 +13,7 @@ local is_app = require "green.app".is
 local live = require "green.dev.live"
 local native = require "green.http.native"
 local page = require "green.dev.page"
+local pending_migrations = require "green.dev.pending"
 local script = require "green.script"
 local task_native = require "green.task.native"
 local valid = require "green.valid"
@@ -62,7 +63,13 @@ local function take_over()
   return report
 end
 
+local function look_at_migrations()
+  local app = generation.current().app
+  if is_app(app) then pending_migrations.look(app, say) end
+end
+
 local function look(with_pages)
+  look_at_migrations()
   local changed = files.changed(with_pages)
   if not changed then return end
   local names, only_pages = {}, true
@@ -119,7 +126,11 @@ end
 
 local state = {
   stamp = function() return born .. "." .. revision end,
-  problem = function() return problem end,
+  problem = function()
+    if problem then return "This edit cannot be loaded. The old code goes on serving.", problem end
+    local migrations = pending_migrations.text()
+    if migrations then return "The database is not what the migrations say.", migrations end
+  end,
   stopping = function() return stopping end,
   look = function() bring_up_to_date(true) end,
 }
@@ -205,6 +216,7 @@ function M.listen(value, address)
   guard.allow(address)
   generation.served_on(server:address())
   if is_app(value) then value:served_on(server:address()) end
+  look_at_migrations()
   if not is_loopback(server:address()) then
     say("warning: --dev shows source code and variables to everybody who reaches " .. server:address())
   end

@@ -223,5 +223,7 @@ return function(db, name, opts)
   local key = options.check("model", opts, { key = "string" }).key or "id"
   local class = setmetatable({ [SPEC] = { db = db, table = name, key = key } }, { __index = Model })
   class.__index = class
+  db.models = db.models or {} -- by table, for the prompt of `greenlua db`
+  db.models[name] = class
   return class
 end

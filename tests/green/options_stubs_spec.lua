@@ -77,11 +77,13 @@ end
 -- ---- calling them ----
 
 local app = require "green.app".new()
+local database = require "green.db".connect "sqlite::memory:" -- connects to nothing before it is used
 local made = {} -- in the set-up
 
 local SELF = {
   ["green.app"] = function() return app end,
   ["green.Cache"] = function() return require "green.cache".new() end,
+  ["green.db.Database"] = function() return database end,
   ["green.http.client"] = function() return require "green.http".client() end,
   ["green.redis.Client"] = function() return require "green.redis".connect("redis://127.0.0.1:1", { wait = 0 }) end,
   ["green.Response"] = function() return require "green.response".text "x" end,
@@ -98,6 +100,7 @@ local function argument(param)
   if param.name == "method" then return "GET" end
   if param.type:find "^string%[%]" or param.type:find "argv" then return { "true" } end
   if param.type:find "fun" or param.type:find "handler" then return print end
+  if param.type == "green.db.Database" then return database end
   if param.type:find "^string" then return "x" end
   if param.type:find "number" or param.type:find "integer" then return 1 end
   return {}

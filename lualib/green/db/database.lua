@@ -16,6 +16,7 @@
 -- in_transaction, reset and close. query, first and fetch return false for a statement that writes, on a connection that only reads.
 local fault = require "green.error"
 local native = require "green.task.native"
+local options = require "green.options"
 local stream = require "green.db.stream"
 local transaction = require "green.db.transaction"
 
@@ -109,6 +110,19 @@ function Database:transaction(fn, ...)
   return transaction(self, fn, ...)
 end
 
+local LIMITS = { timeout = "time", max_result = "count" }
+
+-- Returns the same database, with the same connections and transactions, and other limits for the statements of whoever uses it.
+function Database:with(limits)
+  check(self, "with")
+  options.check("db:with", limits, LIMITS)
+  local same = setmetatable({}, Database)
+  for name, value in pairs(self) do same[name] = value end
+  for name, value in pairs(limits or {}) do same[name] = value end
+  same.whole = self.whole or self
+  return same
+end
+
 -- Returns the columns of a table, in order: { name =, key = its place in the primary key, or 0 }.
 function Database:columns(name)
   check(self, "columns")
@@ -117,6 +131,7 @@ end
 
 function Database:close()
   check(self, "close")
+  if self.whole then return self.whole:close() end
   self.readers:close()
   self.writer:close()
   self.driver.close(self)

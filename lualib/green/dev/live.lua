@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- --dev adds a script to pages. The script waits for news of the code, loads the page again after a change, and shows an edit that cannot be
--- loaded. It is served from the same origin, so that a Content-Security-Policy with 'self' allows it.
+-- --dev adds a script to pages. The script waits for news of the code, loads the page again after a change, and shows what is wrong:
+-- an edit that cannot be loaded, migrations that are pending. It is served from the same origin, so that a Content-Security-Policy
+-- with 'self' allows it.
 local guard = require "green.dev.guard"
 local response = require "green.response"
 local native = require "green.http.native"
@@ -22,7 +23,7 @@ local CLIENT = [[
     node.textContent = text;
     return parent.appendChild(node);
   };
-  const show = text => {
+  const show = (title, text) => {
     if (box) box.remove();
     box = undefined;
     if (!text) return;
@@ -31,11 +32,11 @@ local CLIENT = [[
       "font:14px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;box-shadow:0 -6px 24px rgba(0,0,0,.35)", "");
     box.id = "greenlua-dev";
     box.setAttribute("role", "alert");
-    element(box, "font:600 15px/1.4 system-ui,sans-serif;margin:0 0 6px;color:#ffb4ab", "This edit cannot be loaded. The old code goes on serving.");
+    element(box, "font:600 15px/1.4 system-ui,sans-serif;margin:0 0 6px;color:#ffb4ab", title);
     element(box, "white-space:pre-wrap;overflow-wrap:anywhere", text);
   };
   news.addEventListener("reload", () => { news.close(); location.reload(); });
-  news.addEventListener("message", event => show(JSON.parse(event.data).problem));
+  news.addEventListener("message", event => { const { title, problem } = JSON.parse(event.data); show(title, problem); });
   addEventListener("pagehide", () => news.close());
 })();
 ]]
@@ -52,9 +53,10 @@ local function news(req, state)
     while not state.stopping() do
       state.look()
       if state.stamp() ~= seen then return events:send { event = "reload", data = state.stamp() } end
-      local problem = state.problem() or false
+      local title, problem = state.problem()
+      problem = problem or false
       if problem ~= told then
-        events:send { data = { problem = problem and valid(problem) } }
+        events:send { data = { title = title, problem = problem and valid(problem) } }
         told = problem
       end
       task.sleep(PERIOD)

@@ -255,6 +255,22 @@ function App:scripts(prefix, dir) end
 ---@return green.app self
 function App:group(prefix, define) end
 
+---Says which database the app has: `greenlua migrate app.lua` applies its migrations, `greenlua db app.lua` begins a prompt with it,
+---and --dev says when a migration is pending. `migrations` is their folder, beside the file that calls this.
+---Does not wait.
+---```lua
+---local kitchen = require "green.db".connect "sqlite:kitchen.db"
+---app:database(kitchen, { migrations = "migrations" })
+---```
+---@param db green.db.Database
+---@param options? { migrations?: string } "migrations"
+---@return green.app self
+function App:database(db, options) end
+
+---@private
+---@return { db: green.db.Database, dir: string }?
+function App:its_database() end
+
 ---The address of a path, for itself or to hand out; known once the app listens. A prefix counts for nothing here.
 ---Does not wait.
 ---Raises: a message before the app listens, and when it does so on a unix socket only.

@@ -150,6 +150,17 @@ function Database:rows(sql, ...) end
 ---@return T ... what fn returns
 function Database:transaction(fn, ...) end
 
+---The same database with other limits: the same connections and transactions, and more (or less) time and memory for the
+---statements of whoever uses it. Closing it closes the database.
+---Does not wait.
+---```lua
+---local patient = db:with { timeout = 600 }
+---print(patient:value "SELECT count(*) FROM orders") --> 2
+---```
+---@param limits { timeout?: number, max_result?: integer } seconds for a statement; bytes of rows
+---@return green.db.Database
+function Database:with(limits) end
+
 ---The columns of a table, in order; `key` is the place in the primary key, or 0. Empty: no such table.
 ---Waits.
 ---```lua
