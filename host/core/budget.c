@@ -15,7 +15,6 @@
 #define MAX_DEPTH 16             /* of limits within limits */
 #define GUESSED_RATE 0.4         /* until then */
 
-
 /* ---- the clocks ---- */
 
 static uint64_t thread_ns(void) {
@@ -28,6 +27,7 @@ static void set_rate(gl_meter *m, double rate) {
   __atomic_store(&m->rate, &rate, __ATOMIC_RELAXED);
   m->settle = (uint64_t)(GL_SETTLE_MS * 1e6 / rate) + 1;
   m->driver = (uint64_t)(DRIVER_NS / rate) + 1;
+  m->brief = (uint64_t)(GL_BRIEF_NS / rate) + 1;
 }
 
 void gl_meter_init(gl_meter *m) {
@@ -38,35 +38,35 @@ void gl_meter_init(gl_meter *m) {
   m->cpu_rate = m->rate;
 }
 
-/* Reads the clocks, and finds out what a tick was worth since they were read last. */
-static void read_clocks(gl_meter *m) {
-  uint64_t mono = uv_hrtime(), cpu = thread_ns();
+/* Finds out what a tick was worth since the clocks were read last. */
+void gl_meter_read(gl_meter *m) {
+  uint64_t mono = uv_hrtime(), cpu = thread_ns(), busy = m->last - m->read_at - m->slept;
   if (mono - m->mono >= CALIBRATION_NS && m->last > m->read_at) set_rate(m, (double)(mono - m->mono) / (double)(m->last - m->read_at));
-  if (m->busy >= m->settle / 2 && cpu >= m->cpu) { /* the clock of a thread begins anew in a forked child */
-    double worth = (double)(cpu - m->cpu) / (double)m->busy;
+  if (busy >= m->brief && busy < m->last && cpu >= m->cpu) { /* the clock of a thread begins anew in a forked child */
+    double worth = (double)(cpu - m->cpu) / (double)busy;
     m->cpu_rate = worth < m->rate ? worth : m->rate;
   }
   m->read_at = m->last;
   m->mono = mono;
   m->cpu = cpu;
-  m->busy = 0;
+  m->slept = 0;
 }
 
 void gl_meter_turn(gl_meter *m, uint64_t now, bool slept) {
   uint64_t passed = now - m->last, paid = passed < m->driver ? passed : m->driver;
-  m->busy += (slept ? paid : passed) - paid; /* `paid` is counted with the run */
+  if (slept) m->slept += passed - paid;
   __atomic_store_n(&m->last, now - paid, __ATOMIC_RELAXED);
 }
 
-/* Takes `by` us off an account that may not fall below `least`. */
-static void take_off(int32_t *us, uint64_t by, int32_t least) {
-  if (*us <= least) return;
-  *us = by < (uint64_t)((int64_t)*us - least) ? *us - (int32_t)by : least;
+/* Takes `by` off an account that may not fall below `least`. */
+static void take_off(int32_t *account, uint64_t by, int32_t least) {
+  if (*account <= least) return;
+  *account = by < (uint64_t)((int64_t)*account - least) ? *account - (int32_t)by : least;
 }
 
 /* Turns gathered ticks into CPU time of `b` and the budgets around it. */
 static void settle(gl_meter *m, gl_budget *b, uint64_t ticks) {
-  read_clocks(m);
+  gl_meter_read(m);
   uint64_t ns = (uint64_t)((double)ticks * m->cpu_rate);
   b->gathered = 0;
   b->cpu += ns;
@@ -124,10 +124,18 @@ static gl_budget *budget_to_limit(gl_task *t) {
   for (const gl_budget *b = t->budget; b; b = b->outer) depth++;
   if (depth == MAX_DEPTH) return NULL;
   t->own.outer = t->budget;
+  t->own.credit = 0;
   return t->budget = &t->own;
 }
 
 static void start_limit(gl_budget *b) { b->cpu_end = b->cpu + (uint64_t)((double)b->cpu_limit * 1e9) + 1; }
+
+void gl_budget_limit_new(gl_task *t, double seconds, uint32_t max_tasks) {
+  GL_CHECK(t->budget == &t->own && !t->own.cpu);
+  t->own.cpu_limit = (float)seconds;
+  t->own.max_tasks = max_tasks;
+  start_limit(&t->own);
+}
 
 bool gl_budget_limit_cpu(gl_host *h, gl_task *t, double seconds) {
   if (h->task == t) gl_budget_charge(h, t);
@@ -181,21 +189,35 @@ void gl_budget_use_up_credit(gl_budget *b) {
   if (b->credit > 0) b->credit = 0;
 }
 
-uint32_t gl_budget_charge(gl_host *h, gl_task *t) {
+/* Turns what has gathered into CPU time, and sees whether that exhausts a budget. */
+static void settle_and_check(gl_host *h, gl_task *t, uint64_t ticks) {
+  settle(&h->meter, t->budget, ticks);
+  for (gl_budget *b = t->budget; b; b = b->outer)
+    if (b->cpu_end && b->cpu >= b->cpu_end) exhaust(h, b, GL_OUT_OF_CPU);
+  if (!t->exhausted && gl_budget_exhausted(t)) t->exhausted = true;
+}
+
+/* Charges a run of long work, or of a budget that has credit to get back, or one that is to be settled. A slice of long work is weighed
+ * by the thread's clock: others may have had the CPU in the middle of it. */
+static __attribute__((noinline)) uint64_t charge_in_full(gl_host *h, gl_task *t, uint64_t now) {
   gl_meter *m = &h->meter;
-  gl_budget *b = t->budget, *outermost = gl_budget_of(t);
-  uint64_t now = gl_ticks(), run = now > m->last ? now - m->last : 0, gathered = b->gathered + run;
+  gl_budget *outermost = gl_budget_of(t);
+  uint64_t run = now > m->last ? now - m->last : 0, gathered = t->budget->gathered + run;
+  bool long_work = h->queue.turn != GL_TURN_SHORT;
   __atomic_store_n(&m->last, now, __ATOMIC_RELAXED);
-  m->busy += run;
   outermost->stopped = (uint32_t)(now >> STOPPED_BITS);
-  if (h->queue.turn != GL_TURN_SHORT) take_off(&outermost->deficit, (uint64_t)((double)run * m->rate / 1000), -GL_MAX_DEFICIT_US);
-  if (gathered < m->settle) {
-    b->gathered = (uint32_t)gathered;
-  } else {
-    settle(m, b, gathered);
-    for (gl_budget *each = b; each; each = each->outer)
-      if (each->cpu_end && each->cpu >= each->cpu_end) exhaust(h, each, GL_OUT_OF_CPU);
-    if (!t->exhausted && gl_budget_exhausted(t)) t->exhausted = true;
-  }
-  return (uint32_t)((double)run * m->cpu_rate / 1000);
+  if (gathered >= m->settle || (long_work && run >= m->brief)) settle_and_check(h, t, gathered);
+  else t->budget->gathered = (uint32_t)gathered;
+  if (long_work) take_off(&outermost->deficit, (uint64_t)((double)run * m->cpu_rate), -GL_MAX_DEFICIT_NS);
+  return run;
+}
+
+uint64_t gl_budget_charge(gl_host *h, gl_task *t) {
+  gl_meter *m = &h->meter;
+  gl_budget *b = t->budget;
+  uint64_t now = gl_ticks(), run = now - m->last, gathered = b->gathered + run;
+  if (gathered >= m->settle || !gl_budget_has_full_credit(b) || h->queue.turn != GL_TURN_SHORT) return charge_in_full(h, t, now);
+  __atomic_store_n(&m->last, now, __ATOMIC_RELAXED);
+  b->gathered = (uint32_t)gathered;
+  return run;
 }

@@ -21,6 +21,7 @@
  *  1. A budget lies in a task, its root, and each of its tasks holds a reference to that one.
  *  2. `tasks` of a budget counts its own tasks that have not ended, and those of the budgets within it.
  *  3. What is `gathered` in all budgets together was not settled yet; it is less than GL_SETTLE_MS in each, unless a run is under way.
+ *  4. A budget with an `outer` has no credit: the outermost one says what is short work. Its full credit says so for a task at one look.
  */
 #ifndef GL_CORE_BUDGET_H
 #define GL_CORE_BUDGET_H
@@ -30,7 +31,8 @@
 
 #define GL_SLICE_MS 10 /* CPU time that a task may use without waiting, and a request before it counts as long work */
 #define GL_SETTLE_MS 2
-#define GL_MAX_DEFICIT_US 100000 /* of a long C call no more than this is made up for */
+#define GL_BRIEF_NS 100000 /* tasks that run after each other for so long share a look at the kernel, and one slice */
+#define GL_MAX_DEFICIT_NS 100000000 /* of a long C call no more than this is made up for */
 
 typedef struct gl_host gl_host;
 typedef struct gl_task gl_task;
@@ -51,7 +53,7 @@ struct gl_budget {
   uint32_t gathered;   /* ticks that are not settled */
   uint32_t stopped;    /* ticks / 65536 when a task of it has last stopped running, the low bits */
   int32_t credit;      /* us of CPU time that it may still use as short work; below 0: as much was used beyond */
-  int32_t deficit;     /* us that it may still run in its turn of the queue; below 0: it ran for so much longer */
+  int32_t deficit;     /* ns that it may still run in its turn of the queue; below 0: it ran for so much longer */
   uint64_t cpu_end;    /* value of `cpu` from which on it is exhausted; 0 = there is no limit */
   float cpu_limit;     /* the limit as it was given, seconds */
   uint32_t tasks;      /* tasks that pay into it */
@@ -63,12 +65,13 @@ struct gl_budget {
 /* The clocks of a host. */
 typedef struct gl_meter {
   uint64_t last;     /* ticks at the end of the last run of a task; read by the watchdog's thread */
-  uint64_t busy;     /* ticks since the last reading in which the driver did not sleep */
+  uint64_t slept;    /* ticks since the last reading in which the driver slept */
   uint64_t read_at;  /* ticks, */
   uint64_t mono;     /* ns of the monotonic clock, */
   uint64_t cpu;      /* and ns of the thread's clock, at the last reading */
   uint64_t settle;   /* ticks of GL_SETTLE_MS */
   uint64_t driver;   /* ticks of the driver's own work that a task pays for, at most */
+  uint64_t brief;    /* ticks of GL_BRIEF_NS */
   double rate;       /* ns that a tick takes; read by the watchdog's thread */
   double cpu_rate;   /* ns of CPU time that a tick was worth between the last two readings */
 } gl_meter;
@@ -79,6 +82,12 @@ void gl_meter_init(gl_meter *m);
 /* A turn of the driver begins at `now` (ticks). The first task of the turn pays for what the driver has done since the last run, up to
  * a few microseconds: a wait costs CPU time, too. `slept`: the loop was polled with nothing to do, and may have slept. */
 void gl_meter_turn(gl_meter *m, uint64_t now, bool slept);
+
+/* Reads the clocks now, so that what comes next is weighed by itself: a system call. */
+void gl_meter_read(gl_meter *m);
+
+/* Returns about how much CPU time that was, us. */
+static inline uint32_t gl_meter_us(const gl_meter *m, uint64_t ticks) { return (uint32_t)((double)ticks * m->cpu_rate / 1000); }
 
 /* Gives a new task a budget of its own. */
 void gl_budget_init(gl_task *t);
@@ -92,6 +101,9 @@ void gl_budget_leave(gl_host *h, gl_task *t);
 /* The task is about to be freed: returns the root of the budget that it has paid into, to which a reference is dropped then; NULL: that
  * is the task itself. */
 gl_task *gl_budget_root(const gl_task *t);
+
+/* Limits the CPU time and the tasks, both as below, of a task that gl_task_start has just made. */
+void gl_budget_limit_new(gl_task *t, double seconds, uint32_t max_tasks);
 
 /* Limits the further use of CPU time by the task, and by all that it spawns from now on, to `seconds`. Beyond, all of them end with
  * ECPULIMIT. A task that pays into another's budget gets one of its own within that. False: they nest too deeply, and nothing has happened. */
@@ -112,8 +124,8 @@ gl_budget *gl_budget_exhausted(const gl_task *t);
 
 /* Charges what the thread has run since the last charge to the budget of `t`: call when a run ends, and during a run when the
  * figures have to be exact. When that exhausts the budget, `t` must end (t->exhausted), and h->exhausted tells the driver to end
- * the others. Returns about how much CPU time it was, us. */
-uint32_t gl_budget_charge(gl_host *h, gl_task *t);
+ * the others. Returns how many ticks it was. */
+uint64_t gl_budget_charge(gl_host *h, gl_task *t);
 
 /* Returns the outermost budget that the task pays into: the one by which it gets the CPU. */
 gl_budget *gl_budget_of(const gl_task *t);
@@ -121,7 +133,7 @@ gl_budget *gl_budget_of(const gl_task *t);
 /* Has the budget used up what it may use as short work? */
 static inline bool gl_budget_is_long(const gl_budget *b) { return b->credit <= 0; }
 
-/* Has the budget any credit to get back? */
+/* Has the budget no credit to get back? If a task's budget has not, what the task does is short work. */
 static inline bool gl_budget_has_full_credit(const gl_budget *b) { return b->credit == GL_SLICE_MS * 1000; }
 
 /* A task of the budget was woken: gives credit back for the time in which none of its tasks ran. */

@@ -18,10 +18,10 @@
 #include "core/stack.h"
 #include "core/step.h"
 #include "core/task.h"
+#include "core/ticks.h"
 
 #define NEVER UINT64_MAX
-#define POLL_BATCHES 16  /* batches that may share one look at the kernel, */
-#define POLL_NS 100000   /* and the time that may pass between two looks */
+#define POLL_BATCHES 16  /* batches that may share one look at the kernel */
 #define MAX_PARKED 16000 /* a stack is two mappings, and vm.max_map_count is 65530 by default */
 #define MAX_DEADLOCKS 3  /* tasks that shield themselves from being cancelled for longer end with the process */
 
@@ -72,21 +72,25 @@ static void break_deadlock(gl_host *h) {
   for (gl_task *t = h->live; t; t = t->next_live) gl_task_cancel(t);
 }
 
-/* Runs the loop once and fires the timers that are due; blocks while no task is ready. Batches that follow each other closely
- * (tasks that talk to each other) share one look at the kernel, which costs more than the batches do. Returns whether it blocked,
- * or may have. */
+/* Batches that follow each other closely (tasks that talk to each other) share one look at the kernel, which costs more than the batches
+ * do. But before a slice of long work that may be long, short work has its chance to become ready; so has a timer. */
+static bool shares_poll(gl_host *h) {
+  const gl_runqueue *q = &h->queue;
+  if (!q->ready.head && (!q->first || (q->turn == GL_TURN_SHORT && (q->hogged || gl_clock_next(&h->clock))))) return false;
+  return !q->switched.head && ++h->unpolled < POLL_BATCHES && h->meter.last - h->polled < h->meter.brief;
+}
+
+/* Runs the loop once and fires the timers that are due; blocks while no task is ready. Returns whether it blocked, or may have. */
 static bool poll_loop(gl_host *h) {
   if (h->watchdog_due) gl_preempt_restart(h);
+  if (shares_poll(h)) return false;
   const gl_runqueue *q = &h->queue;
-  bool follows = q->ready.head || (q->first && q->turn == GL_TURN_LONG); /* before long work, short work has its chance to become ready */
-  if (follows && !q->switched.head && ++h->unpolled < POLL_BATCHES && uv_hrtime() - h->polled < POLL_NS) return false;
   bool idle = gl_runqueue_is_empty(q), blocks = idle && !h->turn_hooks && !h->late;
   if (idle) gl_idle_begin(h);
   set_alarm(h);
   uv_run(&h->loop, blocks ? UV_RUN_ONCE : UV_RUN_NOWAIT);
   h->unpolled = 0;
-  h->polled = uv_hrtime();
-  gl_clock_fire(&h->clock, h->polled);
+  if (gl_clock_next(&h->clock)) gl_clock_fire(&h->clock, uv_hrtime());
   return blocks;
 }
 
@@ -96,6 +100,7 @@ static void drive(gl_host *h) {
     if (h->queue.batch.head) gl_pulse_wake(&h->pulse);
     if (h->queue.turn != GL_TURN_SHORT) gl_preempt_begin_slice(h);
     for (gl_task *t; (t = gl_runqueue_next(h)) != NULL;) gl_task_step(h, t);
+    if (h->queue.turn != GL_TURN_SHORT) gl_preempt_end_slice(h);
     if (h->exhausted) gl_task_end_exhausted(h);
     if (h->forked && is_finished(h)) gl_fork_leave(h, h->deadlocks ? EXIT_FAILURE : h->exit); /* pending output is the parent's to write */
     gl_host_end_turn(h, is_finished(h));
@@ -108,7 +113,9 @@ static void drive(gl_host *h) {
     break_deadlock(h);
     bool slept = poll_loop(h);
     gl_op_reap(h);
-    gl_runqueue_take_batch(h, slept);
+    uint64_t now = gl_ticks();
+    if (h->unpolled == 0) h->polled = now;
+    gl_runqueue_take_batch(h, now, slept);
   }
 }
 

@@ -154,7 +154,7 @@ struct gl_host {
   gl_clock clock;
   uv_timer_t alarm;             /* wakes the loop for the earliest timer of the clock */
   uint64_t alarm_due;           /* when the alarm is set to go off, ns; 0 = it has to be set */
-  uint64_t polled;              /* when the loop was last polled, ns */
+  uint64_t polled;              /* when the loop was last polled, ticks */
   int unpolled;                 /* batches since then */
   int deadlocks;                /* how often all tasks waited for each other */
   int64_t holds;                /* reasons to go on when no task is left: listening servers, output on its way */

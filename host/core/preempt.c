@@ -114,7 +114,7 @@ static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool ho
 /* Ends a slice. Raises in a task that must end, on alternate slices, and not in the time for its clean-up. */
 static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
-  uint32_t us = gl_budget_charge(h, t);
+  uint32_t us = gl_meter_us(&h->meter, gl_budget_charge(h, t));
   if (t->atomic && !t->overlong) {
     t->overlong = true;
     if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L, NULL);
@@ -241,6 +241,8 @@ void gl_preempt_begin_slice(gl_host *h) {
   else if (due && due < now + most) most = due > now + least ? due - now : least;
   gl_watchdog_begin_slice(h, least, most);
 }
+
+void gl_preempt_end_slice(gl_host *h) { gl_watchdog_end_slice(h); }
 
 /* ---- starting and ending ---- */
 

@@ -40,8 +40,11 @@ void gl_preempt_restart(gl_host *h);
 /* Ends the watchdog. For gl_host_close: what is closed there has no end otherwise. */
 void gl_preempt_stop(gl_host *h);
 
-/* The next step is a slice of long work: ends it after 10 ms, and before that when others have something to do. For the driver. */
+/* A slice of long work begins: it will be ended after 10 ms, and before that when others have something to do. For the driver. */
 void gl_preempt_begin_slice(gl_host *h);
+
+/* The slice is over. For the driver. */
+void gl_preempt_end_slice(gl_host *h);
 
 /* For loops in C: ends the slice if it is used up; otherwise this costs a comparison. Call every few thousand bytes or steps, on
  * the running coroutine. True: other tasks may have run, and whatever Lua can change may have changed (tables that are

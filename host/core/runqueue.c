@@ -7,7 +7,7 @@
 #define LONG_SHARE 3          /* long work gets a third of the time, if it wants that much, */
 #define BACKGROUND_SHARE 32   /* and background work so much, that a lock which it holds is given back */
 #define MAX_DEBT_NS 10000000
-#define QUANTUM_US 2500       /* of long work of one budget, before the next one has its turn */
+#define QUANTUM_NS 2500000    /* of long work of one budget, before the next one has its turn */
 
 static void append(gl_tasklist *list, gl_task *t) {
   t->state = GL_TASK_READY;
@@ -56,7 +56,7 @@ static gl_budget *current_budget(gl_runqueue *q) {
   gl_budget *b;
   while ((b = q->first)->deficit <= 0) {
     remove_first_budget(q);
-    b->deficit += QUANTUM_US;
+    b->deficit += QUANTUM_NS;
     append_budget(q, b);
   }
   return b;
@@ -81,15 +81,20 @@ static void add_by_class(gl_host *h, gl_task *t, bool cut_short) {
   else append(&q->ready, t);
 }
 
-void gl_runqueue_add(gl_host *h, gl_task *t) {
+static void refill_and_add(gl_host *h, gl_task *t) {
   gl_budget *b = gl_budget_of(t);
   if (!gl_budget_has_full_credit(b)) gl_budget_refill(h, b);
   add_by_class(h, t, false);
 }
 
+void gl_runqueue_add(gl_host *h, gl_task *t) {
+  if (gl_budget_has_full_credit(t->budget) && !t->background) append(&h->queue.ready, t);
+  else refill_and_add(h, t);
+}
+
 void gl_runqueue_add_preempted(gl_host *h, gl_task *t) {
   gl_budget_use_up_credit(gl_budget_of(t));
-  h->queue.cut_short = true;
+  h->queue.cut_short = h->queue.contended = true;
   add_by_class(h, t, true);
 }
 
@@ -119,14 +124,21 @@ void gl_runqueue_add_now(gl_host *h, gl_task *t) {
 
 /* ---- the turn ---- */
 
+/* Does more long work run in this turn? Tasks that talk to each other share a turn, as long as it is brief and nobody else wants one. */
+static bool long_turn_goes_on(const gl_host *h) {
+  const gl_runqueue *q = &h->queue;
+  return q->first && !q->ready.head && !q->cut_short && !h->turn_hooks && !h->late && !h->exhausted && !q->switched.head &&
+         h->meter.last - q->turn_began < h->meter.brief;
+}
+
 gl_task *gl_runqueue_next(gl_host *h) {
   gl_runqueue *q = &h->queue;
   gl_task *t;
   while ((t = take_first(&q->batch)) != NULL) {
-    if (q->turn != GL_TURN_SHORT || !is_long(h, t)) break;
+    if (q->turn != GL_TURN_SHORT || gl_budget_has_full_credit(t->budget) || !is_long(h, t)) return t;
     add_by_class(h, t, false); /* others of its budget have used up the credit meanwhile */
   }
-  return t;
+  return q->turn == GL_TURN_LONG && long_turn_goes_on(h) ? take_long(q) : NULL;
 }
 
 static int64_t limit_debt(int64_t ns) { return ns > MAX_DEBT_NS ? MAX_DEBT_NS : ns < -MAX_DEBT_NS ? -MAX_DEBT_NS : ns; }
@@ -160,19 +172,37 @@ static void take_short(gl_runqueue *q) {
   q->switched = (gl_tasklist){0};
 }
 
-void gl_runqueue_take_batch(gl_host *h, bool slept) {
+static void end_turn(gl_host *h, uint64_t now) {
   gl_runqueue *q = &h->queue;
-  uint64_t now = gl_ticks();
-  if (q->long_waited || q->background_waited || q->turn != GL_TURN_SHORT) settle_debts(q, (int64_t)((double)(now - q->turn_began) * h->meter.rate));
-  gl_meter_turn(&h->meter, now, slept);
+  settle_debts(q, (int64_t)((double)(now - q->turn_began) * h->meter.rate));
   if (q->turn != GL_TURN_SHORT && !q->cut_short) q->gave_way = true;
+  if (q->turn != GL_TURN_SHORT || q->cut_short) q->hogged = q->cut_short;
   q->cut_short = false;
-  q->turn_began = now;
+}
+
+static void begin_turn(gl_host *h) {
+  gl_runqueue *q = &h->queue;
   q->turn = choose(q);
   q->long_waited = q->first != NULL;
   q->background_waited = q->background.head != NULL;
   if (q->turn == GL_TURN_SHORT) take_short(q);
   else append(&q->batch, q->turn == GL_TURN_LONG ? take_long(q) : take_first(&q->background));
+  if (q->turn == GL_TURN_LONG && q->hogged) gl_meter_read(&h->meter);
+  q->contended = q->turn != GL_TURN_SHORT || q->long_waited || q->background_waited;
+}
+
+void gl_runqueue_take_batch(gl_host *h, uint64_t now, bool slept) {
+  gl_runqueue *q = &h->queue;
+  bool contended = q->contended;
+  if (contended) end_turn(h, now);
+  gl_meter_turn(&h->meter, now, slept);
+  q->turn_began = now;
+  if (contended || gl_runqueue_has_long(q)) {
+    begin_turn(h);
+  } else {
+    q->batch = q->ready;
+    q->ready = (gl_tasklist){0};
+  }
 }
 
 void gl_runqueue_forget(gl_runqueue *q) { *q = (gl_runqueue){0}; }

@@ -6,7 +6,7 @@
  *
  *                                    credit left?                  runs
  *     woken, spawned -- foreground --- yes ---> ready              all of it in one turn, each task for up to a slice (10 ms)
- *                    |                '- no --> long work          one task a turn, for GL_LEAST_NS or longer while nobody waits
+ *                    |                '- no --> long work          one slice a turn, of GL_LEAST_NS or longer while nobody waits
  *                    '- background -----------> background         the same
  *     used up a slice (its credit is gone) ---> long work, or background
  *
@@ -28,13 +28,14 @@
  * good (and the task that this one joins, and so on), and the owner of a mutex that is wanted, until it unlocks. Other things that
  * are waited for, such as a permit, have no owner that is known; so background work has a share.
  *
- * Fairness within long work is deficit round robin: the queue has budgets, each with its tasks. A budget gets QUANTUM_US when its turn
+ * Fairness within long work is deficit round robin: the queue has budgets, each with its tasks. A budget gets QUANTUM_NS when its turn
  * comes, runs slices until they are used up, and goes to the end. What it ran longer than that is taken off its next turns.
  *
  * Invariants:
  *  1. A READY task is in exactly one of batch, ready, switched, background, and its budget's `queued`.
  *  2. A budget is in the queue of long work as long as it has `queued` tasks.
- *  3. The batch of a turn that is not GL_TURN_SHORT is one task.
+ *  3. The batch of a turn that is not GL_TURN_SHORT is one task. In a turn of long work another one may follow, while nobody else wants
+ *     a turn, until GL_BRIEF_NS have passed: tasks that pass values to each other share the price of a turn.
  *
  * The worst case. A request that becomes ready is begun after at most
  *
@@ -42,7 +43,7 @@
  *                          m: GL_LEAST_NS, what is left of a slice of long work, and as much more for each LONG_SHARE - 1
  *                             times it that the s tasks take; a C function or an atomic section may make it longer
  *
- * and long work of n budgets gets on after at most n * QUANTUM_US * LONG_SHARE, with a share of 1/(n * LONG_SHARE) of the time.
+ * and long work of n budgets gets on after at most n * QUANTUM_NS * LONG_SHARE, with a share of 1/(n * LONG_SHARE) of the time.
  */
 #ifndef GL_CORE_RUNQUEUE_H
 #define GL_CORE_RUNQUEUE_H
@@ -66,8 +67,10 @@ typedef struct gl_runqueue {
   gl_tasklist background;
   gl_turn turn;
   uint64_t turn_began;    /* ticks */
+  bool contended;         /* work that may take long has run or waited in this turn; false: nothing of what follows has a part in it */
   bool long_waited, background_waited; /* there was such work when the turn began */
   bool cut_short;         /* the task of this turn has used up its slice */
+  bool hogged;            /* the last turn of long work was cut short */
   bool gave_way;          /* long work has waited by itself, if only in task.sleep(0): what is ready runs before the next long work */
   int64_t owed_to_long;       /* ns that long work has still to get of its share; below 0: it has had more */
   int64_t owed_to_background; /* the same for background work */
@@ -104,11 +107,11 @@ static inline bool gl_runqueue_owes(const gl_runqueue *q) {
   return (q->turn == GL_TURN_LONG ? q->owed_to_long : q->owed_to_background) > 0;
 }
 
-/* Takes the first task of the running batch; NULL: the batch is over. For the driver. */
+/* Takes the next task of the turn; NULL: the turn is over. For the driver. */
 gl_task *gl_runqueue_next(gl_host *h);
 
-/* Ends the turn, and chooses what the next one runs. `slept`: as in gl_meter_turn. For the driver. */
-void gl_runqueue_take_batch(gl_host *h, bool slept);
+/* Ends the turn at `now` (ticks), and chooses what the next one runs. `slept`: as in gl_meter_turn. For the driver. */
+void gl_runqueue_take_batch(gl_host *h, uint64_t now, bool slept);
 
 /* In a forked child: forgets all tasks. */
 void gl_runqueue_forget(gl_runqueue *q);

@@ -98,9 +98,11 @@ static void task_free(gl_task *t) {
 }
 
 void gl_task_unref(gl_task *t) {
-  while (t && --t->refs == 0) {
+  if (--t->refs > 0) return;
+  for (;;) {
     gl_task *root = gl_budget_root(t);
     task_free(t);
+    if (!root || --root->refs > 0) return;
     t = root;
   }
 }

@@ -205,37 +205,44 @@ void gl_watchdog_begin_slice(gl_host *h, uint64_t least, uint64_t most) {
   uint64_t now = uv_hrtime();
   atomic_store_explicit(&w->least, now + least, memory_order_relaxed);
   atomic_store_explicit(&w->most, now + most, memory_order_relaxed);
-  atomic_store(&w->slice, gl_pulse_beats(&h->pulse) + 1);
+  atomic_store(&w->slice, (atomic_load_explicit(&w->slice, memory_order_relaxed) + 1) | 1); /* a driver that a task has parked on has not ended the slice */
   if (!atomic_load(&w->watches)) sem_post(&h->pulse.wake);
 }
 
-/* Is the slice under way, or about to begin? */
-static bool is_slice(const gl_host *h, uint64_t slice) {
-  uint64_t beats = gl_pulse_beats(&h->pulse);
-  return beats == slice || beats + 1 == slice;
+void gl_watchdog_end_slice(gl_host *h) {
+  struct gl_watchdog *w = h->watchdog;
+  if (!w) return;
+  uint64_t slice = atomic_load_explicit(&w->slice, memory_order_relaxed);
+  if (slice % 2) atomic_store_explicit(&w->slice, slice + 1, memory_order_release);
 }
 
 /* Watches a slice of long work until it is over, or has to be: when it had its most, or its least and the loop has something to do. */
 static void watch_slice(gl_host *h, struct gl_watchdog *w, uint64_t slice) {
-  uint64_t now = uv_hrtime(), most = atomic_load_explicit(&w->most, memory_order_relaxed);
-  struct timespec left = timespec_of(most > now ? most - now : 0), least = timespec_of(atomic_load_explicit(&w->least, memory_order_relaxed));
+  struct timespec least = timespec_of(atomic_load_explicit(&w->least, memory_order_relaxed));
+  uint64_t most = atomic_load_explicit(&w->most, memory_order_relaxed);
   struct pollfd loop = {.fd = uv_backend_fd(&h->loop), .events = POLLIN};
-  ppoll(&loop, 1, &left, NULL);
-  if (!is_slice(h, slice)) return;
   clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &least, NULL);
-  if (gl_pulse_beats(&h->pulse) != slice || is_blocked(w)) return;
-  atomic_store(&w->overrun, slice);
+  if (atomic_load(&w->slice) != slice) return;
+  uint64_t now = uv_hrtime();
+  struct timespec left = timespec_of(most > now ? most - now : 0);
+  ppoll(&loop, 1, &left, NULL);
+  uint64_t step = gl_pulse_beats(&h->pulse);
+  if (atomic_load(&w->slice) != slice || is_blocked(w)) return;
+  atomic_store(&w->overrun, step); /* a step of the slice, since that is not over yet */
   pthread_kill(w->watched, GL_WATCHDOG_SIGNAL);
 }
 
+static bool is_to_be_watched(const struct gl_watchdog *w, uint64_t slice) { return slice % 2 && slice != w->watched_slice; }
+
 /* Watches the slices of long work, one after the other. Each is watched once: what does not make way is a step like any other then. */
 static void watch_slices(gl_host *h, struct gl_watchdog *w) {
-  atomic_store(&w->watches, true);
-  for (uint64_t slice; (slice = atomic_load(&w->slice)) != w->watched_slice && is_slice(h, slice);) {
-    w->watched_slice = slice;
-    watch_slice(h, w, slice);
+  uint64_t slice = atomic_load(&w->slice);
+  while (is_to_be_watched(w, slice)) {
+    atomic_store(&w->watches, true);
+    for (; is_to_be_watched(w, slice); slice = atomic_load(&w->slice)) watch_slice(h, w, w->watched_slice = slice);
+    atomic_store(&w->watches, false); /* a slice that begins from here on wakes the thread; */
+    slice = atomic_load(&w->slice);   /* one that has begun just now did not */
   }
-  atomic_store(&w->watches, false);
 }
 
 static void watchdog_loop(gl_host *h, struct gl_watchdog *w) {

@@ -52,7 +52,7 @@ struct gl_watchdog {
   gl_stall stalls;       /* reports by the handler, on the loop's thread */
   gl_stall blocks;       /* reports by the watchdog's thread */
   atomic_bool quiet;     /* stalls are not reported */
-  _Atomic uint64_t slice; /* the last step that was a slice of long work, */
+  _Atomic uint64_t slice; /* counts the beginnings and ends of slices of long work: odd while one is under way, */
   _Atomic uint64_t least, most; /* and until when it has to run, and may run, on the monotonic clock, ns */
   atomic_bool watches;   /* the thread looks at such slices, and finds the next one by itself */
   uint64_t watched_slice; /* the last one that it has watched */
@@ -68,9 +68,12 @@ void gl_watchdog_restart(gl_host *h);
 /* Ends the thread, and frees h->watchdog. */
 void gl_watchdog_stop(gl_host *h);
 
-/* The next step is a slice of long work (core/runqueue.h): it will be ended `most` ns from now, or `least` ns from now if the loop has
- * something to do. */
+/* A slice of long work begins (core/runqueue.h), of one step or several: the step in which it is then will be ended `most` ns from now,
+ * or `least` ns from now if the loop has something to do. */
 void gl_watchdog_begin_slice(gl_host *h, uint64_t least, uint64_t most);
+
+/* The slice is over. */
+void gl_watchdog_end_slice(gl_host *h);
 
 /* CPU time of the loop's thread, us. Safe in a signal handler. */
 uint64_t gl_watchdog_cpu_us(const struct gl_watchdog *w);

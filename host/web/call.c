@@ -69,8 +69,7 @@ static bool run(gl_exchange *x, lua_CFunction main, bool now) {
   gl_web_server *s = x->context;
   gl_task *t = gl_task_start(s->server.host, main, x, on_end, now);
   if (!t) return false;
-  gl_budget_limit_cpu(s->server.host, t, s->server.limits.cpu_limit);
-  gl_budget_limit_tasks(t, s->server.limits.max_tasks);
+  gl_budget_limit_new(t, s->server.limits.cpu_limit, s->server.limits.max_tasks);
   gl_call_of(x)->task = t;
   return true;
 }
