@@ -16,7 +16,25 @@
 
 bool gl_kill_insists(const gl_task *t) { return t->kill_count > MAX_CAUGHT; }
 
+/* Is a variable being closed, on L or on one of the coroutines that have resumed L? */
+static bool closes(lua_State *L, const gl_task *t) {
+  lua_State *co = t->co;
+  while (co && co != L && !gl_safepoint_closes(co)) co = gl_safepoint_resumed(co);
+  return (co && co != L) || gl_safepoint_closes(L);
+}
+
+bool gl_kill_lets_close(lua_State *L, const gl_task *t) {
+  return gl_scope_must_end(t) && t->closing_us > t->closing_least && closes(L, t);
+}
+
+bool gl_kill_pays(lua_State *L, gl_task *t, uint32_t us) {
+  uint32_t *account = t->cleanup_us ? &t->cleanup_us : gl_kill_lets_close(L, t) ? &t->closing_us : NULL;
+  if (account) *account = *account > us ? *account - us : 0;
+  return account != NULL;
+}
+
 static void raise_end(lua_State *L, gl_task *t) {
+  if (t->end_requested) t->closing_least = t->closing_us / 2;
   gl_allowhook_set(L); /* a message handler, or what closes variables, may take too long as well */
   gl_scope_raise(L, t, "preempt");
   gl_scope_raise_exhausted(L, t, "preempt"); /* in a shield */
@@ -43,10 +61,11 @@ static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar) {
   if (at == GL_POINT_TAKES) return;
   if (at == GL_POINT_PLAIN && --t->raise_in > 0) return;
   t->raise_in = 0;
-  if (!t->end_requested && gl_safepoint_closes(L)) {
+  if (!t->end_requested && closes(L, t)) {
     gl_scope_request_end(t); /* as if it had been raised before */
     return;
   }
+  if (t->end_requested && gl_kill_lets_close(L, t)) return;
   if (gl_kill_insists(t)) set_next_kill(L, h);
   else if (lua_gethook(L) == h->preempt_hook) gl_hook_restore(L);
   raise_end(L, t);

@@ -3,8 +3,8 @@
  * Ends a task that must end (gl_scope_must_end: cancelled, past its deadline, over its CPU limit) and goes on computing. The hook
  * of the preemption asks here at the end of each slice:
  *
- *     FREE --an await raises, or raise_end--> END REQUESTED    has CLEANUP_US for its <close> variables   (gl_scope_request_end)
- *      ^                                          |  preempt.c:end_slice: nothing of that time is left
+ *     FREE --an await raises, or raise_end--> END REQUESTED    has CLEANUP_US for its clean-up   (gl_scope_request_end)
+ *      ^                                          |  gl_kill_pays: nothing of that time is left
  *      |  gl_scope_retract_end:                   v
  *      |  nothing asks it to end              KILLED ON ALTERNATE SLICES    kill_count odd: an error was raised; even: a slice to go on
  *      |  any more                                |  gl_kill_insists: the task has caught all of them
@@ -13,6 +13,12 @@
  *      |                                          |  MAX_KILLS more
  *      |                                          v
  *      '------------------------------------- KILLED AT EVERY INSTRUCTION    which no nest of loops around pcall survives
+ *
+ * A task that goes on, and does not clean up, has used up that time when an error gets through at last, and what it closes then would
+ * lose whatever it must give back. So closing variables has as much time once more: all of it for what closes, half of what is left
+ * of it for what one error makes the task close, so that what never ends leaves something to what is closed after that. And
+ * a task in which nothing catches errors any more begins anew with both (step.c:fail_coroutine), so that all of it takes less than
+ * 4 * CLEANUP_US of CPU.
  *
  * An error that is due is not raised between any two instructions, but where nothing is lost by it (core/safepoint.h): where a
  * loop repeats, or after so many instructions without a loop that the task cannot be on its way to keep something. Until then
@@ -27,6 +33,13 @@
 
 /* Has the task caught so many errors that it is killed at random instructions now? */
 bool gl_kill_insists(const gl_task *t);
+
+/* The running task, which must end, has used up a slice, and `us` of CPU time since it was last charged. Does it pay for that with time
+ * it still has for its clean-up, or for what it closes? False: an error is due. */
+bool gl_kill_pays(lua_State *L, gl_task *t, uint32_t us);
+
+/* Is the running task, for which gl_kill_insists, in the middle of closing variables, and has time left for that? Looks at every frame. */
+bool gl_kill_lets_close(lua_State *L, const gl_task *t);
 
 /* Raises in the running task, which must end, or has the preemption's hook raise at one of the next instructions (true). False:
  * neither, since what closes variables gets its time first. `ar` is the hook's record; NULL: in C, where nothing is lost. */

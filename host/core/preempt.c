@@ -120,17 +120,17 @@ static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
     if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L, NULL);
   }
   if (gl_scope_must_end(t)) {
-    if (t->cleanup_us) t->cleanup_us = t->cleanup_us > us ? t->cleanup_us - us : 0;
-    else if (t->kill_count++ % 2 == 0 && gl_kill_soon(L, h, ar)) return;
+    if (!gl_kill_pays(L, t, us) && t->kill_count++ % 2 == 0 && gl_kill_soon(L, h, ar)) return;
   } else {
     gl_scope_retract_end(t);
   }
   preempt_yield(L, h, ar, hooked);
 }
 
-/* Goes on with killing the running task, which has caught whatever was raised. True: the task need not end (any more), and nothing
- * has happened. */
+/* Goes on with killing the running task, which has caught whatever was raised. True: the task need not end (any more), or closes variables,
+ * and nothing has happened. */
 static bool is_spared(lua_State *L, gl_host *h, const lua_Debug *ar, bool overran) {
+  if (gl_kill_lets_close(L, h->task)) return true;
   if (!gl_kill_again(L, h)) return true;
   if (overran) preempt_yield(L, h, ar, true);
   else if (gl_scope_must_end(h->task)) gl_kill_soon(L, h, ar);

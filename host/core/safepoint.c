@@ -168,6 +168,21 @@ bool gl_safepoint_closes(lua_State *L) {
   return false;
 }
 
+lua_State *gl_safepoint_resumed(lua_State *co) {
+  lua_Debug ar;
+  lua_State *inner = NULL;
+  if (!lua_checkstack(co, 2) || !lua_getstack(co, 0, &ar) || !lua_getinfo(co, "Sf", &ar)) return NULL;
+  if (*ar.what == 'C' && lua_getupvalue(co, -1, 1)) {
+    inner = lua_tothread(co, -1); /* a function of coroutine.wrap */
+    lua_pop(co, 1);
+  }
+  lua_pop(co, 1);
+  if (*ar.what != 'C' || inner || !lua_getlocal(co, &ar, 1)) return inner;
+  inner = lua_tothread(co, -1);
+  lua_pop(co, 1);
+  return inner;
+}
+
 bool gl_safepoint_in_hook(lua_State *L) {
   lua_Debug ar;
   gl_safepoint_init(L);

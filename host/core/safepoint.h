@@ -35,6 +35,9 @@ gl_safepoint gl_safepoint_next(const lua_Debug *ar);
  * must come to its end. Call in a hook, or in a C function. Looks at every frame of L. */
 bool gl_safepoint_closes(lua_State *L);
 
+/* Returns the coroutine that a function of C runs for `co`, as coroutine.resume does; NULL: it runs none. */
+lua_State *gl_safepoint_resumed(lua_State *co);
+
 /* Does a function run on L that was called in a hook, or by such a function? Looks at every frame of L. May call gl_safepoint_init. */
 bool gl_safepoint_in_hook(lua_State *L);
 

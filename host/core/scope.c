@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/task.h"
 
-#define CLEANUP_US 100000 /* CPU time that a task which was asked to end may use for its clean-up */
+#define CLEANUP_US 100000 /* CPU time that a task which was asked to end may use for its clean-up, and then for closing variables */
 #define FIRST_BUCKETS 16
 
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
@@ -214,11 +214,16 @@ bool gl_scope_must_end(const gl_task *t) {
   return gl_scope_check(t) != GL_DONE || t->exhausted;
 }
 
+void gl_scope_grant_cleanup(gl_task *t) {
+  if (t->host->task == t) gl_budget_charge(t->host, t); /* what it has run before is not of that time */
+  t->cleanup_us = t->closing_us = t->closing_least = CLEANUP_US;
+}
+
 void gl_scope_request_end(gl_task *t) {
   t->interruptions++;
   if (t->end_requested) return;
   t->end_requested = true;
-  t->cleanup_us = CLEANUP_US;
+  gl_scope_grant_cleanup(t);
 }
 
 void gl_scope_retract_end(gl_task *t) {

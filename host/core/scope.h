@@ -102,6 +102,9 @@ bool gl_scope_must_end(const gl_task *t);
  * preemption raises nothing: what its <close> variables do must not be cut short, though it be slow. */
 void gl_scope_request_end(gl_task *t);
 
+/* Grants the running task all of its time for clean-up anew: nothing can catch an error any more, and what is left is to close variables. */
+void gl_scope_grant_cleanup(gl_task *t);
+
 /* Forgets that the task was asked to end, and how often it survived that, unless it still must end or is in a shield. */
 void gl_scope_retract_end(gl_task *t);
 

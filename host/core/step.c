@@ -52,6 +52,7 @@ static int fail_coroutine(gl_task *t, bool stray) {
   lua_State *L = h->L;
   t->kill_count = 0; /* nothing can catch an error any more; the variables get their time */
   gl_scope_request_end(t);
+  gl_scope_grant_cleanup(t);
   gl_alone before = gl_alone_begin(h); /* the trace is the host's: it may take memory that the task could not have */
   lua_pushcfunction(L, take_trace);
   lua_pushlightuserdata(L, t);

@@ -69,7 +69,9 @@ struct gl_task {
   int nargs;              /* arguments of the first resume; 0 afterwards */
   uint32_t refs;
   uint32_t interruptions; /* errors that have told it to end or interrupted it so far; a wait or a computation was cut short by each */
-  uint32_t cleanup_us;    /* CPU time it may still use for its clean-up before errors are raised at it (core/scope.h) */
+  uint32_t cleanup_us;    /* CPU time it may still use before errors are raised at it: for its clean-up (core/kill.h), */
+  uint32_t closing_us;    /* and then for closing variables alone, */
+  uint32_t closing_least; /* of which this must be left when it has closed what the last error made it close */
   uint16_t raise_in;      /* > 0: an error is due, and raised after so many instructions at the latest (core/kill.h) */
   uint16_t kill_count;    /* attempts to end it that it survived: odd = an error was raised, even = then it had a slice more */
   uint16_t atomic;        /* atomic sections it is in: nothing in there may wait or is preempted (core/scope.h) */
