@@ -140,12 +140,41 @@ describe("--shake", function()
     print(n)
     if n < 200 then error "lost" end]] }
 
-  it("finds a lost update within 100 seeds, and says with which", function()
-    local out, err, seed = nil, "", 0
+  -- A cache that many want at once, of which the filling does not even wait. $LOOK is how they look it up.
+  local FILLS = { ["x.lua"] = [[
+    local task = require "green.task"
+    task.single("loaded", function() end) -- two tasks would load its module twice
+    local cache, fills = {}, 0
+    local function fill()
+      if cache.soup then return end
+      fills = fills + 1
+      cache.soup = table.concat({ "to", "ma", "to" })
+    end
+    local ways = { careless = fill, single = function() if not cache.soup then task.single("soup", fill) end end }
+    task.map({ 1, 2, 3, 4 }, function() ways[os.getenv "LOOK"]() end)
+    if fills > 1 then error "filled twice" end]] }
+
+  -- The first seed with which the command fails, and what it says; nil, "": none of 100.
+  local function first_wrong(command, files, last)
+    local seed, out, err = 0, nil, nil
     repeat
       seed = seed + 1
-      out, err = shell("$lua --shake=" .. seed .. " x.lua", LOSES)
-    until err ~= "" or seed == 100
+      out, err = shell(command:format(seed), files)
+    until err ~= "" or seed == last
+    return err ~= "" and seed or nil, err, out
+  end
+
+  it("finds a cache that is filled twice within 100 seeds, and nothing with task.single", function()
+    local seed, err = first_wrong("LOOK=careless $lua --shake=%d x.lua", FILLS, 100)
+    assert.is_number(seed)
+    assert.matches("x.lua:11: filled twice", err, 1, true)
+    assert.equal("", select(2, shell("LOOK=careless $lua x.lua", FILLS)))
+    assert.is_nil(first_wrong("LOOK=single $lua --shake=%d x.lua", FILLS, 10))
+    assert.equal("", select(2, shell("LOOK=single $lua --shake=" .. seed .. " x.lua", FILLS)))
+  end)
+
+  it("finds a lost update within 100 seeds, and says with which", function()
+    local seed, err, out = first_wrong("$lua --shake=%d x.lua", LOSES, 100)
     assert.matches("x.lua:5: lost", err, 1, true)
     assert.matches("\ngreenlua: %-%-shake=" .. seed .. " goes the same way again", err)
     assert.is_true(tonumber(out) < 200)
