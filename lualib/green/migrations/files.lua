@@ -27,7 +27,8 @@ end
 -- "20261130093000_create_orders.sql" -> { version =, name = "20261130093000_create_orders", kind = "sql", path = }
 local function from_name(dir, base)
   local path = fs.join(dir, base):gsub("^%./", "")
-  local name, kind = base:match "^([^.].*)%.([^.]+)$"
+  local name, kind = base:match "^(.*)%.(.*)$"
+  if base:sub(1, 1) == "." then return nil end
   if kind ~= "sql" and kind ~= "lua" then return nil end
   local digits = name:match "^(%d+)_[%w_-]+$"
   if not digits then
@@ -56,11 +57,11 @@ end
 -- Returns what the markers divide: { up = { line =, lines =, transaction = }, down = }. A file without markers is all `up`.
 local function split(file)
   local parts, part, number = {}, nil, 0
-  for line in (file.text .. "\n"):gmatch "([^\n]*)\n" do
+  for line in file.text:gmatch "([^\n]*)\n?" do
     number = number + 1
     local direction, rest = line:match "^%-%-%s*migrate:(%S*)%s*(.*)$"
     if direction then
-      part = begin_part(file, parts, number, direction, rest:match "^(.-)%s*$")
+      part = begin_part(file, parts, number, direction, rest:match "^(.*%S)" or "")
     elseif part then
       table.insert(part.lines, line)
     end

@@ -64,8 +64,8 @@ end
 
 -- Returns the number of the first line that differs.
 local function first_difference(a, b)
-  local number, rest = 0, (b .. "\n"):gmatch "([^\n]*)\n"
-  for line in (a .. "\n"):gmatch "([^\n]*)\n" do
+  local number, rest = 0, b:gmatch "([^\n]*)\n?"
+  for line in a:gmatch "([^\n]*)\n?" do
     number = number + 1
     if rest() ~= line then return number end
   end

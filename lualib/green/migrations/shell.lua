@@ -31,7 +31,7 @@ end
 
 function actions.status(at)
   for _, one in ipairs(migrations.status(at.db, at.dir)) do
-    print(("%-9s%-40s%s"):format(one.state, one.name, one.applied_at or ""):match "^(.-)%s*$")
+    print(one.applied_at and ("%-9s%-40s%s"):format(one.state, one.name, one.applied_at) or ("%-9s%s"):format(one.state, one.name))
   end
 end
 
