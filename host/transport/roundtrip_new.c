@@ -44,38 +44,41 @@ static void copy_request(gl_roundtrip *rt, const gl_roundtrip_spec *spec) {
   rt->request.fields = copy_fields(rt->fields, &at, &m->fields);
 }
 
+/* Takes a block of `size` bytes for a round trip of the pool that has not begun, with one reference. NULL: out of memory. */
+static gl_roundtrip *take(gl_pool *p, size_t size) {
+  gl_roundtrip *rt = gl_block_calloc(&p->host->alloc, size);
+  if (!rt) return NULL;
+  rt->size = (uint32_t)size;
+  rt->pool = p;
+  p->refs++;
+  rt->refs = 1;
+  rt->over = true;
+  return rt;
+}
+
 gl_roundtrip *gl_roundtrip_new(gl_pool *p, const gl_roundtrip_spec *spec) {
   const gl_message_head *m = &spec->request;
   size_t text = strlen(spec->url) + 2 + gl_text_len(m->method) + gl_text_len(m->target) + gl_text_len(m->authority) + gl_fields_text(&m->fields);
   size_t size = sizeof(gl_roundtrip) + m->fields.n * sizeof *m->fields.list + text;
-  gl_roundtrip *rt = gl_block_calloc(&p->host->alloc, size);
+  gl_roundtrip *rt = take(p, size);
   if (!rt) return NULL;
-  rt->size = (uint32_t)size;
   copy_request(rt, spec);
-  rt->pool = p;
-  p->refs++;
-  rt->refs = 1;
   rt->limits = spec->limits;
   rt->upload = spec->upload;
   rt->upload_body = spec->body;
   rt->streams = spec->streams;
   rt->unencoded_only = spec->unencoded_only;
   rt->idempotent = is_idempotent(rt->method);
-  rt->over = true;
   return rt;
 }
 
 gl_roundtrip *gl_roundtrip_again(gl_roundtrip *model) {
-  gl_roundtrip *rt = gl_block_calloc(&model->pool->host->alloc, sizeof *rt);
+  gl_roundtrip *rt = take(model->pool, sizeof *rt);
   if (!rt) return NULL;
-  rt->size = sizeof *rt;
   rt->model = model;
   model->refs++;
-  rt->pool = model->pool;
-  rt->pool->refs++;
   rt->origin = model->origin;
   rt->origin->uses++;
-  rt->refs = 1;
   rt->limits = model->limits;
   rt->request = model->request;
   rt->url = model->url;
@@ -83,6 +86,5 @@ gl_roundtrip *gl_roundtrip_again(gl_roundtrip *model) {
   rt->streams = model->streams;
   rt->unencoded_only = model->unencoded_only;
   rt->idempotent = model->idempotent;
-  rt->over = true;
   return rt;
 }

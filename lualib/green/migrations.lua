@@ -40,12 +40,12 @@ local function fail_running(row, seconds)
     row.name, seconds, history.advice(row))
 end
 
--- Waits while another process runs this migration outside of a transaction.
-local function wait_for_others(db, file, settings)
+-- Returns the row of a migration, once no other process runs it outside of a transaction; nil for none.
+local function settled_row(db, version, settings)
   local last = timer.now() + settings.wait
   while true do
-    local row = history.rows(db)[file.version]
-    if not row or row.state ~= "running" then return end
+    local row = history.row(db, version)
+    if not row or row.state ~= "running" then return row end
     if timer.now() >= last then fail_running(row, settings.wait) end
     task.sleep(PAUSE)
   end
@@ -91,13 +91,12 @@ end
 local function up(db, file, settings)
   local step = files.load(file).up
   while true do
-    wait_for_others(db, file, settings)
-    local row = history.rows(db)[file.version]
-    if row and row.state ~= "running" then
+    local row = settled_row(db, file.version, settings)
+    if row then
       history.check(row, file)
       return false
     end
-    if not row and (step.transaction and up_together or up_alone)(db, file, step) then return true end
+    if (step.transaction and up_together or up_alone)(db, file, step) then return true end
   end
 end
 
@@ -173,10 +172,10 @@ function M.down(db, dir, n, opts)
   db = db:with { timeout = settings.timeout }
   history.prepare(db)
   for _ = 1, n do
-    local row = newest(history.rows(db))
-    if not row then break end
-    wait_for_others(db, row, settings)
-    local file, step = down_step(row, list, dir)
+    local last = newest(history.rows(db))
+    if not last then break end
+    local row = settled_row(db, last.version, settings)
+    local file, step = down_step(row or last, list, dir)
     if (step.transaction and down_together or down_alone)(db, file, step) then table.insert(done, file.name) end
   end
   return done

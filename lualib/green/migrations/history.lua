@@ -33,12 +33,17 @@ function M.rows(db)
   return rows
 end
 
+-- Returns the row of a version, or nil.
+function M.row(db, version)
+  return db:one("SELECT version, name, text, state, applied_at FROM green_migrations WHERE version = $1", version)
+end
+
 -- Runs fn(row) in a transaction in which nobody else changes the history; row is that of the version, or nil. The lock is a row that is
 -- written, since every database keeps others from writing it until the transaction ends.
 function M.locked(db, version, fn)
   return db:transaction(function()
     db:exec "UPDATE green_migrations_lock SET taken = taken + 1 WHERE id = 1"
-    return fn(db:one("SELECT version, name, text, state, applied_at FROM green_migrations WHERE version = $1", version))
+    return fn(M.row(db, version))
   end)
 end
 
