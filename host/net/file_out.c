@@ -34,6 +34,8 @@ uint64_t gl_file_out_left(const gl_file_out *f) { return f->left; }
 
 bool gl_file_out_works(const gl_file_out *f) { return f->works && f->process == f->stream->host->process; }
 
+bool gl_file_out_ends(const gl_file_out *f) { return gl_file_out_works(f) && !f->stream->filter && f->left <= PART; }
+
 /* ---- on a pool thread ---- */
 
 static int last_error(void) { return uv_translate_sys_error(errno); }
@@ -124,6 +126,7 @@ static void on_worked(uv_work_t *req, int status) {
   s->host->jobs--;
   f->works = false;
   if (atomic_load(&f->stop)) {
+    s->file_cut = f->sent < f->left;
     end(f);
     gl_stream_resume(s, 0);
     return;
@@ -146,13 +149,18 @@ void gl_file_out_go_on(gl_stream *s) {
 
 void gl_file_out_drop(gl_stream *s) {
   gl_file_out *f = s->file;
-  if (gl_file_out_works(f)) atomic_store(&f->stop, true);
-  else end(f);
+  if (gl_file_out_works(f)) {
+    atomic_store(&f->stop, true);
+  } else {
+    s->file_cut = true;
+    end(f);
+  }
 }
 
 bool gl_stream_send_file(gl_stream *s, gl_open_file *file, uint64_t at, uint64_t n) {
   uv_os_fd_t fd;
   s->file_error = 0;
+  s->file_cut = false;
   if (!n || gl_stream_is_mute(s) || uv_fileno(&s->uv.handle, &fd) != 0) return true;
   GL_CHECK(!s->file);
   gl_file_out *f = calloc(1, sizeof *f);

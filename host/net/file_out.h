@@ -42,4 +42,8 @@ uint64_t gl_file_out_left(const gl_file_out *f);
 /* Is a job under way, so that the next step is not the other side's? */
 bool gl_file_out_works(const gl_file_out *f);
 
+/* Is a job giving the kernel the last part, so that the other side may have all of the file before the loop hears of it? Who drops the file
+ * then is told `drained` in a moment, and sees by `file_cut` whether it has. */
+bool gl_file_out_ends(const gl_file_out *f);
+
 #endif

@@ -87,6 +87,7 @@ struct gl_stream {
   uint32_t made_in;  /* number of the process (gl_host.process) that made it, */
   uint32_t used_in;  /* and of the one that used it last */
   int file_error;    /* how the last file ended: all of it was sent (0), it had fewer bytes (UV_EOF), or another UV_E* of reading it */
+  bool file_cut;     /* the last file was dropped before all of it was with the kernel */
   enum { GL_THEN_NOTHING, GL_THEN_SHUT, GL_THEN_CLOSE } after_output; /* what is due once all output has left */
   bool reading; /* libuv reads */
   bool hung_up; /* the other side ended while the stream was paused: what is left is read, without a pause */

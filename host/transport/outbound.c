@@ -183,9 +183,7 @@ static void on_end(gl_stream *stream, int status) {
 
 static void on_drained(gl_stream *stream) {
   gl_outbound *c = stream->owner;
-  if (c->state != GL_OUTBOUND_BUSY) return;
-  c->x.moved = uv_hrtime();
-  gl_exchange_drained(&c->x, stream);
+  if (c->state == GL_OUTBOUND_BUSY) gl_outbound_drained(c);
 }
 
 static const gl_stream_user outbound_user = {on_data, on_end, on_drained, on_closed, NULL};

@@ -105,6 +105,9 @@ void gl_outbound_renew(gl_outbound *c);
 /* Reads bytes of the response, in BUSY. The connection may be in any state when this returns. */
 void gl_outbound_read(gl_outbound *c, const char *bytes, size_t n);
 
+/* Takes note that what was written is with the kernel, in BUSY. The connection may be in any state when this returns. */
+void gl_outbound_drained(gl_outbound *c);
+
 /* Takes note that the connection has ended or is of no use, in BUSY, and tells the user: the response is complete by that, or the user
  * is told why not. `code` and `why` are those of gl_exchange. */
 void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *why);

@@ -40,10 +40,15 @@ void gl_outbound_renew(gl_outbound *c) {
 /* Is a user there, the same as when `served` was read? */
 static bool is_serving(const gl_outbound *c, uint32_t served) { return c->state == GL_OUTBOUND_BUSY && c->served == served; }
 
+/* Is all of the request written? A body of known length is with its last byte, whether its writer has come to say that it is finished or not. */
+static bool is_whole(const gl_outbound *c) {
+  return c->x.out == GL_OUT_DONE || (c->x.out == GL_OUT_BODY && c->out.mode == GL_BODY_LENGTH && !c->out.owed && !c->stream->file && !c->stream->file_cut);
+}
+
 static void outbound_release(gl_exchange *x, bool failed) {
   gl_outbound *c = outbound_of(x);
   gl_stream *s = c->stream;
-  bool usable = c->reusable && x->in == GL_IN_DONE && x->out == GL_OUT_DONE && !s->ended && !s->broken && !s->mute && !s->closing;
+  bool usable = c->reusable && x->in == GL_IN_DONE && is_whole(c) && !s->ended && !s->broken && !s->mute && !s->closing;
   (void)failed;
   if (c->served++ && x->begun) c->origin->departs = false;
   gl_outbound_clear(c);
@@ -156,7 +161,6 @@ static uint64_t outbound_outstanding(const gl_exchange *x) { return gl_stream_ou
 
 static void outbound_drop_file(gl_exchange *x) {
   gl_stream *s = outbound_of(x)->stream;
-  outbound_of(x)->reusable = false;
   if (s->file) gl_file_out_drop(s);
 }
 
@@ -238,9 +242,19 @@ static void follow_reader(gl_outbound *c) {
   }
 }
 
+/* May the server have answered the last bytes of a file before the job that gives them to the kernel could say so? It is asked to say so now: the
+ * connection can be kept if they are all there. */
+static bool is_ahead(gl_outbound *c) {
+  gl_stream *s = c->stream;
+  if (!s->file || !c->reusable || c->out.mode != GL_BODY_LENGTH || c->out.owed || !gl_file_out_ends(s->file)) return false;
+  gl_file_out_drop(s);
+  return true;
+}
+
 /* Tells a user that waits for the body, if what it waits for is there. */
 static void tell_body(gl_exchange *x) {
   if (!x->waiting || (x->in != GL_IN_DONE && x->body.len <= x->wanted)) return;
+  if (x->in == GL_IN_DONE && is_ahead(outbound_of(x))) return; /* gl_outbound_drained or gl_outbound_lost tells */
   x->waiting = false;
   x->user->body(x, 0);
 }
@@ -259,6 +273,13 @@ void gl_outbound_read(gl_outbound *c, const char *bytes, size_t n) {
   if (is_serving(c, served) && !x->waiting && x->in == GL_IN_BODY && x->body.len > BODY_HIGH) gl_stream_pause(c->stream);
 }
 
+void gl_outbound_drained(gl_outbound *c) {
+  uint32_t served = c->served;
+  c->x.moved = uv_hrtime();
+  gl_exchange_drained(&c->x, c->stream);
+  if (is_serving(c, served)) tell_body(&c->x);
+}
+
 void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *why) {
   gl_exchange *x = &c->x;
   x->eof = true;
@@ -270,7 +291,10 @@ void gl_outbound_lost(gl_outbound *c, int status, const char *code, const char *
     tell_body(x);
     return;
   }
-  if (x->in == GL_IN_DONE) return; /* the user has all of the response, and has only not released it yet */
+  if (x->in == GL_IN_DONE) { /* the user has all of the response, or waits only for our own word */
+    tell_body(x);
+    return;
+  }
   x->code = code;
   x->why = why;
   x->user->gone(x, status);

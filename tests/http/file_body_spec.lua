@@ -61,6 +61,18 @@ describe("a file as a body", function()
     end)
   end)
 
+  -- The server answers the last bytes before the thread that sent them comes to say so: half of the connections were thrown away, as if the
+  -- answer had come too early.
+  it("leaves the connection for the next request", function()
+    within(function(req) return #req:body(MB) == 300000 and response.status(req.path == "/" and 200 or 409) end, function(url, path)
+      fs.write(path, ("x"):rep(300000))
+      for i = 1, 100 do
+        local answer = http.post(url .. (i % 2 == 0 and "no" or ""), { body = { file = path } })
+        assert.same({ i % 2 == 0 and 409 or 200, i > 1 }, { answer.status, answer.reused })
+      end
+    end)
+  end)
+
   it("is an error when it becomes shorter meanwhile", function()
     local go, rewritten = task.channel(1), task.channel(1)
     within(function(req)
