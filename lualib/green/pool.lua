@@ -101,13 +101,7 @@ end
 
 function Pool:stats()
   is_pool(self, "stats")
-  local lending, count = self.lending, self.lending.count
-  local lent = lending.size - lending.permits:available()
-  return {
-    max = lending.size, idle = #lending.idle, lent = lent, open = #lending.idle + lent, waiting = #lending.line, opened = count.opened,
-    closed = count.closed, broken = count.broken, expired = count.expired, waits = count.waits, wait_time = count.wait_time,
-    timeouts = count.timeouts,
-  }
+  return self.lending:stats()
 end
 
 function Pool:close(timeout)

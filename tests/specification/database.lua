@@ -187,10 +187,11 @@ return function(spec, dialect)
 
   describe("transaction", function()
     it("commits and returns what the function returns", function()
-      assert.same({ n = 3, 1, nil, 3 }, table.pack(db:transaction(function(a)
+      assert.same({ n = 3, 1, nil, 3 }, table.pack(db:transaction(function(...)
+        assert.equal(0, select("#", ...))
         insert "a"
-        return a, nil, 3
-      end, 1)))
+        return 1, nil, 3
+      end)))
       assert.equal(1, count())
     end)
 
@@ -282,7 +283,7 @@ return function(spec, dialect)
     it("goes on after a savepoint in which a statement failed", function()
       db:transaction(function()
         insert "a"
-        assert.equal(codes.unique, failure(db.transaction, db, insert, "a").code)
+        assert.equal(codes.unique, failure(db.transaction, db, function() insert("a") end).code)
         insert "b"
       end)
       assert.equal(2, count())
@@ -313,6 +314,143 @@ return function(spec, dialect)
         insert "outside?"
       end).code)
       assert.equal(0, count())
+    end)
+
+    it("that only reads refuses to write", function()
+      insert "a"
+      local function refused(fn, ...)
+        local arguments = table.pack(...)
+        local err = failure(db.transaction, db, function()
+          assert.equal(1, count())
+          fn(db, table.unpack(arguments, 1, arguments.n))
+        end, { read_only = true })
+        assert.same({ dialect.codes.read_only, true }, { err.code, err.op == "db.exec" or err.op == "db.query" })
+      end
+      refused(db.exec, "INSERT INTO t (v) VALUES ($1)", "b")
+      refused(db.query, "INSERT INTO t (v) VALUES ('b') RETURNING id")
+      refused(db.exec, "SELECT 1; DELETE FROM t")
+      db:transaction(function() db:transaction(function() assert.equal(1, count()) end) end, { read_only = true })
+      insert "c"
+      assert.equal(2, count())
+    end)
+
+    it("sees one state, if it is to be repeatable, while others write", function()
+      insert "a"
+      db:transaction(function()
+        assert.equal(1, count())
+        if dialect.shared then task.spawn(insert, "beside"):join() end
+        assert.equal(1, count())
+      end, { read_only = true, isolation = "repeatable read" })
+      assert.equal(dialect.shared and 2 or 1, count())
+    end)
+
+    it("takes options, and refuses those that it cannot heed", function()
+      for _, level in ipairs { "read committed", "repeatable read", "serializable" } do
+        assert.equal(1, db:transaction(function() return (insert(level)) end, { isolation = level, deferrable = true, read_only = false }))
+      end
+      assert.matches("db:transaction: option 'isolation': .*'serializable' expected, not 'chaos'", failure(db.transaction, db, count, { isolation = "chaos" }))
+      assert.matches("did you mean 'retries'", failure(db.transaction, db, count, { retrys = 1 }))
+      assert.matches("a table expected, not 1", failure(db.transaction, db, count, 1))
+      db:transaction(function()
+        for option, value in pairs { isolation = "serializable", read_only = true, deferrable = true } do
+          local err = failure(db.transaction, db, count, { [option] = value })
+          assert.equal("EINVAL", err.code)
+          assert.matches(option, err.message)
+        end
+        db:transaction(count, { retries = 3, read_only = false })
+      end)
+      assert.equal(3, count())
+    end)
+
+    it("is begun anew when others were in its way, as often as it says", function()
+      local calls = 0
+      local function busy_until(n)
+        calls = 0
+        return function()
+          calls = calls + 1
+          insert(("try %d of %d"):format(calls, n))
+          if calls < n then error { code = dialect.codes.busy } end
+          return calls
+        end
+      end
+      assert.equal(3, db:transaction(busy_until(3), { retries = 2 }))
+      assert.same({ 3, 1 }, { calls, count() })
+      local thrown = failure(db.transaction, db, busy_until(9), { retries = 2 })
+      assert.same({ dialect.codes.busy, 3 }, { thrown.code, calls })
+      failure(db.transaction, db, busy_until(9))
+      assert.equal(1, calls)
+      assert.equal("mine", failure(db.transaction, db, function()
+        calls = calls + 1
+        error("mine", 0)
+      end, { retries = 5 }))
+      assert.same({ 2, 1 }, { calls, count() })
+    end)
+
+    it("ends its tries with its task", function()
+      local calls = 0
+      local t = task.spawn(db.transaction, db, function()
+        calls = calls + 1
+        error { code = dialect.codes.busy }
+      end, { retries = 1 << 40 })
+      while calls < 2 do task.sleep(0) end
+      t:cancel()
+      assert.equal("ECANCELED", failure(t.join, t).code)
+      insert "next"
+    end)
+
+    describe("after_commit", function()
+      local seen
+
+      before_each(function() seen = {} end)
+
+      local function later(what) db:after_commit(function() seen[#seen + 1] = what end) end
+
+      it("is called in order, when others see what is committed and the connection is back", function()
+        local result = db:transaction(function()
+          db:transaction(function()
+            insert "a"
+            later "first"
+          end)
+          db:after_commit(function() seen[#seen + 1] = task.spawn(count):join() end)
+          db:after_commit(function() db:transaction(function() insert "b" end) end)
+          later "last"
+          return #seen
+        end)
+        assert.same({ 0, { "first", 1, "last" }, 2 }, { result, seen, count() })
+      end)
+
+      it("is forgotten with a rollback, of a savepoint as well", function()
+        failure(db.transaction, db, function()
+          later "never"
+          error "out"
+        end)
+        db:transaction(function()
+          later "kept"
+          pcall(db.transaction, db, function()
+            later "never"
+            error "out"
+          end)
+          later "too"
+        end)
+        assert.same({ "kept", "too" }, seen)
+      end)
+
+      it("is called at once without a transaction, and raises then", function()
+        later "now"
+        assert.same({ "now" }, seen)
+        assert.equal("mine", failure(db.after_commit, db, function() error("mine", 0) end))
+        assert.matches("a function expected, got nil", failure(db.after_commit, db))
+      end)
+
+      it("has errors of its own, which are logged", function()
+        assert.equal("result", db:transaction(function()
+          insert "a"
+          db:after_commit(function() error "broken hook" end)
+          later "next"
+          return "result"
+        end))
+        assert.same({ { "next" }, 1 }, { seen, count() })
+      end)
     end)
 
     it("streams rows, and may leave the loop early", function()
@@ -376,6 +514,18 @@ return function(spec, dialect)
       local err = failure(t.join, t)
       assert.same({ "ECLOSED", ("db: %s is closed"):format(db.name) }, { err.code, err.message })
       assert.equal("ECLOSED", failure(count).code)
+    end)
+
+    it("is counted, and told by stats", function()
+      db:transaction(function()
+        local t = waiting(task.spawn(insert, "next"))
+        local stats = db:stats().writer
+        assert.same({ 1, 1, 0, 1 }, { stats.max, stats.lent, stats.idle, stats.waiting })
+        t:cancel()
+      end)
+      outcome.eventually(function() return db:stats().writer.waiting == 0 end, "nobody waits")
+      local stats = db:stats().writer
+      assert.same({ 0, 1, 1 }, { stats.lent, stats.idle, stats.waits })
     end)
 
     it("can be cancelled", function()

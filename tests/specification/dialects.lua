@@ -10,7 +10,8 @@
 --     endless          a query that ends only when it is stopped
 --     numbers          a query of `i` from 1 to $1
 --     untransacted     a statement that no transaction can hold
---     codes            of errors: unique, foreign_key, syntax, ended (the transaction was ended by hand)
+--     codes            of errors: unique, foreign_key, syntax, ended (the transaction was ended by hand),
+--                      busy (a transaction that may be begun anew), read_only (one that only reads writes)
 --     unique           the message about t.v, as a text
 local fs = require "green.fs"
 
@@ -30,6 +31,7 @@ local function sqlite(name, fields)
     untransacted = "VACUUM",
     codes = {
       unique = "SQLITE_CONSTRAINT_UNIQUE", foreign_key = "SQLITE_CONSTRAINT_FOREIGNKEY", syntax = "SQLITE_ERROR", ended = "SQLITE_ABORT",
+      busy = "SQLITE_BUSY", read_only = "SQLITE_READONLY",
     },
     unique = "UNIQUE constraint failed: t.v",
   }

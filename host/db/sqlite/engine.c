@@ -131,11 +131,12 @@ static int check_transaction(gl_sqlite *e, gl_sqlite_fault *fault) {
   return fault_of(SQLITE_ABORT, fault, "the transaction has ended already: an error rolled it back, or a statement of its own");
 }
 
-int gl_sqlite_begin(gl_sqlite *e, gl_sqlite_fault *fault) {
+int gl_sqlite_begin(gl_sqlite *e, bool reads, gl_sqlite_fault *fault) {
   if (!e->db) return fault_closed(fault);
   atomic_store(&e->doomed, false);
-  int rc = gl_sqlite_run(e, "BEGIN IMMEDIATE", fault);
+  int rc = gl_sqlite_run(e, reads ? "BEGIN" : "BEGIN IMMEDIATE", fault);
   e->tx = rc == SQLITE_OK;
+  e->reading = reads;
   return rc;
 }
 
@@ -241,6 +242,14 @@ static int bind_parameters(gl_sqlite *e, gl_sqlite_stmt *s, const gl_sqlite_call
   return SQLITE_OK;
 }
 
+/* May the statement run, as far as it is one that writes? */
+static int check_writes(const gl_sqlite *e, sqlite3_stmt *stmt, gl_sqlite_fault *fault) {
+  bool reading = e->tx && e->reading;
+  if ((!reading && !e->place.reads) || sqlite3_stmt_readonly(stmt)) return SQLITE_OK;
+  if (reading) return fault_of(SQLITE_READONLY, fault, "the transaction only reads (read_only)");
+  return fault->code = GL_SQLITE_WRITES;
+}
+
 int gl_sqlite_take(gl_sqlite *e, const gl_sqlite_call *call, gl_sqlite_stmt **stmt, gl_sqlite_fault *fault) {
   int rc = check_transaction(e, fault);
   if (rc != SQLITE_OK) return rc;
@@ -249,7 +258,7 @@ int gl_sqlite_take(gl_sqlite *e, const gl_sqlite_call *call, gl_sqlite_stmt **st
   if (!s && !(s = stmt_new(e, call, hash, fault))) return fault->code;
   push_front(&e->out, s);
   rc = gl_sqlite_session_check(e, &s->seen, true, fault);
-  if (rc == SQLITE_OK && e->place.reads && !sqlite3_stmt_readonly(s->stmt)) rc = fault->code = GL_SQLITE_WRITES;
+  if (rc == SQLITE_OK) rc = check_writes(e, s->stmt, fault);
   if (rc == SQLITE_OK) rc = bind_parameters(e, s, call, fault);
   if (rc == SQLITE_OK) *stmt = s;
   else gl_sqlite_put(e, s);
@@ -350,6 +359,7 @@ static int script_step(gl_sqlite *e, sqlite3_stmt *stmt, int64_t *affected, gl_s
 
 static int script_statement(gl_sqlite *e, sqlite3_stmt *stmt, int64_t *affected, gl_sqlite_fault *fault) {
   int rc = gl_sqlite_session_check(e, &e->seen, e->alone, fault);
+  if (rc == SQLITE_OK) rc = check_writes(e, stmt, fault);
   if (rc == SQLITE_OK) return script_step(e, stmt, affected, fault);
   sqlite3_finalize(stmt);
   return rc;

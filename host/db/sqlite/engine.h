@@ -141,6 +141,7 @@ typedef struct gl_sqlite {
   gl_sqlite_seen seen;  /* what the statement that is being prepared does to the session */
   bool alone;           /* no other statement of its script could see that */
   bool changed;         /* the session was changed: the next user needs the connection opened anew */
+  bool reading;         /* while `tx` is set: the transaction only reads */
   bool tx;              /* gl_sqlite_begin began a transaction that is neither committed nor rolled back */
   gl_sqlite_list cache; /* statements not in use, the most recently used first */
   int cached;           /* statements in `cache` */
@@ -163,8 +164,9 @@ void gl_sqlite_close(gl_sqlite *e);
  * changed. */
 int gl_sqlite_reset(gl_sqlite *e, gl_sqlite_fault *fault);
 
-/* BEGIN IMMEDIATE, COMMIT and ROLLBACK. To roll back succeeds, too, when there is no transaction. */
-int gl_sqlite_begin(gl_sqlite *e, gl_sqlite_fault *fault);
+/* BEGIN IMMEDIATE, or BEGIN for a transaction that only `reads`, in which statements that write are SQLITE_READONLY; COMMIT and ROLLBACK. To
+ * roll back succeeds, too, when there is no transaction. */
+int gl_sqlite_begin(gl_sqlite *e, bool reads, gl_sqlite_fault *fault);
 int gl_sqlite_commit(gl_sqlite *e, gl_sqlite_fault *fault);
 int gl_sqlite_rollback(gl_sqlite *e, gl_sqlite_fault *fault);
 

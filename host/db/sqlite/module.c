@@ -229,7 +229,8 @@ static int conn_exec(lua_State *L) { /* conn timeout sql parameters... */
 
 /* ---- begin, commit, rollback, reset, close: jobs without data ---- */
 
-static int run_begin(gl_sqlite_job *job) { return gl_sqlite_begin(&job->conn->engine, &job->fault); }
+static int run_begin(gl_sqlite_job *job) { return gl_sqlite_begin(&job->conn->engine, false, &job->fault); }
+static int run_begin_reading(gl_sqlite_job *job) { return gl_sqlite_begin(&job->conn->engine, true, &job->fault); }
 static int run_commit(gl_sqlite_job *job) { return gl_sqlite_commit(&job->conn->engine, &job->fault); }
 static int run_rollback(gl_sqlite_job *job) { return gl_sqlite_rollback(&job->conn->engine, &job->fault); }
 static int run_reset(gl_sqlite_job *job) { return gl_sqlite_reset(&job->conn->engine, &job->fault); }
@@ -267,7 +268,8 @@ static int plain_await(lua_State *L, const gl_optype *type, int (*run)(gl_sqlite
   return gl_sqlite_job_await(L, job, c, timeout);
 }
 
-static int conn_begin(lua_State *L) { return plain_await(L, &begin_type, run_begin, NULL); }
+/* conn timeout reads */
+static int conn_begin(lua_State *L) { return plain_await(L, &begin_type, lua_toboolean(L, 3) ? run_begin_reading : run_begin, NULL); }
 static int conn_commit(lua_State *L) { return plain_await(L, &commit_type, run_commit, NULL); }
 static int conn_rollback(lua_State *L) { return plain_await(L, &rollback_type, run_rollback, NULL); }
 static int conn_reset(lua_State *L) { return plain_await(L, &reset_type, run_reset, NULL); }

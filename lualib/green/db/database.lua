@@ -10,9 +10,11 @@
 --     kind_of(sql)         "readers" or "writer": which pool has the connection for a statement
 --     streams(sql)         may the rows be read in batches while others use the database?
 --     columns(db, table)   as db:columns
+--     begin(conn, timeout, how)   begins a transaction; how = { isolation =, read_only =, deferrable = }, which the driver heeds or refuses
+--     may_retry(code)      may a transaction that failed with this error be begun anew?
 --     close(db)            closes what is not in the pools
 --
--- and connections, which have query, first, exec and cursor (-> fetch, close); begin, commit, rollback and rollback_to; clean,
+-- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean,
 -- in_transaction, reset and close. query, first and fetch return false for a statement that writes, on a connection that only reads.
 local fault = require "green.error"
 local native = require "green.task.native"
@@ -104,10 +106,28 @@ function Database:rows(sql, ...)
   return stream(self, sql, ...)
 end
 
-function Database:transaction(fn, ...)
+local HOW = {
+  isolation = { "read committed", "repeatable read", "serializable" }, read_only = "boolean", deferrable = "boolean", retries = "bytes",
+}
+
+function Database:transaction(fn, how)
   check(self, "transaction")
   if type(fn) ~= "function" then fault.misuse("db:transaction: a function expected, got %s", type(fn)) end
-  return transaction(self, fn, ...)
+  return transaction.run(self, options.check("db:transaction", how, HOW), fn)
+end
+
+-- Calls fn once the transaction of this task is committed, or at once without one.
+function Database:after_commit(fn)
+  check(self, "after_commit")
+  if type(fn) ~= "function" then fault.misuse("db:after_commit: a function expected, got %s", type(fn)) end
+  transaction.after(self, fn)
+end
+
+-- Returns what the pools know, by their names.
+function Database:stats()
+  check(self, "stats")
+  local writer = self.writer:stats()
+  return { writer = writer, readers = self.readers == self.writer and writer or self.readers:stats() }
 end
 
 local LIMITS = { timeout = "time", max_result = "count" }

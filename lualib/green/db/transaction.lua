@@ -17,7 +17,10 @@
 --  3. Only the outermost commits, after its function has returned, and never once a savepoint could not be rolled back (`broken`).
 --  4. A rollback has a deadline of its own: the user's deadline or cancel may be the reason for the rollback.
 --  5. The lease is bound to the task from begin to Guard.__close, so that every statement of the task goes into the transaction.
+local fault = require "green.error"
+local native = require "green.task.native"
 local scope = require "green.scope.native"
+local timer = require "green.timer.native"
 
 -- Rollbacks have these seconds of their own, since a deadline that has passed may be their cause.
 local CLEAN_UP = 5
@@ -28,7 +31,7 @@ local Guard = {}
 
 function Guard:__close()
   local db, lease, outer = self.db, self.lease, self.outer
-  lease.transaction = nil
+  lease.transaction, lease.hooks = nil, nil
   db:unbind(lease)
   if not outer then return lease:give() end
   db:bind(outer)
@@ -45,13 +48,14 @@ local function commit(guard, ...)
   return ...
 end
 
-local function outermost(db, outer, fn, ...)
-  local lease = outer or db.writer:take()
+local function outermost(db, outer, how, hooks, fn)
+  local pool = how.read_only and db.readers or db.writer
+  local lease = outer or pool:take()
   local guard <close> = setmetatable({ db = db, lease = lease, outer = outer }, Guard)
-  lease.conn:begin(db.timeout)
-  lease.transaction, lease.broken, lease.depth = true, nil, 0
+  db.driver.begin(lease.conn, db.timeout, how)
+  lease.transaction, lease.broken, lease.depth, lease.hooks = true, nil, 0, hooks
   db:bind(lease)
-  return commit(guard, fn(...))
+  return commit(guard, fn())
 end
 
 -- ---- a transaction inside another: a savepoint ----
@@ -63,6 +67,7 @@ function Savepoint:__close()
   local lease = self.lease
   lease.depth = lease.depth - 1
   if self.released then return end
+  for i = #lease.hooks, self.hooks + 1, -1 do lease.hooks[i] = nil end
   local _ <close> = scope.enter(CLEAN_UP, true)
   local ok, err = pcall(lease.conn.rollback_to, lease.conn, self.name)
   if not ok then lease.broken = err end
@@ -74,18 +79,80 @@ local function release(guard, ...)
   return ...
 end
 
-local function savepoint(db, lease, fn, ...)
+local function savepoint(db, lease, fn)
   local name = "green_" .. lease.depth + 1
   lease.conn:exec(db.timeout, "SAVEPOINT " .. name)
   lease.depth = lease.depth + 1
-  local guard <close> = setmetatable({ db = db, lease = lease, name = name }, Savepoint)
-  return release(guard, fn(...))
+  local guard <close> = setmetatable({ db = db, lease = lease, name = name, hooks = #lease.hooks }, Savepoint)
+  return release(guard, fn())
 end
 
--- db:transaction(fn, ...): calls fn(...) in a transaction of this task, or in a savepoint of the one that is open, and returns its
--- results. Waits for a connection and for each statement of its own. Raises what fn raises, after the rollback.
-return function(db, fn, ...)
-  local bound = db:bound_lease()
-  if bound and bound.transaction then return savepoint(db, bound, fn, ...) end
-  return outermost(db, bound, fn, ...)
+-- ---- what comes after ----
+
+-- Calls the hooks. What is committed stays so, whatever becomes of them: a caller must not take their error for the transaction's.
+local function finish(hooks, ...)
+  for _, hook in ipairs(hooks) do
+    local ok, err = pcall(hook)
+    if not ok then native.log("db:after_commit: the transaction is committed, and a function to be called after it failed", err) end
+  end
+  return ...
 end
+
+local function once(db, outer, how, fn)
+  local hooks = {}
+  return finish(hooks, outermost(db, outer, how, hooks, fn))
+end
+
+-- ---- once more ----
+
+local PAUSE, LONGEST = 0.01, 1 -- seconds: the first pause, which doubles, and the longest
+
+local function pause(tries) timer.sleep(math.min(PAUSE * 2 ^ (tries - 1), LONGEST) * (0.5 + math.random() / 2)) end
+
+-- Tells whether an attempt has a result: not if it failed as those do that got into each other's way.
+local function is_settled(db, ok, err) return ok or type(err) ~= "table" or type(err.code) ~= "string" or not db.driver.may_retry(err.code) end
+
+local function settle(ok, ...)
+  if not ok then error(..., 0) end
+  return ...
+end
+
+local function repeated(db, outer, how, fn)
+  for tries = 1, how.retries do
+    local result = table.pack(pcall(once, db, outer, how, fn))
+    if is_settled(db, result[1], result[2]) then return settle(table.unpack(result, 1, result.n)) end
+    pause(tries)
+  end
+  return once(db, outer, how, fn)
+end
+
+-- ---- for green.db.database ----
+
+local M = {}
+
+-- Is for the outermost transaction, and would be ignored in another.
+local OUTERMOST = { "isolation", "read_only", "deferrable" }
+
+local function check_inner(how)
+  for _, name in ipairs(OUTERMOST) do
+    if how[name] then fault.raise("db:transaction", "EINVAL", "option '%s': the transaction has begun already, without it", name) end
+  end
+end
+
+-- As db:transaction; `how` are its options, checked.
+function M.run(db, how, fn)
+  local bound = db:bound_lease()
+  if bound and bound.transaction then
+    check_inner(how)
+    return savepoint(db, bound, fn)
+  end
+  return (how.retries and repeated or once)(db, bound, how, fn)
+end
+
+-- As db:after_commit.
+function M.after(db, fn)
+  local bound = db:bound_lease()
+  if bound and bound.transaction then table.insert(bound.hooks, fn) else fn() end
+end
+
+return M

@@ -265,6 +265,16 @@ function Pool:take(seconds)
   return lease
 end
 
+-- Returns what there is, and what there was (green.pool.stats).
+function Pool:stats()
+  local count, lent = self.count, self.size - self.permits:available()
+  return {
+    max = self.size, idle = #self.idle, lent = lent, open = #self.idle + lent, waiting = #self.line, opened = count.opened,
+    closed = count.closed, broken = count.broken, expired = count.expired, waits = count.waits, wait_time = count.wait_time,
+    timeouts = count.timeouts,
+  }
+end
+
 -- ---- what comes back ----
 
 -- Runs fn(self, entry, permit) in a system task. Without memory for one the connection is dropped, and goes when it is collected.

@@ -130,13 +130,19 @@ function Database:exec(sql, ...) end
 ---@return fun(): table<string, string|number>?
 function Database:rows(sql, ...) end
 
----Runs `fn(...)` in a transaction: committed when it returns, rolled back when it raises or its task is
+---@class green.db.how
+---@field isolation? "read committed"|"repeatable read"|"serializable" at least; SQLite's transactions are all serializable
+---@field read_only? boolean    what writes is refused (SQLITE_READONLY); in SQLite such transactions run beside one that writes, on what was there when they first read
+---@field deferrable? boolean   of a serializable one that only reads: it waits until it can neither fail nor disturb; SQLite's never do
+---@field retries? integer      how often `fn` may be called again when the transaction failed because of others (SQLITE_BUSY), after a growing pause; 0
+
+---Runs `fn()` in a transaction: committed when it returns, rolled back when it raises or its task is
 ---cancelled; the error is passed on as it is. Inside, this task's statements (not those of other tasks, its
 ---children included) belong to the transaction. Nested, it is a savepoint. A statement that was stopped (by a
 ---deadline) dooms the transaction it is in, or the savepoint: nobody knows how far it came, so all that follows
 ---raises, until that is rolled back; with what writes, SQLite itself rolls all of it back.
 ---Waits, first come first served.
----Raises: what `fn` raises; as `query`.
+---Raises: what `fn` raises; as `query`; EINVAL for an option but `retries` of one that is nested. `retries` counts in the outermost.
 ---```lua
 ---db:transaction(function()
 ---  db:exec("UPDATE stock SET n = n - 1 WHERE item = $1", "dough")
@@ -145,10 +151,30 @@ function Database:rows(sql, ...) end
 ---print(db:value "SELECT n FROM stock") --> 4
 ---```
 ---@generic T
----@param fn fun(...): T
----@param ... any
+---@param fn fun(): T
+---@param how? green.db.how
 ---@return T ... what fn returns
-function Database:transaction(fn, ...) end
+function Database:transaction(fn, how) end
+
+---Calls `fn()` once this task's transaction is committed and has given its connection back; at once, if it has none. Not called when the transaction, or the
+---savepoint in which this was said, is rolled back. What it raises is logged, since the transaction stays committed.
+---Does not wait, but for what `fn` waits for when it is called at once.
+---```lua
+---db:transaction(function()
+---  db:exec("INSERT INTO orders (pizza) VALUES ($1)", "diavola")
+---  db:after_commit(function() print "tell the kitchen" end) --> tell the kitchen
+---end)
+---```
+---@param fn fun()
+function Database:after_commit(fn) end
+
+---What there is, and what there was, in each pool: of connections that read, and of the one that writes (the same table where one pool does both).
+---Does not wait.
+---```lua
+---print(db:stats().writer.max, db:stats().writer.lent) --> 1  0
+---```
+---@return { readers: green.pool.stats, writer: green.pool.stats }
+function Database:stats() end
 
 ---The same database with other limits: the same connections and transactions, and more (or less) time and memory for the
 ---statements of whoever uses it. Closing it closes the database.

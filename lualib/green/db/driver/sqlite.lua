@@ -25,6 +25,12 @@ function M.streams(sql) return M.kind_of(sql) == "readers" end
 
 function M.columns(db, name) return db:query("SELECT name, pk AS key FROM pragma_table_info($1)", name) end
 
+-- All transactions of SQLite are serializable, whatever less is asked for, and none needs to be deferred for that.
+function M.begin(conn, timeout, how) conn:begin(timeout, how.read_only) end
+
+-- Another program had the lock, or wrote between a transaction's first look and its first write.
+function M.may_retry(code) return code:find "^SQLITE_BUSY" ~= nil or code:find "^SQLITE_LOCKED" ~= nil end
+
 -- ---- where the database is ----
 
 -- Reads what follows the file's name in a URL: { mode = "ro" | "rw" | "rwc", immutable = true }.

@@ -94,11 +94,12 @@ function Connection:exec(timeout, sql, ...) end
 ---@return green.db.sqlite.Cursor
 function Connection:cursor(sql, ...) end
 
----BEGIN IMMEDIATE. Until commit or rollback nothing runs outside of the transaction: once SQLite has ended it,
+---BEGIN IMMEDIATE; or BEGIN, and what writes is refused (SQLITE_READONLY), for a transaction that only `reads`. Until commit or rollback nothing runs outside of the transaction: once SQLite has ended it,
 ---for an error, each statement raises SQLITE_ABORT.
 ---Waits.
 ---@param timeout? number seconds; 30
-function Connection:begin(timeout) end
+---@param reads? boolean
+function Connection:begin(timeout, reads) end
 
 ---COMMIT.
 ---Waits.
