@@ -475,6 +475,69 @@ return function(spec, dialect)
     end)
   end)
 
+  describe("pin", function()
+    before_each(be_alone)
+
+    local function temporary() db:exec "CREATE TEMPORARY TABLE mine (a INTEGER)" end
+
+    it("keeps one connection, with its session, and returns what the function returns", function()
+      assert.same({ n = 3, 2, nil, 3 }, table.pack(db:pin(function()
+        temporary()
+        db:exec("INSERT INTO mine VALUES ($1)", 1)
+        for row in db:rows "SELECT a FROM mine" do insert("v" .. row.a) end
+        db:transaction(function() db:exec "INSERT INTO mine VALUES (2)" end)
+        pcall(db.transaction, db, function()
+          db:exec "INSERT INTO mine VALUES (3)"
+          error "out"
+        end)
+        db:pin(function() assert.equal(2, db:value "SELECT count(*) FROM mine") end)
+        return db:value "SELECT count(*) FROM mine", nil, 3
+      end)))
+      assert.equal(1, count())
+    end)
+
+    it("leaves nothing to whoever comes next, however it ends", function()
+      db:pin(temporary)
+      failure(db.pin, db, function()
+        temporary()
+        error "out"
+      end)
+      local t = until_arrived(function(stay)
+        db:pin(function()
+          temporary()
+          stay()
+        end)
+      end)
+      t:cancel()
+      assert.equal("ECANCELED", failure(t.join, t).code)
+      pcall(task.deadline, 0.05, db.pin, db, function()
+        temporary()
+        db:query(dialect.endless)
+      end)
+      if dialect.shared then
+        assert.is_false((pcall(db.query, db, "SELECT * FROM mine")))
+        db:pin(temporary)
+      end
+      assert.same({ 1, 1 }, { db:stats().writer.max, (insert "next") })
+    end)
+
+    it("is not shared with other tasks, which wait", function()
+      local order = {}
+      db:pin(function()
+        local t = waiting(task.spawn(function()
+          insert "b"
+          order[#order + 1] = "b"
+        end))
+        insert "a"
+        order[#order + 1] = "a"
+        assert.equal("waiting", t:status())
+      end)
+      outcome.eventually(function() return order[2] end, "the other task had its turn")
+      assert.same({ "a", "b" }, order)
+      assert.matches("a function expected, got nil", failure(db.pin, db))
+    end)
+  end)
+
   describe("waiting for a connection", function()
     before_each(be_alone)
 

@@ -190,7 +190,7 @@ static int fault_of_prepare(gl_sqlite *e, int rc, gl_sqlite_fault *fault) {
 static int prepare(gl_sqlite *e, gl_sqlite_stmt *s, gl_sqlite_parameters *p, gl_sqlite_fault *fault) {
   const char *tail, *sql = p->text.data ? gl_buf_at(&p->text) : s->sql;
   int len = p->text.data ? (int)p->text.len : s->len + 1;
-  gl_sqlite_session_begin(e, true);
+  gl_sqlite_session_begin(e, !atomic_load(&e->pinned));
   int rc = sqlite3_prepare_v3(e->db, sql, len, SQLITE_PREPARE_PERSISTENT, &s->stmt, &tail);
   if (rc != SQLITE_OK) return fault_of_prepare(e, rc, fault);
   s->seen = e->seen;
@@ -257,7 +257,7 @@ int gl_sqlite_take(gl_sqlite *e, const gl_sqlite_call *call, gl_sqlite_stmt **st
   gl_sqlite_stmt *s = find_cached(e, call, hash);
   if (!s && !(s = stmt_new(e, call, hash, fault))) return fault->code;
   push_front(&e->out, s);
-  rc = gl_sqlite_session_check(e, &s->seen, true, fault);
+  rc = gl_sqlite_session_check(e, &s->seen, !atomic_load(&e->pinned), fault);
   if (rc == SQLITE_OK) rc = check_writes(e, s->stmt, fault);
   if (rc == SQLITE_OK) rc = bind_parameters(e, s, call, fault);
   if (rc == SQLITE_OK) *stmt = s;
@@ -371,9 +371,10 @@ int gl_sqlite_script(gl_sqlite *e, const char *sql, const char **at, int64_t *af
     const char *tail;
     int rc = check_transaction(e, fault);
     if (rc != SQLITE_OK) return rc;
-    gl_sqlite_session_begin(e, *at == sql && !gl_sqlite_has_more(sql));
+    bool pinned = atomic_load(&e->pinned);
+    gl_sqlite_session_begin(e, !pinned && *at == sql && !gl_sqlite_has_more(sql));
     rc = sqlite3_prepare_v2(e->db, *at, -1, &stmt, &tail);
-    if (*at == sql && rc == SQLITE_OK) e->alone = gl_sqlite_is_blank(tail); /* gl_sqlite_has_more does not know a trigger's semicolons */
+    if (!pinned && *at == sql && rc == SQLITE_OK) e->alone = gl_sqlite_is_blank(tail); /* gl_sqlite_has_more does not know a trigger's semicolons */
     if (rc != SQLITE_OK) rc = fault_of_prepare(e, rc, fault);
     else if (stmt) rc = script_statement(e, stmt, affected, fault);
     if (rc != SQLITE_OK) return fault->code;

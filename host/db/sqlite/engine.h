@@ -146,6 +146,7 @@ typedef struct gl_sqlite {
   gl_sqlite_list cache; /* statements not in use, the most recently used first */
   int cached;           /* statements in `cache` */
   gl_sqlite_list out;   /* statements in use */
+  atomic_bool pinned;   /* set by the loop: one user has the connection for a while, who alone sees what it does to the session */
   atomic_bool stop;     /* set by the loop: the running statement is to end with SQLITE_INTERRUPT */
   atomic_bool doomed;   /* set by the loop: a statement was given up, and the transaction can only be rolled back */
 } gl_sqlite;

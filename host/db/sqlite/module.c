@@ -313,6 +313,14 @@ static int conn_in_transaction(lua_State *L) {
   return 1;
 }
 
+/* conn:pin(on) */
+static int conn_pin(lua_State *L) {
+  gl_sqlite_conn *c = check_conn(L);
+  luaL_checktype(L, 2, LUA_TBOOLEAN);
+  atomic_store(&c->engine.pinned, lua_toboolean(L, 2));
+  return 0;
+}
+
 static int conn_cursor(lua_State *L) { return gl_sqlite_cursor_push(L, check_conn(L)); }
 
 static int conn_gc(lua_State *L) {
@@ -326,7 +334,7 @@ int luaopen_green_db_sqlite(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},       {"exec", conn_exec},   {"cursor", conn_cursor}, {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {"rollback_to", conn_rollback_to},
-    {"first", conn_first},       {"in_transaction", conn_in_transaction}, {NULL, NULL},
+    {"first", conn_first},       {"in_transaction", conn_in_transaction}, {"pin", conn_pin}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_blob_new}, {NULL, NULL}};

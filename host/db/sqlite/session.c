@@ -100,10 +100,10 @@ int gl_sqlite_session_check(gl_sqlite *e, const gl_sqlite_seen *seen, bool alone
                                          "connect is for all of its connections"));
   if (!in_transaction && alone && seen->what == GL_SQLITE_ASKS)
     return refuse(fault, sqlite3_mprintf("%s is about what the same connection did last, which outside of a transaction may be anybody's: use "
-                                         "what exec and query return (affected, last_id), or db:transaction", seen->name));
+                                         "what exec and query return (affected, last_id), db:transaction or db:pin", seen->name));
   if (!in_transaction && alone)
     return refuse(fault, sqlite3_mprintf("%s would hold for one connection of a pool only, whoever gets it next: put it into init_sql of "
-                                         "connect, for all of them, or into a db:transaction, until that ends", seen->name));
+                                         "connect, for all of them, or into a db:transaction or db:pin, until that ends", seen->name));
   if (seen->what != GL_SQLITE_ASKS) e->changed = true;
   return SQLITE_OK;
 }

@@ -2,7 +2,8 @@
  *
  * The session: what a statement may do to its connection, beside the data. PRAGMA, ATTACH and temporary tables change the session;
  * changes() and last_insert_rowid() ask what the connection did last. A connection of a pool goes from one user to the next, so that
- * such a statement runs only where its own user alone sees the effect: in a transaction, or in a script of several statements.
+ * such a statement runs only where its own user alone sees the effect: in a transaction, in a script of several statements, or on a
+ * connection that is pinned, where no statement is alone.
  * SQLite's authorizer says what a statement does, while the statement is prepared; a cached statement keeps what was noted.
  *
  *     gl_sqlite_session_begin --> sqlite3_prepare: on_action notes in `seen`, or denies
@@ -31,7 +32,8 @@
 /* Notes what every statement does that is prepared from now on. e->db is open. */
 void gl_sqlite_session_observe(gl_sqlite *e);
 
-/* Forgets what was seen; call before each statement is prepared. `alone`: no other statement of its script could see the effect. */
+/* Forgets what was seen; call before each statement is prepared. `alone`: no other statement of its script could see the
+ * effect, nor one of who has pinned the connection. */
 void gl_sqlite_session_begin(gl_sqlite *e, bool alone);
 
 /* Call when a statement could not be prepared, with the code of SQLite's failure, which `fault` describes. Returns that code, or

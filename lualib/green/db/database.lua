@@ -15,7 +15,7 @@
 --     close(db)            closes what is not in the pools
 --
 -- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean,
--- in_transaction, reset and close. query, first and fetch return false for a statement that writes, on a connection that only reads.
+-- in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return false for a statement that writes, on a connection that only reads.
 local fault = require "green.error"
 local native = require "green.task.native"
 local options = require "green.options"
@@ -104,6 +104,31 @@ function Database:rows(sql, ...)
   check(self, "rows")
   check_sql(sql)
   return stream(self, sql, ...)
+end
+
+-- Of a connection that is pinned: `outer` is the lease that the task had before.
+local Pin = {}
+
+function Pin:__close()
+  local lease = self.lease
+  lease.pinned = nil
+  if lease.conn then pcall(lease.conn.pin, lease.conn, false) end
+  if self.outer then return end
+  self.db:unbind(lease)
+  lease:give()
+end
+
+function Database:pin(fn)
+  check(self, "pin")
+  if type(fn) ~= "function" then fault.misuse("db:pin: a function expected, got %s", type(fn)) end
+  local outer = self:bound_lease()
+  if outer and outer.pinned then return fn() end
+  local lease = outer or self.writer:take()
+  local _ <close> = setmetatable({ db = self, lease = lease, outer = outer }, Pin)
+  lease.conn:pin(true)
+  lease.pinned = true
+  self:bind(lease)
+  return fn()
 end
 
 local HOW = {

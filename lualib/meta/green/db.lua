@@ -30,7 +30,7 @@ local db = {}
 ---and `%` in a file's name are written %3f, %23 and %25.
 ---
 ---What belongs to a session of SQLite (most of PRAGMA, ATTACH, temporary tables; last_insert_rowid() and changes(), which ask
----for it) runs in a transaction or among the statements of a script, and is gone afterwards; elsewhere it is refused
+---for it) runs in a transaction, in db:pin or among the statements of a script, and is gone afterwards; elsewhere it is refused
 ---(SQLITE_MISUSE), since whoever got the same connection next would find it there, and the other connections would not.
 ---What all connections are to have is `init_sql`.
 ---
@@ -155,6 +155,22 @@ function Database:rows(sql, ...) end
 ---@param how? green.db.how
 ---@return T ... what fn returns
 function Database:transaction(fn, how) end
+
+---Calls `fn()` with one connection for all statements of this task (not those of its children), for what belongs to a session: temporary
+---tables, PRAGMA, ATTACH, last_insert_rowid(). Transactions inside use it, too. What was changed is put right before somebody else gets the connection.
+---In SQLite it is the one that writes.
+---Waits for a connection, first come first served.
+---Raises: what `fn` raises; ETIMEDOUT when none came free; ECLOSED.
+---```lua
+---print(db:pin(function()
+---  db:exec "CREATE TEMP TABLE picked AS SELECT id FROM orders"
+---  return db:value "SELECT count(*) FROM picked"
+---end)) --> 2
+---```
+---@generic T
+---@param fn fun(): T
+---@return T ... what fn returns
+function Database:pin(fn) end
 
 ---Calls `fn()` once this task's transaction is committed and has given its connection back; at once, if it has none. Not called when the transaction, or the
 ---savepoint in which this was said, is rolled back. What it raises is logged, since the transaction stays committed.

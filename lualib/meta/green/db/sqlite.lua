@@ -54,6 +54,9 @@ function sqlite.blob(bytes) end
 ---print(cursor:fetch()[1].n) --> 2
 ---cursor:close()
 ---print(connection:first(5, nil, "SELECT n FROM t")[1].n, connection:in_transaction()) --> 2  false
+---connection:pin(true)
+---connection:exec(5, "CREATE TEMP TABLE mine (n)")
+---connection:pin(false)
 ---connection:reset()
 ---print(connection:clean()) --> true
 ---```
@@ -122,6 +125,11 @@ function Connection:rollback_to(name, timeout) end
 ---Waits.
 ---@param timeout? number seconds; 30
 function Connection:reset(timeout) end
+
+---Says whether one user has the connection for a while: statements may change its session then. What they changed stays until `reset`.
+---Does not wait.
+---@param on boolean
+function Connection:pin(on) end
 
 ---Has a statement left a transaction open? False while one runs.
 ---Does not wait.
