@@ -201,13 +201,44 @@ describe("a pool", function()
     assert.is_nil((next(all.open)))
   end)
 
+  it("says who has the connections, and where they stand", function()
+    local all = fakes { max = 5, wait = 0.01 }
+    local holders, arrived = {}, 0
+    local function hold()
+      all.pool:use(function()
+        arrived = arrived + 1
+        task.sleep(60) -- here it stands
+      end)
+    end
+    for i = 1, 5 do holders[i] = task.spawn(hold) end
+    outcome.eventually(function() return arrived == 5 end, "all hold one")
+    local message = task.spawn(failure, all.pool.take, all.pool):join(WAIT).message
+    for i = 1, 3 do
+      local id = tostring(holders[i]):match "%d+"
+      assert.matches(("task %s has one for [%%d.e-]+ s: spawned at .*pool_spec.lua:%%d+, at .*pool_spec.lua:%%d+, waiting for task.sleep"):format(id), message)
+    end
+    assert.matches("; and 2 more%)$", message)
+    for _, each in ipairs(holders) do
+      each:cancel()
+      each:wait(WAIT)
+    end
+  end)
+
+  it("says that the task which has a connection has ended", function()
+    local all = fakes { max = 1, wait = 0.01 }
+    local lease = task.spawn(function() return all.pool:take() end):join(WAIT)
+    assert.matches("all 1 are in use: task %d+ has one for [%d.e-]+ s, and has ended%)$", task.spawn(failure, all.pool.take, all.pool):join(WAIT).message)
+    lease:give()
+  end)
+
   it("has a time limit for the wait, and another for one take", function()
     local all = fakes { name = "the bar", max = 1, wait = 0.01 }
     local lease = all.pool:take()
     local err = task.spawn(failure, all.pool.take, all.pool):join(WAIT)
-    assert.same({ "ETIMEDOUT", "pool: no connection to the bar came free within 0.01 s (all 1 are in use)" }, { err.code, err.message })
+    assert.equal("ETIMEDOUT", err.code)
+    assert.matches("^pool: no connection to the bar came free within 0.01 s %(all 1 are in use: task %d+ has one for ", err.message)
     err = task.spawn(failure, all.pool.take, all.pool, 0.001):join(WAIT)
-    assert.equal("pool: no connection to the bar came free within 0.001 s (all 1 are in use)", err.message)
+    assert.matches("^pool: no connection to the bar came free within 0.001 s %(all 1 are in use: ", err.message)
     assert.equal(2, all.pool:stats().timeouts)
     lease:give()
     all.pool:close()

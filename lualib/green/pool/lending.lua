@@ -18,9 +18,11 @@
 --  3. No lease leaves `lent` without its permit: put and drop do both in one step.
 --  4. Nothing is put into `idle` of a pool that is closed and stays there.
 --
--- What a pool lends is kept in an entry, { conn =, born =, since = the second in which it became idle }.
+-- What a pool lends is kept in an entry, { conn =, born =, since = the second in which it became idle, task = the number of the task that
+-- has, or last had, it, taken = the second in which it got it }.
 local alarm = require "green.alarm.native"
 local fault = require "green.error"
+local holders = require "green.pool.holders"
 local native = require "green.task.native"
 local scope = require "green.scope.native"
 local semaphore = require "green.semaphore"
@@ -184,7 +186,7 @@ local function refuse(self, err, seconds)
   if code == "ECLOSED" then fault.raise(self.op, code, "%s is closed", self.name) end
   if code ~= "ETIMEDOUT" then error(err, 0) end
   add(self, "timeouts", 1)
-  fault.raise(self.op, code, "no connection to %s came free within %g s (all %d are in use)", self.name, seconds, self.size)
+  fault.raise(self.op, code, "no connection to %s came free within %g s (all %d are in use%s)", self.name, seconds, self.size, holders(self))
 end
 
 -- Waits in line for a permit.
@@ -221,6 +223,7 @@ local function reuse(self, lease)
     if not entry then return end
     lease.entry, lease.broken = entry, true
     self.lent[entry] = true
+    entry.task, entry.taken = lease.task, timer.now()
     if expiry(self, entry) <= timer.now() then add(self, "expired", 1)
     elseif not self.fit or self.fit(entry) then
       lease.broken = nil
@@ -243,6 +246,7 @@ local function obtain(self, lease)
   local entry = reuse(self, lease) or open(self)
   lease.broken, lease.entry, lease.conn = nil, entry, entry.conn
   self.lent[entry] = true
+  entry.task, entry.taken = lease.task, timer.now()
 end
 
 -- Takes a connection and returns its lease; waiting tasks are served in order. Waits for at most `seconds`, by default as the pool was

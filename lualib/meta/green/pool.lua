@@ -76,7 +76,7 @@ function Pool:use(fn, ...) end
 
 ---Takes a connection, `lease.conn`.
 ---Waits when all are in use, and while one is made or checked.
----Raises: ETIMEDOUT when none came free in time; ECLOSED; ENOTCONN when `make` returned nothing, and what it raises; EDEADLK when
+---Raises: ETIMEDOUT when none came free in time, which names the tasks that have them and where they stand; ECLOSED; ENOTCONN when `make` returned nothing, and what it raises; EDEADLK when
 ---the task has all of them itself.
 ---```lua
 ---local conns = require "green.pool"(function() return {} end)
