@@ -5,15 +5,15 @@
 local scope = require "green.scope.native"
 local timer = require "green.timer.native"
 
-local MOST = 3      -- connections that a report names, those first that were taken first
-local FRESH = 1     -- seconds for which a report is not made anew: thousands of tasks may give up at once, and to look at a task takes time
+local MOST = 3  -- connections that a report names, those first that were taken first
+local FRESH = 1 -- seconds for which a report is not made anew: thousands of tasks may give up at once, and to look at a task takes time
 
--- Nobody else touches the table meanwhile.
+-- Returns what the lent entries say now. Nobody else touches the table meanwhile, and an entry may be another task's after it.
 local function lent(self)
   local _ <close> = scope.atomic()
   local entries = {}
   for entry in pairs(self.lent) do
-    if entry.task then entries[#entries + 1] = entry end
+    if entry.task then entries[#entries + 1] = { task = entry.task, taken = entry.taken } end
   end
   return entries
 end
