@@ -19,8 +19,7 @@ static int is_listed(const char *name, const char *const names[]) {
   return 0;
 }
 
-/* Raises `why` for the options at idx. Options that are themselves an option (`tls`) are no argument with a number. */
-static int refuse_option(lua_State *L, int idx, const char *why) {
+int gl_args_refuse(lua_State *L, int idx, const char *why) {
   return idx > MOST_ARGUMENTS ? gl_error_misuse(L, "option 'tls': %s", why) : luaL_argerror(L, idx, why);
 }
 
@@ -28,12 +27,12 @@ static int refuse_option(lua_State *L, int idx, const char *why) {
 static int refuse_name(lua_State *L, int idx, const char *const names[]) {
   const char *word = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
   const char *shown = luaL_tolstring(L, -2, NULL);
-  return refuse_option(L, idx, lua_pushfstring(L, "unknown option '%s'%s", shown, gl_near_push_hint(L, word, names)));
+  return gl_args_refuse(L, idx, lua_pushfstring(L, "unknown option '%s'%s", shown, gl_near_push_hint(L, word, names)));
 }
 
 void gl_args_check_names(lua_State *L, int idx, const char *const names[]) {
   if (lua_isnoneornil(L, idx)) return;
-  if (!lua_istable(L, idx)) refuse_option(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
+  if (!lua_istable(L, idx)) gl_args_refuse(L, idx, lua_pushfstring(L, "a table expected, got %s", luaL_typename(L, idx)));
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
     if (name && is_listed(name, names)) continue;
@@ -49,14 +48,14 @@ static int push_field(lua_State *L, int idx, const char *name) {
 }
 
 static int refuse_type(lua_State *L, int idx, const char *name, const char *expected) {
-  return refuse_option(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
+  return gl_args_refuse(L, idx, lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
 }
 
 double gl_args_timeout(lua_State *L, int idx, double def) {
   if (push_field(L, idx, "timeout") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TNUMBER) refuse_type(L, idx, "timeout", "number of seconds");
     def = lua_tonumber(L, -1);
-    if (!(def >= 0)) refuse_option(L, idx, "timeout: a number of seconds >= 0 expected");
+    if (!(def >= 0)) gl_args_refuse(L, idx, "timeout: a number of seconds >= 0 expected");
   }
   lua_pop(L, 1);
   return def < GL_FOREVER ? def : GL_FOREVER;
@@ -66,7 +65,7 @@ int gl_args_family(lua_State *L, int idx) {
   lua_Integer family = 0;
   if (push_field(L, idx, "family") != LUA_TNIL) {
     family = lua_tointeger(L, -1);
-    if (family != 4 && family != 6) refuse_option(L, idx, "family: 4 or 6 expected");
+    if (family != 4 && family != 6) gl_args_refuse(L, idx, "family: 4 or 6 expected");
   }
   lua_pop(L, 1);
   return family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
@@ -85,7 +84,7 @@ lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer
     int is = 0;
     def = lua_tointegerx(L, -1, &is);
     if (!is) refuse_type(L, idx, name, "integer");
-    if (def < min || def > max) refuse_option(L, idx, lua_pushfstring(L, "%s: from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max));
+    if (def < min || def > max) gl_args_refuse(L, idx, lua_pushfstring(L, "%s: from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max));
   }
   lua_pop(L, 1);
   return def;
@@ -97,7 +96,7 @@ int gl_args_word(lua_State *L, int idx, const char *name, const char *const word
     if (lua_type(L, -1) != LUA_TSTRING) refuse_type(L, idx, name, "string");
     const char *word = lua_tostring(L, -1);
     while (words[i] && strcmp(words[i], word) != 0) i++;
-    if (!words[i]) refuse_option(L, idx, lua_pushfstring(L, "%s: unknown '%s'%s", name, word, gl_near_push_hint(L, word, words)));
+    if (!words[i]) gl_args_refuse(L, idx, lua_pushfstring(L, "%s: unknown '%s'%s", name, word, gl_near_push_hint(L, word, words)));
   }
   lua_pop(L, 1);
   return i;
@@ -113,7 +112,7 @@ lua_Integer gl_args_mode(lua_State *L, int idx, lua_Integer min, lua_Integer max
   lua_Integer mode = -1;
   if (push_field(L, idx, "mode") != LUA_TNIL) {
     mode = gl_args_permissions(L, -1);
-    if (mode < min || mode > max) refuse_option(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
+    if (mode < min || mode > max) gl_args_refuse(L, idx, "mode: permission bits expected, an integer or octal digits (\"600\")");
   }
   lua_pop(L, 1);
   return mode;
@@ -124,7 +123,7 @@ const char *gl_args_string(lua_State *L, int idx, const char *name) {
   if (push_field(L, idx, name) == LUA_TNIL) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING) refuse_type(L, idx, name, "string");
   const char *text = lua_tolstring(L, -1, &n);
-  if (strlen(text) != n) refuse_option(L, idx, lua_pushfstring(L, "%s: no NUL expected", name));
+  if (strlen(text) != n) gl_args_refuse(L, idx, lua_pushfstring(L, "%s: no NUL expected", name));
   return text;
 }
 

@@ -18,6 +18,10 @@ int gl_args_family(lua_State *L, int idx);                       /* 4 or 6 -> AF
 int gl_args_bool(lua_State *L, int idx, const char *name, int def);
 lua_Integer gl_args_integer(lua_State *L, int idx, const char *name, lua_Integer def, lua_Integer min, lua_Integer max);
 
+/* Raises that `why` is wrong with the options at idx: as an error in that argument; beyond the last argument, in option `tls`, whose value
+ * they are. */
+int gl_args_refuse(lua_State *L, int idx, const char *why);
+
 /* The value at `idx` as permission bits: an integer, or octal digits; -1: neither. */
 lua_Integer gl_args_permissions(lua_State *L, int idx);
 

@@ -24,6 +24,7 @@ typedef struct tls {
   void (*ready)(gl_stream *s, int status);             /* see gl_tls_start */
   const char *in; /* during tls_received: the bytes that OpenSSL has not taken yet */
   size_t in_len;
+  const char *plain_answer; /* see gl_tls_start */
   const char *code; /* of the fault: a static text */
   bool shaking;   /* the handshake is under way */
   bool secured;   /* the handshake succeeded */
@@ -84,6 +85,9 @@ static void fail(tls *t, int status, const char *code, const char *text) {
   gl_stream_break(t->stream, status);
 }
 
+/* Did the handshake fail since the client speaks HTTP in the clear? */
+static bool is_plain_http(unsigned long e) { return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_HTTP_REQUEST; }
+
 /* Fails by OpenSSL's last error; call after an OpenSSL function that failed for good. */
 static void fail_ssl(tls *t) {
   char text[sizeof t->fault], reason[GL_TLS_WHY];
@@ -96,6 +100,7 @@ static void fail_ssl(tls *t) {
     gl_tls_reason(reason, sizeof reason);
     snprintf(text, sizeof text, "%s: %s", t->shaking ? "TLS handshake failed" : "TLS failed", reason);
   }
+  if (t->plain_answer && is_plain_http(e)) gl_buf_add(&t->stream->output.first, t->plain_answer, strlen(t->plain_answer)); /* without memory: nothing */
   ERR_clear_error();
   fail(t, UV_EPROTO, "ETLS", text);
 }
@@ -217,6 +222,7 @@ static tls *tls_new(gl_stream *s, const gl_tls_start *start) {
   t->config = start->config;
   t->ready = start->ready;
   t->session = start->session;
+  t->plain_answer = start->plain_answer;
   t->limit.fire = on_limit;
   t->shaking = true;
   ERR_clear_error();

@@ -41,6 +41,7 @@ typedef struct gl_tls_start {
   void (*ready)(gl_stream *s, int status); /* called when the handshake is over, with 0 or UV_E*; may be NULL */
   SSL_SESSION *resume;         /* client: the session of an earlier connection to the same server; NULL = none */
   void (*session)(gl_stream *s, SSL_SESSION *session); /* client: called with a session to resume, the callee's; may be NULL */
+  const char *plain_answer;    /* server: what a client that speaks HTTP in the clear is sent, a static text; NULL = nothing */
   const char *received;        /* bytes of the handshake that were read before; used during gl_tls_begin */
   size_t received_len;
 } gl_tls_start;

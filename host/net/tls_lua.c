@@ -45,13 +45,13 @@ static void push_alpn(lua_State *L, int idx, gl_tls_settings *set) {
     lua_insert(L, -2);
     lua_rawseti(L, -2, 1);
   }
-  if (!lua_istable(L, -1)) luaL_argerror(L, idx, "alpn: a protocol or a list of protocols expected");
+  if (!lua_istable(L, -1)) gl_args_refuse(L, idx, "alpn: a protocol or a list of protocols expected");
   int list = lua_gettop(L);
   luaL_buffinit(L, &b);
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
     size_t n = 0;
     const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
-    if (n == 0 || n > 255) luaL_argerror(L, idx, "alpn: names of 1 to 255 bytes expected");
+    if (n == 0 || n > 255) gl_args_refuse(L, idx, "alpn: names of 1 to 255 bytes expected");
     char len = (char)n;
     lua_pop(L, 1); /* the list keeps the string alive */
     luaL_addlstring(&b, &len, 1);
@@ -65,7 +65,7 @@ static void push_alpn(lua_State *L, int idx, gl_tls_settings *set) {
 static void read_identity(lua_State *L, int idx, gl_tls_settings *set) {
   set->cert = gl_args_string(L, idx, "cert");
   set->key = gl_args_string(L, idx, "key");
-  if (set->key && !set->cert) luaL_argerror(L, idx, "key: without a cert");
+  if (set->key && !set->cert) gl_args_refuse(L, idx, "key: without a cert");
 }
 
 /* Returns the list of names without its first one, "server", which is an option of start_tls only. */
@@ -88,8 +88,8 @@ static void read_server(lua_State *L, int idx, const char *op, gl_tls_settings *
   int type = lua_getfield(L, idx, "verify_client");
   set->optional = type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "optional") == 0;
   bool demanded = type == LUA_TBOOLEAN && lua_toboolean(L, -1);
-  if (type != LUA_TNIL && !demanded && !set->optional) luaL_argerror(L, idx, "verify_client: true or \"optional\" expected");
-  if (type != LUA_TNIL && !set->ca) luaL_argerror(L, idx, "verify_client: client_ca expected, too");
+  if (type != LUA_TNIL && !demanded && !set->optional) gl_args_refuse(L, idx, "verify_client: true or \"optional\" expected");
+  if (type != LUA_TNIL && !set->ca) gl_args_refuse(L, idx, "verify_client: client_ca expected, too");
   push_alpn(L, idx, set);
 }
 
@@ -98,27 +98,29 @@ static void add_names(lua_State *L, int idx, const char *op, gl_tls_config *c, c
   static const char *const fields[] = {"cert", "key", NULL};
   char why[GL_TLS_WHY];
   int type = lua_getfield(L, idx, "sni");
-  if (type != LUA_TNIL && type != LUA_TTABLE) luaL_argerror(L, idx, "sni: a table of names expected");
+  if (type != LUA_TNIL && type != LUA_TTABLE) gl_args_refuse(L, idx, "sni: a table of names expected");
   int sni = lua_gettop(L);
   if (type == LUA_TTABLE)
     for (lua_pushnil(L); lua_next(L, sni); lua_settop(L, sni + 1)) {
       gl_tls_settings one = *set;
-      if (lua_type(L, sni + 1) != LUA_TSTRING || !lua_istable(L, sni + 2)) luaL_argerror(L, idx, "sni: { [\"name\"] = { cert =, key = } } expected");
+      if (lua_type(L, sni + 1) != LUA_TSTRING || !lua_istable(L, sni + 2)) gl_args_refuse(L, idx, "sni: { [\"name\"] = { cert =, key = } } expected");
       gl_args_check_names(L, sni + 2, fields);
       read_identity(L, sni + 2, &one);
-      if (!one.cert) luaL_argerror(L, idx, "sni: each name needs a cert");
+      if (!one.cert) gl_args_refuse(L, idx, "sni: each name needs a cert");
       const char *name = lua_tostring(L, sni + 1);
       if (!gl_tls_config_add_name(c, &one, name, why)) gl_error_raise(L, op, "ETLS", "tls: sni %s: %s", name, why);
     }
-  if (!set->cert && !c->names) luaL_argerror(L, idx, "tls: a server needs a cert");
+  if (!set->cert && !c->names) gl_args_refuse(L, idx, "a server needs a cert");
 }
 
-static gl_tls_config *config_new(lua_State *L, int idx, const char *op, bool server, const gl_tls_config *trusting) {
+/* Makes a configuration of the options at idx, and of what `set` says beside them, and pushes its handle. */
+static gl_tls_config *config_new(lua_State *L, int idx, const char *op, gl_tls_settings set) {
   char why[GL_TLS_WHY];
-  gl_tls_settings set = {.server = server, .verify = true, .trusting = trusting};
+  bool server = set.server;
+  set.verify = true;
   luaL_checkstack(L, 20, op);
   if (lua_istable(L, idx)) (server ? read_server : read_client)(L, idx, op, &set);
-  else if (server) luaL_argerror(L, idx, "tls: a table with a cert expected");
+  else if (server) gl_args_refuse(L, idx, "a table with a cert expected");
   gl_tls_config **at = lua_newuserdatauv(L, sizeof *at, 0);
   *at = NULL;
   luaL_setmetatable(L, CONFIG);
@@ -136,7 +138,7 @@ static gl_tls_config *push_default(lua_State *L, const char *op) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_client) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_pushboolean(L, true);
-    config_new(L, lua_gettop(L), op, false, NULL)->shared = true;
+    config_new(L, lua_gettop(L), op, (gl_tls_settings){0})->shared = true;
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &default_client);
   }
@@ -157,10 +159,17 @@ static bool has_wishes(lua_State *L, int idx) {
 gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) {
   gl_tls_settings set = {.verify = true};
   if (!lua_isboolean(L, idx) && !lua_istable(L, idx)) gl_error_misuse(L, "option 'tls': a boolean or a table expected, got %s", luaL_typename(L, idx));
-  if (server) return config_new(L, idx, op, true, NULL);
+  if (server) return config_new(L, idx, op, (gl_tls_settings){.server = true});
   if (lua_istable(L, idx)) read_client(L, idx, op, &set); /* raises on wrong options before authorities are read */
   gl_tls_config *usual = set.ca || !set.verify ? NULL : push_default(L, op);
-  return has_wishes(L, idx) ? config_new(L, idx, op, false, usual) : usual;
+  return has_wishes(L, idx) ? config_new(L, idx, op, (gl_tls_settings){.trusting = usual}) : usual;
+}
+
+gl_tls_config *gl_tls_check_http(lua_State *L, int idx, const char *op) {
+  static const char *const names[] = {"cert", "client_ca", "key", "sni", "verify_client", NULL};
+  static const unsigned char alpn[] = "\x08http/1.1";
+  gl_args_check_names(L, idx, names);
+  return config_new(L, idx, op, (gl_tls_settings){.server = true, .alpn = alpn, .alpn_len = sizeof alpn - 1});
 }
 
 /* ---- socket:tls ---- */

@@ -46,6 +46,7 @@ local net = {}
 ---@field alpn? string|string[] protocols, the preferred first
 ---@field timeout? number seconds for the handshake alone
 
+---A server takes TLS 1.3, and 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305.
 ---@class green.net.server_tls
 ---@field cert? string certificate, and what leads from it to an authority; may be left out if there is `sni`
 ---@field key? string its key; default: in `cert`
