@@ -24,7 +24,7 @@ typedef struct option {
   const char *name;     /* NULL = there is only the letter */
   const char *argument; /* name of its argument, or how --help shows one that may be left out: "[=SEED]"; NULL = it takes none */
   int code;             /* what gl_cli_next returns */
-  const char *text;     /* lines of --help */
+  const char *text;     /* lines of --help; NULL = --help shows the option beside the one before */
 } option;
 
 static const option known[] = {
@@ -35,6 +35,8 @@ static const option known[] = {
   {'E', NULL, NULL, 'E', "ignore environment variables"},
   {'W', NULL, NULL, 'W', "turn warnings on"},
   {0, "listen", "ADDR", GL_OPT_LISTEN, "serve on host:port, port or unix:/path; may be repeated"},
+  {0, "cert", "F", GL_OPT_CERT, "serve tls://host:port with these certificates (PEM files)"},
+  {0, "key", "F", GL_OPT_KEY, NULL},
   {0, "run", NULL, GL_OPT_RUN, "just run the script, whatever it returns"},
   {0, "grace", "SECONDS", GL_OPT_GRACE, "when stopped, let requests finish for so long (10)"},
   {0, "console", "PATH", GL_OPT_CONSOLE, "let 'greenlua attach PATH' in, of the same user"},
@@ -67,16 +69,24 @@ static void print_row(FILE *out, const char *left, const char *text) {
   if (text[len]) print_row(out, "", text + len + 1);
 }
 
+static size_t put_option(char *to, size_t size, const option *o) {
+  char letter[2] = {o->letter, 0};
+  return (size_t)snprintf(to, size, "%s%s%s%s", o->name ? "--" : "-", o->name ? o->name : letter, needs_argument(o) ? " " : "",
+                          o->argument ? o->argument : "");
+}
+
 static void print_options(FILE *out) {
   for (int i = 0; i < NKNOWN; i++) {
-    const option *o = &known[i];
-    char left[32], letter[2] = {o->letter, 0};
-    snprintf(left, sizeof left, "%s%s%s%s", o->name ? "--" : "-", o->name ? o->name : letter, needs_argument(o) ? " " : "",
-             o->argument ? o->argument : "");
-    print_row(out, left, o->text);
+    char left[64];
+    const char *text = known[i].text;
+    size_t n = put_option(left, sizeof left, &known[i]);
+    for (; i + 1 < NKNOWN && !known[i + 1].text; i++) {
+      n += (size_t)snprintf(left + n, sizeof left - n, ", ");
+      n += put_option(left + n, sizeof left - n, &known[i + 1]);
+    }
+    print_row(out, left, text);
   }
-  print_row(out, "--", "stop handling options");
-  print_row(out, "-", "stop handling options and execute stdin");
+  print_row(out, "--, -", "stop handling options; and execute stdin");
 }
 
 void gl_cli_version(void) {
@@ -189,6 +199,11 @@ static bool refuse_usage(const gl_cli *opts, const char *bad) {
   return false;
 }
 
+/* Returns an option that was given and is about serving; NULL: there is none. */
+static const char *serving_option(const gl_cli *o) {
+  return o->listens ? "--listen" : o->cert ? "--cert" : o->key ? "--key" : o->dev ? "--dev" : o->console ? "--console" : NULL;
+}
+
 /* Says that --run does not go with `serves`, an option about serving. Returns false. */
 static bool refuse_conflict(const gl_cli *o, const char *serves) {
   fprintf(stderr, "%s: --run: nothing is served then, so that %s has no meaning\n", o->program, serves);
@@ -257,6 +272,8 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
     switch (code) {
       case GL_OPT_BAD: return refuse_usage(o, argv[at]);
       case GL_OPT_LISTEN: o->listens++; break;
+      case GL_OPT_CERT: o->cert = value; break;
+      case GL_OPT_KEY: o->key = value; break;
       case GL_OPT_CONSOLE: o->console = value; break;
       case GL_OPT_GRACE: ok = parse_grace(o, value); break;
       case GL_OPT_MAX_MEMORY: ok = parse_size(o, value); break;
@@ -283,6 +300,5 @@ bool gl_cli_parse(gl_cli *o, int argc, char **argv) {
   } else if (o->version) {
     print_version(as_lua && !o->quit);
   }
-  if (o->run && !o->quit && (o->listens || o->dev || o->console)) return refuse_conflict(o, o->listens ? "--listen" : o->dev ? "--dev" : "--console");
-  return true;
+  return !o->run || o->quit || !serving_option(o) || refuse_conflict(o, serving_option(o));
 }

@@ -28,6 +28,8 @@ typedef struct gl_cli {
   size_t max_memory; /* bytes; 0 = no limit */
   uint64_t shake;   /* seed of --shake, which is drawn when the option gives none; 0 = tasks are not switched at random */
   double grace;     /* seconds a server that stops lets its requests finish */
+  const char *cert;    /* --cert; NULL = none */
+  const char *key;     /* --key; NULL = none */
   const char *console; /* --console; NULL = none */
   bool interactive; /* -i */
   bool chunks;      /* -e */
@@ -40,7 +42,7 @@ typedef struct gl_cli {
 } gl_cli;
 
 /* What gl_cli_next returns, apart from the letter of a short option. */
-enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_NO_LIBC, GL_OPT_RUN, GL_OPT_SHAKE, GL_OPT_VERSION, GL_OPT_HELP };
+enum { GL_OPT_END = 0, GL_OPT_BAD = -1, GL_OPT_LISTEN = 256, GL_OPT_CERT, GL_OPT_KEY, GL_OPT_GRACE, GL_OPT_CONSOLE, GL_OPT_MAX_MEMORY, GL_OPT_DEV, GL_OPT_NO_LIBC, GL_OPT_RUN, GL_OPT_SHAKE, GL_OPT_VERSION, GL_OPT_HELP };
 
 /* Returns the option at argv[*at] and steps *at past it; its argument is in *value. With GL_OPT_END *at is the index of the script
  * (or argc), with GL_OPT_BAD that of the wrong option. */

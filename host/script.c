@@ -154,7 +154,7 @@ static bool can_serve(lua_State *L, const gl_cli *o, int idx) {
   return app;
 }
 
-/* { listen = {...}, grace = seconds, name = "app.lua", dev = true or false, console = path or nil, handler = of messages } */
+/* { listen = {...}, cert = path or nil, key = path or nil, grace = seconds, name = "app.lua", dev = true or false, console = path or nil, handler = of messages } */
 static void push_serve_options(lua_State *L, const gl_cli *o) {
   const char *value = NULL;
   int code, at = 1, n = 0;
@@ -166,6 +166,10 @@ static void push_serve_options(lua_State *L, const gl_cli *o) {
     lua_rawseti(L, -2, ++n);
   }
   lua_setfield(L, -2, "listen");
+  lua_pushstring(L, o->cert);
+  lua_setfield(L, -2, "cert");
+  lua_pushstring(L, o->key);
+  lua_setfield(L, -2, "key");
   lua_pushnumber(L, o->grace);
   lua_setfield(L, -2, "grace");
   lua_pushstring(L, o->script < o->argc ? o->argv[o->script] : "-");

@@ -65,7 +65,7 @@ describe("an installed greenlua", function()
   end)
 
   describe("names the same options", function()
-    local help = options_in(run({ interpreter, "--help" }).stdout, "\n  (%-%-?%a[%w-]*)")
+    local help = options_in(run({ interpreter, "--help" }).stdout, "\n  (%-%-?%a[%w-]*)", ", (%-%-%a[%w-]*)")
     local function without_rest(list)
       local kept = {}
       for _, name in ipairs(list) do

@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "http/failure.h"
 #include "http/server.h"
+#include "net/tls.h"
 
 static const gl_carrier carrier;
 
@@ -251,10 +252,15 @@ static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address) {
   return address->ss_family;
 }
 
+static const gl_stream *conn_secured(const gl_exchange *x) {
+  const gl_stream *s = gl_conn_of(x)->stream;
+  return s && gl_tls_secured(s) ? s : NULL;
+}
+
 static const gl_carrier carrier = {
   .send = gl_conn_send, .send_head = gl_conn_send_head, .send_body = gl_conn_send_body, .send_file = gl_conn_send_file, .finish = gl_conn_finish,
   .take_back = gl_conn_take_back, .cut = gl_conn_cut, .want = gl_conn_want, .is_full = gl_conn_is_full, .is_open = gl_conn_is_open,
-  .renew = conn_renew, .release = conn_release, .peer = conn_peer, .take = conn_take,
+  .renew = conn_renew, .release = conn_release, .peer = conn_peer, .secured = conn_secured, .take = conn_take,
   .stream_closed = conn_stream_closed,
 };
 

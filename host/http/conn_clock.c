@@ -37,7 +37,7 @@ static bool takes_output(gl_conn *c, uint64_t now) {
 static void unblock(gl_conn *c) {
   c->blocked = false;
   if (c->state == GL_CONN_LINGER) gl_conn_set_deadline(c, GL_CONN_LINGER_SECONDS);
-  else if (gl_conn_is_between(c)) gl_conn_set_deadline(c, c->server->limits.keepalive_timeout);
+  else if (gl_conn_is_between(c) && !c->fresh) gl_conn_set_deadline(c, c->server->limits.keepalive_timeout); /* a fresh one wrote for TLS only */
   else if (c->state == GL_CONN_DRAIN) gl_conn_set_deadline(c, c->server->limits.body_timeout);
 }
 
@@ -67,6 +67,15 @@ static bool is_idle(const gl_conn *c) { return gl_conn_is_between(c) && !c->fres
 
 static bool is_due(const gl_conn *c, uint64_t now) { return now >= c->deadline || (is_idle(c) && c->server->crowded); }
 
+/* Closes a connection that has no request, now. Over TLS the client is told that this is the end, if the kernel takes so much. */
+static void close_idle(gl_conn *c) {
+  if (c->stream->filter && gl_conn_is_between(c)) {
+    gl_stream_finish(c->stream, false);
+    gl_stream_flush(c->stream);
+  }
+  gl_stream_close(c->stream);
+}
+
 bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!c->stream || c->stream->closing) return false;
   if (c->state == GL_CONN_RUN) gl_stream_look(c->stream); /* has the client of a handler that does not read the body left? */
@@ -76,6 +85,6 @@ bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (lost) gl_conn_lose(c, UV_ETIMEDOUT);
   else if (c->state == GL_CONN_RUN) expire(c);
   else if (c->state == GL_CONN_HEAD && c->r) gl_conn_refuse(c, 408, "the request head took too long");
-  else gl_stream_close(c->stream);
+  else close_idle(c);
   return true;
 }

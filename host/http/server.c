@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "net/tls.h"
 
 #define MAX_SPARE 64     /* gl_conn_requests */
 #define SLICE_NS 1000000 /* that a walk over connections takes at most, until the tasks have their turn */
@@ -33,6 +34,7 @@ void gl_server_drop_request(gl_server *s, gl_conn_request *r) {
 void gl_server_unref(gl_server *s) {
   if (--s->refs > 0) return;
   gl_timer_drop(&s->host->clock, &s->sweep);
+  gl_tls_config_unref(s->tls);
   gl_heads_free(&s->heads);
   for (gl_conn_request *r = s->spare_requests, *next; r; r = next) {
     next = r->next;
@@ -87,12 +89,19 @@ static void on_sweep(gl_timer *timer) {
 
 /* ---- listening ---- */
 
+/* A handshake has the time that the head has, of which it is the beginning: gl_conn_sweep goes by the latter, and this is its backstop. */
+static bool secure(gl_server *s, gl_stream *stream) {
+  static const char plain[] = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+                              "this address speaks HTTPS, and the request came in the clear\n";
+  gl_tls_start start = {.config = s->tls, .timeout = s->limits.header_timeout, .plain_answer = plain};
+  return !s->tls || gl_tls_begin(stream, &start);
+}
+
 static void on_accepted(gl_listener *l, gl_stream *stream) {
   gl_server *s = l->owner;
-  if (!gl_conn_new(s, stream)) {
-    gl_stream_close(stream);
+  if (!gl_conn_new(s, stream) || !secure(s, stream)) {
+    gl_stream_close(stream); /* a connection that has been made goes with it */
     gl_listener_complain(l, "not enough memory for a connection: it was closed");
-    return;
   }
   if (s->nconns < s->limits.max_connections) return;
   gl_listener_hold(l);
@@ -117,6 +126,11 @@ int gl_server_listen(gl_server *s, const gl_address *address) {
   h->holds++;
   memcpy(s->address, s->listener->text, sizeof s->address);
   return 0;
+}
+
+void gl_server_set_tls(gl_server *s, gl_tls_config *tls) {
+  gl_tls_config_unref(s->tls);
+  s->tls = tls;
 }
 
 static void stop_listening(gl_server *s, bool drain) {

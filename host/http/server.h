@@ -9,6 +9,7 @@
 #include "h1/writer.h"
 #include "http/conn.h"
 #include "net/listener.h"
+#include "net/tls_config.h"
 
 /* The limits of a server. Each is finite; times are in seconds. */
 typedef struct gl_server_limits {
@@ -35,6 +36,7 @@ struct gl_server {
   uint32_t nconns;
   uint32_t refs;          /* the owner, the listener, each connection */
   gl_server_limits limits;
+  gl_tls_config *tls;     /* referenced: of the connections that are accepted from now on; NULL: without TLS, and it stays so */
   gl_heads heads;         /* for the next requests */
   gl_conn_request *spare_requests;
   int nspare_requests;
@@ -49,7 +51,7 @@ struct gl_server {
 };
 
 /* Begins to listen. `s` is zeroed but for host, user, idle, free, limits and `refs`, which is 1, the caller's. Returns 0, or
- * UV_E* when the server does not listen. */
+ * UV_E* when the server does not listen. `tls` may be set before. */
 int gl_server_listen(gl_server *s, const gl_address *address);
 
 /* Stops accepting, lets the requests in progress come to their end, and closes idle connections, in slices. `fresh`: clients that
@@ -58,6 +60,9 @@ void gl_server_stop(gl_server *s, bool fresh);
 
 /* Stops at once: closes all connections, and tells the users of their exchanges (`abort`). */
 void gl_server_abort(gl_server *s);
+
+/* Gives connections that are accepted from now on, of a server with TLS, other certificates; the server takes the reference. */
+void gl_server_set_tls(gl_server *s, gl_tls_config *tls);
 
 /* Drops a reference; with the last one the server is freed, by `free`. */
 void gl_server_unref(gl_server *s);

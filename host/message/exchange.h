@@ -153,6 +153,9 @@ typedef struct gl_carrier {
   /* Server only: writes the peer's address and returns its family. AF_UNIX: the peer has no address. -1: the peer is gone. */
   int (*peer)(const gl_exchange *x, struct sockaddr_storage *address);
 
+  /* Server only: returns the stream with the peer's TLS (net/tls.h), for gl_tls_describe. NULL: there is no TLS, or the peer is gone. */
+  const gl_stream *(*secured)(const gl_exchange *x);
+
   /* Hands the stream to another protocol, and moves the bytes that were received already to *rest, which the caller frees. A
    * carrier without a stream of its own (HTTP/2), and a client's, has NULL here. The exchange lives on, without a stream, until both `release` and
    * `stream_closed` were called; the protocol calls the latter when the stream is closed. */

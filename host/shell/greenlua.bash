@@ -7,12 +7,12 @@ _greenlua_names() { # a colon would split the word, and a dot does as well
 
 _greenlua() {
   local greenlua=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local options="-e -i -l -v -E -W --listen --run --grace --console --max-memory --no-libc --dev --shake --version --help" script= word i
+  local options="-e -i -l -v -E -W --listen --cert --key --run --grace --console --max-memory --no-libc --dev --shake --version --help" script= word i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      -e | -l | --grace | --console | --max-memory) ((i++)) ;;
+      -e | -l | --cert | --key | --grace | --console | --max-memory) ((i++)) ;;
       --listen) # an address is several words to bash
         ((i++))
         while [[ ${COMP_WORDS[i + 1]-} == :* || ${COMP_WORDS[i]} == *: ]] && ((i + 1 < COMP_CWORD)); do ((i++)); done
@@ -39,7 +39,7 @@ _greenlua() {
     COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -l ]]; then
     COMPREPLY=($(compgen -W "$(_greenlua_names "$greenlua" | grep '^green\.')" -- "$current"))
-  elif [[ $previous == --console ]]; then
+  elif [[ $previous == --console || $previous == --cert || $previous == --key ]]; then
     COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -e || $previous == --grace || $previous == --max-memory || $previous == --listen ]]; then
     :

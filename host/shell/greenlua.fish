@@ -6,7 +6,7 @@ function __greenlua_script --description "The script or command of the line, if 
     set -e words[1]
     while set -q words[1]
         switch $words[1]
-            case -e -l --listen --grace --console --max-memory
+            case -e -l --listen --cert --key --grace --console --max-memory
                 set -e words[1]
             case '-*'
             case '*'
@@ -44,7 +44,9 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -s l -x -a '(__greenl
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s v -d "Show version information"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s E -d "Ignore environment variables"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -s W -d "Turn warnings on"
-complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port or unix:/path"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l listen -x -d "Serve on host:port, tls://host:port or unix:/path"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l cert -r -d "Serve tls:// addresses with this certificate (PEM)"
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -l key -r -d "The key of the certificate (PEM)"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l run -d "Just run the script, whatever it returns"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l console -r -d "Let greenlua attach PATH in"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -l max-memory -x -d "Bytes (or K, M, G) of memory to use at most"

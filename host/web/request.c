@@ -72,6 +72,7 @@ static gl_request *make(lua_State *L, gl_exchange *x) {
   r->keep_alive = h->keep_alive;
   r->upgrade = h->upgrade;
   r->has_body = h->has_body;
+  r->secure = s->server.tls != NULL;
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);
   if (method_len) memcpy((char *)&r->fields[r->nfields] + h->len, h->method_name, method_len);

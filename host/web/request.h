@@ -17,6 +17,7 @@ struct gl_request {
   uint8_t method, minor; /* llhttp_method_t or GL_METHOD_OTHER; of the version 1.minor */
   uint8_t method_len;    /* GL_METHOD_OTHER: bytes of the method's name, which is behind the text; else 0 */
   bool keep_alive, upgrade, has_body;
+  bool secure;         /* it came over TLS */
   bool trust_id;       /* X-Request-Id, if there is a good one, takes the place of `id` */
   uint8_t results;     /* stack index of the first value that the handler returns */
   bool escaped, dotted; /* the path has a % or a segment that begins with a dot */

@@ -6,6 +6,7 @@
 
 #include "core/class.h"
 #include "net/address.h"
+#include "net/tls.h"
 #include "web/request.h"
 
 #define META "green.request"
@@ -15,11 +16,11 @@ const char gl_request_meta;
 
 gl_request *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
 
-enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, ID, VERSION, KEEP_ALIVE };
+enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, TLS, ID, VERSION, KEEP_ALIVE };
 
 static const struct { const char *name; int id; } field_ids[] = {
   {"method", METHOD}, {"target", TARGET}, {"path", PATH}, {"raw_path", RAW_PATH}, {"query_string", QUERY_STRING}, {"headers", HEADERS},
-  {"remote", REMOTE}, {"scheme", SCHEME}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
+  {"remote", REMOTE}, {"scheme", SCHEME}, {"tls", TLS}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
 };
 
 bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
@@ -34,6 +35,29 @@ bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
 static void push_remote(lua_State *L, const gl_request *r) {
   char text[GL_ADDRESS_MAX];
   lua_pushstring(L, gl_request_peer(r, text) ? text : NULL);
+}
+
+static void set_text(lua_State *L, const char *name, const char *text, size_t n) {
+  if (!n) return;
+  lua_pushlstring(L, text, n);
+  lua_setfield(L, -2, name);
+}
+
+/* Pushes what the connection's TLS has agreed on; nil: there is no TLS, or the client is gone. */
+static void push_tls(lua_State *L, const gl_request *r) {
+  gl_tls_info info;
+  const gl_stream *s = r->x ? r->x->carrier->secured(r->x) : NULL;
+  if (!s) {
+    lua_pushnil(L);
+    return;
+  }
+  gl_tls_describe(s, &info);
+  lua_createtable(L, 0, 5);
+  set_text(L, "version", info.protocol, strlen(info.protocol));
+  set_text(L, "cipher", info.cipher, strlen(info.cipher));
+  set_text(L, "alpn", info.alpn, info.alpn_len);
+  set_text(L, "sni", info.server_name, info.server_name ? strlen(info.server_name) : 0);
+  set_text(L, "client_subject", info.subject, info.verified ? strlen(info.subject) : 0);
 }
 
 static void push_id(lua_State *L, const gl_request *r) {
@@ -58,7 +82,8 @@ static void push_field(lua_State *L, const gl_request *r, int id) {
     case QUERY_STRING: lua_pushlstring(L, gl_request_text(r) + query, r->target_len - query); break;
     case HEADERS: gl_request_push_headers(L, r); break;
     case REMOTE: push_remote(L, r); break;
-    case SCHEME: lua_pushliteral(L, "http"); break;
+    case SCHEME: lua_pushstring(L, r->secure ? "https" : "http"); break;
+    case TLS: push_tls(L, r); break;
     case ID: push_id(L, r); break;
     case VERSION: lua_pushstring(L, r->minor ? "1.1" : "1.0"); break;
     default: lua_pushboolean(L, r->keep_alive);
@@ -102,7 +127,7 @@ static int req_index(lua_State *L) {
   if (type == LUA_TNUMBER) {
     int id = (int)lua_tointeger(L, -1);
     push_field(L, r, id);
-    if (id == HEADERS || id == PATH || id == REMOTE) return got(L, LUA_OK, 0);
+    if (id == HEADERS || id == PATH || id == REMOTE || id == TLS) return got(L, LUA_OK, 0);
     return 1;
   }
   if (type != LUA_TNIL) return 1;

@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
+#include "core/args.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "core/op.h"
+#include "net/tls_lua.h"
 #include "web/failure_lua.h"
 #include "web/request.h"
 #include "web/response.h"
@@ -56,8 +58,14 @@ static int http_check_options(lua_State *L) {
   gl_web_server nobody = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  gl_server_read_options(L, 1, &nobody);
+  gl_server_read_options(L, 1, &nobody, false);
   return 0;
+}
+
+/* Pushes the handle of a configuration of the TLS options at idx. Reads files, raises, may run Lua. */
+static void push_tls(lua_State *L, int idx, const char *op) {
+  if (!lua_istable(L, idx)) gl_args_refuse(L, idx, lua_pushfstring(L, "a table with a cert expected, got %s", luaL_typename(L, idx)));
+  gl_tls_check_http(L, idx, op);
 }
 
 static void on_idle(gl_server *server) {
@@ -99,8 +107,13 @@ static int http_listen(lua_State *L) {
     lua_replace(L, 3);
   }
   luaL_checktype(L, 3, LUA_TTABLE);
-  gl_web_server *s = new_server(L);
-  gl_server_read_options(L, 3, s);
+  gl_web_server *s = new_server(L); /* at 4 */
+  gl_server_read_options(L, 3, s, true);
+  if (lua_getfield(L, 3, "tls") != LUA_TNIL) {
+    push_tls(L, 5, "http.listen");
+    s->server.tls = gl_tls_take(L, -1);
+  }
+  lua_settop(L, 4);
   gl_inspect_requests(gl_host_of(L), gl_call_about);
   push_dispatch(L, 2);
   s->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -124,6 +137,21 @@ static int server_replace(lua_State *L) {
   lua_settop(L, 2);
   push_dispatch(L, 2);
   lua_rawseti(L, LUA_REGISTRYINDEX, check_server(L)->dispatch); /* look again: to read the table may have run Lua */
+  return 0;
+}
+
+static int server_scheme(lua_State *L) {
+  lua_pushstring(L, check_server(L)->server.tls ? "https" : "http");
+  return 1;
+}
+
+/* server:set_tls(options): other certificates, for the connections that are accepted from now on */
+static int server_set_tls(lua_State *L) {
+  check_server(L);
+  push_tls(L, 2, "http.set_tls");
+  gl_server *s = &check_server(L)->server; /* looked at after the table was read, which may run Lua */
+  if (!s->tls) return gl_error_raise(L, "http.set_tls", "EINVAL", "%s: the server was made without TLS", s->address);
+  gl_server_set_tls(s, gl_tls_take(L, -1));
   return 0;
 }
 
@@ -199,6 +227,7 @@ static int server_tostring(lua_State *L) {
 int luaopen_green_http(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"address", server_address}, {"replace", server_replace}, {"connections", server_connections},
+    {"scheme", server_scheme}, {"set_tls", server_set_tls},
     {"finish", server_finish}, {"abort", server_abort}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__tostring", server_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"check_options", http_check_options}, {"listen", http_listen}, {"write_file", gl_writer_write_file}, {NULL, NULL}};

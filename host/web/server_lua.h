@@ -25,8 +25,9 @@ typedef struct gl_web_server {
 
 enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
 
-/* Reads limits and time-outs from the table at idx. Raises for an unknown or mistyped option, by its name. */
-void gl_server_read_options(lua_State *L, int idx, gl_web_server *s);
+/* Reads limits and time-outs from the table at idx. Raises for an unknown or mistyped option, by its name. `listens`: these are the options
+ * of an address, among which `tls` may be; that is left to the caller. */
+void gl_server_read_options(lua_State *L, int idx, gl_web_server *s, bool listens);
 
 /* Pushes green.http.native: check_options, listen, settle, failure, refusal, request, response. */
 int luaopen_green_http(lua_State *L);

@@ -35,10 +35,11 @@ static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
 }
 
 /* Refuses unknown names: a misspelt option would be a limit that is not set. */
-static void check_names(lua_State *L, int idx) {
-  static const char *const names[] = {"max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
+static void check_names(lua_State *L, int idx, bool listens) {
+  static const char *const all[] = {"tls", "max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
     "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "max_tasks", "cancel_on_disconnect",
     "body_min_rate", "underscore_headers", "trust_request_id", NULL};
+  const char *const *names = listens ? all : all + 1; /* `tls` is of an address */
   lua_pushnil(L);
   while (lua_next(L, idx)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
@@ -49,8 +50,8 @@ static void check_names(lua_State *L, int idx) {
   }
 }
 
-void gl_server_read_options(lua_State *L, int idx, gl_web_server *s) {
-  check_names(L, idx);
+void gl_server_read_options(lua_State *L, int idx, gl_web_server *s, bool listens) {
+  check_names(L, idx, listens);
   gl_server_limits *l = &s->server.limits;
   l->head.target = (uint32_t)size_option(L, idx, "max_target", 8192, 1 << 20);
   l->head.bytes = (uint32_t)size_option(L, idx, "max_head", 16384, 1 << 20);

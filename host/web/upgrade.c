@@ -193,7 +193,8 @@ static int ws_accept(lua_State *L) {
   gl_ws_accept_key(key, accept);
   choose_protocol(L, r, 2); /* request options protocol */
   lua_getfield(L, 1, "remote"); /* keeps the address with the request: the connection will be without a stream */
-  lua_pop(L, 1);
+  if (r->secure) lua_getfield(L, 1, "tls");
+  lua_settop(L, 3);
   gl_ws **handle = gl_ws_handle(L);
   int results = accept_socket(L, r->x, handle, &limits, accept); /* from here on no Lua runs */
   if (said) gl_call_set_cancel_on_disconnect(r->x, cancel_on_disconnect);

@@ -209,13 +209,13 @@ function App:url(path)
   if not address then fault.misuse("app:url: the app is not being served yet") end
   if address:find "^unix:" then fault.misuse("app:url: the app is served on a unix socket only") end
   address = address:gsub("^0%.0%.0%.0:", "127.0.0.1:"):gsub("^%[::%]:", "[::1]:")
-  return "http://" .. address .. (path or "/")
+  return self.shared.scheme .. "://" .. address .. (path or "/")
 end
 
--- Whoever listens for the app calls this with the address; the first address that a URL can name stays the app's.
-function App:served_on(address)
+-- Whoever listens for the app calls this with the address, and "http" or "https"; the first address that a URL can name stays the app's.
+function App:served_on(address, scheme)
   local known = self.shared.address
-  if not known or known:find "^unix:" then self.shared.address = address end
+  if not known or known:find "^unix:" then self.shared.address, self.shared.scheme = address, scheme end
 end
 
 function App:routes()
@@ -342,12 +342,12 @@ function App:failed(req, status, reason, err) return failure.answer(self.shared.
 
 local function know(app, server)
   app.shared.servers[server:address()] = server
-  app:served_on(server:address())
+  app:served_on(server:address(), server:scheme())
 end
 
 function App:listen(address, opts)
   is_app(self, "listen")
-  local server = native.listen(address, self:dispatcher(), opts or self.options)
+  local server = native.listen(address, self:dispatcher(), options.over(opts, self.options))
   know(self, server)
   return server
 end
@@ -369,7 +369,7 @@ end
 
 local M = { is = function(value) return getmetatable(value) == App end }
 
--- Options are the limits and time-outs of the server (native.listen).
+-- Options are the limits and time-outs of the server (native.listen), which app:listen takes, too.
 function M.new(opts)
   if opts ~= nil and type(opts) ~= "table" then fault.misuse("app.new: options must be a table, not a %s", type(opts)) end
   if opts then native.check_options(opts) end

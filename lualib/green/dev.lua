@@ -12,6 +12,7 @@ local guard = require "green.dev.guard"
 local is_app = require "green.app".is
 local live = require "green.dev.live"
 local native = require "green.http.native"
+local options = require "green.options"
 local page = require "green.dev.page"
 local pending_migrations = require "green.dev.pending"
 local script = require "green.script"
@@ -209,13 +210,14 @@ local function answer_failure(req, status, reason, err)
   return failure.answer(nil, req, status, reason, err)
 end
 
--- Serves what the script returned on an address, and returns the server.
-function M.listen(value, address)
+-- Serves what the script returned on an address, and returns the server. `given`: options beside those of the app, or nil.
+function M.listen(value, address, given)
   generation.current().app = value
-  local server = native.listen(address, { fallback = M.answer, on_error = answer_failure }, is_app(value) and value.options or nil)
+  local all = options.over(given, is_app(value) and value.options or nil)
+  local server = native.listen(address, { fallback = M.answer, on_error = answer_failure }, all)
   guard.allow(address)
-  generation.served_on(server:address())
-  if is_app(value) then value:served_on(server:address()) end
+  generation.served_on(server:address(), server:scheme())
+  if is_app(value) then value:served_on(server:address(), server:scheme()) end
   look_at_migrations()
   if not is_loopback(server:address()) then
     say("warning: --dev shows source code and variables to everybody who reaches " .. server:address())

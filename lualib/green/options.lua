@@ -42,6 +42,15 @@ local function mismatch(value, kind)
   return table.concat(expected, " or ")
 end
 
+--- Returns the options with those of `defaults` that they do not name. Either may be nil.
+function M.over(given, defaults)
+  if type(given) ~= "table" or not defaults then return given or defaults end
+  local all = {}
+  for name, value in pairs(defaults) do all[name] = value end
+  for name, value in pairs(given) do all[name] = value end
+  return all
+end
+
 local function shown(value)
   local kind = type(value)
   if kind == "string" then return #value <= 40 and ("'%s'"):format(value) or "a long string" end

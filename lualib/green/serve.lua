@@ -53,8 +53,8 @@ local function place(value, name)
   local self = { now = value }
   local servers = {}
 
-  function self.listen(address)
-    local server = is_app(value) and value:listen(address) or native.listen(address, value)
+  function self.listen(address, options)
+    local server = is_app(value) and value:listen(address, options) or native.listen(address, value, options)
     servers[#servers + 1] = server
     return server
   end
@@ -86,12 +86,37 @@ local function whole(address)
   return address
 end
 
-local function listen_all(open, addresses)
+-- Returns where "tls://host:port" means, and whether it means TLS.
+local function split(address)
+  local where = address:match "^tls://(.*)$"
+  return whole(where or address), where ~= nil
+end
+
+-- Says what is wrong with --cert, --key and the addresses, and returns nil; or returns true.
+local function check_tls(addresses, options)
+  local secure
+  for _, address in ipairs(addresses) do
+    if select(2, split(address)) then secure = secure or address end
+  end
+  local file = options.cert and "--cert" or options.key and "--key"
+  if secure and not options.cert then return say("cannot listen on %s: --cert FILE is missing", secure) end
+  if file and not secure then return say("%s: no --listen tls://ADDR has a use for it", file) end
+  return true
+end
+
+-- The options of a server, nil without TLS.
+local function server_options(secure, options)
+  return secure and { tls = { cert = options.cert, key = options.key } } or nil
+end
+
+local function listen_all(open, addresses, options)
   local servers = {}
+  if not check_tls(addresses, options) then return nil end
   for i, address in ipairs(addresses) do
-    local ok, server = pcall(open, whole(address))
+    local where, secure = split(address)
+    local ok, server = pcall(open, where, server_options(secure, options))
     if not ok then
-      say("cannot listen on %s: %s", address, reason(server, address))
+      say("cannot listen on %s: %s", address, reason(server, where))
       close_all(servers, 0)
       return nil
     end
@@ -100,8 +125,9 @@ local function listen_all(open, addresses)
   return servers
 end
 
-local function url(address)
-  return address:match "^unix:" and address or "http://" .. address
+local function url(server)
+  local address = server:address()
+  return address:match "^unix:" and address or server:scheme() .. "://" .. address
 end
 
 -- Exits at the next signal: who asks a second time does not want to wait.
@@ -116,7 +142,7 @@ local M = {}
 local function open(listen, options, served)
   warn "@errors" -- in finalizers
   signal.ignore "PIPE" -- nobody reading our stdout is no reason to stop serving
-  local servers = listen_all(listen, #options.listen > 0 and options.listen or { DEFAULT })
+  local servers = listen_all(listen, #options.listen > 0 and options.listen or { DEFAULT }, options)
   if not servers or not options.console then return servers end
   local ok, err = pcall(require("green.repl.console").start, options.console, served, options.handler)
   if not ok then
@@ -129,7 +155,7 @@ local function open(listen, options, served)
 end
 
 --- Serves an app or a handler function: { name, app() -> what is served now, reload(), stop() }; or nil, and it was said why.
---- options: listen, grace, name of the script, dev, console, handler of messages. Waits.
+--- options: listen, cert, key, grace, name of the script, dev, console, handler of messages. Waits.
 function M.start(value, options)
   local dev = options.dev and require "green.dev"
   local own = not dev and place(value, options.name)
@@ -138,7 +164,7 @@ function M.start(value, options)
     app = dev and dev.app or function() return own.now end,
     reload = dev and options.name ~= "-" and dev.reload or own and own.reload or nil,
   }
-  local servers = open(dev and function(address) return dev.listen(value, address) end or own.listen, options, served)
+  local servers = open(dev and function(...) return dev.listen(value, ...) end or own.listen, options, served)
   if not servers then return nil end
 
   function served.stop()
@@ -148,7 +174,7 @@ function M.start(value, options)
   end
 
   task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us
-  for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server:address())) end
+  for _, server in ipairs(servers) do say("serving %s on %s", options.name, url(server)) end
   return served
 end
 

@@ -72,11 +72,14 @@ local serial = 0
 
 local SPEC = {
   method = "string", path = "string", headers = "table", body = "string|table|function", json = "any", form = "table",
-  remote = "string", scheme = { "http", "https" }, trailers = "table",
+  remote = "string", scheme = { "http", "https" }, tls = "table", trailers = "table",
 }
+
+local TLS = { version = "string", cipher = "string", alpn = "string", sni = "string", client_subject = "string" }
 
 local function check_spec(spec)
   options.check("inject", options.argument("inject", "request", spec, "table"), SPEC)
+  if spec.tls then options.check("inject: tls", spec.tls, TLS) end
   if spec.path and spec.path:sub(1, 1) ~= "/" and spec.path ~= "*" then
     fault.misuse("inject: option 'path': a path that begins with '/' expected, not '%s'", spec.path)
   end
@@ -84,7 +87,7 @@ local function check_spec(spec)
   if bodies > 1 then fault.misuse("inject: only one of body, json and form makes a request body") end
 end
 
--- Makes a request. `spec` holds method ("GET"), path ("/", with its query, escaped as on the wire), headers, scheme, remote, and one of
+-- Makes a request. `spec` holds method ("GET"), path ("/", with its query, escaped as on the wire), headers, scheme, tls, remote, and one of
 -- body (a string, a list of chunks, or an iterator), json and form.
 function M.request(spec)
   check_spec(spec)
@@ -93,7 +96,7 @@ function M.request(spec)
   serial = serial + 1
   local req = setmetatable({
     method = spec.method or "GET", target = target, raw_path = raw_path, query_string = query, path = raw_path,
-    headers = {}, remote = spec.remote or "127.0.0.1:1", scheme = spec.scheme or "http", id = ("test-%d"):format(serial),
+    headers = {}, remote = spec.remote or "127.0.0.1:1", scheme = spec.scheme or spec.tls and "https" or "http", tls = spec.tls, id = ("test-%d"):format(serial),
     version = "1.1", keep_alive = true,
   }, Request)
   for name, value in pairs(spec.headers or {}) do req.headers[name:lower()] = joined(name:lower(), value) end

@@ -89,6 +89,7 @@ local SELF = {
   ["green.Response"] = function() return require "green.response".text "x" end,
   ["green.events"] = function() return made.events end,
   ["green.net.socket"] = function() return made.client end,
+  ["green.Server"] = function() return made.server end,
   ["green.net.listener"] = function() return made.listener end,
 }
 
@@ -179,6 +180,7 @@ describe("options in the stubs", function()
   setup(function()
     local net = require "green.net"
     made.listener = net.listen "127.0.0.1:0"
+    made.server = app:listen "127.0.0.1:0"
     made.client = net.connect(made.listener:address())
     app:get("/events", function()
       return require "green.response".events(function(events) made.events = events end)
@@ -188,6 +190,7 @@ describe("options in the stubs", function()
 
   teardown(function()
     made.client:close()
+    made.server:abort()
     made.listener:close()
   end)
 

@@ -142,7 +142,7 @@ end
 function M.current() return current end
 
 --- Notes an address on which this app, and each that takes its place, is served.
-function M.served_on(address) addresses[#addresses + 1] = address end
+function M.served_on(address, scheme) addresses[#addresses + 1] = { address, scheme } end
 
 -- ---- loading it anew ----
 
@@ -151,7 +151,7 @@ local function load_app(owner)
   if type(app) ~= "function" and not is_app(app) then error(path .. " returns no app (green.app) and no function", 0) end
   if is_app(app) then
     app:dispatcher()
-    for _, address in ipairs(addresses) do app:served_on(address) end
+    for _, place in ipairs(addresses) do app:served_on(place[1], place[2]) end
   end
   return app
 end

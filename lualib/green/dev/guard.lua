@@ -44,7 +44,7 @@ end
 --- Returns the refusal of a request for --dev's own addresses that a page of another site makes, else nil.
 function M.refuse_origin(req)
   local origin, site = req:header "origin", req:header "sec-fetch-site"
-  local same = not origin or origin:lower() == "http://" .. (req:header "host" or ""):lower()
+  local same = not origin or origin:lower() == req.scheme .. "://" .. (req:header "host" or ""):lower()
   if same and (not site or site == "same-origin" or site == "none") then return nil end
   return refusal "greenlua --dev tells its news to its own pages only."
 end

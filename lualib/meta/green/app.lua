@@ -292,7 +292,8 @@ function App:failed(req, status, reason, err) end
 
 ---@private
 ---@param address string
-function App:served_on(address) end
+---@param scheme string "http" or "https"
+function App:served_on(address, scheme) end
 
 ---@private
 ---@param server green.Server
@@ -331,16 +332,22 @@ function App:dispatcher() end
 function App:handle(req) end
 
 ---Serves on an address until the server is closed: "host:port", "[ipv6]:port" or "unix:/path"; port 0 is any free one.
+---With the option `tls` it is HTTPS that is served: TLS 1.2 and 1.3. The time of a handshake is that of a head (`header_timeout`), and it
+---holds up nobody else. What comes in the clear is answered with 400.
 ---Does not wait.
----Raises: EADDRINUSE, EACCES and the system's others; EINVAL for what is no address.
+---Raises: EADDRINUSE, EACCES and the system's others; EINVAL for what is no address; ETLS for certificates that cannot be used, which names
+---the option and the file.
 ---```lua
 ---app:get("/", function() return "hello" end)
 ---local server = app:listen "127.0.0.1:0"
 ---print(http.get("http://" .. server:address()).body) --> hello
 ---server:finish(1)
 ---```
+---```lua norun
+---local server = app:listen("0.0.0.0:8443", { tls = { cert = "site.pem", key = "site.key" } })
+---```
 ---@param address string
----@param opts? green.serveropts
+---@param opts? green.listenopts what it does not name is as the app's options (`app.new`) have it
 ---@return green.Server
 function App:listen(address, opts) end
 
@@ -373,6 +380,17 @@ function App:inject(spec) end
 ---@field trust_request_id? boolean `req.id` is what the header X-Request-Id says: behind a proxy that sets it (false)
 ---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false; streams, events and WebSockets: true)
 
+---@class green.listenopts : green.serveropts
+---@field tls? green.server_tls serve HTTPS
+
+---Certificates and keys are paths of PEM files, read at once, or PEM texts.
+---@class green.server_tls
+---@field cert? string certificate, and what leads from it to an authority; may be left out if there is `sni`
+---@field key? string its key, without a password; default: in `cert`
+---@field sni? table<string, { cert: string, key?: string }> other certificates, by the name the client asks for: "www.a.test", "*.a.test"
+---@field client_ca? string clients must have a certificate of one of these authorities
+---@field verify_client? true|"optional" with client_ca: "optional" lets clients without a certificate in; true
+
 ---A server that listens. It goes on when nobody refers to it.
 ---```lua
 ---local server = app:listen "127.0.0.1:0"
@@ -387,6 +405,29 @@ local Server = {}
 ---Does not wait.
 ---@return string
 function Server:address() end
+
+---"https" with TLS, else "http".
+---Does not wait.
+---```lua
+---local server = app:listen "127.0.0.1:0"
+---print(server:scheme()) --> http
+---```
+---@return string
+function Server:scheme() end
+
+---Other certificates, or renewed ones: connections that are made from now on get them, and no connection is lost. What cannot be used
+---changes nothing. The files are read at once.
+---Does not wait.
+---Raises: ETLS for certificates that cannot be used; EINVAL for a server that was made without TLS.
+---```lua norun
+---local tls = { cert = "site.pem", key = "site.key" }
+---local server = app:listen("0.0.0.0:8443", { tls = tls })
+---task.spawn(function()
+---  while signal.wait "HUP" do server:set_tls(tls) end
+---end)
+---```
+---@param options green.server_tls
+function Server:set_tls(options) end
 
 ---Requests that begin from now on go to this handler.
 ---Does not wait.

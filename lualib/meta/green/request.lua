@@ -23,12 +23,21 @@
 ---@field cookies table<string, string> the first of each name, not decoded
 ---@field remote string "192.0.2.7:40312"
 ---@field scheme string "http" or "https"
+---@field tls green.request.tls? nil without TLS
 ---@field id string of this request, for logs: 16 hex digits; or what X-Request-Id says (option trust_request_id of the server)
 ---@field version string "1.1"
 ---@field keep_alive boolean
 ---@field ctx table empty at first: what middleware and handlers share
 ---@field user any nil until somebody assigns it
 local Request = {}
+
+---What the client and the server agreed on.
+---@class green.request.tls
+---@field version string "TLSv1.3"
+---@field cipher string "TLS_AES_256_GCM_SHA384"
+---@field alpn? string the protocol that was chosen, "http/1.1"; nil if the client named none
+---@field sni? string the name the client asked for
+---@field client_subject? string whose certificate the client has, "O=A,CN=a.test", verified (`client_ca`); nil without one
 
 ---One header, in any case; nil if it was not sent. Sent in several lines, it is joined as in `headers`.
 ---Does not wait.

@@ -19,7 +19,8 @@ local test = {}
 ---@field json? any body and Content-Type
 ---@field form? table<string, any> body and Content-Type
 ---@field remote? string "127.0.0.1:1"
----@field scheme? string "http"
+---@field scheme? string "http"; with `tls` "https"
+---@field tls? green.request.tls
 ---@field trailers? table<string, string|string[]> the fields behind the body
 
 ---@class green.testanswer

@@ -49,6 +49,9 @@ local routes = {
 local server = native.listen("127.0.0.1:0", function(req) return routes[req.path](req) end)
 base = "http://" .. server:address()
 
+local CERT = { cert = folder .. "/site.pem", key = folder .. "/site.key" }
+local https = "https://localhost:" .. native.listen("127.0.0.1:0", function(req) return routes[req.path](req) end, { tls = CERT }):address():match "%d+$"
+
 -- Serves each connection of a listener in a task of its own. What fails here for a lack of memory ends a connection, and nothing else.
 local function serving(listener, serve)
   task.spawn(function()
@@ -69,7 +72,7 @@ local function head_of(socket)
   return head
 end
 
-local secure = "https://localhost:" .. serving(net.listen("127.0.0.1:0", { tls = { cert = folder .. "/site.pem", key = folder .. "/site.key" } }), function(socket)
+local secure = "https://localhost:" .. serving(net.listen("127.0.0.1:0", { tls = CERT }), function(socket)
   while true do
     head_of(socket)
     socket:write "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -123,6 +126,7 @@ local scenarios = {
   { "gateway", function() return http.get(base .. "/front").body, LONG end },
   { "form", function() return http.post(base .. "/echo", { form = { a = 1 } }).body, "a=1" end },
   { "tls", function() return http.get(secure .. "/", CA).body, "ok" end },
+  { "https", function() return http.get(https .. "/long", CA).body, LONG end },
   { "tunnel", function() return http.get(secure .. "/", { ca = CA.ca, proxy = proxy }).body, "ok" end },
   { "refused", function()
     local _, e = pcall(http.get, "https://localhost:1/", { ca = CA.ca, proxy = proxy })
