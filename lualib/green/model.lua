@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Models: a class for a table, whose instances are its rows. Order.total is the column; methods added to Order
 -- are its own; an instance is a plain table of its columns, so returning one from a handler is JSON.
+local condition = require "green.model.condition"
 local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
+local query = require "green.model.query"
 
-local null = json.null
+local null, quote = json.null, condition.quote
 
 local Model = { __name = "green.Model" }
 
 -- What the database holds of each instance that is stored in it: save() writes only what differs, so that two
 -- tasks that change different columns of a row do not undo each other.
 local stored = setmetatable({}, { __mode = "k" })
-
-local function quote(name) return '"' .. name:gsub('"', '""') .. '"' end
 
 -- What a class knows of its table: under no name, so that no column is hidden by it.
 local SPEC = {}
@@ -71,38 +71,16 @@ local function adopt(class, row)
   return remember(setmetatable(row, class))
 end
 
--- ---- conditions ----
+-- ---- queries ----
 
--- {status = "open", note = null}: the names sorted, so that the same condition is the same statement.
-local function from_table(spec, condition)
-  check_fields(spec, condition)
-  local names, parts, values = {}, {}, {}
-  for name in pairs(condition) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    if condition[name] == null then
-      parts[#parts + 1] = quote(name) .. " IS NULL"
-    else
-      values[#values + 1] = condition[name]
-      parts[#parts + 1] = ("%s = $%d"):format(quote(name), #values)
-    end
-  end
-  return parts, values
-end
-
-local function where(spec, condition, order, ...)
-  if condition == nil then return order end
-  if type(condition) == "string" then return " WHERE " .. condition, ... end
-  if type(condition) ~= "table" then fault.misuse("a table of columns or an SQL condition expected, got %s", type(condition)) end
-  local parts, values = from_table(spec, condition)
-  if #parts == 0 then return order end
-  return " WHERE " .. table.concat(parts, " AND ") .. order, table.unpack(values)
-end
-
-local function by_key(spec) return " ORDER BY " .. quote(spec.key) end
-
-local function select_from(spec, what, clause, ...)
-  return ("SELECT %s FROM %s%s"):format(what, quote(spec.table), clause), ...
+-- Returns the query of all rows.
+local function all_of(self, method)
+  local spec = spec_of(self, method)
+  spec.query = spec.query or query {
+    db = spec.db, table = spec.table, key = spec.key, check = function(columns) check_fields(spec, columns) end,
+    adopt = function(row) return adopt(spec.class, row) end,
+  }
+  return spec.query
 end
 
 -- ---- class functions ----
@@ -116,38 +94,32 @@ function Model:new(fields)
   return instance
 end
 
-function Model:where(condition, ...)
-  local spec = spec_of(self, "where")
-  local rows = spec.db:query(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
-  local list = json.array()
-  for i, row in ipairs(rows) do list[i] = adopt(self, row) end
-  return list
+-- The same row, now in the database.
+function Model:create(fields)
+  spec_of(self, "create")
+  return self:new(fields):save()
 end
 
-function Model:all()
-  spec_of(self, "all")
-  return self:where(nil)
+-- Steps of a query, from all rows on.
+for _, name in ipairs { "where", "order", "limit", "offset", "all", "pluck" } do
+  Model[name] = function(self, ...)
+    local rows = all_of(self, name)
+    return rows[name](rows, ...)
+  end
+end
+
+-- Ends of a query, with its condition.
+for _, name in ipairs { "each", "first", "count", "exists" } do
+  Model[name] = function(self, ...)
+    local rows = all_of(self, name):where(...)
+    return rows[name](rows)
+  end
 end
 
 function Model:find(key)
   local spec = spec_of(self, "find")
   if key == nil then fault.misuse("find: a key expected, got nil") end
-  return self:where({ [spec.key] = key })[1]
-end
-
-function Model:each(condition, ...)
-  local spec = spec_of(self, "each")
-  local next_row, rows, _, closing = spec.db:rows(select_from(spec, "*", where(spec, condition, by_key(spec), ...)))
-  local function next_instance()
-    local row = next_row(rows)
-    return row and adopt(self, row)
-  end
-  return next_instance, nil, nil, closing
-end
-
-function Model:count(condition, ...)
-  local spec = spec_of(self, "count")
-  return spec.db:value(select_from(spec, "count(*)", where(spec, condition, "", ...)))
+  return self:first { [spec.key] = key }
 end
 
 -- ---- instances ----
@@ -201,6 +173,16 @@ local function key_of(self, spec)
   return key
 end
 
+-- Adds to a column in the database, so that nobody else's change is lost, and has what the row is afterwards.
+function Model:increment(name, by)
+  local spec = spec_of(self, "increment")
+  by = options.argument("increment", "by", by == nil and 1 or by, "number")
+  check_fields(spec, { [name == nil and "" or name] = true })
+  local key, column = key_of(self, spec), quote(name)
+  local sql = ("UPDATE %s SET %s = %s + $1 WHERE %s = $2 RETURNING *"):format(quote(spec.table), column, column, quote(spec.key))
+  return refresh(self, spec.db:one(sql, by, key) or gone(spec, key))
+end
+
 -- Deletes the row. Returns false when it was gone already.
 function Model:delete()
   local spec = spec_of(self, "delete")
@@ -212,7 +194,7 @@ end
 function Model:reload()
   local spec = spec_of(self, "reload")
   local key = key_of(self, spec)
-  local row = spec.db:one(select_from(spec, "*", (" WHERE %s = $1"):format(quote(spec.key)), key))
+  local row = spec.db:one(("SELECT * FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key)
   return refresh(self, row or gone(spec, key))
 end
 
@@ -223,6 +205,7 @@ return function(db, name, opts)
   local key = options.check("model", opts, { key = "string" }).key or "id"
   local class = setmetatable({ [SPEC] = { db = db, table = name, key = key } }, { __index = Model })
   class.__index = class
+  class[SPEC].class = class
   db.models = db.models or {} -- by table, for the prompt of `greenlua db`
   db.models[name] = class
   return class

@@ -33,7 +33,7 @@ describe("rows as JSON", function()
     assert.equal("[]", json.encode(Order:all()))
     Order:new { pizza = "funghi" }:save()
     assert.same({ { id = 1, pizza = "funghi" } }, json.decode(json.encode(Order:all())))
-    assert.equal("[]", json.encode(Order:where { pizza = "salami" }))
+    assert.equal("[]", json.encode(Order:where({ pizza = "salami" }):all()))
   end)
 
   it("are what a handler answers", function()

@@ -13,7 +13,7 @@ local SCHEMA = [[
 ]]
 
 return function(spec, dialect)
-  local it, before_each, after_each = spec.it, spec.before_each, spec.after_each
+  local describe, it, before_each, after_each = spec.describe, spec.it, spec.before_each, spec.after_each
   local place, db, Order
 
   before_each(function()
@@ -78,13 +78,133 @@ return function(spec, dialect)
       for i, order in ipairs(list) do t[i] = order.total end
       return t
     end
-    assert.same({ 2, 4 }, totals(Order:where { pizza = "even" }))
-    assert.same({ 1, 5 }, totals(Order:where { pizza = "odd", note = green.null }))
-    assert.same({ 5, 4 }, totals(Order:where("total > $1 ORDER BY total DESC", 3)))
+    assert.same({ 2, 4 }, totals(Order:where({ pizza = "even" }):all()))
+    assert.same({ 1, 5 }, totals(Order:where({ pizza = "odd", note = green.null }):all()))
+    assert.same({ 5, 4 }, totals(Order:where("total > $1", 3):order("total DESC"):all()))
     assert.same({ 1, 2, 3, 4, 5 }, totals(Order:all()))
-    assert.same({ 1, 2, 3, 4, 5 }, totals(Order:where {}))
+    assert.same({ 1, 2, 3, 4, 5 }, totals(Order:where({}):all()))
     assert.equal(3, Order:count { pizza = "odd" })
     assert.equal(5, Order:count())
+  end)
+
+  describe("a query", function()
+    local function fill()
+      for i = 1, 6 do Order:create { pizza = i % 2 == 0 and "even" or "odd", total = i, note = i == 3 and "it's $1" or nil } end
+    end
+
+    local function totals(query) return query:pluck "total" end
+
+    it("has lists, operators and null as conditions", function()
+      fill()
+      local function of(condition, ...) return table.concat(totals(Order:where(condition, ...)), " ") end
+      assert.equal("1 3", of { total = { 1, 3, 9 } })
+      assert.equal("2 4 5 6", of { total = { ["~="] = { 1, 3 } } })
+      assert.equal("", of { total = {} })
+      assert.equal("1 2 3 4 5 6", of { total = { ["~="] = {} } })
+      assert.equal("3 4", of { total = { [">"] = 2, ["<="] = 4 } })
+      assert.equal("4", of { total = { [">="] = 3, ["<"] = 5 }, pizza = "even" })
+      assert.equal("2 4 6", of { pizza = { like = "ev%" } })
+      assert.equal("1 3 5", of { pizza = { ["!="] = "even" } })
+      assert.equal("3", of { note = { ["~="] = green.null } })
+      assert.equal("1 2 4 5 6", of { note = { ["="] = green.null } })
+    end)
+
+    it("refuses what is no condition", function()
+      local function refused(message, condition, ...)
+        local ok, err = pcall(Order.where, Order, condition, ...)
+        assert.is_false(ok)
+        assert.matches(message, type(err) == "table" and err.message or err, 1, true)
+      end
+      refused("a condition on \"total\": '>>' is no operator: =, ~=, <, <=, >, >= or like expected", { total = { [">>"] = 1 } })
+      refused("a list is compared by = or ~=, not by <", { total = { ["<"] = { 1, 2 } } })
+      refused("nothing is < null", { total = { ["<"] = green.null } })
+      refused("a list cannot hold null", { total = { 1, green.null } })
+      refused("table 'orders' has no column 'totl'", { totl = 1 })
+      refused("an SQL condition expected, got number", 5)
+    end)
+
+    it("puts SQL and columns together, whatever is quoted in it", function()
+      fill()
+      assert.same({ 3 }, totals(Order:where { pizza = "odd" }:where("note = 'it''s $1' OR total = $1", 99):where("total < $2 AND total > $1", 2, 5)))
+      assert.same({ 1 }, totals(Order:where("total = $1 OR pizza = '$1'", 1):where([[ "total" < $1 ]], 3)))
+    end)
+
+    it("is a value that each step leaves as it is", function()
+      fill()
+      local even = Order:where { pizza = "even" }
+      local largest = even:order("total DESC"):limit(2)
+      assert.same({ { 2, 4, 6 }, { 6, 4 }, { 4, 2 }, { 2, 4, 6 } }, { totals(even), totals(largest), totals(largest:offset(1)), totals(even) })
+    end)
+
+    it("has order, limit and offset", function()
+      fill()
+      assert.same({ 2, 4, 6, 1, 3, 5 }, totals(Order:order("pizza", "total")))
+      assert.same({ 5, 3, 1, 6, 4, 2 }, totals(Order:order("pizza desc", " total  DESC ")))
+      assert.same({ 5, 6 }, totals(Order:offset(4)))
+      assert.same({ 2, 3 }, totals(Order:offset(1):limit(2)))
+      assert.same({}, totals(Order:limit(0)))
+      for _, bad in ipairs { "total; DROP TABLE orders", "total sideways", "nothing", "", "lower(total)" } do
+        assert.is_false((pcall(Order.order, Order, bad)))
+      end
+      assert.has_error(function() Order:limit(-1) end, "query:limit: n: a whole number >= 0 expected, not -1")
+    end)
+
+    it("ends with the first row, a count, whether there is one, a column", function()
+      fill()
+      assert.equal(6, Order:order("total DESC"):first().total)
+      assert.is_nil(Order:first { total = 99 })
+      assert.is_nil(Order:limit(0):first())
+      assert.equal(2, Order:offset(4):count())
+      assert.equal(3, Order:where({ pizza = "odd" }):limit(5):count())
+      assert.same({ true, false, false }, { Order:exists { total = 1 }, Order:where({ total = 9 }):exists(), Order:limit(0):exists() })
+      assert.same({ { pizza = "odd", total = 1 }, { pizza = "even", total = 2 } }, Order:limit(2):pluck("pizza", "total"))
+      assert.same({ green.null, green.null, "it's $1" }, Order:limit(3):pluck "note")
+      local seen = {}
+      for order in Order:where({ pizza = "odd" }):order("total DESC"):each() do
+        seen[#seen + 1] = order.total
+        order.note = "seen"
+        order:save()
+      end
+      assert.same({ { 5, 3, 1 }, 3 }, { seen, Order:count { note = "seen" } })
+    end)
+
+    it("writes to all its rows, and says how many there were", function()
+      fill()
+      assert.equal(3, Order:where({ pizza = "odd" }):update { note = "x", group = green.null })
+      assert.equal(3, Order:count { note = "x" })
+      assert.equal(2, Order:where("note = $1", "x"):order("total DESC"):limit(2):update { note = "y" })
+      assert.same({ 3, 5 }, totals(Order:where { note = "y" }))
+      assert.equal(2, Order:where({ note = "y" }):increment("total", 10))
+      assert.equal(1, Order:where({ total = 13 }):increment "total")
+      assert.same({ 14, 15 }, totals(Order:where { note = "y" }))
+      assert.equal(1, Order:where({ note = "y" }):limit(1):delete())
+      assert.equal(5, Order:count())
+      assert.equal(0, Order:where({ total = 99 }):delete())
+      assert.equal(0, Order:where({ note = "y" }):update {})
+      assert.is_false((pcall(Order:where({}).update, Order:where {}, { totl = 1 })))
+    end)
+
+    it("is no list, and says what makes one", function()
+      local query = Order:where {}
+      assert.has_error(function() return #query end, "a query has no length: query:count() counts the rows, query:all() returns a list")
+      assert.has_error(function() return query[1] end, "a query is no list: query:all() returns one, query:each() goes over the rows")
+      assert.has_error(function() for _ in pairs(query) do break end end)
+      assert.is_false((pcall(require "green.json".encode, query)))
+      assert.has_error(function() query.all {} end, "use query:all(...), not query.all(...)")
+    end)
+  end)
+
+  it("creates, and adds to a column without losing what others add", function()
+    local order = Order:create { pizza = "funghi" }
+    local same = Order:find(order.id)
+    assert.equal(8, order:increment("total").total)
+    assert.equal(6, same:increment("total", -2).total)
+    same.note = "x"
+    same:save()
+    assert.equal(6, Order:find(order.id).total)
+    db:exec "DELETE FROM orders"
+    assert.equal("ENOENT", select(2, pcall(order.increment, order, "total")).code)
+    assert.is_false((pcall(order.increment, order, "nothing")))
   end)
 
   it("iterates, and may write meanwhile and leave early", function()

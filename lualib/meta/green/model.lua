@@ -41,16 +41,55 @@ function Model:new(fields) end
 ---@return self?
 function Model:find(key) end
 
----Instances that fulfil a condition: a table of columns (green.null: IS NULL), in the order of their keys, or SQL that may
----go on with ORDER BY and LIMIT.
+---A new instance, in the database.
+---Raises: as `new` and `save`.
 ---```lua
----print(#Order:where { status = "open" }) --> 2
----print(Order:where("total > $1 ORDER BY total DESC LIMIT 10", 8)[1].pizza) --> quattro
+---print(Order:create { pizza = "funghi" }.id) --> 3
 ---```
----@param condition? table<string, green.db.value>|string
+---@param fields? table<string, green.db.value>
+---@return self
+function Model:create(fields) end
+
+---What rows are to fulfil: columns with a value, a list of values (one of them), null (there is none), or a table of operators
+---(`=`, `~=`, `<`, `<=`, `>`, `>=`, `like`) and what each compares with; or SQL, with $1, $2, ... for what follows it.
+---@alias green.model.condition table<string, green.db.value|table>|string
+
+---The rows that fulfil a condition, as a query: nothing is asked before a function that ends it.
+---Waits the first time, for the columns.
+---Raises: EINVAL for what is no column; an error for what is no condition.
+---```lua
+---print(#Order:where({ status = "open" }):all()) --> 2
+---print(Order:where("total > $1", 8):order("total DESC"):first().pizza) --> quattro
+---print(Order:where({ status = { "open", "late" }, total = { [">"] = 8 } }):count()) --> 1
+---```
+---@param condition? green.model.condition
 ---@param ... green.db.value
----@return self[]
+---@return green.model.Query
 function Model:where(condition, ...) end
+
+---All of them, ordered, as a query.
+---```lua
+---print(Order:order("total DESC"):first().pizza) --> quattro
+---```
+---@param ... string columns, "total" or "total DESC"
+---@return green.model.Query
+function Model:order(...) end
+
+---The first `n` of them, as a query.
+---```lua
+---print(#Order:limit(1):all()) --> 1
+---```
+---@param n integer
+---@return green.model.Query
+function Model:limit(n) end
+
+---All but the first `n`, as a query.
+---```lua
+---print(#Order:offset(1):all()) --> 1
+---```
+---@param n integer
+---@return green.model.Query
+function Model:offset(n) end
 
 ---All of them, in the order of their keys.
 ---```lua
@@ -59,24 +98,51 @@ function Model:where(condition, ...) end
 ---@return self[]
 function Model:all() end
 
----Like `where`, streamed.
+---The values of a column of all rows, or of several columns: as `query:pluck`.
+---```lua
+---print(table.concat(Order:pluck "pizza", " ")) --> margherita quattro
+---```
+---@param name string
+---@param ... string
+---@return green.db.value[]|table<string, green.db.value>[]
+function Model:pluck(name, ...) end
+
+---Those that fulfil a condition, in the order of their keys, read in batches as the loop asks for them.
 ---Waits in the loop.
 ---```lua
 ---for order in Order:each("total > $1", 8) do print(order.pizza) end --> quattro
 ---```
----@param condition? table<string, green.db.value>|string
+---@param condition? green.model.condition
 ---@param ... green.db.value
 ---@return fun(): self?
 function Model:each(condition, ...) end
+
+---The first that fulfils a condition, in the order of their keys, or nil.
+---```lua
+---print(Order:first({ pizza = "quattro" }).total) --> 11.5
+---```
+---@param condition? green.model.condition
+---@param ... green.db.value
+---@return self?
+function Model:first(condition, ...) end
 
 ---How many fulfil a condition.
 ---```lua
 ---print(Order:count(), Order:count { pizza = "quattro" }) --> 2  1
 ---```
----@param condition? table<string, green.db.value>|string
+---@param condition? green.model.condition
 ---@param ... green.db.value
 ---@return integer
 function Model:count(condition, ...) end
+
+---Is there one that fulfils a condition?
+---```lua
+---print(Order:exists { pizza = "quattro" }, Order:exists { pizza = "hawaii" }) --> true  false
+---```
+---@param condition? green.model.condition
+---@param ... green.db.value
+---@return boolean
+function Model:exists(condition, ...) end
 
 ---INSERT for an instance from `new`; for one that was loaded or saved, UPDATE of the columns that changed. Afterwards it has
 ---what the database has, its id and defaults included.
@@ -87,6 +153,16 @@ function Model:count(condition, ...) end
 ---```
 ---@return self
 function Model:save() end
+
+---Adds `by` to a column, in the database: what others add meanwhile is not lost. Afterwards the instance has what the database has.
+---Raises: ENOENT when its row is gone; EINVAL for what is no column.
+---```lua
+---print(Order:find(1):increment("total", 2).total) --> 10
+---```
+---@param name string
+---@param by? number 1
+---@return self
+function Model:increment(name, by) end
 
 ---Deletes its row.
 ---```lua
@@ -105,6 +181,126 @@ function Model:delete() end
 ---```
 ---@return self
 function Model:reload() end
+
+---Rows of a model: which, in which order, how many. Each step returns another query and leaves its own as it is; nothing is asked before
+---a function that ends it. A query is no list, and an error says so where one was meant.
+---@class green.model.Query
+local Query = {}
+
+---Those that fulfil this condition, too.
+---Waits the first time, for the columns.
+---```lua
+---print(Order:where({ status = "open" }):where("total > $1", 8):count()) --> 1
+---```
+---@param condition? green.model.condition
+---@param ... green.db.value
+---@return green.model.Query
+function Query:where(condition, ...) end
+
+---Ordered by columns instead of by the key.
+---Waits the first time, for the columns.
+---Raises: an error for what is not a column with ASC or DESC: what a user asks for may be passed on.
+---```lua
+---print(Order:where({ status = "open" }):order("total DESC", "id"):pluck("pizza")[1]) --> quattro
+---```
+---@param ... string "total", "total DESC"
+---@return green.model.Query
+function Query:order(...) end
+
+---The first `n`.
+---Does not wait.
+---```lua
+---print(#Order:where({}):limit(1):all()) --> 1
+---```
+---@param n integer
+---@return green.model.Query
+function Query:limit(n) end
+
+---All but the first `n`.
+---Does not wait.
+---```lua
+---print(#Order:where({}):offset(1):all()) --> 1
+---```
+---@param n integer
+---@return green.model.Query
+function Query:offset(n) end
+
+---A list of instances.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):all()[1].pizza) --> margherita
+---```
+---@return table[]
+function Query:all() end
+
+---Instances, read in batches as the loop asks for them.
+---Waits in the loop.
+---```lua
+---for order in Order:where("total > $1", 8):each() do print(order.pizza) end --> quattro
+---```
+---@return fun(): table?
+function Query:each() end
+
+---The first instance, or nil.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):order("total"):first().pizza) --> margherita
+---```
+---@return table?
+function Query:first() end
+
+---How many there are, with limit and offset.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):offset(1):count()) --> 1
+---```
+---@return integer
+function Query:count() end
+
+---Is there any?
+---Waits.
+---```lua
+---print(Order:where("total > $1", 100):exists()) --> false
+---```
+---@return boolean
+function Query:exists() end
+
+---The values of a column (green.null for NULL); or of several columns, as tables.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):pluck("pizza", "total")[2].total) --> 11.5
+---```
+---@param name string
+---@param ... string
+---@return green.db.value[]|table<string, green.db.value>[]
+function Query:pluck(name, ...) end
+
+---Sets columns of all rows in one statement.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):update { status = "late" }) --> 2
+---```
+---@param fields table<string, green.db.value>
+---@return integer affected
+function Query:update(fields) end
+
+---Adds `by` to a column of all rows in one statement.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):increment("total", 1), Order:find(2).total) --> 2  12.5
+---```
+---@param name string
+---@param by? number 1
+---@return integer affected
+function Query:increment(name, by) end
+
+---Deletes all rows in one statement.
+---Waits.
+---```lua
+---print(Order:where({ status = "open" }):limit(1):delete(), Order:count()) --> 1  1
+---```
+---@return integer affected
+function Query:delete() end
 
 ---@param db green.db.Database
 ---@param name string the table
