@@ -6,6 +6,7 @@ local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
 local query = require "green.model.query"
+local statement = require "green.model.statement"
 
 local null, quote = json.null, condition.quote
 
@@ -34,7 +35,13 @@ local function learn(spec)
     columns[column.name] = true
   end
   if #columns == 0 then fault.raise("db.model", "ENOENT", "there is no table '%s'", spec.table) end
-  if not columns[spec.key] then fault.raise("db.model", "ENOENT", "table '%s' has no column '%s' to find rows by", spec.table, spec.key) end
+  local function need(name, why)
+    if name and not columns[name] then fault.raise("db.model", "ENOENT", "table '%s' has no column '%s' %s", spec.table, name, why) end
+  end
+  need(spec.key, "to find rows by")
+  need(spec.version, "to count its changes in")
+  need(spec.timestamps and "created_at", "for the timestamps")
+  need(spec.timestamps and "updated_at", "for the timestamps")
   return columns
 end
 
@@ -83,6 +90,16 @@ local function all_of(self, method)
   return spec.query
 end
 
+-- ---- statements ----
+
+local function one(spec, sql, values) return spec.db:one(sql, table.unpack(values, 1, values.n)) end
+
+local function copy_of(columns, fields)
+  local copy = {}
+  for _, name in ipairs(columns) do copy[name] = rawget(fields, name) end
+  return copy
+end
+
 -- ---- class functions ----
 
 function Model:new(fields)
@@ -116,6 +133,60 @@ for _, name in ipairs { "each", "first", "count", "exists" } do
   end
 end
 
+-- Rows of plain tables of columns, all or none; returns their number.
+function Model:insert_all(list)
+  local spec = spec_of(self, "insert_all")
+  options.argument("Model:insert_all", "list", list, "table")
+  local columns, rows = columns_of(spec), {}
+  for i, fields in ipairs(list) do
+    check_fields(spec, options.argument("Model:insert_all", "list[" .. i .. "]", fields, "table"))
+    rows[i] = copy_of(columns, fields)
+  end
+  if #rows == 0 then return 0 end
+  spec.db:transaction(function()
+    for _, each in ipairs(statement.insert_all(spec, columns, rows)) do
+      local sql, values = each[1], each[2]
+      spec.db:exec(sql, table.unpack(values, 1, values.n))
+    end
+  end)
+  return #rows
+end
+
+local UPSERT = { on = "string|table", update = "table" }
+
+local function names_in(spec, what, list)
+  for i, name in ipairs(list) do
+    if type(name) ~= "string" then fault.misuse("Model:upsert: option '%s': [%d]: the name of a column expected", what, i) end
+    check_fields(spec, { [name] = true })
+  end
+  return list
+end
+
+-- Returns the columns that a row's values of which may be there already, and those that change then.
+local function upsert_columns(spec, columns, fields, set)
+  local on = type(set.on) == "string" and { set.on } or set.on or { spec.key }
+  if #on == 0 then fault.misuse "Model:upsert: option 'on': columns expected" end
+  local fixed = { created_at = spec.timestamps, updated_at = spec.timestamps }
+  if spec.version then fixed[spec.version] = true end
+  for _, name in ipairs(names_in(spec, "on", on)) do fixed[name] = true end
+  if set.update then return on, names_in(spec, "update", set.update) end
+  local update = {}
+  for _, name in ipairs(columns) do
+    if fields[name] ~= nil and not fixed[name] then update[#update + 1] = name end
+  end
+  return on, update
+end
+
+-- Inserts a row, or changes the one that is there with the same key.
+function Model:upsert(fields, how)
+  local spec = spec_of(self, "upsert")
+  local set = options.check("Model:upsert", how, UPSERT)
+  local columns = check_fields(spec, options.argument("Model:upsert", "fields", fields, "table"))
+  local row = copy_of(columns, fields)
+  local on, changes = upsert_columns(spec, columns, row, set)
+  return adopt(spec.class, one(spec, statement.upsert(spec, columns, row, on, changes)))
+end
+
 function Model:find(key)
   local spec = spec_of(self, "find")
   if key == nil then fault.misuse("find: a key expected, got nil") end
@@ -124,37 +195,22 @@ end
 
 -- ---- instances ----
 
-local function insert(self, spec, columns)
-  local names, places, values = {}, {}, {}
-  for _, name in ipairs(columns) do
-    local value = rawget(self, name)
-    if value ~= nil then
-      values[#values + 1] = value
-      names[#names + 1] = quote(name)
-      places[#places + 1] = "$" .. #values
-    end
-  end
-  local what = #names == 0 and "DEFAULT VALUES" or ("(%s) VALUES (%s)"):format(table.concat(names, ", "), table.concat(places, ", "))
-  return spec.db:one(("INSERT INTO %s %s RETURNING *"):format(quote(spec.table), what), table.unpack(values))
-end
+local function insert(self, spec, columns) return one(spec, statement.insert(spec, columns, copy_of(columns, self))) end
 
 local function gone(spec, key)
   fault.raise("db.model", "ENOENT", "table '%s' has no row with %s = %s any more", spec.table, spec.key, tostring(key))
 end
 
+local function stale(spec, key)
+  local there = spec.version and spec.db:one(("SELECT 1 AS there FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key)
+  if not there then gone(spec, key) end
+  fault.raise("db.model", "ESTALE", "the row of '%s' with %s = %s was changed by somebody else since it was read: reload it", spec.table, spec.key, tostring(key))
+end
+
 local function update(self, spec, columns, before)
-  local sets, values = {}, { before[spec.key] }
-  for _, name in ipairs(columns) do
-    local value = rawget(self, name)
-    if value ~= before[name] then
-      if value == nil then value = null end
-      values[#values + 1] = value
-      sets[#sets + 1] = ("%s = $%d"):format(quote(name), #values)
-    end
-  end
-  if #sets == 0 then return before end
-  local sql = ("UPDATE %s SET %s WHERE %s = $1 RETURNING *"):format(quote(spec.table), table.concat(sets, ", "), quote(spec.key))
-  return spec.db:one(sql, table.unpack(values)) or gone(spec, values[1])
+  local sql, values = statement.update(spec, columns, self, before)
+  if not sql then return before end
+  return one(spec, sql, values) or stale(spec, before[spec.key])
 end
 
 -- INSERT, or UPDATE of what was loaded or saved before. Afterwards the instance has what the database has:
@@ -179,7 +235,8 @@ function Model:increment(name, by)
   by = options.argument("increment", "by", by == nil and 1 or by, "number")
   check_fields(spec, { [name == nil and "" or name] = true })
   local key, column = key_of(self, spec), quote(name)
-  local sql = ("UPDATE %s SET %s = %s + $1 WHERE %s = $2 RETURNING *"):format(quote(spec.table), column, column, quote(spec.key))
+  local version = spec.version and (", %s = %s + 1"):format(quote(spec.version), quote(spec.version)) or ""
+  local sql = ("UPDATE %s SET %s = %s + $1%s WHERE %s = $2 RETURNING *"):format(quote(spec.table), column, column, version, quote(spec.key))
   return refresh(self, spec.db:one(sql, by, key) or gone(spec, key))
 end
 
@@ -198,14 +255,17 @@ function Model:reload()
   return refresh(self, row or gone(spec, key))
 end
 
+local KNOWN = { key = "string", timestamps = "boolean", version = "string" }
+
 -- model(db, "orders" [, { key = "order_id" }])
 return function(db, name, opts)
   if type(db) ~= "table" or not db.query then fault.misuse("model: a database (of db.connect) expected, got %s", type(db)) end
   if type(name) ~= "string" then fault.misuse("model: the name of a table expected, got %s", type(name)) end
-  local key = options.check("model", opts, { key = "string" }).key or "id"
-  local class = setmetatable({ [SPEC] = { db = db, table = name, key = key } }, { __index = Model })
+  local set = options.check("model", opts, KNOWN)
+  local spec = { db = db, table = name, key = set.key or "id", timestamps = set.timestamps or false, version = set.version or false }
+  local class = setmetatable({ [SPEC] = spec }, { __index = Model })
   class.__index = class
-  class[SPEC].class = class
+  spec.class = class
   db.models = db.models or {} -- by table, for the prompt of `greenlua db`
   db.models[name] = class
   return class

@@ -85,6 +85,7 @@ local SELF = {
   ["green.Cache"] = function() return require "green.cache".new() end,
   ["green.db.Database"] = function() return database end,
   ["green.http.client"] = function() return require "green.http".client() end,
+  ["green.Model"] = function() return require "green.model"(database, "orders") end,
   ["green.redis.Client"] = function() return require "green.redis".connect("redis://127.0.0.1:1", { wait = 0 }) end,
   ["green.Response"] = function() return require "green.response".text "x" end,
   ["green.events"] = function() return made.events end,

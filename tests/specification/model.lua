@@ -260,6 +260,123 @@ return function(spec, dialect)
     assert.equal('{"pizza":"funghi"}', require "cjson".encode(Order:new { pizza = "funghi" }))
   end)
 
+  it("inserts many, all or none, with what each has by itself", function()
+    local list = {}
+    for i = 1, 700 do list[i] = { pizza = "p" .. i, total = i % 2 == 0 and i or nil, note = i % 3 == 0 and green.null or nil } end
+    assert.equal(700, Order:insert_all(list))
+    assert.same({ 700, 7, 350 }, { Order:count(), Order:find(1).total, Order:find(350).total })
+    assert.equal(350, Order:where({ total = { ["~="] = 7 } }):count())
+    assert.same({ pizza = "p1" }, list[1]) -- what was given stays as it is
+    assert.equal(0, Order:insert_all {})
+    list[1] = { pizza = green.null }
+    assert.is_false((pcall(Order.insert_all, Order, { { pizza = "kept?" }, table.unpack(list, 1, 2) })))
+    assert.equal(700, Order:count())
+    assert.has_error(function() Order:insert_all { 5 } end, "Model:insert_all: list[1]: a table expected, not 5")
+    db:exec(("CREATE TABLE ticks (id %s, at TEXT DEFAULT 'now')"):format(dialect.key))
+    local Tick = model(db, "ticks")
+    assert.equal(3, Tick:insert_all { {}, {}, { at = "then" } })
+    assert.same({ "now", "now", "then" }, Tick:pluck "at")
+  end)
+
+  it("puts a row in the place of the one with its key", function()
+    local Setting = model(db, "settings", { key = "key" })
+    assert.equal("red", Setting:upsert({ key = "colour", table = "red", db = "a" }).table)
+    local changed = Setting:upsert { key = "colour", table = "blue" }
+    assert.same({ "blue", "a" }, { changed.table, changed.db })
+    changed = Setting:upsert({ key = "colour", table = "green", db = "b" }, { update = { "db" } })
+    assert.same({ "blue", "b", 1 }, { changed.table, changed.db, Setting:count() })
+    assert.equal("blue", Setting:upsert({ key = "colour", table = "no" }, { on = "key", update = {} }).table)
+    changed.table = "white"
+    assert.equal("white", changed:save():reload().table)
+    assert.has_error(function() Setting:upsert({ key = "a" }, { on = {} }) end, "Model:upsert: option 'on': columns expected")
+    for _, how in ipairs { { on = "nothing" }, { update = { "nothing" } }, { onn = "key" }, { update = { 1 } } } do
+      assert.is_false((pcall(Setting.upsert, Setting, { key = "a" }, how)))
+    end
+    assert.equal(1, Setting:count())
+  end)
+
+  describe("with timestamps", function()
+    local Note
+
+    before_each(function()
+      db:exec(("CREATE TABLE notes (id %s, body TEXT UNIQUE, created_at TEXT, updated_at TEXT)"):format(dialect.key))
+      Note = model(db, "notes", { timestamps = true })
+    end)
+
+    it("says when a row was made, and when it was changed", function()
+      local note = Note:create { body = "a" }
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$", note.created_at)
+      assert.equal(note.created_at, note.updated_at)
+      db:exec "UPDATE notes SET created_at = 'long ago', updated_at = 'long ago'"
+      note:reload():save() -- nothing to change
+      assert.equal("long ago", note.updated_at)
+      note.body = "b"
+      note:save()
+      assert.equal("long ago", note.created_at)
+      assert.matches("Z$", note.updated_at)
+      note.body, note.updated_at = "c", "as I say"
+      assert.equal("as I say", note:save().updated_at)
+      assert.equal("mine", Note:create({ body = "d", created_at = "mine" }).created_at)
+      Note:insert_all { { body = "e" } }
+      assert.matches("Z$", Note:first({ body = "e" }).created_at)
+    end)
+
+    it("keeps when it was made in an upsert", function()
+      db:exec "INSERT INTO notes (body, created_at, updated_at) VALUES ('a', 'long ago', 'long ago')"
+      local note = Note:upsert({ body = "a" }, { on = "body" })
+      assert.equal("long ago", note.created_at)
+      assert.matches("Z$", note.updated_at)
+    end)
+
+    it("needs the columns", function()
+      local ok, err = pcall(function() return model(db, "orders", { timestamps = true }):count() end)
+      assert.is_true(ok)
+      ok, err = pcall(function() return model(db, "orders", { timestamps = true }):new() end)
+      assert.same({ false, "ENOENT" }, { ok, err.code })
+      assert.matches("no column 'created_at' for the timestamps", err.message)
+    end)
+  end)
+
+  describe("with a version", function()
+    local Doc
+
+    before_each(function()
+      db:exec(("CREATE TABLE docs (id %s, body TEXT UNIQUE, version INTEGER NOT NULL)"):format(dialect.key))
+      Doc = model(db, "docs", { version = "version" })
+    end)
+
+    it("refuses to save over what somebody else saved meanwhile", function()
+      local doc = Doc:create { body = "a" }
+      local other = Doc:find(doc.id)
+      other.body = "b"
+      assert.equal(2, other:save().version)
+      doc.body = "c"
+      local ok, err = pcall(doc.save, doc)
+      assert.same({ false, "ESTALE" }, { ok, err.code })
+      assert.equal("db.model: the row of 'docs' with id = 1 was changed by somebody else since it was read: reload it", err.message)
+      doc:reload().body = "c"
+      assert.equal(3, doc:save().version)
+      doc:save()
+      assert.equal(3, Doc:find(1).version)
+      other:reload():delete()
+      doc.body = "d"
+      assert.equal("ENOENT", select(2, pcall(doc.save, doc)).code)
+    end)
+
+    it("counts every way of changing a row", function()
+      Doc:create { body = "a" }
+      assert.equal(2, Doc:upsert({ body = "a" }, { on = "body" }).version)
+      db:exec "CREATE TABLE points (id INTEGER PRIMARY KEY, n INTEGER, version INTEGER)"
+      local Point = model(db, "points", { version = "version" })
+      local point = Point:create { id = 1, n = 0 }
+      assert.equal(2, point:increment("n").version)
+      point.n = 5
+      assert.equal(3, point:save().version)
+      Point:insert_all { { id = 2, n = 1 } }
+      assert.equal(1, Point:find(2).version)
+    end)
+  end)
+
   it("hides no column, and takes any key", function()
     local Setting = model(db, "settings", { key = "key" })
     local s = Setting:new { key = "colour" }:save()

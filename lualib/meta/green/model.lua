@@ -16,6 +16,11 @@
 ---```
 ---@class green.model
 
+---@class green.model.options
+---@field key? string the column rows are found by; "id"
+---@field timestamps? boolean columns `created_at` and `updated_at` say when a row was made and changed by a function of the model (UTC, as 2026-01-31T12:00:00Z); false
+---@field version? string a column of integers that counts the changes of a row: save() refuses to overwrite what somebody else changed (ESTALE)
+
 ---What `require "green.model"` makes: the class of a table's rows. Methods of your own go into it.
 ---Everything here waits.
 ---Raises: ENOENT for no such table; EINVAL for a field that is no column; as green.db's statements.
@@ -49,6 +54,28 @@ function Model:find(key) end
 ---@param fields? table<string, green.db.value>
 ---@return self
 function Model:create(fields) end
+
+---Inserts rows, all of them or none, many in a statement.
+---Raises: EINVAL for a field that is no column; as green.db's statements.
+---```lua
+---print(Order:insert_all { { pizza = "funghi" }, { pizza = "diavola", total = 9 } }) --> 2
+---print(Order:count()) --> 4
+---```
+---@param list table<string, green.db.value>[]
+---@return integer inserted
+function Model:insert_all(list) end
+
+---Inserts a row, or changes the one that is there with the same `on` (columns that are unique; the key): the columns `update`, or all that are
+---given but `on`. One statement, so that nobody comes between.
+---Raises: EINVAL for what is no column; as green.db's statements.
+---```lua
+---local order = Order:upsert { id = 1, pizza = "napoli" }
+---print(order.pizza, order.total, Order:count()) --> napoli  8  2
+---```
+---@param fields table<string, green.db.value>
+---@param how? { on?: string|string[], update?: string[] }
+---@return self
+function Model:upsert(fields, how) end
 
 ---What rows are to fulfil: columns with a value, a list of values (one of them), null (there is none), or a table of operators
 ---(`=`, `~=`, `<`, `<=`, `>`, `>=`, `like`) and what each compares with; or SQL, with $1, $2, ... for what follows it.
@@ -146,7 +173,8 @@ function Model:exists(condition, ...) end
 
 ---INSERT for an instance from `new`; for one that was loaded or saved, UPDATE of the columns that changed. Afterwards it has
 ---what the database has, its id and defaults included.
----Raises: ENOENT when its row is gone; EINVAL for a field that is no column; as green.db's statements.
+---Raises: ENOENT when its row is gone; ESTALE when the model has a version and the row was changed since it was read; EINVAL for a field that is
+---no column; as green.db's statements.
 ---```lua
 ---local order = Order:new { pizza = "funghi" }:save()
 ---print(order.id, order.status) --> 3  open
@@ -275,7 +303,7 @@ function Query:exists() end
 ---@return green.db.value[]|table<string, green.db.value>[]
 function Query:pluck(name, ...) end
 
----Sets columns of all rows in one statement.
+---Sets columns of all rows in one statement: those that are given, neither timestamps nor versions.
 ---Waits.
 ---```lua
 ---print(Order:where({ status = "open" }):update { status = "late" }) --> 2
@@ -304,6 +332,6 @@ function Query:delete() end
 
 ---@param db green.db.Database
 ---@param name string the table
----@param options? { key?: string } the column rows are found by; "id"
+---@param options? green.model.options
 ---@return green.Model
 return function(db, name, options) end
