@@ -11,6 +11,7 @@
 #include "libc/attempt.h"
 #include "libc/calls.h"
 #include "libc/limit.h"
+#include "libc/look.h"
 
 #define FULL_MS 10 /* between two attempts at a unix socket whose queue of connections is full: no event tells of room */
 
@@ -71,7 +72,7 @@ int gl_libc_accept4(int fd, struct sockaddr *from, socklen_t *len, int how) {
   for (;;) {
     int r = -1;
     errno = EAGAIN;
-    if (poll(&p, 1, 0) != 0) r = accept_now(fd, from, len, how);
+    if (gl_look(&p, 1) != 0) r = accept_now(fd, from, len, how);
     if (r >= 0 || !gl_attempt_again(&a)) return r;
   }
 }

@@ -15,12 +15,13 @@
 #include "libc/calls.h"
 #include "libc/iov.h"
 #include "libc/limit.h"
+#include "libc/look.h"
 #include "libc/transmit.h"
 
 static bool is_ready(int fd, short events) {
   struct pollfd p = {.fd = fd, .events = events};
   int error = errno;
-  bool ready = poll(&p, 1, 0) != 0;
+  bool ready = gl_look(&p, 1) != 0;
   errno = error;
   return ready;
 }

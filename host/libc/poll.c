@@ -12,6 +12,7 @@
 #include "libc/abandon.h"
 #include "libc/calls.h"
 #include "libc/limit.h"
+#include "libc/look.h"
 #include "libc/wait.h"
 
 #define FEW 16 /* descriptors whose watches lie on the C stack */
@@ -39,7 +40,7 @@ static int wait_for_any(gl_layer *l, struct pollfd *fds, nfds_t n, uint64_t due,
     size_t k = make_watches(fds, n, watches);
     gl_waited waited = gl_wait(l, &gl_poll_type, watches, k, due);
     if (waited == GL_WAITED_FAILED) return -1;
-    int got = poll(fds, n, 0);
+    int got = gl_look(fds, n);
     if (waited == GL_WAITED_CLOSED) return mark_closed(watches, k);
     if (got != 0 || waited == GL_WAITED_TIMEOUT) return got;
   }
@@ -71,7 +72,7 @@ int gl_libc_poll(struct pollfd *fds, nfds_t n, int ms) {
   if (!l) return poll(fds, n, ms);
   if (gl_wait_is_barred(l, &gl_poll_type)) return -1;
   check_abandoned(l, fds, n);
-  int got = poll(fds, n, 0);
+  int got = gl_look(fds, n);
   return got != 0 ? got : wait_for_some(l, fds, n, gl_wait_until(ms));
 }
 
@@ -87,7 +88,7 @@ int gl_libc_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, co
   if (!l || !gl_limit_until(limit, &due) || !gl_limit_keeps_mask(mask)) return ppoll(fds, n, limit, mask);
   if (gl_wait_is_barred(l, &gl_poll_type)) return -1;
   check_abandoned(l, fds, n);
-  int got = poll(fds, n, 0);
+  int got = gl_look(fds, n);
   return got != 0 ? got : wait_for_some(l, fds, n, due);
 }
 
@@ -106,7 +107,7 @@ static int wait_for_epoll(gl_layer *l, int epoll, struct epoll_event *events, in
       errno = EBADF;
       return -1;
     }
-    int got = epoll_wait(epoll, events, most, 0);
+    int got = gl_look_at_epoll(epoll, events, most);
     if (got != 0 || waited == GL_WAITED_TIMEOUT) return got;
   }
 }
@@ -115,7 +116,7 @@ int gl_libc_epoll_wait(int epoll, struct epoll_event *events, int most, int ms) 
   gl_layer *l = ms == 0 ? NULL : gl_layer_now();
   if (!l) return epoll_wait(epoll, events, most, ms);
   if (gl_wait_is_barred(l, &gl_epoll_type)) return -1;
-  int got = epoll_wait(epoll, events, most, 0);
+  int got = gl_look_at_epoll(epoll, events, most);
   return got != 0 ? got : wait_for_epoll(l, epoll, events, most, gl_wait_until(ms));
 }
 
@@ -129,6 +130,6 @@ int gl_libc_epoll_pwait2(int epoll, struct epoll_event *events, int most, const 
   gl_layer *l = gl_layer_now();
   if (!l || !gl_limit_until(limit, &due) || !gl_limit_keeps_mask(mask)) return epoll_pwait2(epoll, events, most, limit, mask);
   if (gl_wait_is_barred(l, &gl_epoll_type)) return -1;
-  int got = epoll_wait(epoll, events, most, 0);
+  int got = gl_look_at_epoll(epoll, events, most);
   return got != 0 ? got : wait_for_epoll(l, epoll, events, most, due);
 }

@@ -10,6 +10,7 @@
 #include "libc/calls.h"
 #include "libc/iov.h"
 #include "libc/limit.h"
+#include "libc/look.h"
 
 #define PEEK_MS 5 /* between two looks of a peek for more than is there: no event tells of the rest */
 
@@ -54,7 +55,7 @@ static ssize_t receive_rest(gl_attempt *a, const struct msghdr *m, size_t done, 
 static ssize_t peek_all(gl_attempt *a, struct msghdr *m, ssize_t n, size_t wanted, int flags) {
   struct pollfd gone = {.fd = a->fd, .events = POLLRDHUP};
   a->due = gl_limit_of_socket(a->fd, SO_RCVTIMEO);
-  while (n > 0 && (size_t)n < wanted && poll(&gone, 1, 0) == 0) {
+  while (n > 0 && (size_t)n < wanted && gl_look(&gone, 1) == 0) {
     if (gl_wait_again(a->layer, a->type, PEEK_MS, a->due) != GL_WAITED_READY) break;
     n = receive_some(a, m, flags);
   }

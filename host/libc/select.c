@@ -27,15 +27,19 @@ typedef struct selection {
 
 static bool has(const unsigned long *set, int fd) { return set && (set[(size_t)fd / WORD] >> ((size_t)fd % WORD) & 1); }
 
-/* Asks the kernel, which does not wait. */
+/* Asks the kernel, which does not wait, and which no signal interrupts. */
 static int look(const selection *s) {
   static const struct timespec at_once;
   fd_set *sets[SETS];
-  for (int i = 0; i < SETS; i++) {
-    if (s->set[i]) memcpy(s->copy[i], s->set[i], s->bytes);
-    sets[i] = s->set[i] ? (fd_set *)s->copy[i] : NULL;
-  }
-  return pselect(s->n, sets[0], sets[1], sets[2], &at_once, NULL);
+  int got;
+  do {
+    for (int i = 0; i < SETS; i++) {
+      if (s->set[i]) memcpy(s->copy[i], s->set[i], s->bytes);
+      sets[i] = s->set[i] ? (fd_set *)s->copy[i] : NULL;
+    }
+    got = pselect(s->n, sets[0], sets[1], sets[2], &at_once, NULL);
+  } while (got < 0 && errno == EINTR);
+  return got;
 }
 
 /* Gives the caller what the kernel has found. */
