@@ -174,6 +174,10 @@ struct gl_host {
   /* ---- C modules that wait (host/libc/) ---- */
   void *(*on_leave)(gl_host *h, gl_task *t);  /* the running task is about to leave its C stack standing; or NULL */
   void (*on_return)(gl_host *h, gl_task *t, void *left); /* the task is back on that stack; `left` is what on_leave has returned */
+  void (*on_make_way)(gl_host *h, gl_task *t, uint32_t us); /* the running task, which has an `exchange`, makes way for others, after so
+                                 much CPU time: it has used up a slice, or is switched; or NULL */
+  void (*on_wait)(gl_host *h, gl_task *t); /* it is about to wait */
+  void (*on_torn)(gl_host *h, gl_task *t); /* an error that ends or interrupts it is about to be raised */
   gl_saved_hook back;           /* the hook that back_hook stands in for (core/back.c), */
   const void *back_from;        /* and the call whose return it waits for: CallInfo of lua_Debug */
 

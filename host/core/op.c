@@ -183,6 +183,12 @@ void gl_op_park(gl_host *h, gl_task *t) {
   if (t->op) gl_op_detach(t->op, GL_NO_STACK);
 }
 
+/* The task waits from here on. Its C code may be in the middle of an exchange, which ends with that. */
+static void begin_wait(gl_host *h, gl_task *t) {
+  if (t->exchange && h->on_wait) h->on_wait(h, t);
+  t->state = GL_TASK_WAITING;
+}
+
 int gl_await(lua_State *L, gl_op *op, double timeout) {
   gl_host *h = op->host;
   gl_task *t = h->task;
@@ -200,7 +206,7 @@ int gl_await(lua_State *L, gl_op *op, double timeout) {
     return gl_error_raise(L, name, "ENOMEM", "not enough memory");
   }
   op->task = t;
-  t->state = GL_TASK_WAITING;
+  begin_wait(h, t);
   if (h->fault.waiter && gl_fault_in_wait(t) && (int)gl_scope_check(t) == h->fault.outcome) gl_op_detach(op, h->fault.outcome);
   if (L == h->running && lua_isyieldable(L)) {
     h->awaiting = true;
@@ -236,7 +242,7 @@ int gl_op_wait(gl_op *op, uint64_t due, bool shielded) {
     gl_op_detach(op, GL_NO_STACK); /* RUNNING: it goes on at once */
     return conclude_in_c(t);
   }
-  t->state = GL_TASK_WAITING;
+  begin_wait(h, t);
   if (h->fault.waiter && gl_fault_in_wait(t) && (int)gl_scope_check(t) == h->fault.outcome) gl_op_detach(op, h->fault.outcome);
   gl_op_park(h, t);
   return conclude_in_c(t);

@@ -124,6 +124,7 @@ static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
   } else {
     gl_scope_retract_end(t);
   }
+  if (t->exchange && h->on_make_way) h->on_make_way(h, t, us);
   preempt_yield(L, h, ar, hooked);
 }
 

@@ -40,6 +40,7 @@ static bool called_by_c(lua_State *L) {
 /* Lets all other ready tasks run. */
 static void switch_task(lua_State *L, gl_host *h, bool may_yield) {
   gl_task *t = h->task;
+  if (t->exchange && h->on_make_way) h->on_make_way(h, t, gl_meter_us(&h->meter, gl_budget_charge(h, t)));
   if (may_yield && L == h->running && lua_isyieldable(L)) {
     gl_runqueue_add_switched(h, t);
     h->awaiting = true;

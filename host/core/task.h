@@ -53,6 +53,7 @@ struct gl_task {
   void *owner;            /* for on_end */
   gl_opqueue joiners;     /* ops of tasks that join this one */
   gl_owned *owned;        /* what ends with it (core/owned.h) */
+  struct gl_exchange *exchange; /* what its C code asks and receives (libc/exchange.h), also when that is over; NULL = it never did */
   gl_scope *scope;        /* the innermost scope it is in (core/scope.h) */
   gl_budget *budget;      /* what its CPU time counts in: `own`, or that of the task it descends from */
   gl_budget own;

@@ -9,12 +9,15 @@
 /* A descriptor by its number and by the socket behind it: the number may be another's later. */
 struct gl_abandoned {
   int fd;
-  ino_t socket;
+  uint64_t socket;
 };
 
-static ino_t socket_of(int fd) {
+uint64_t gl_abandon_socket(int fd) {
   struct stat st;
-  return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+  int error = errno;
+  uint64_t socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+  errno = error;
+  return socket;
 }
 
 static bool is_connection(int fd) {
@@ -47,7 +50,7 @@ void gl_abandon_note(gl_layer *l, int fd) {
   int error = errno;
   if (is_connection(fd)) {
     struct gl_abandoned *one = place_for(l, fd);
-    if (one) *one = (struct gl_abandoned){fd, socket_of(fd)};
+    if (one) *one = (struct gl_abandoned){fd, gl_abandon_socket(fd)};
     else end(fd);
   }
   errno = error;
@@ -59,7 +62,7 @@ void gl_abandon_check(gl_layer *l, int fd) {
     struct gl_abandoned one = l->abandoned[i];
     if (one.fd != fd) continue;
     l->abandoned[i] = l->abandoned[--l->abandonments];
-    if (one.socket == socket_of(fd)) end(fd);
+    if (one.socket == gl_abandon_socket(fd)) end(fd);
   }
   errno = error;
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "libc/abandon.h"
+#include "libc/exchange.h"
 #include "libc/hold.h"
 #include "libc/limit.h"
 
@@ -16,7 +17,9 @@ bool gl_attempt_begin(gl_attempt *a, gl_layer *l, const gl_optype *type, int fd,
   a->option = (events & POLLOUT) ? SO_SNDTIMEO : SO_RCVTIMEO;
   gl_hold_await_descriptor(l, fd);
   if (l->abandonments && (events & POLLIN)) gl_abandon_check(l, fd);
-  return !gl_wait_is_barred(l, type);
+  if (gl_wait_is_barred(l, type)) return false;
+  if (type == &gl_send_type || type == &gl_write_type) gl_exchange_send(l, fd);
+  return true;
 }
 
 bool gl_attempt_go_on(gl_attempt *a) {

@@ -6,13 +6,16 @@
 #include <unistd.h>
 
 #include "libc/calls.h"
+#include "libc/exchange.h"
 #include "libc/handler.h"
 #include "libc/wait.h"
 
 /* Tells those who wait for descriptors first..last of this process that these are about to be closed. */
 static void tell(unsigned int first, unsigned int last) {
   gl_layer *l = gl_layer_here;
-  if (!l || !l->watcher || l->host->forked || gl_handler_runs()) return;
+  if (!l || l->host->forked || gl_handler_runs()) return;
+  gl_exchange_close(l, first, last);
+  if (!l->watcher) return;
   unsigned int end = (unsigned int)gl_watch_end(l->watcher);
   for (unsigned int fd = first; fd < end && fd <= last; fd++) {
     if (!gl_watch_has(l->watcher, (int)fd)) continue;
@@ -34,7 +37,7 @@ int gl_libc_close_range(unsigned int first, unsigned int last, int flags) {
 /* Tells those who wait for `to` that it is about to become `from`, if that is going to succeed. */
 static void tell_replaced(int from, int to) {
   const gl_layer *l = gl_layer_here;
-  if (from == to || to < 0 || !l || !l->watcher || !gl_watch_has(l->watcher, to)) return;
+  if (from == to || to < 0 || !l) return;
   if (fcntl(from, F_GETFD) >= 0) tell((unsigned int)to, (unsigned int)to);
 }
 

@@ -13,6 +13,7 @@
 
 #include "libc/attempt.h"
 #include "libc/calls.h"
+#include "libc/exchange.h"
 #include "libc/iov.h"
 #include "libc/limit.h"
 #include "libc/look.h"
@@ -37,14 +38,21 @@ static bool await_bytes(gl_layer *l, int fd) {
   return true;
 }
 
+static ssize_t received(gl_layer *l, int fd, ssize_t n) {
+  if (n >= 0) gl_exchange_receive(l, fd);
+  return n;
+}
+
 ssize_t gl_libc_read(int fd, void *buf, size_t n) {
   gl_layer *l = gl_layer_now();
-  return l && n && !await_bytes(l, fd) ? -1 : read(fd, buf, n);
+  if (!l || !n) return read(fd, buf, n);
+  return await_bytes(l, fd) ? received(l, fd, read(fd, buf, n)) : -1;
 }
 
 ssize_t gl_libc_readv(int fd, const struct iovec *v, int n) {
   gl_layer *l = gl_layer_now();
-  return l && n > 0 && !await_bytes(l, fd) ? -1 : readv(fd, v, n);
+  if (!l || n <= 0) return readv(fd, v, n);
+  return await_bytes(l, fd) ? received(l, fd, readv(fd, v, n)) : -1;
 }
 
 /* libc's own ends the process when the buffer is too short for what the caller asks. */

@@ -9,21 +9,16 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "core/scope.h"
+#include "libc/exchange.h"
 #include "libc/frames.h"
 
 #define BUCKETS 1024
 #define DESCRIPTOR(fd) ((const void *)(((uintptr_t)(fd) << 1) | 1)) /* no object has an odd address */
 
-typedef struct hold {
-  struct hold *next; /* in its bucket */
-  const void *key;   /* an object, a descriptor, or where a module lies in memory */
-  gl_task *owner;
-} hold;
-
 /* What one parked task holds. */
 typedef struct parked {
   size_t n, descriptors, modules; /* holds; of these so many are for descriptors and for modules */
-  hold at[];
+  gl_hold at[];
 } parked;
 
 typedef struct ticket {
@@ -42,8 +37,9 @@ typedef struct object_op {
 struct gl_holds {
   bool begun;                                  /* a C module has used an object */
   size_t holds, descriptors, modules, tickets; /* how many there are; of the holds so many are for descriptors and for modules */
+  size_t kept;                                 /* holds of exchanges, which are not among those */
   struct {
-    hold *holds;
+    gl_hold *holds;
     ticket *tickets;
   } bucket[BUCKETS];
 };
@@ -52,11 +48,13 @@ static size_t bucket_of(const void *key) { return (size_t)(((uintptr_t)key >> 1)
 
 void gl_hold_begin(struct gl_holds *s) { s->begun = true; }
 
-bool gl_hold_is_idle(const struct gl_holds *s) { return !s->holds && !s->tickets; }
+bool gl_hold_is_idle(const struct gl_holds *s) { return !s->holds && !s->tickets && !s->kept; }
+
+bool gl_hold_has_queue(const struct gl_holds *s) { return s->tickets > 0; }
 
 /* Another task than `t` that holds the key; NULL: none. */
 static gl_task *other_holder(const struct gl_holds *s, const void *key, const gl_task *t) {
-  for (const hold *w = s->bucket[bucket_of(key)].holds; w; w = w->next)
+  for (const gl_hold *w = s->bucket[bucket_of(key)].holds; w; w = w->next)
     if (w->key == key && w->owner != t) return w->owner;
   return NULL;
 }
@@ -76,9 +74,9 @@ static void wake_first(const struct gl_holds *s, const void *key) {
 
 static gl_layer *layer_of(const gl_host *h) { return gl_layer_here && gl_layer_here->host == h ? gl_layer_here : NULL; }
 
-static void add_hold(struct gl_holds *s, parked *p, const void *key, gl_task *t) {
-  hold *w = &p->at[p->n++], **at = &s->bucket[bucket_of(key)].holds;
-  *w = (hold){.next = *at, .key = key, .owner = t};
+static void add_hold(struct gl_holds *s, gl_hold *w, const void *key, gl_task *t) {
+  gl_hold **at = &s->bucket[bucket_of(key)].holds;
+  *w = (gl_hold){.next = *at, .key = key, .owner = t};
   *at = w;
 }
 
@@ -96,17 +94,17 @@ static void *on_leave(gl_host *h, gl_task *t) {
   struct gl_holds *s = l->holds;
   const void *module = fd == GL_NO_FDS ? gl_frames_module(f.user) : NULL;
   *p = (parked){.descriptors = fd >= 0 && f.inner, .modules = module != NULL};
-  for (size_t i = 0; i < f.n; i++) add_hold(s, p, f.object[i], t);
-  if (p->descriptors) add_hold(s, p, DESCRIPTOR(fd), t);
-  if (p->modules) add_hold(s, p, module, t);
+  for (size_t i = 0; i < f.n; i++) add_hold(s, &p->at[p->n++], f.object[i], t);
+  if (p->descriptors) add_hold(s, &p->at[p->n++], DESCRIPTOR(fd), t);
+  if (p->modules) add_hold(s, &p->at[p->n++], module, t);
   s->holds += p->n;
   s->descriptors += p->descriptors;
   s->modules += p->modules;
   return p;
 }
 
-static void remove_hold(struct gl_holds *s, hold *w) {
-  hold **at = &s->bucket[bucket_of(w->key)].holds;
+static void remove_hold(struct gl_holds *s, gl_hold *w) {
+  gl_hold **at = &s->bucket[bucket_of(w->key)].holds;
   while (*at != w) at = &(*at)->next;
   *at = w->next;
 }
@@ -127,6 +125,22 @@ static void on_return(gl_host *h, gl_task *t, void *left) {
   s->modules -= p->modules;
   free(p);
   if (t->midway) gl_back_arm(h);
+}
+
+/* ---- a task makes way in the middle of an exchange ---- */
+
+void gl_hold_keep(struct gl_holds *s, gl_hold *w, const void *object, gl_task *t) {
+  add_hold(s, w, object, t);
+  s->kept++;
+}
+
+void gl_hold_release(struct gl_holds *s, gl_hold *w, const void *object) {
+  if (w->owner) {
+    remove_hold(s, w);
+    w->owner = NULL;
+    s->kept--;
+  }
+  if (s->tickets) wake_first(s, object);
 }
 
 /* ---- the queue ---- */
@@ -198,10 +212,10 @@ static bool is_inside(gl_layer *l, const void *key) {
 }
 
 /* Must the ticket's task wait for the key? */
-static bool is_blocked(gl_layer *l, const ticket *q, const void *key) {
+static bool is_blocked(gl_layer *l, lua_State *L, const ticket *q, const void *key) {
   if (other_holder(l->holds, key, q->task)) return true;
   const ticket *first = first_ticket(l->holds, key);
-  return first && first != q && !q->task->midway && !is_inside(l, key);
+  return first && first != q && !q->task->midway && !gl_exchange_goes_on(l, L, key) && !is_inside(l, key);
 }
 
 /* Does the holder of the key, or whoever that one waits for, wait for the task itself? */
@@ -219,10 +233,10 @@ static gl_task *deadlocked_with(gl_layer *l, const void *key, const gl_task *t) 
 
 /* What the running task, whose ticket it is, must wait for to get the object: the object itself, or its module. NULL: nothing. */
 static const void *blocked_by(gl_layer *l, lua_State *L, const ticket *q, const void *object) {
-  if (is_blocked(l, q, object)) return object;
+  if (is_blocked(l, L, q, object)) return object;
   if (!l->holds->modules || !L) return NULL;
   const void *module = gl_frames_module(gl_frames_function(L, 0));
-  return module && is_blocked(l, q, module) ? module : NULL;
+  return module && is_blocked(l, L, q, module) ? module : NULL;
 }
 
 static int await_turn(gl_layer *l, lua_State *L, const void *object, gl_task **deadlocked) {

@@ -16,7 +16,7 @@
  *     task B                         conn:execute: luaL_checkudata --ticket--> ..................... runs: conn is free
  *
  * Invariants:
- *  1. The holds of a task are in the table exactly while it is parked.
+ *  1. The holds of a task are in the table exactly while it is parked, but for the one of its exchange.
  *  2. A ticket is in the queue of its key from the first wait until its task goes on for good; a task has at most one.
  *  3. The first ticket of a key that nobody holds belongs to a task that was woken.
  */
@@ -28,6 +28,13 @@
 /* NULL: out of memory. */
 struct gl_holds *gl_holds_new(gl_host *h);
 void gl_holds_free(gl_host *h, struct gl_holds *s);
+
+/* A hold: a task has an object, a descriptor, or a module. */
+typedef struct gl_hold {
+  struct gl_hold *next; /* in its bucket */
+  const void *key;      /* an object, a descriptor, or where a module lies in memory */
+  gl_task *owner;
+} gl_hold;
 
 /* Notes that a C module uses objects at all: until then nothing is looked for. */
 void gl_hold_begin(struct gl_holds *s);
@@ -41,5 +48,14 @@ void gl_hold_await(gl_layer *l, lua_State *L, const void *object, bool may_raise
 
 /* The same for a descriptor that a call of libc is about to use. Raises nothing. */
 void gl_hold_await_descriptor(gl_layer *l, int fd);
+
+/* Is anybody waiting for an object? */
+bool gl_hold_has_queue(const struct gl_holds *s);
+
+/* Keeps an object from all but `t`, while no C code of that is in the middle of it (libc/exchange.h). The hold is the caller's. */
+void gl_hold_keep(struct gl_holds *s, gl_hold *w, const void *object, gl_task *t);
+
+/* Ends that, if the hold has an owner, and wakes who waits for the object. */
+void gl_hold_release(struct gl_holds *s, gl_hold *w, const void *object);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "core/task.h"
 #include "libc/abandon.h"
+#include "libc/exchange.h"
 #include "libc/handler.h"
 #include "libc/hold.h"
 #include "libc/watch.h"
@@ -43,14 +44,19 @@ void gl_layer_start(gl_host *h) {
   l->process = getpid();
   l->fd = GL_NO_FD;
   l->holds = gl_holds_new(h);
-  if (l->holds) gl_layer_here = l;
-  else free(l);
+  if (!l->holds) {
+    free(l);
+    return;
+  }
+  gl_exchange_start(h);
+  gl_layer_here = l;
 }
 
 void gl_layer_stop(gl_host *h) {
   gl_layer *l = gl_layer_here;
   if (!l || l->host != h) return;
   gl_layer_here = NULL;
+  gl_exchange_stop(h);
   if (l->watcher) gl_watcher_free(l->watcher);
   gl_holds_free(h, l->holds);
   gl_abandon_free(l);

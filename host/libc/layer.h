@@ -38,6 +38,8 @@ struct gl_holds;
 #define GL_NO_FD (-1)  /* it is not in a call of libc, or waits for several */
 #define GL_NO_FDS (-2) /* the call sleeps */
 
+#define GL_SENDERS 64
+
 typedef struct gl_layer {
   gl_host *host;
   int process;                /* id of the process that the layer is for */
@@ -45,11 +47,18 @@ typedef struct gl_layer {
   struct gl_holds *holds;     /* objects that calls are in the middle of (libc/hold.h) */
   int fd;                     /* what the running task is about to wait for in a call of libc, if it is one descriptor; or one of these: */
   bool reaching;              /* the running task is about to wait for an object: its C function has not begun with it */
+  const void *reached;        /* the object that C code has reached last, */
+  const gl_task *reacher;     /* in this task; */
+  bool reaches_first;         /* it has neither sent nor received since */
+  lua_CFunction senders[GL_SENDERS]; /* C functions that begin with sending (libc/exchange.h), by their address */
   uint64_t failed_task;       /* the task whose last waits all failed because it must end, */
   int failures;               /* and how many those are */
   struct gl_abandoned *abandoned; /* connections whose exchange was cut short (libc/abandon.h), */
   size_t abandonments;            /* and how many those are */
 } gl_layer;
+
+/* The place of a function in `senders`. */
+static inline size_t gl_layer_sender_slot(lua_CFunction f) { return ((uintptr_t)f >> 4) % GL_SENDERS; }
 
 /* The layer of this thread; NULL = there is none. */
 extern _Thread_local gl_layer *gl_layer_here;

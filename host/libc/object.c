@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 
+#include "libc/exchange.h"
 #include "libc/hold.h"
 
 /* Waits while another task's C code is in the middle of the object. */
@@ -10,9 +11,9 @@ static void *await_object(lua_State *L, int idx, void *object, bool may_raise) {
   gl_layer *l = gl_layer_here;
   if (!l || !object) return object;
   gl_hold_begin(l->holds);
-  if (gl_hold_is_idle(l->holds) || lua_type(L, idx) != LUA_TUSERDATA) return object;
-  l = gl_layer_now();
-  if (l) gl_hold_await(l, L, object, may_raise);
+  if (lua_type(L, idx) != LUA_TUSERDATA) return object;
+  if (!gl_hold_is_idle(l->holds) && gl_layer_now()) gl_hold_await(l, L, object, may_raise);
+  gl_exchange_reach(l, object);
   return object;
 }
 

@@ -8,6 +8,7 @@
 
 #include "libc/attempt.h"
 #include "libc/calls.h"
+#include "libc/exchange.h"
 #include "libc/iov.h"
 #include "libc/limit.h"
 #include "libc/look.h"
@@ -67,6 +68,7 @@ static ssize_t receive(gl_layer *l, int fd, struct msghdr *m, int flags) {
   if (!gl_attempt_begin(&a, l, &gl_recv_type, fd, POLLIN)) return -1;
   size_t wanted = gl_iov_length(m->msg_iov, m->msg_iovlen);
   ssize_t n = receive_some(&a, m, flags);
+  if (n >= 0) gl_exchange_receive(l, fd);
   if (n <= 0 || (size_t)n >= wanted || !fills(fd, flags)) return n;
   return flags & MSG_PEEK ? peek_all(&a, m, n, wanted, flags) : receive_rest(&a, m, (size_t)n, wanted, flags);
 }
