@@ -183,6 +183,7 @@ static SSL_CTX *context_new(gl_tls_config *c, const gl_tls_settings *set, char w
   SSL_CTX_set_min_proto_version(ctx, set->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   if (set->server) SSL_CTX_set_cipher_list(ctx, CIPHERS);
+  if (set->server) gl_tickets_use(&c->tickets, ctx, set->session_timeout);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(ctx, set->resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF); /* tickets need no cache */
   if (set->resumes) SSL_CTX_sess_set_new_cb(ctx, gl_tls_new_session);
@@ -277,6 +278,7 @@ void gl_tls_config_unref(gl_tls_config *c) {
     free(n);
   }
   SSL_CTX_free(c->ctx);
+  gl_tickets_forget(&c->tickets);
   BIO_meth_free(c->bio);
   free(c->alpn);
   free(c);

@@ -12,6 +12,8 @@
 
 #include <openssl/ssl.h>
 
+#include "net/tls_tickets.h"
+
 #define GL_TLS_WHY 256 /* bytes of a message */
 
 typedef struct gl_tls_config gl_tls_config;
@@ -24,6 +26,7 @@ typedef struct gl_tls_settings {
   const gl_tls_config *trusting; /* client without `ca`: a configuration whose authorities, the system's, are shared; NULL = none */
   bool verify;         /* client: check the server's certificate and its name */
   bool resumes;        /* client: the sessions of connections are passed to gl_tls_start.session */
+  long session_timeout; /* server: seconds for which a session can be resumed; 0 = none can */
   int min_version;     /* 13: TLS 1.3 at least; 0 and 12: TLS 1.2 */
   bool optional;       /* server with `ca`: a client may have no certificate */
   const unsigned char *alpn; /* protocols, each after a byte with its length; a server chooses the first that the client has, too */
@@ -36,6 +39,7 @@ struct gl_tls_config {
   SSL_CTX *ctx;
   BIO_METHOD *bio;      /* of the filter's wire (net/tls.c), made for the first connection; NULL: not yet */
   gl_tls_name *names;   /* server: further certificates, by the name for which a client asks */
+  gl_tickets tickets;   /* server */
   unsigned char *alpn;  /* owned; see gl_tls_settings */
   size_t alpn_len;
   unsigned refs;

@@ -11,6 +11,8 @@
 
 #define CONFIG "green.net.tls"
 #define START "net.start_tls"
+#define SESSION_TIMEOUT 7200           /* seconds */
+#define SESSION_MOST (7 * 24 * 3600)   /* RFC 8446, 4.6.1 */
 
 /* Its address is the registry key of the configuration for clients that ask for nothing special (see has_wishes). */
 static const char default_client = 0;
@@ -81,8 +83,9 @@ static void read_client(lua_State *L, int idx, const char *op, gl_tls_settings *
 }
 
 static void read_server(lua_State *L, int idx, const char *op, gl_tls_settings *set) {
-  static const char *const names[] = {"server", "alpn", "cert", "client_ca", "key", "sni", "timeout", "verify_client", NULL};
+  static const char *const names[] = {"server", "alpn", "cert", "client_ca", "key", "session_timeout", "sni", "timeout", "verify_client", NULL};
   gl_args_check_names(L, idx, allowed(names, op));
+  set->session_timeout = (long)gl_args_integer(L, idx, "session_timeout", SESSION_TIMEOUT, 0, SESSION_MOST);
   read_identity(L, idx, set);
   set->ca = gl_args_string(L, idx, "client_ca");
   int type = lua_getfield(L, idx, "verify_client");
@@ -166,7 +169,7 @@ gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) 
 }
 
 gl_tls_config *gl_tls_check_http(lua_State *L, int idx, const char *op) {
-  static const char *const names[] = {"cert", "client_ca", "key", "sni", "verify_client", NULL};
+  static const char *const names[] = {"cert", "client_ca", "key", "session_timeout", "sni", "verify_client", NULL};
   static const unsigned char alpn[] = "\x08http/1.1";
   gl_args_check_names(L, idx, names);
   return config_new(L, idx, op, (gl_tls_settings){.server = true, .alpn = alpn, .alpn_len = sizeof alpn - 1});

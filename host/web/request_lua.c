@@ -52,7 +52,9 @@ static void push_tls(lua_State *L, const gl_request *r) {
     return;
   }
   gl_tls_describe(s, &info);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
+  lua_pushboolean(L, info.resumed);
+  lua_setfield(L, -2, "resumed");
   set_text(L, "version", info.protocol, strlen(info.protocol));
   set_text(L, "cipher", info.cipher, strlen(info.cipher));
   set_text(L, "alpn", info.alpn, info.alpn_len);

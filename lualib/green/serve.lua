@@ -125,6 +125,25 @@ local function listen_all(open, addresses, options)
   return servers
 end
 
+-- Takes the files of --cert and --key anew, as they are after a renewal, for connections from now on.
+local function renew_certificates(servers, options)
+  local tls = server_options(true, options).tls
+  for _, server in ipairs(servers) do
+    local ok, err = true, nil
+    if server:scheme() == "https" then ok, err = pcall(server.set_tls, server, tls) end
+    if not ok then return say("the certificates stay as they were: %s", reason(err, "")) end
+  end
+  say("took the certificates anew (SIGHUP)")
+end
+
+-- Starts the task that waits for SIGHUP, and returns it; nil when no server has TLS, and SIGHUP means what it always does.
+local function start_renewals(servers, options)
+  if not options.cert then return nil end
+  return task.spawn(function()
+    while signal.wait "HUP" do task.spawn(renew_certificates, servers, options) end -- beside this task, which is to wait at once
+  end)
+end
+
 local function url(server)
   local address = server:address()
   return address:match "^unix:" and address or server:scheme() .. "://" .. address
@@ -167,7 +186,10 @@ function M.start(value, options)
   local servers = open(dev and function(...) return dev.listen(value, ...) end or own.listen, options, served)
   if not servers then return nil end
 
+  local renewals = start_renewals(servers, options)
+
   function served.stop()
+    if renewals then renewals:cancel() end
     if dev then dev.stop() end
     if servers.close_console then servers.close_console() end
     close_all(servers, options.grace, not dev) -- browsers connect to be ready: no developer waits for those

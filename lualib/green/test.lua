@@ -75,7 +75,7 @@ local SPEC = {
   remote = "string", scheme = { "http", "https" }, tls = "table", trailers = "table",
 }
 
-local TLS = { version = "string", cipher = "string", alpn = "string", sni = "string", client_subject = "string" }
+local TLS = { version = "string", cipher = "string", alpn = "string", sni = "string", resumed = "boolean", client_subject = "string" }
 
 local function check_spec(spec)
   options.check("inject", options.argument("inject", "request", spec, "table"), SPEC)

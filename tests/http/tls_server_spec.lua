@@ -489,7 +489,129 @@ describe("certificates of a server", function()
   end))
 end)
 
+describe("clients of HTTPS", function()
+  local function subject(req) return { req.tls.client_subject or "nobody", req.tls.sni or "none" } end
+
+  it("need a certificate, or may have one", leaves_nothing(function()
+    local mine = { tls = { cert = certs.client.cert, key = certs.client.key } }
+    serving(subject, function(address)
+      assert.equal('["O=greenlua,CN=a client","none"]', get(address, "/", mine).body)
+      local said, _, code = curl(address, "--cert", certs.client.cert, "--key", certs.client.key)
+      assert.same({ 0, '["O=greenlua,CN=a client","none"]' }, { code, said })
+      assert.equal("ETLS", failure(get, address).code)
+      assert.equal("ETLS", failure(get, address, "/", { tls = { cert = certs.stranger.cert, key = certs.stranger.key } }).code)
+      assert.equal('["O=greenlua,CN=a client","none"]', get(address, "/", mine).body)
+    end, { client_ca = certs.ca })
+    serving(subject, function(address)
+      assert.equal('["nobody","none"]', get(address).body)
+      assert.equal('["O=greenlua,CN=a client","none"]', get(address, "/", mine).body)
+      assert.equal("ETLS", failure(get, address, "/", { tls = { cert = certs.stranger.cert, key = certs.stranger.key } }).code)
+    end, { client_ca = certs.ca, verify_client = "optional" })
+  end))
+
+  it("get the certificate of the name they ask for", leaves_nothing(function()
+    local function name(address, sni)
+      local client <close> = net.connect { address = address, tls = { ca = certs.ca, server_name = sni } }
+      return client:tls().peer.subject:match "CN=(.*)$"
+    end
+    serving(subject, function(address)
+      assert.equal("a.test", name(address, "a.test"))
+      assert.equal("b.test", name(address, "b.test"))
+      assert.equal("wild", name(address, "x.c.test"))
+      local port = address:match "%d+$"
+      assert.equal('["nobody","b.test"]', (process.capture { "curl", "-sS", "--cacert", certs.ca, "--resolve", "b.test:" .. port .. ":127.0.0.1",
+        "https://b.test:" .. port .. "/" }).stdout)
+    end, { sni = { ["b.test"] = certs.b, ["*.c.test"] = certs.wild } })
+  end))
+end)
+
+describe("sessions of HTTPS", function()
+  -- Whether openssl s_client resumes a session that it has of an earlier connection, by version.
+  local function resumes(address, version, file)
+    return probe(address, version, "-sess_in", file):find("\nReused, ", 1, true) ~= nil
+  end
+
+  local function with_session(address, version, fn)
+    local dir <close> = fs.temp_dir()
+    local file = dir.path .. "/session"
+    -- in TLS 1.3 the ticket comes after the handshake: with an answer it has come
+    local asking = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -connect %s %s -sess_out %s"
+    process.capture({ "sh", "-c", asking:format(address, version, file) }, { timeout = WAIT })
+    assert.is_true(fs.exists(file))
+    fn(file)
+  end
+
+  it("are resumed by both versions, also after other connections, and with the client's certificate", leaves_nothing(function()
+    serving(hello, function(address)
+      for _, version in ipairs { "-tls1_2", "-tls1_3" } do
+        with_session(address, version, function(file)
+          for _ = 1, 2 do assert.is_true(resumes(address, version, file), version) end
+        end)
+      end
+    end)
+    serving(function(req) return { req.tls.client_subject, req.tls.resumed } end, function(address)
+      local api = http.client { ca = certs.ca, tls = { cert = certs.client.cert, key = certs.client.key }, keep_alive = false }
+      for i = 1, 3 do assert.equal(('["O=greenlua,CN=a client",%s]'):format(i > 1), api:get("https://" .. address).body) end
+    end, { client_ca = certs.ca })
+  end))
+
+  it("are not resumed after their time, after set_tls, or when they are switched off", leaves_nothing(function()
+    serving(hello, function(address)
+      with_session(address, "-tls1_2", function(file)
+        assert.is_true(resumes(address, "-tls1_2", file))
+        eventually(function() return not resumes(address, "-tls1_2", file) end, "the end of a session")
+      end)
+    end, { session_timeout = 2 })
+    serving(hello, function(address, server)
+      with_session(address, "-tls1_3", function(file)
+        assert.is_true(resumes(address, "-tls1_3", file))
+        server:set_tls(site())
+        assert.is_false(resumes(address, "-tls1_3", file))
+      end)
+    end)
+    serving(hello, function(address)
+      local said = probe(address, "-tls1_2")
+      assert.is_nil(said:find("TLS session ticket:", 1, true))
+      assert.matches("Cipher is ECDHE", said, 1, true)
+    end, { session_timeout = 0 })
+  end))
+
+  it("have keys that change", leaves_nothing(function()
+    -- the name of the key, with which the ticket begins
+    local function key(address) return assert(probe(address, "-tls1_2"):match "TLS session ticket:%s+0000 %- ([%x -]+)  ") end
+    serving(hello, function(address)
+      local first = key(address)
+      assert.equal(first, key(address))
+    end)
+    serving(hello, function(address)
+      local first = key(address)
+      eventually(function() return key(address) ~= first end, "another key")
+    end, { session_timeout = 1 })
+  end))
+end)
+
 describe("greenlua --listen tls://", function()
+  it("takes the certificates anew at SIGHUP, and keeps those it has when they do not serve", function()
+    local out = sh(([[
+      cp %s site.pem; cp %s site.key
+      $lua --listen tls://127.0.0.1:0 --cert site.pem --key site.key app.lua 2> log & pid=$!
+      while ! grep -q serving log && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+      address=$(sed -n 's,.*https://,,p' log)
+      name() { openssl s_client -connect $address </dev/null 2>/dev/null | sed -n 's/^subject=//p'; }
+      name
+      echo bad > site.pem; kill -HUP $pid
+      while ! grep -q stay log && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+      name
+      cp %s site.pem; cp %s site.key; kill -HUP $pid
+      while ! grep -q anew log && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+      name
+      kill $pid; wait $pid; echo $?; sed 's/127.0.0.1:[0-9]*/ADDRESS/' log]]):format(certs.site.cert, certs.site.key, certs.b.cert, certs.b.key),
+      { ["app.lua"] = "return function() end" })
+    assert.equal("CN = a.test, O = greenlua\nCN = a.test, O = greenlua\nCN = b.test, O = greenlua\n0\n"
+      .. "greenlua: serving app.lua on https://ADDRESS\ngreenlua: the certificates stay as they were: tls: cert: site.pem: no start line\n"
+      .. "greenlua: took the certificates anew (SIGHUP)\ngreenlua: stopping (SIGTERM)\n", out)
+  end)
+
   it("serves HTTPS beside HTTP, and says so", function()
     local flags = ("--cert %s --key %s"):format(certs.site.cert, certs.site.key)
     local out, err = sh(([[

@@ -383,11 +383,13 @@ function App:inject(spec) end
 ---@class green.listenopts : green.serveropts
 ---@field tls? green.server_tls serve HTTPS
 
----Certificates and keys are paths of PEM files, read at once, or PEM texts.
+---Certificates and keys are paths of PEM files, read at once, or PEM texts. The keys of sessions change every `session_timeout`, and are
+---forgotten after twice that.
 ---@class green.server_tls
 ---@field cert? string certificate, and what leads from it to an authority; may be left out if there is `sni`
 ---@field key? string its key, without a password; default: in `cert`
 ---@field sni? table<string, { cert: string, key?: string }> other certificates, by the name the client asks for: "www.a.test", "*.a.test"
+---@field session_timeout? integer seconds for which a client can resume a session, without another full handshake; 0: not at all; 7200
 ---@field client_ca? string clients must have a certificate of one of these authorities
 ---@field verify_client? true|"optional" with client_ca: "optional" lets clients without a certificate in; true
 

@@ -52,6 +52,7 @@ local net = {}
 ---@field key? string its key; default: in `cert`
 ---@field sni? table<string, { cert: string, key?: string }> other certificates, by the name the client asks for: "www.a.test", "*.a.test"
 ---@field alpn? string|string[] the first that the client has, too, is chosen; a client that has others and none of them is refused
+---@field session_timeout? integer seconds for which a client can resume a session, without another full handshake; 0: not at all; 7200
 ---@field client_ca? string clients must have a certificate of one of these authorities
 ---@field verify_client? true|"optional" with client_ca: "optional" lets clients without a certificate in; true
 ---@field timeout? number seconds for a handshake; 10
