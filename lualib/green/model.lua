@@ -6,6 +6,7 @@ local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
 local query = require "green.model.query"
+local relations = require "green.model.relations"
 local statement = require "green.model.statement"
 
 local null, quote = json.null, condition.quote
@@ -85,7 +86,7 @@ local function all_of(self, method)
   local spec = spec_of(self, method)
   spec.query = spec.query or query {
     db = spec.db, table = spec.table, key = spec.key, check = function(columns) check_fields(spec, columns) end,
-    adopt = function(row) return adopt(spec.class, row) end,
+    adopt = function(row) return adopt(spec.class, row) end, relations = spec.relations,
   }
   return spec.query
 end
@@ -118,7 +119,7 @@ function Model:create(fields)
 end
 
 -- Steps of a query, from all rows on.
-for _, name in ipairs { "where", "order", "limit", "offset", "all", "pluck" } do
+for _, name in ipairs { "where", "order", "limit", "offset", "with", "all", "pluck" } do
   Model[name] = function(self, ...)
     local rows = all_of(self, name)
     return rows[name](rows, ...)
@@ -193,6 +194,46 @@ function Model:find(key)
   return self:first { [spec.key] = key }
 end
 
+-- ---- relations ----
+
+local OF_ROWS = { save = true, delete = true, reload = true, increment = true }
+
+local function relate(class, spec, relation)
+  function relation.check() check_fields(spec, { [relation.own] = true }) end
+  relations.add(class, spec.relations, relation, Model, OF_ROWS)
+end
+
+-- Returns what a model knows of its table.
+local function other_spec(where, other)
+  local spec = type(other) == "table" and other[SPEC]
+  if not spec or other ~= spec.class then fault.misuse("%s: a model expected, got %s", where, type(other)) end
+  return spec
+end
+
+-- Each row has one of another model, whose key it has in a column.
+function Model:belongs_to(name, other, how)
+  local spec, theirs = spec_of(self, "belongs_to"), other_spec("Model:belongs_to", other)
+  local set = options.check("Model:belongs_to", how, { key = "string" })
+  relate(self, spec, { name = name, kind = "one", other = other, own = set.key or tostring(name) .. "_id", theirs = theirs.key })
+end
+
+local MANY = { key = "string", through = "table", other_key = "string" }
+
+-- Each row has those of another model that have its key in a column; or whose keys stand beside it in the rows of a third.
+function Model:has_many(name, other, how)
+  local spec, theirs = spec_of(self, "has_many"), other_spec("Model:has_many", other)
+  local set = options.check("Model:has_many", how, MANY)
+  local relation = { name = name, kind = "many", other = other, own = spec.key, theirs = set.key }
+  if not set.key then fault.misuse "Model:has_many: option 'key': the column with the key of ours expected" end
+  if not set.through ~= not set.other_key then fault.misuse "Model:has_many: options 'through' and 'other_key' go together" end
+  if set.through then
+    local third = other_spec("Model:has_many: option 'through'", set.through)
+    relation.theirs = theirs.key
+    relation.through = { model = set.through, table = third.table, own = set.key, theirs = set.other_key }
+  end
+  relate(self, spec, relation)
+end
+
 -- ---- instances ----
 
 local function insert(self, spec, columns) return one(spec, statement.insert(spec, columns, copy_of(columns, self))) end
@@ -251,6 +292,7 @@ end
 function Model:reload()
   local spec = spec_of(self, "reload")
   local key = key_of(self, spec)
+  relations.forget(self)
   local row = spec.db:one(("SELECT * FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key)
   return refresh(self, row or gone(spec, key))
 end
@@ -262,7 +304,7 @@ return function(db, name, opts)
   if type(db) ~= "table" or not db.query then fault.misuse("model: a database (of db.connect) expected, got %s", type(db)) end
   if type(name) ~= "string" then fault.misuse("model: the name of a table expected, got %s", type(name)) end
   local set = options.check("model", opts, KNOWN)
-  local spec = { db = db, table = name, key = set.key or "id", timestamps = set.timestamps or false, version = set.version or false }
+  local spec = { db = db, table = name, key = set.key or "id", timestamps = set.timestamps or false, version = set.version or false, relations = {} }
   local class = setmetatable({ [SPEC] = spec }, { __index = Model })
   class.__index = class
   spec.class = class

@@ -103,6 +103,7 @@ local function argument(param)
   if param.type:find "^string%[%]" or param.type:find "argv" then return { "true" } end
   if param.type:find "fun" or param.type:find "handler" then return print end
   if param.type == "green.db.Database" then return database end
+  if param.type == "green.Model" then return require "green.model"(database, "orders") end
   if param.type:find "^string" then return "x" end
   if param.type:find "number" or param.type:find "integer" then return 1 end
   return {}

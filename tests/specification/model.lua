@@ -377,6 +377,127 @@ return function(spec, dialect)
     end)
   end)
 
+  describe("relations", function()
+    local Author, Book, Tag, Tagging
+    local statements
+
+    -- Counts the statements that fn needs.
+    local function counted(fn)
+      statements = 0
+      return fn(), statements
+    end
+
+    before_each(function()
+      db:exec(([[
+        CREATE TABLE authors (id %s, name TEXT);
+        CREATE TABLE books (id %s, title TEXT, author_id INTEGER);
+        CREATE TABLE tags (id %s, word TEXT);
+        CREATE TABLE taggings (id %s, book INTEGER, tag INTEGER);
+      ]]):format(dialect.key, dialect.key, dialect.key, dialect.key))
+      local watched = setmetatable({ models = {} }, { __index = function(_, name)
+        return function(_, ...)
+          if name ~= "columns" then statements = (statements or 0) + 1 end
+          return db[name](db, ...)
+        end
+      end })
+      Author, Book, Tag, Tagging = model(watched, "authors"), model(watched, "books"), model(watched, "tags"), model(watched, "taggings")
+      Book:belongs_to("author", Author)
+      Author:has_many("books", Book, { key = "author_id" })
+      Book:has_many("tags", Tag, { through = Tagging, key = "book", other_key = "tag" })
+      Tag:has_many("books", Book, { through = Tagging, key = "tag", other_key = "book" })
+      Author:insert_all { { name = "ann" }, { name = "bob" }, { name = "nobody" } }
+      Book:insert_all { { title = "a", author_id = 1 }, { title = "b", author_id = 2 }, { title = "c", author_id = 1 }, { title = "d" } }
+      Tag:insert_all { { word = "old" }, { word = "new" } }
+      Tagging:insert_all { { book = 1, tag = 2 }, { book = 1, tag = 1 }, { book = 3, tag = 1 }, { book = 3, tag = 1 }, { book = 3, tag = 99 } }
+    end)
+
+    it("of one row are a row, or a query", function()
+      assert.equal("ann", Book:find(3):author().name)
+      assert.is_nil(Book:find(4):author())
+      assert.same({ "a", "c" }, Author:find(1):books():pluck "title")
+      assert.equal(1, Author:find(1):books():where({ title = "c" }):count())
+      assert.same({}, Author:find(3):books():all())
+      assert.same({}, Author:new({ name = "new" }):books():all())
+      assert.same({ "old", "new" }, Book:find(1):tags():pluck "word")
+      assert.same({ "old" }, Book:find(3):tags():pluck "word")
+      assert.same({ "c", "a" }, Tag:find(1):books():order("title DESC"):pluck "title")
+    end)
+
+    it("of many rows are asked for at once", function()
+      local books, n = counted(function() return Book:with("author", "tags"):all() end)
+      assert.equal(4, n) -- books, authors, taggings, tags
+      local got
+      got, n = counted(function()
+        local lines = {}
+        for i, book in ipairs(books) do
+          local author, words = book:author(), {}
+          for j, tag in ipairs(book:tags():all()) do words[j] = tag.word end
+          lines[i] = ("%s %s %s %d"):format(book.title, author and author.name or "-", table.concat(words, "+"), book:tags():count())
+        end
+        return lines
+      end)
+      assert.same({ { "a ann old+new 2", "b bob  0", "c ann old 1", "d -  0" }, 0 }, { got, n })
+      local authors = Author:with("books"):all()
+      got, n = counted(function() return authors[1]:books():all()[2].title .. authors[1]:books():first().title .. #authors[3]:books():all() end)
+      assert.same({ "ca0", 0 }, { got, n })
+      got, n = counted(function() return authors[1]:books():order("title DESC"):first().title end) -- narrowed: asked anew
+      assert.same({ "c", 1 }, { got, n })
+      got, n = counted(function() return Book:where({ title = "c" }):with("author"):first():author().name end)
+      assert.same({ "ann", 2 }, { got, n })
+    end)
+
+    it("are asked for anew when the row has another key, or was reloaded", function()
+      local book = Book:with("author"):first()
+      book.author_id = 2
+      assert.equal("bob", book:author().name)
+      book:reload()
+      db:exec "UPDATE authors SET name = 'anna' WHERE id = 1"
+      assert.equal("anna", book:author().name)
+    end)
+
+    it("leave a row a plain table of its columns", function()
+      local book = Book:with("author", "tags"):first()
+      local json = require "green.json"
+      assert.same({ author_id = 1, id = 1, title = "a" }, json.decode(json.encode(book)))
+      assert.same({ "a", 1 }, { book:save().title, book.author_id })
+    end)
+
+    it("preload thousands in portions", function()
+      local rows = {}
+      for i = 1, 2500 do rows[i] = { name = "n" .. i } end
+      Author:insert_all(rows)
+      for i = 1, 2500 do rows[i] = { title = "t" .. i, author_id = i + 3 } end
+      Book:insert_all(rows)
+      local authors = Author:offset(3):with("books"):all()
+      assert.equal(2500, #authors)
+      for i = 1, 2500, 333 do assert.equal("t" .. i, authors[i]:books():all()[1].title) end
+    end)
+
+    it("are refused where they make no sense", function()
+      local function refused(message, fn, ...)
+        local ok, err = pcall(fn, ...)
+        assert.is_false(ok)
+        assert.matches(message, tostring(err), 1, true)
+      end
+      refused("Model:belongs_to: a model expected, got string", Book.belongs_to, Book, "x", "authors")
+      refused("a model expected, got table", Book.belongs_to, Book, "x", Author:new())
+      refused("a relation 'save': the model has something of this name already", Book.belongs_to, Book, "save", Author)
+      refused("a relation 'author': the model has", Book.belongs_to, Book, "author", Author)
+      refused("option 'key': the column with the key of ours expected", Author.has_many, Author, "others", Book)
+      refused("go together", Author.has_many, Author, "others", Book, { key = "author_id", through = Tagging })
+      refused("did you mean 'key'", Author.has_many, Author, "others", Book, { kye = "author_id" })
+      refused("the model has no relation 'authr'", Book.with, Book, "authr")
+      refused("preloads nothing", function() Book:with("author"):each() end)
+      refused("use instance:author(), of a row", Book.author, Book)
+      refused("no column 'author'", function() Author:find(1):books():where({ author = 1 }):all() end)
+      Tagging:belongs_to("order", Book, { key = "book" })
+      assert.same({ "c", 5 }, { Tagging:order("id DESC"):first():order().title, Tagging:order("id"):count() }) -- both are there
+      Book:belongs_to("writer", Author)
+      refused("no column 'writer_id'", function() Book:find(1):writer() end)
+      refused("no column", function() Book:with("writer"):all() end)
+    end)
+  end)
+
   it("hides no column, and takes any key", function()
     local Setting = model(db, "settings", { key = "key" })
     local s = Setting:new { key = "colour" }:save()

@@ -3,11 +3,12 @@
 -- Queries of models: which rows, in which order, and how many. A query is a value: each step returns another one and leaves its own as it
 -- is, so that a query can be kept and narrowed by many. Nothing is asked before a function that ends it.
 --
--- The source of a query, which green.model gives, has db, table, key, check(columns), columns() and adopt(row) -> instance.
+-- The source of a query, which green.model gives, has db, table, key, relations, check(columns) and adopt(row) -> instance.
 local condition = require "green.model.condition"
 local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
+local relations = require "green.model.relations"
 
 local quote = condition.quote
 
@@ -45,7 +46,7 @@ function Query:where(...)
   condition.sql(parts.source.check, values, ...) -- raises here what is wrong with it
   local conditions = table.move(parts.conditions, 1, #parts.conditions, 1, {})
   conditions[#conditions + 1] = table.pack(...)
-  return with(parts, { conditions = conditions })
+  return with(parts, { conditions = conditions, known = false })
 end
 
 -- "total", "total DESC": a column, and nothing else that SQL could be.
@@ -65,18 +66,33 @@ function Query:order(...)
   local parts = parts_of(self, "order")
   local orders = {}
   for i, text in ipairs { ... } do orders[i] = order_of(parts.source, text) end
-  return with(parts, { orders = orders })
+  return with(parts, { orders = orders, known = false })
 end
 
 local function number(self, name, n)
   local parts = parts_of(self, name)
   options.argument("query:" .. name, "n", n, "bytes")
-  return with(parts, { [name] = math.tointeger(n) })
+  return with(parts, { [name] = math.tointeger(n), known = false })
 end
 
 function Query:limit(n) return number(self, "limit", n) end
 
 function Query:offset(n) return number(self, "offset", n) end
+
+-- Preloads relations: `all` and `first` ask for the rows of each for all instances at once.
+function Query:with(...)
+  local parts = parts_of(self, "with")
+  local preloads = table.move(parts.preloads, 1, #parts.preloads, 1, {})
+  for _, name in ipairs { ... } do
+    local relation = parts.source.relations[name]
+    if not relation then fault.misuse("query:with: the model has no relation '%s'", tostring(name)) end
+    preloads[#preloads + 1] = relation
+  end
+  return with(parts, { preloads = preloads })
+end
+
+-- Internal: the same query, of which the rows are known already.
+function Query:known(rows) return with(parts_of(self, "known"), { known = rows }) end
 
 -- ---- SQL ----
 
@@ -116,12 +132,18 @@ end
 function Query:all()
   local parts = parts_of(self, "all")
   local list = json.array()
-  for i, row in ipairs(run(parts, "query", select_sql(parts, "*"))) do list[i] = parts.source.adopt(row) end
+  if parts.known then
+    table.move(parts.known, 1, #parts.known, 1, list)
+  else
+    for i, row in ipairs(run(parts, "query", select_sql(parts, "*"))) do list[i] = parts.source.adopt(row) end
+  end
+  for _, relation in ipairs(parts.preloads) do relations.preload(relation, list) end
   return list
 end
 
 function Query:each()
   local parts = parts_of(self, "each")
+  if #parts.preloads > 0 then fault.misuse "query:each: it reads row by row, and preloads nothing: use query:all" end
   local next_row, rows, _, closing = run(parts, "rows", select_sql(parts, "*"))
   local function next_instance()
     local row = next_row(rows)
@@ -133,8 +155,13 @@ end
 function Query:first()
   local parts = parts_of(self, "first")
   if parts.limit == 0 then return nil end
-  local row = run(parts, "one", select_sql(rawget(with(parts, { limit = 1 }), PARTS), "*"))
-  return row and parts.source.adopt(row)
+  local instance = parts.known and parts.known[1]
+  if not parts.known then
+    local row = run(parts, "one", select_sql(rawget(with(parts, { limit = 1 }), PARTS), "*"))
+    instance = row and parts.source.adopt(row)
+  end
+  for _, relation in ipairs(instance and parts.preloads or {}) do relations.preload(relation, { instance }) end
+  return instance
 end
 
 -- The window counts, too: so that a query has as many rows as it says.
@@ -145,6 +172,7 @@ end
 
 function Query:count()
   local parts = parts_of(self, "count")
+  if parts.known then return #parts.known end
   if parts.limit or parts.offset then return counted(parts, "SELECT count(*) FROM (%s) AS counted") end
   local values = { n = 0 }
   return run(parts, "value", ("SELECT count(*) FROM %s%s"):format(quote(parts.source.table), where_sql(parts, values)), values)
@@ -212,4 +240,4 @@ function Query:delete()
 end
 
 -- Returns the query of all rows of a source.
-return function(source) return with({ source = source, conditions = {}, orders = {} }, {}) end
+return function(source) return with({ source = source, conditions = {}, orders = {}, preloads = {}, known = false }, {}) end

@@ -171,6 +171,51 @@ function Model:count(condition, ...) end
 ---@return boolean
 function Model:exists(condition, ...) end
 
+---Preloads relations, as a query: as `query:with`.
+---```lua
+---db:exec "CREATE TABLE notes (id INTEGER PRIMARY KEY, order_id INTEGER, text TEXT)"
+---local Note = require "green.model"(db, "notes")
+---Order:has_many("notes", Note, { key = "order_id" })
+---Note:create { order_id = 2, text = "hot" }
+---for _, order in ipairs(Order:with("notes"):all()) do print(order.id, order:notes():count()) end
+-----> 1  0
+-----> 2  1
+---```
+---@param ... string names of relations
+---@return green.model.Query
+function Model:with(...) end
+
+---Each row has one of another model: instances get a method of this name, which returns it, or nil.
+---Does not wait; the method does.
+---Raises: an error when the model has something of this name.
+---```lua
+---db:exec "CREATE TABLE notes (id INTEGER PRIMARY KEY, order_id INTEGER, text TEXT)"
+---local Note = require "green.model"(db, "notes")
+---Note:belongs_to("order", Order)
+---print(Note:create({ order_id = 2, text = "hot" }):order().pizza) --> quattro
+---```
+---@param name string
+---@param other green.Model
+---@param how? { key?: string } our column with the key of theirs; the name and "_id"
+function Model:belongs_to(name, other, how) end
+
+---Each row has some of another model: instances get a method of this name, which returns them as a query. They have the key of ours in the column
+---`key`; or a third model, `through`, has it there, beside theirs in the column `other_key`.
+---Does not wait; what ends the query does.
+---Raises: an error when the model has something of this name.
+---```lua
+---db:exec "CREATE TABLE notes (id INTEGER PRIMARY KEY, order_id INTEGER, text TEXT)"
+---local Note = require "green.model"(db, "notes")
+---Order:has_many("notes", Note, { key = "order_id" })
+---Note:insert_all { { order_id = 2, text = "hot" }, { order_id = 2, text = "soon" } }
+---print(Order:find(2):notes():count()) --> 2
+---print(Order:find(2):notes():order("id DESC"):first().text) --> soon
+---```
+---@param name string
+---@param other green.Model
+---@param how { key: string, through?: green.Model, other_key?: string }
+function Model:has_many(name, other, how) end
+
 ---INSERT for an instance from `new`; for one that was loaded or saved, UPDATE of the columns that changed. Afterwards it has
 ---what the database has, its id and defaults included.
 ---Raises: ENOENT when its row is gone; ESTALE when the model has a version and the row was changed since it was read; EINVAL for a field that is
@@ -252,6 +297,28 @@ function Query:limit(n) end
 ---@param n integer
 ---@return green.model.Query
 function Query:offset(n) end
+
+---Preloads relations: `all` and `first` ask for the rows of each relation for all instances at once, and its method needs no query then, until
+---the instance is reloaded.
+---Does not wait.
+---Raises: an error for what is no relation.
+---```lua
+---db:exec "CREATE TABLE notes (id INTEGER PRIMARY KEY, order_id INTEGER, text TEXT)"
+---local Note = require "green.model"(db, "notes")
+---Note:belongs_to("order", Order)
+---Note:create { order_id = 2, text = "hot" }
+---for _, note in ipairs(Note:where({}):with("order"):all()) do
+---  print(note.text, note:order().pizza) --> hot  quattro
+---end
+---```
+---@param ... string names of relations
+---@return green.model.Query
+function Query:with(...) end
+
+---@private
+---@param rows table[]
+---@return green.model.Query
+function Query:known(rows) end
 
 ---A list of instances.
 ---Waits.
