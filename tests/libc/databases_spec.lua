@@ -248,6 +248,32 @@ describe("Redis over a raw LuaSocket", function()
     client:close()
   end)
 
+  -- An answer of redis-lua is a line and a length of bytes: two receives behind its send.
+  it("is shared through redis-lua as one connection: each answer is its asker's or an error", function()
+    local path = package.path
+    package.path = "/usr/share/lua/5.3/?.lua;" .. path -- Debian has it for versions up to that
+    local redis = require "redis"
+    package.path = path
+    local one = shared(function() return redis.connect("127.0.0.1", servers.redis.port) end)
+    each_call(function(text)
+      local connection = one.connection
+      local ok, answer = pcall(connection.echo, connection, text)
+      if ok then
+        assert.equal(text, answer)
+        one.answers = one.answers + 1
+      else
+        one.renew(connection)
+      end
+      if pcall(one.connection.rpush, one.connection, "notes", text) then one.rows[#one.rows + 1] = text end
+    end)
+    assert.is_true(one.answers > 0)
+    local last, there = redis.connect("127.0.0.1", servers.redis.port), {}
+    for _, text in ipairs(last:lrange("notes", 0, -1)) do there[text] = true end
+    for _, text in ipairs(one.rows) do assert.is_true(there[text]) end
+    last:quit()
+    pcall(one.connection.quit, one.connection)
+  end)
+
   it("has a read fail in time, and in a task that is cancelled", function()
     local client = connect()
     client:send "BLPOP nothing 0\r\n"
