@@ -128,6 +128,18 @@ function M.redirect(location, status)
   return new(status or 303, { location = location })
 end
 
+-- Returns the redirect to the same address over HTTPS, by 308: a POST stays one.
+function M.to_https(req, port)
+  local headers = (type(req) == "table" or type(req) == "userdata") and req.headers
+  check(type(headers) == "table" and type(req.target) == "string", "to_https: a request expected, got " .. type(req))
+  check(port == nil or math.type(port) == "integer" and port > 0 and port < 65536, "to_https: a port expected")
+  local host = headers.host
+  host = host and (host:match "^%[[^%]]*%]" or host:match "^[^:]+")
+  if not host then fault.status(400, "to_https", "EINVAL", "the request names no host") end
+  local target = req.target:sub(1, 1) == "/" and req.target or "/"
+  return M.redirect("https://" .. host .. (port and port ~= 443 and ":" .. port or "") .. target, 308)
+end
+
 -- Returns a response that becomes the file after the middleware ran, by what the request asks for: conditions, a range, gzip.
 function M.file(path, opts)
   check(type(path) == "string", "file: a path expected, got " .. type(path))

@@ -35,6 +35,23 @@ describe("response", function()
     assert.same({ 203, "1,2,3,", "text/csv" }, { res.status, res.body, res.headers["content-type"] })
   end)
 
+  it("redirects to HTTPS, the same host and target", function()
+    local function location(spec, port)
+      local res = response.to_https(require "green.test".request(spec), port)
+      assert.equal(308, res.status)
+      return res.headers.location
+    end
+    assert.equal("https://a.test/", location { headers = { host = "a.test" } })
+    assert.equal("https://a.test/x?y=%20z", location { path = "/x?y=%20z", headers = { host = "a.test:80" } })
+    assert.equal("https://[::1]:8443/", location({ headers = { host = "[::1]:80" } }, 8443))
+    assert.equal("https://a.test//elsewhere.test", location { path = "//elsewhere.test", headers = { host = "a.test" } })
+    assert.equal("https://a.test/", location({ method = "OPTIONS", path = "*", headers = { host = "a.test" } }, 443))
+    local ok, err = pcall(location, { headers = { host = ":80" } })
+    assert.same({ false, 400 }, { ok, err.status })
+    fails("to_https: a port", function() response.to_https(require "green.test".request {}, 0) end)
+    fails("to_https: a request", function() response.to_https "x" end)
+  end)
+
   it("redirects, and nowhere else than it was told", function()
     local res = seen(response.redirect "/a b\u{e9}")
     assert.same({ 303, "/a%20b%C3%A9" }, { res.status, res.headers.location })

@@ -123,6 +123,22 @@ function response.status(status, headers) end
 ---@return green.Response
 function response.redirect(url, status) end
 
+---Sends the client to the same address over HTTPS, with 308: what was posted is posted there. For what comes in the clear to an app that is
+---served over TLS as well; behind a proxy that ends TLS every request does.
+---Raises: EINVAL (400) for a request without a Host.
+---```lua
+---app:use(function(req, next)
+---  if req.scheme == "http" then return response.to_https(req, 8443) end
+---  return next(req)
+---end)
+---local answer = app:inject { path = "/orders?page=2", headers = { host = "shop.example:8080" } }
+---print(answer.status, answer.headers.location) --> 308  https://shop.example:8443/orders?page=2
+---```
+---@param req green.request
+---@param port? integer 443
+---@return green.Response
+function response.to_https(req, port) end
+
 ---@class green.fileopts
 ---@field root? string directory the path is relative to and must stay in, links included; no dotfiles
 ---@field dotfiles? boolean
