@@ -108,6 +108,6 @@ void gl_alone_follow(lua_State *L, const lua_State *co) {
   if (!s->alone_over || !h->watchdog || !gl_alone_is(h, L)) return;
   if (!is_counted(L, h) && !(co && s->alone_on == co && s->alone_beat == gl_pulse_beats(&h->pulse))) return;
   count(L, h);
-  lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, 1);
+  gl_hook_insist(L, 1);
   gl_allowhook_set(L);
 }

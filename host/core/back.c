@@ -5,14 +5,6 @@
 #include "core/scope.h"
 #include "core/task.h"
 
-/* Puts back the hook that was set on L before. */
-static void unhook(lua_State *L, gl_host *h) {
-  gl_saved_hook *saved = &h->back;
-  if (saved->L == L && saved->hook) lua_sethook(L, saved->hook, saved->mask, saved->count);
-  else gl_hook_restore(L);
-  saved->L = NULL;
-}
-
 /* Has the C code returned, or called Lua? Any other event is for the hook that is put back soon. */
 static bool is_back(const gl_host *h, const lua_Debug *ar) {
   return ar->event == LUA_HOOKCOUNT || (ar->event == LUA_HOOKRET && (const void *)ar->i_ci == h->back_from);
@@ -23,11 +15,8 @@ static void back_hook(lua_State *L, lua_Debug *ar) {
   gl_task *t = h->task;
   gl_saved_hook saved = h->back.L == L ? h->back : (gl_saved_hook){0};
   bool back = is_back(h, ar);
-  if (back) unhook(L, h);
-  if (ar->event != LUA_HOOKCOUNT && (saved.mask & 1 << (ar->event == LUA_HOOKTAILCALL ? LUA_HOOKCALL : ar->event))) {
-    if (saved.hook) saved.hook(L, ar);
-    else gl_hook_event(L, ar);
-  }
+  if (back) gl_hook_returned(L);
+  if (ar->event != LUA_HOOKCOUNT && (saved.mask & 1 << (ar->event == LUA_HOOKTAILCALL ? LUA_HOOKCALL : ar->event))) saved.hook(L, ar);
   if (!back || !t) return;
   bool cut_short = t->cut_short;
   t->cut_short = t->trespasses = t->midway = false;
@@ -36,10 +25,8 @@ static void back_hook(lua_State *L, lua_Debug *ar) {
 
 void gl_back_arm(gl_host *h) {
   lua_State *L = h->running;
-  lua_Hook now = lua_gethook(L);
   lua_Debug ar;
   h->back_from = lua_getstack(L, 0, &ar) ? ar.i_ci : NULL;
-  if (now == back_hook) return;
-  h->back = (gl_saved_hook){L, now == gl_hook_event ? NULL : now, lua_gethookmask(L), lua_gethookcount(L)};
-  lua_sethook(L, back_hook, LUA_MASKCOUNT | LUA_MASKRET | lua_gethookmask(L), 1);
+  h->back_hook = back_hook;
+  gl_hook_await_return(h);
 }

@@ -48,7 +48,7 @@ static int run_coroutine(lua_State *L, lua_State *co, int nargs, lua_KFunction k
     if (h->shake) gl_shake_arm(co);
     int status = lua_resume(co, L, nargs, &nres);
     gl_host_set_running(h, before);
-    if (h->task && h->task->raise_in) gl_kill_continue(L);
+    if (h->task && gl_kill_is_under_way(h->task)) gl_kill_continue(L);
     if (status != LUA_YIELD) {
       if (h->task) gl_scope_abandon(h, co);
       if (status == LUA_OK) return nres;

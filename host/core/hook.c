@@ -76,21 +76,94 @@ void gl_hook_event(lua_State *L, lua_Debug *ar) {
 
 /* ---- beside our own ---- */
 
-/* The hook of a C module that was taken over on L; NULL = none. */
-static gl_foreign_hook *foreign_hook(lua_State *L) {
-  gl_foreign_hook *f = &gl_host_of(L)->foreign_hook;
-  return f->L == L && f->hook ? f : NULL;
+/* The hook of a C module that was taken over on L; NULL = none, or the module or the script has set another since. */
+static gl_saved_hook *foreign_hook(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  return h->foreign_hook.L == L && lua_gethook(L) == h->preempt_hook ? &h->foreign_hook : NULL;
 }
 
-void gl_hook_take_over(lua_State *L, lua_Hook hook) {
-  lua_Hook now = lua_gethook(L);
-  int mask = lua_gethookmask(L);
-  if (now != gl_hook_event) gl_host_of(L)->foreign_hook = (gl_foreign_hook){L, now, mask, lua_gethookcount(L)};
-  lua_sethook(L, hook, LUA_MASKCOUNT | mask, 1);
+static gl_saved_hook look_at_hook(lua_State *L) { return (gl_saved_hook){L, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L)}; }
+
+/* The signal handler takes hooks over as well, and must not between these two. */
+static void begin_change(gl_host *h) {
+  h->slices.hooks_change = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static void end_change(gl_host *h) {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  h->slices.hooks_change = false;
+}
+
+static void put_back(gl_saved_hook *saved) {
+  lua_sethook(saved->L, saved->hook, saved->mask, saved->count);
+  saved->L = NULL;
+}
+
+/* The coroutine on which a C module's hook was taken over does not run any more. */
+static void give_back(gl_host *h, gl_saved_hook *f) {
+  gl_saved_hook *back = &h->back;
+  if (lua_gethook(f->L) == h->preempt_hook) put_back(f);
+  else if (back->L == f->L && back->hook == h->preempt_hook) *back = *f; /* back_hook was set over ours */
+  f->L = NULL;
+}
+
+/* Saves the hook on L, on which the preemption's is about to be set, unless it is known without that. A coroutine of which the host does
+ * not know that it runs, as a C module has resumed it, may be collected at any time. */
+static void save_foreign(lua_State *L, gl_host *h) {
+  gl_saved_hook now = look_at_hook(L), *f = &h->foreign_hook;
+  if (now.hook == h->preempt_hook) return;
+  if (f->L) give_back(h, f);
+  if (now.hook && now.hook != gl_hook_event && (L == h->running || L == h->L)) *f = now;
+}
+
+void gl_hook_take_over(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  begin_change(h);
+  save_foreign(L, h);
+  lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
+  end_change(h);
+}
+
+void gl_hook_insist(lua_State *L, int count) {
+  gl_host *h = gl_host_of(L);
+  begin_change(h);
+  save_foreign(L, h);
+  const gl_saved_hook *f = &h->foreign_hook;
+  lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT | (f->L == L ? f->mask : 0), count);
+  end_change(h);
+}
+
+void gl_hook_await_return(gl_host *h) {
+  lua_State *L = h->running;
+  if (lua_gethook(L) == h->back_hook) return;
+  begin_change(h);
+  h->back = look_at_hook(L);
+  lua_sethook(L, h->back_hook, LUA_MASKCOUNT | LUA_MASKRET | h->back.mask, 1);
+  end_change(h);
+}
+
+void gl_hook_returned(lua_State *L) {
+  gl_host *h = gl_host_of(L);
+  if (h->back.L != L) {
+    gl_hook_restore(L);
+    return;
+  }
+  begin_change(h);
+  put_back(&h->back);
+  end_change(h);
+}
+
+void gl_hook_leave(gl_host *h) {
+  begin_change(h);
+  if (h->back.L && lua_gethook(h->back.L) == h->back_hook) put_back(&h->back);
+  h->back.L = NULL;
+  if (h->foreign_hook.L) give_back(h, &h->foreign_hook);
+  end_change(h);
 }
 
 void gl_hook_pass_on(lua_State *L, lua_Debug *ar) {
-  gl_foreign_hook *f = foreign_hook(L);
+  const gl_saved_hook *f = foreign_hook(L);
   if (f) f->hook(L, ar);
   else gl_hook_event(L, ar);
 }
@@ -120,15 +193,16 @@ bool gl_hook_is_set(lua_State *L) {
 bool gl_hook_runs(lua_State *L) { return gl_host_of(L)->slices.forced_on && gl_safepoint_in_hook(L); }
 
 void gl_hook_restore(lua_State *L) {
-  const gl_host *h = gl_host_of(L);
-  gl_foreign_hook *f = foreign_hook(L);
+  gl_host *h = gl_host_of(L);
+  gl_saved_hook *f = foreign_hook(L);
   if (gl_hook_runs(L)) {
     lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, INSIDE);
     return;
   }
   if (f) {
-    lua_sethook(L, f->hook, f->mask, f->count);
-    f->L = NULL;
+    begin_change(h);
+    put_back(f);
+    end_change(h);
     return;
   }
   user_hook *u = push_hook(L, L);
@@ -201,10 +275,11 @@ static int debug_gethook(lua_State *L) {
   lua_Hook hook = lua_gethook(co);
   if (co != L && !lua_checkstack(co, 1)) return luaL_error(L, "stack overflow");
   user_hook *u = push_hook(L, co);
-  if (gl_hook_is_of_others(co) && hook != gl_hook_event) {
+  const gl_saved_hook *f = foreign_hook(co);
+  if (f || (gl_hook_is_of_others(co) && hook != gl_hook_event)) {
     lua_pushliteral(L, "external hook");
     lua_pushliteral(L, "");
-    lua_pushinteger(L, lua_gethookcount(co));
+    lua_pushinteger(L, f ? f->count : lua_gethookcount(co));
     return 3;
   }
   if (!u || !hook) {

@@ -4,6 +4,16 @@
  * of a coroutine now and then. It must not replace a hook of the script that counts instructions, since that would begin to
  * count anew when it is put back. Instead every call of such a hook is a moment to preempt (h->user_hook_ran), and the
  * script's count is split into small steps, so that these moments come often.
+ *
+ * A C module's hook (a debugger, a profiler) is known to nobody but the coroutine. It is saved while ours is set there:
+ *
+ *     THE MODULE'S --gl_hook_take_over, gl_back_arm--> OURS    saved in h->foreign_hook, h->back; ours passes its events on
+ *       ^                                               |  ours has run: gl_hook_restore
+ *       '-----------------------------------------------'  the coroutine stops running before that: gl_hook_leave
+ *
+ * Invariant: a hook is saved only of the coroutine that runs, or that stops running this very moment. So one place for each of our two
+ * is enough, and a coroutine that is collected has none. Who still needs its hook when the coroutine goes on sets it anew: the watchdog
+ * by its next signal, an error that is due by gl_kill_continue, back_hook in gl_park.
  */
 #ifndef GL_CORE_HOOK_H
 #define GL_CORE_HOOK_H
@@ -12,12 +22,23 @@
 
 #include <lua.h>
 
+#include "core/host.h"
+
 /* The hook that Lua calls in place of each hook of the script. */
 void gl_hook_event(lua_State *L, lua_Debug *ar);
 
-/* Sets `hook` on L for the next instruction, over the script's or a C module's hook, whose events it gets as well: it must pass
- * them on. Safe in a signal handler. */
-void gl_hook_take_over(lua_State *L, lua_Hook hook);
+/* Sets the preemption's hook on L for the next instruction, over the script's or a C module's hook, whose events it gets as well: it
+ * must pass them on. Safe in a signal handler. */
+void gl_hook_take_over(lua_State *L);
+
+/* As above, for `count` instructions from now, on a task that must end: the script's hook sees no events until it is put back. */
+void gl_hook_insist(lua_State *L, int count);
+
+/* Sets back_hook on the running coroutine, for the next instruction or return; it gets all events of the hook that was set before. */
+void gl_hook_await_return(gl_host *h);
+
+/* back_hook is due on L: puts back the hook that was set before. Never raises. */
+void gl_hook_returned(lua_State *L);
 
 /* Counts one instruction for the count hook of the script that was taken over on L, and calls it if that is due. */
 void gl_hook_count(lua_State *L, lua_Debug *ar);

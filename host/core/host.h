@@ -41,7 +41,7 @@ typedef struct gl_opqueue { /* core/opqueue.h */
   gl_op *head, *tail;
 } gl_opqueue;
 
-/* A hook of a coroutine, to be put back. */
+/* A hook of a coroutine where ours is now, to be put back (core/hook.h). */
 typedef struct gl_saved_hook {
   lua_State *L; /* NULL = none is saved */
   lua_Hook hook;
@@ -83,16 +83,10 @@ typedef struct gl_idle_work {
   bool begun;     /* the first slice of this idle work has run */
 } gl_idle_work;
 
-/* The hook that a C module had set on `L` where ours is now, to be put back (core/hook.h). */
-typedef struct gl_foreign_hook {
-  lua_State *L;
-  lua_Hook hook;
-  int mask, count;
-} gl_foreign_hook;
-
 /* What is known of slices (core/preempt.h). Those that are volatile are written in a signal handler, too. */
 typedef struct gl_slices {
   uint64_t count;                  /* slices used up by all tasks */
+  volatile bool hooks_change;      /* core/hook.c saves a hook, or puts one back: the signal handler sets none */
   volatile bool asked;             /* the script has a count hook: the slice ends when that was called (h->user_hook_ran) */
   volatile uint64_t deferred_beat; /* the step whose slice ended in an atomic section */
   volatile uint64_t section;       /* id of the task in an atomic section, */
@@ -178,8 +172,7 @@ struct gl_host {
                                  much CPU time: it has used up a slice, or is switched; or NULL */
   void (*on_wait)(gl_host *h, gl_task *t); /* it is about to wait */
   void (*on_torn)(gl_host *h, gl_task *t); /* an error that ends or interrupts it is about to be raised */
-  gl_saved_hook back;           /* the hook that back_hook stands in for (core/back.c), */
-  const void *back_from;        /* and the call whose return it waits for: CallInfo of lua_Debug */
+  const void *back_from;        /* the call whose return back_hook waits for (core/back.c): CallInfo of lua_Debug */
 
   /* ---- coroutines ---- */
   gl_spare *spare;              /* base coroutines to be used again */
@@ -198,9 +191,11 @@ struct gl_host {
   /* ---- preemption (core/preempt.h, kill.h, shake.h): what hook.c and scope.c, on which those are built, know of it as well ---- */
   struct gl_watchdog *watchdog; /* NULL = nothing is preempted (core/watchdog.h) */
   gl_slices slices;
-  gl_foreign_hook foreign_hook;
+  gl_saved_hook foreign_hook;   /* the hook of a C module that the preemption's stands in for, */
+  gl_saved_hook back;           /* and the hook that back_hook stands in for; both of a coroutine that has not stopped running (core/hook.h) */
   uint32_t kill_random;         /* state of the random generator of core/kill.c; 0 = it has drawn nothing yet */
   lua_Hook preempt_hook;        /* the hook that ends a slice; NULL = never set */
+  lua_Hook back_hook;           /* the hook that waits for C code to be back in Lua; NULL = never set */
   lua_Hook shake_hook;          /* the hook that switches at random; NULL = never set */
   void (*user_hook_ran)(lua_State *L, const lua_Debug *ar); /* a count hook of the user's was called: a moment to preempt; may raise; or NULL */
   void (*atomic_section_left)(gl_task *t); /* the task left its outermost atomic section; or NULL */
@@ -239,7 +234,16 @@ void gl_host_end_turn(gl_host *h, bool all);
 #define GL_HELD_BIT ((uintptr_t)1)
 #define GL_SUSPENDED_BIT ((uintptr_t)2)
 
-static inline void gl_host_set_running(gl_host *h, lua_State *co) { __atomic_store_n(&h->running, co, __ATOMIC_RELAXED); }
+/* Puts back the hooks that ours stand in for (core/hook.h). */
+void gl_hook_leave(gl_host *h);
+
+/* Notes that `co` runs now (NULL: none does). What ran before gets back the hook that the preemption had taken over there; it may be gone when it would
+ * run again. The signal handler may take a hook over between any two instructions: only once `co` is noted it does so on nothing but `co`. */
+static inline void gl_host_set_running(gl_host *h, lua_State *co) {
+  __atomic_store_n(&h->running, co, __ATOMIC_RELAXED);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  if (h->foreign_hook.L || h->back.L) gl_hook_leave(h);
+}
 
 static inline uintptr_t *gl_extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
 static inline gl_host *gl_host_of(lua_State *L) { return (gl_host *)(*gl_extra(L) & ~(GL_HELD_BIT | GL_SUSPENDED_BIT)); }

@@ -16,6 +16,8 @@
 
 bool gl_kill_insists(const gl_task *t) { return t->kill_count > MAX_CAUGHT; }
 
+bool gl_kill_is_under_way(const gl_task *t) { return t->raise_in || gl_kill_insists(t); }
+
 /* Is a variable being closed, on L or on one of the coroutines that have resumed L? */
 static bool closes(lua_State *L, const gl_task *t) {
   lua_State *co = t->co;
@@ -52,7 +54,7 @@ static int next_kill(gl_host *h, gl_task *t) {
   return (int)(random % MAX_KILL_DELAY) + 1;
 }
 
-static void set_next_kill(lua_State *L, gl_host *h) { lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, next_kill(h, h->task)); }
+static void set_next_kill(lua_State *L, gl_host *h) { gl_hook_insist(L, next_kill(h, h->task)); }
 
 /* Raises the error that is due, if nothing is lost by it here, or if it has waited for long. */
 static void raise_if_safe(lua_State *L, gl_host *h, const lua_Debug *ar) {
@@ -78,8 +80,8 @@ bool gl_kill_soon(lua_State *L, gl_host *h, const lua_Debug *ar) {
   raise_if_safe(L, h, ar);
   if (!t->raise_in) return false;
   gl_pulse_beat(&h->pulse); /* the wait for a safe point has slices of its own: the one that has ended says nothing about it */
-  if (lua_gethook(L) == h->preempt_hook) lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, 1);
-  else gl_hook_take_over(L, h->preempt_hook);
+  if (lua_gethook(L) == h->preempt_hook) gl_hook_insist(L, 1);
+  else gl_hook_take_over(L);
   return true;
 }
 
@@ -102,7 +104,9 @@ bool gl_kill_again(lua_State *L, gl_host *h) {
 
 void gl_kill_continue(lua_State *L) {
   gl_host *h = gl_host_of(L);
-  if (h->watchdog && lua_gethook(L) != h->preempt_hook) gl_hook_take_over(L, h->preempt_hook);
+  if (!h->watchdog || lua_gethook(L) == h->preempt_hook) return;
+  if (h->task->raise_in) gl_hook_take_over(L);
+  else if (gl_scope_must_end(h->task)) set_next_kill(L, h);
 }
 
 void gl_kill_follow(lua_State *L) {

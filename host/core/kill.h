@@ -54,7 +54,11 @@ bool gl_kill_at_safepoint(lua_State *L, gl_host *h, const lua_Debug *ar, bool ov
  * need not end (any more), and nothing has happened. */
 bool gl_kill_again(lua_State *L, gl_host *h);
 
-/* Has the error that is due (t->raise_in > 0) raised in L, since the coroutine that was to raise it has gone back to L. */
+/* Is an error due in the task, or the next one at random? */
+bool gl_kill_is_under_way(const gl_task *t);
+
+/* Has the error that is under way in the running task raised in L, which goes on: what was to raise it has gone back to L, or L has stopped
+ * running meanwhile. */
 void gl_kill_continue(lua_State *L);
 
 /* Goes on with ending the running task in L, when a coroutine that L had resumed failed because the task must end. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/park.h"
 
+#include "core/back.h"
 #include "core/check.h"
 #include "core/stack.h"
 #include "core/task.h"
@@ -21,6 +22,7 @@ static void leave_stack(gl_host *h, gl_task *t, gl_stack *to) {
   t->stack = NULL;
   gl_host_set_running(h, running);
   if (left) h->on_return(h, t, left);
+  if (t->cut_short) gl_back_arm(h);
 }
 
 bool gl_park(gl_host *h, gl_task *t) {

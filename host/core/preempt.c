@@ -49,6 +49,7 @@ static void set_preempt_hook(gl_host *h) {
   struct gl_watchdog *w = h->watchdog;
   lua_State *L = gl_allowhook_is_off(h->L) ? h->L : h->running; /* the host works on its main state for the task now, and a finalizer runs */
   lua_Hook now = lua_gethook(L);
+  if (h->slices.hooks_change) return; /* the next signal comes soon */
   atomic_store_explicit(&w->hooked_on, h->running, memory_order_relaxed);
   atomic_store_explicit(&w->hooked_in, gl_pulse_beats(&h->pulse), memory_order_relaxed);
   bool forced = gl_allowhook_is_off(L) && force_hooks(h, L);
@@ -57,8 +58,7 @@ static void set_preempt_hook(gl_host *h) {
     h->slices.asked = true;
     return;
   }
-  if (now == preempt_hook) lua_sethook(L, preempt_hook, LUA_MASKCOUNT | lua_gethookmask(L), 1);
-  else gl_hook_take_over(L, preempt_hook);
+  gl_hook_take_over(L);
   h->slices.set_at = gl_watchdog_cpu_us(w);
 }
 
@@ -107,7 +107,9 @@ static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool ho
     lua_yield(L, 0); /* takes effect when the hook returns */
   } else {
     gl_pause(h, t, gl_runqueue_add_preempted);
-    if (gl_scope_must_end(t) && !t->cleanup_us && !t->raise_in) gl_kill_soon(L, h, ar);
+    if (!gl_scope_must_end(t) || t->cleanup_us) return;
+    if (t->raise_in) gl_kill_continue(L);
+    else gl_kill_soon(L, h, ar);
   }
 }
 
