@@ -39,6 +39,7 @@
 #include "sys/alarm.h"
 #include "sys/channel.h"
 #include "sys/collect.h"
+#include "sys/require.h"
 #include "sys/scope_lua.h"
 #include "sys/semaphore.h"
 #include "sys/signal.h"
@@ -149,6 +150,7 @@ void gl_modules_init(lua_State *L, bool noenv) {
   gl_install_io(L);
   gl_install_popen(L);
   gl_install_chunk(L);
+  gl_install_require(L);
   gl_install_osfile(L);
   gl_install_stdlib(L);
   gl_install_warn(L);

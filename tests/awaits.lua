@@ -426,6 +426,17 @@ return {
     os.remove(name)
     os.remove(name .. ".lua")
   end, finalizer = true },
+  { "require of what another task loads", function()
+    local name = "tests.awaits." .. tostring({})
+    local _ <close> = closing(function() package.loaded[name], package.preload[name] = nil, nil end)
+    package.preload[name] = function()
+      for _ = 1, 3 do task.sleep(0) end
+      return { 3 }
+    end
+    aside(require, name)
+    task.sleep(0)
+    assert(require(name)[1] == 3)
+  end },
   { "io.open", function()
     local path = os.tmpname()
     local f <close> = assert(io.open(path, "w"))
