@@ -21,6 +21,7 @@
 #include "core/pcall.h"
 #include "core/trace.h"
 #include "db/blob.h"
+#include "db/postgres/module.h"
 #include "db/redis/module.h"
 #include "db/sqlite/module.h"
 #include "embedded.h"
@@ -59,6 +60,7 @@ static const luaL_Reg c_modules[] = {
   {"green.channel.native", luaopen_green_channel},
   {"green.coding.native", luaopen_green_coding},
   {"green.db.native", luaopen_green_db},
+  {"green.db.postgres.native", luaopen_green_db_postgres},
   {"green.db.sqlite", luaopen_green_db_sqlite},
   {"green.debug", luaopen_green_debug},
   {"green.domain.native", luaopen_green_domain},

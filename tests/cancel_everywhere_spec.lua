@@ -2,7 +2,7 @@
 -- Steps that use every kind of operation there is (beside some programs, each row of the matrix), each run again and again and interrupted in its 1st, 2nd, ... last wait:
 -- by a cancel, and by the end of its time. Each time all that the host counts, and the open file descriptors, are
 -- back where they were.
--- Needs: redis
+-- Needs: databases
 local app = require "green.app"
 local awaits = require "awaits"
 local db = require "green.db"
@@ -53,7 +53,7 @@ function steps.channels()
 end
 
 local servers
-setup(function() servers = start "redis" end)
+setup(function() servers = start "redis postgres" end)
 teardown(function() servers:close() end)
 
 function steps.redis()
@@ -148,6 +148,22 @@ function steps.database(at)
   local sum = 0
   for row in d:rows "SELECT v FROM t" do sum = sum + row.v end
   assert(sum == 3)
+end
+
+function steps.postgres()
+  local d <close> = db.connect(servers.postgres.url)
+  d:exec "DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, v int)"
+  d:transaction(function()
+    for i = 1, 3 do d:query("INSERT INTO t VALUES ($1, $1) RETURNING id", i) end
+    pcall(d.transaction, d, function()
+      d:exec "INSERT INTO t VALUES (1, 9)"
+    end)
+  end)
+  local sum = 0
+  for row in d:rows("SELECT v FROM t WHERE id = ANY($1)", { 1, 2 }) do sum = sum + row.v end
+  assert(sum == 3)
+  d:pin(function() d:exec "SET work_mem = '1MB'" end)
+  assert(d:value "SHOW work_mem" ~= "1MB")
 end
 
 function steps.files(at)

@@ -22,7 +22,7 @@ local may_include = {
   web = { "http", "message", "h1", "ws", "json", "net", "core" },
   transport = { "message", "h1", "net", "core" },
   client = { "transport", "message", "h1", "net", "core" },
-  db = { "net", "core" },
+  db = { "json", "net", "core" },
 }
 
 local function files(folder, pattern)

@@ -27,6 +27,7 @@ describe("a script that starts", function()
 
   it("has them from their first use on", function()
     assert.matches("libsqlite3%.so", loaded "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'")
+    assert.matches("libpq%.so", loaded "require('green.db').connect 'postgres://127.0.0.1:1/x'")
     assert.is_nil(loaded("pcall(require('green.http').get, 'http://127.0.0.1:1/')"):find "libssl")
     assert.matches("libssl%.so", loaded "pcall(require('green.http').get, 'https://127.0.0.1:1/')")
     assert.matches("libbrotlidec%.so", loaded "require('green.coding.native').decoder 'br'")
@@ -68,6 +69,8 @@ describe("a library that is not there", function()
       broken("libssl.so.3", "require('green.http').get 'https://127.0.0.1:1/'"))
     assert.matches("^false\tENOLIBRARY\t.*SQLite needs libsqlite3: .*libsqlite3%.so%.0",
       broken("libsqlite3.so.0", "require('green.db').connect('sqlite::memory:'):value 'SELECT 1'"))
+    assert.matches("^false\tENOLIBRARY\t.*PostgreSQL needs libpq: .*libpq%.so%.5",
+      broken("libpq.so.5", "require('green.db').connect 'postgres://127.0.0.1:1/x'"))
     assert.matches("^false\tENOLIBRARY\t.*a body in the coding zstd needs libzstd%.so%.1: .*libzstd%.so%.1",
       broken("libzstd.so.1", "require('green.coding.native').decoder 'zstd'"))
     assert.matches("^false\tENOLIBRARY\t.*other letters than those of ASCII need libidn2: .*libidn2%.so%.0",

@@ -11,12 +11,22 @@ local DEFAULTS = {
   max_result = 64 << 20,    -- bytes of rows one query may gather
 }
 
-local KNOWN = { readers = "count", wait = "seconds", timeout = "time", max_result = "count", init_sql = "string" }
+local KNOWN = { readers = "count", size = "count", prepare = "boolean", wait = "seconds", timeout = "time", max_result = "count", init_sql = "string" }
 
-local DRIVERS = { sqlite = "green.db.driver.sqlite" } -- loaded when first needed: a driver loads its library
+-- Loaded when first needed: a driver loads its library.
+local DRIVERS = {
+  sqlite = "green.db.driver.sqlite", postgres = "green.db.driver.postgres", postgresql = "green.db.driver.postgres",
+}
 
-local function check_options(given, driver)
+local EXPECTED = "sqlite:FILE, sqlite::memory: or postgres://HOST/DATABASE"
+
+local function check_options(given, driver, scheme)
   local settings = {}
+  for name in pairs(given) do
+    if DEFAULTS[name] == nil and driver.defaults[name] == nil and name ~= "init_sql" then
+      fault.misuse("db.connect: option '%s' means nothing to %s:", name, scheme)
+    end
+  end
   for name, default in pairs(DEFAULTS) do settings[name] = default end
   for name, default in pairs(driver.defaults) do settings[name] = default end
   for name, value in pairs(given) do settings[name] = value end
@@ -25,14 +35,14 @@ end
 
 -- Makes a database. Waits for nothing: connections are opened when they are needed.
 local function connect(url, given)
-  if type(url) ~= "string" then fault.misuse("a database URL expected, sqlite:FILE or sqlite::memory:, got %s", type(url)) end
+  if type(url) ~= "string" then fault.misuse("a database URL expected, %s, got %s", EXPECTED, type(url)) end
   options.check("db.connect", given, KNOWN)
   local scheme, rest = url:match("^(%a[%w+.-]*):(.*)$")
   if not DRIVERS[scheme] then
-    fault.raise("db.connect", "EPROTONOSUPPORT", "'%s' is no database this build knows: sqlite:FILE or sqlite::memory:", scheme or url)
+    fault.raise("db.connect", "EPROTONOSUPPORT", "'%s' is no database this build knows: %s", scheme or url, EXPECTED)
   end
   local driver = require(DRIVERS[scheme])
-  return database(driver, rest, check_options(given or {}, driver))
+  return database(driver, rest, check_options(given or {}, driver, scheme))
 end
 
 return { connect = connect, blob = native.blob }

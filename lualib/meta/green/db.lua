@@ -2,10 +2,11 @@
 -- SPDX-License-Identifier: MIT
 
 ---Databases.
----`db.connect` gives a pool that any number of tasks use at once; each statement waits in its own
+---SQLite and PostgreSQL: `db.connect` gives a pool that any number of tasks use at once; each statement waits in its own
 ---task while the others go on. Everything raises error objects: `err.code` is SQLite's own
----("SQLITE_CONSTRAINT_UNIQUE"), ETIMEDOUT, ECANCELED or ECLOSED; `err.sql` is the statement.
----Raises: SQLITE_CONSTRAINT_UNIQUE and SQLite's others; ETIMEDOUT; ECLOSED once the database was closed.
+---("SQLITE_CONSTRAINT_UNIQUE") or PostgreSQL's SQLSTATE ("23505", with `detail`, `hint`, `constraint` and `position`, in characters,
+---where the server says them), ETIMEDOUT, ECANCELED, ECLOSED, or ECONNRESET and its like when a server went away; `err.sql` is the statement.
+---Raises: SQLITE_CONSTRAINT_UNIQUE and SQLite's others; 23505 and PostgreSQL's others; ETIMEDOUT; ECONNRESET; ECLOSED once the database was closed.
 ---```lua
 ---local db <close> = require "green.db".connect "sqlite::memory:"
 ---db:exec "CREATE TABLE orders (id INTEGER PRIMARY KEY, pizza TEXT)"
@@ -16,11 +17,13 @@
 local db = {}
 
 ---@class green.db.options
----@field readers? integer  connections that read at the same time; 4
+---@field readers? integer  SQLite: connections that read at the same time; 4
+---@field size? integer     PostgreSQL: connections; 10 (a task that has one already may get another one beyond that)
+---@field prepare? boolean  PostgreSQL: statements that are used again are prepared on the server, 128 for each connection; true. false behind a pooler that gives each transaction another session
 ---@field wait? number      seconds to wait for a free connection; 5
 ---@field timeout? number   seconds one statement may take; 30
 ---@field max_result? integer bytes of rows query(), one() and value() may gather; 64 MiB
----@field init_sql? string   for each connection when it is opened: PRAGMA, ATTACH
+---@field init_sql? string   for each connection when it is opened: PRAGMA, ATTACH, SET
 
 ---A pool of connections, which are opened when they are needed. A file is used in WAL mode, with foreign keys on, by several connections that read and one that writes. A
 ---database in memory has one connection, used by turns, and lives until db:close().
@@ -35,6 +38,12 @@ local db = {}
 ---What all connections are to have is `init_sql`.
 ---
 ---SQL reaches the database and nothing beyond: no extensions, no fts3_tokenizer, no limits of the process; a value has at most 256 MiB.
+---
+---PostgreSQL's URL is libpq's, with its keywords as parameters (`sslmode=verify-full`; `connect_timeout=3`, else 10 s or `timeout`; several
+---hosts, `target_session_attrs`); what is not in it comes from the environment (PGHOST, PGPASSWORD and the others) and ~/.pgpass. A pool of
+---connections that read and write; one that the server ended is replaced. What is changed in a session (SET, temporary
+---tables, LISTEN, advisory locks) lasts within a transaction or db:pin, and is gone when the connection is given back. A statement whose
+---task stopped waiting is cancelled on the server. Notices go to the log.
 ---Does not wait.
 ---Raises: EPROTONOSUPPORT for a URL that names no database this build knows; EINVAL for one that asks for something else.
 ---```lua
@@ -42,12 +51,12 @@ local db = {}
 ---  timeout = 5, init_sql = "PRAGMA cache_size = -20000",
 ---})
 ---```
----@param url string "sqlite:kitchen.db", "sqlite:///var/lib/kitchen.db?mode=ro", "sqlite::memory:"
+---@param url string "sqlite:kitchen.db", "sqlite:///var/lib/kitchen.db?mode=ro", "sqlite::memory:", "postgres://cook@db.example/kitchen?sslmode=verify-full"
 ---@param options? green.db.options
 ---@return green.db.Database
 function db.connect(url, options) end
 
----A parameter to be stored as BLOB; a plain string is stored as TEXT. Both come back as strings.
+---A parameter to be stored as BLOB or bytea; a plain string is stored as TEXT. Both come back as strings.
 ---Does not wait.
 ---```lua
 ---db:exec("UPDATE orders SET photo = $1 WHERE id = 1", require "green.db".blob "\xff\xd8")
@@ -57,14 +66,18 @@ function db.connect(url, options) end
 ---@return userdata
 function db.blob(bytes) end
 
----What may be bound: strings, integers (exact), floats, booleans (1 and 0), nil and green.null (NULL), blobs.
----@alias green.db.value string|number|boolean|nil|userdata
+---What may be bound: strings, integers (exact), floats, booleans (1 and 0 in SQLite), nil and green.null (NULL), blobs.
+---In PostgreSQL a parameter has the type of its place in the statement, which is text where nothing tells (`SELECT $1::int`); a table
+---becomes JSON, or, as a list where an array is expected, that (`WHERE id = ANY($1)`); text has no NUL.
+---@alias green.db.value string|number|boolean|table|nil|userdata
 
 ---An array of rows, as JSON, too: `[]` without any. A row has its columns by name; NULL is an absent key.
----@class green.db.result: { [integer]: table<string, string|number> }
+---Of PostgreSQL's types, integers, floats and booleans are Lua's, json and jsonb what JSON says, arrays of those and of text lists (with
+---green.null), bytea bytes, and all others (numeric, dates, ranges) text.
+---@class green.db.result: { [integer]: table<string, any> }
 ---@field columns string[]  in order
 ---@field affected integer  rows inserted, updated or deleted
----@field last_id? integer  id of the row inserted last, when rows were affected
+---@field last_id? integer  SQLite: id of the row inserted last, when rows were affected; PostgreSQL has RETURNING
 
 ---A pool of connections to one database. `<close>` closes it.
 ---Everything here waits.
@@ -73,7 +86,8 @@ local Database = {}
 
 ---All rows of one statement, whose parameters are $1, $2, ... and always bound.
 ---Waits.
----Raises: SQLITE_TOOBIG beyond max_result; SQLITE_MISUSE for what belongs to a session; SQLITE_ERROR and SQLite's others; ETIMEDOUT; ECLOSED.
+---Raises: SQLITE_TOOBIG, or with PostgreSQL EMSGSIZE, beyond max_result; SQLITE_MISUSE for what belongs to a session; SQLITE_ERROR and
+---SQLite's others; 42601 and PostgreSQL's others; ENOTSUP for COPY; ETIMEDOUT; ECONNRESET; ECLOSED.
 ---```lua
 ---local open = db:query("SELECT * FROM orders WHERE status = $1", "open")
 ---print(#open, open[1].pizza) --> 2  margherita
@@ -83,7 +97,7 @@ local Database = {}
 ---@return green.db.result
 function Database:query(sql, ...) end
 
----The first row, or nil. Those behind it are not read.
+---The first row, or nil. Those behind it are not read; PostgreSQL sends them all the same: LIMIT 1 spares that.
 ---Waits.
 ---```lua
 ---print(db:one("SELECT pizza FROM orders WHERE id = $1", 2).pizza) --> quattro
@@ -117,7 +131,8 @@ function Database:value(sql, ...) end
 ---@return integer? last_id
 function Database:exec(sql, ...) end
 
----Rows, read in batches as the loop asks for them. The loop holds a connection until it ends, breaks or fails.
+---Rows, read in batches as the loop asks for them. The loop holds a connection until it ends, breaks or fails. PostgreSQL reads them in a
+---transaction of the loop's own, which is committed at the end and rolled back where the loop is left before, or in that of the task.
 ---Waits in the loop.
 ---```lua
 ---for row in db:rows("SELECT * FROM orders WHERE total > $1", 10) do
@@ -132,15 +147,16 @@ function Database:rows(sql, ...) end
 
 ---@class green.db.how
 ---@field isolation? "read committed"|"repeatable read"|"serializable" at least; SQLite's transactions are all serializable
----@field read_only? boolean    what writes is refused (SQLITE_READONLY); in SQLite such transactions run beside one that writes, on what was there when they first read
+---@field read_only? boolean    what writes is refused (SQLITE_READONLY, 25006); in SQLite such transactions run beside one that writes, on what was there when they first read
 ---@field deferrable? boolean   of a serializable one that only reads: it waits until it can neither fail nor disturb; SQLite's never do
----@field retries? integer      how often `fn` may be called again when the transaction failed because of others (SQLITE_BUSY), after a growing pause; 0
+---@field retries? integer      how often `fn` may be called again when the transaction failed because of others (SQLITE_BUSY, 40001, 40P01), after a growing pause; 0
 
 ---Runs `fn()` in a transaction: committed when it returns, rolled back when it raises or its task is
 ---cancelled; the error is passed on as it is. Inside, this task's statements (not those of other tasks, its
 ---children included) belong to the transaction. Nested, it is a savepoint. A statement that was stopped (by a
 ---deadline) dooms the transaction it is in, or the savepoint: nobody knows how far it came, so all that follows
----raises, until that is rolled back; with what writes, SQLite itself rolls all of it back.
+---raises, until that is rolled back; with what writes, SQLite itself rolls all of it back. In PostgreSQL each statement that fails dooms it: what
+---may fail goes into a transaction within, and one that has failed is not committed though `fn` returns (25P02).
 ---Waits, first come first served.
 ---Raises: what `fn` raises; as `query`; EINVAL for an option but `retries` of one that is nested. `retries` counts in the outermost.
 ---```lua
@@ -157,7 +173,7 @@ function Database:rows(sql, ...) end
 function Database:transaction(fn, how) end
 
 ---Calls `fn()` with one connection for all statements of this task (not those of its children), for what belongs to a session: temporary
----tables, PRAGMA, ATTACH, last_insert_rowid(). Transactions inside use it, too. What was changed is put right before somebody else gets the connection.
+---tables, PRAGMA, ATTACH, SET, advisory locks, last_insert_rowid(). Transactions inside use it, too. What was changed is put right before somebody else gets the connection.
 ---In SQLite it is the one that writes.
 ---Waits for a connection, first come first served.
 ---Raises: what `fn` raises; ETIMEDOUT when none came free; ECLOSED.
