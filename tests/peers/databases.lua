@@ -6,6 +6,7 @@
 --     servers.mariadb.port   .socket            anybody may, without a password; the database is `test`
 --     servers.redis.port
 --     servers.postgres.child                    its process: kill and wait
+--     servers.postgres:restart()                starts it again, on the same port and data, once it has ended; it is another child then
 local fs = require "green.fs"
 local process = require "green.process"
 local start = require "peers.start"
@@ -41,11 +42,18 @@ function KINDS.postgres(folder)
   local bin = fs.dirname(newest "/usr/lib/postgresql/*/bin/postgres")
   local user, data, log = as_user("postgres", folder), fs.join(folder, "data"), fs.join(folder, "log")
   run(words(user, bin .. "/initdb", "-D", data, "-A", "trust", "-U", "green", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"))
-  local child, port = start.configured(function(ports)
-    return words(user, "sh", "-c", 'log=$1; shift; exec "$@" 2> "$log"', "sh", log, bin .. "/postgres", "-D", data, "-p", tostring(ports[1]),
-      "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=250", "-c", "shared_buffers=16MB")
-  end, { count = 1, log = log, ready = "ready to accept connections" })
-  return { child = child, ends = "INT", port = port, url = ("postgres://green@127.0.0.1:%d/postgres"):format(port) }
+  local function begin(ports)
+    return start.configured(function(chosen)
+      return words(user, "sh", "-c", 'log=$1; shift; exec "$@" 2> "$log"', "sh", log, bin .. "/postgres", "-D", data, "-p", tostring(chosen[1]),
+        "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=250", "-c", "shared_buffers=16MB")
+    end, { count = 1, ports = ports, log = log, ready = "ready to accept connections" })
+  end
+  local child, port = begin()
+  local function restart(server)
+    server.child:close()
+    server.child = begin { port }
+  end
+  return { child = child, ends = "INT", port = port, url = ("postgres://green@127.0.0.1:%d/postgres"):format(port), restart = restart }
 end
 
 function KINDS.mariadb(folder)

@@ -69,6 +69,7 @@ function M.configured(configure, options)
     local child = spawn(configure(ports), { stdout = "null" })
     if serves(child, options.log, options.ready) then return child, table.unpack(ports) end
     child:close()
+    if options.ports then task.sleep(0.2) end -- what it was before may not be gone yet
   end
   error("it does not start: " .. fs.read(options.log))
 end
