@@ -61,13 +61,17 @@ static bool read_sqlstate(const char *text, char code[SQLSTATE + 1]) {
 static const char *code_of(const char *text) {
   for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
     if (strstr(text, strerror(errors[i]))) return errors[i] == EPIPE ? "ECONNRESET" : uv_err_name(-errors[i]);
+  if (strstr(text, "no password supplied")) return "28P01"; /* invalid_password, before the server says so */
+  if (strstr(text, "SSL") || strstr(text, "certificate")) return "ETLS";
   return strstr(text, "server closed the connection") ? "ECONNRESET" : "EPROTO";
 }
 
-/* Copies the text as one line, without the place in the server's source. */
+/* Copies the text as one line, without the code and the place in the server's source. */
 static void copy_line(char *to, size_t size, const char *text) {
+  char code[SQLSTATE + 1];
   size_t n = 0;
   for (; *text && n + 1 < size; text++) {
+    if (strncmp(text, "FATAL:  ", 8) == 0 && read_sqlstate(text, code)) text += 8 + SQLSTATE + 1;
     if (*text == '\n' && strncmp(text + 1, "LOCATION:", 9) == 0) {
       text += 1 + strcspn(text + 1, "\n");
       if (!*text) break;
