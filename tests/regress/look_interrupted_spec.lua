@@ -8,7 +8,7 @@ local process = require "green.process"
 local IN = 1
 
 it("a wait of C code is not interrupted by the watchdog's signals", function()
-  local flood <close> = process.spawn { "sh", "-c", "while kill -URG $PPID; do :; done" }
+  local _ <close> = process.spawn { "sh", "-c", "while kill -URG $PPID; do :; done" }
   local a, b = p.pair()
   for _ = 1, 1000 do
     p.send(b, "x") -- ready at once, or looked for once more

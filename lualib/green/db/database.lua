@@ -15,7 +15,8 @@
 --     close(db)            closes what is not in the pools
 --
 -- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean,
--- in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return false for a statement that writes, on a connection that only reads.
+-- in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return
+-- false for a statement that writes, on a connection that only reads.
 local fault = require "green.error"
 local native = require "green.task.native"
 local options = require "green.options"

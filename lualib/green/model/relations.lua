@@ -4,8 +4,8 @@
 -- that a list of n costs one query more, and not n.
 --
 -- A relation is { name =, kind = "one" | "many", other = the model of the rows, own = the column of ours, theirs = the column of theirs
--- with the same value, check() = raises if we have no such column }; one that goes through a third table has `through` = { model =, own =, theirs = } instead: the columns there that
--- have our key, and theirs.
+-- with the same value, check() = raises if we have no such column }; one that goes through a third table has `through` = { model =,
+-- table =, own =, theirs = }, too: the columns there that have our key, and theirs.
 local condition = require "green.model.condition"
 local fault = require "green.error"
 
