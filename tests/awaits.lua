@@ -427,8 +427,9 @@ return {
     os.remove(name .. ".lua")
   end, finalizer = true },
   { "require of what another task loads", function()
-    local name = "tests.awaits." .. tostring({})
-    local _ <close> = closing(function() package.loaded[name], package.preload[name] = nil, nil end)
+    local name
+    local own <close> = closing(function() package.loaded[name], package.preload[name] = nil, nil end)
+    name = "tests.awaits." .. tostring(own) -- alive meanwhile: the address of what was collected is used again
     package.preload[name] = function()
       for _ = 1, 3 do task.sleep(0) end
       return { 3 }
@@ -500,7 +501,8 @@ return {
     end)
   end },
   { "hub.receive", function()
-    local topic = tostring {}
+    local own <close> = closing(function() end)
+    local topic = tostring(own)
     local subscription <close> = hub.subscribe(topic)
     task.spawn(hub.publish, topic, "news")
     assert(subscription:receive(TIMEOUT) == "news")
