@@ -428,7 +428,7 @@ return {
   end, finalizer = true },
   { "require of what another task loads", function()
     local name
-    local own <close> = closing(function() package.loaded[name], package.preload[name] = nil, nil end)
+    local own <close> = closing(function() if name then package.loaded[name], package.preload[name] = nil, nil end end)
     name = "tests.awaits." .. tostring(own) -- alive meanwhile: the address of what was collected is used again
     package.preload[name] = function()
       for _ = 1, 3 do task.sleep(0) end
