@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/hex.h"
+
 /* ---- characters and words ---- */
 
 bool gl_is_token_char(char c) {
@@ -331,18 +333,12 @@ int gl_take_line(gl_text *s, gl_text *name, gl_text *value) {
   return has_control(*value) ? -1 : 1;
 }
 
-static int hex(char c) {
-  if (is_digit(c)) return c - '0';
-  c = (char)(c | 0x20);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 long gl_form_decode(gl_text t, char *out) {
   char *to = out;
   for (const char *p = t.at; p < t.end; p++) {
     char c = *p == '+' ? ' ' : *p;
     if (c == '%') {
-      int high = t.end - p > 2 ? hex(p[1]) : -1, low = high < 0 ? -1 : hex(p[2]);
+      int high = t.end - p > 2 ? gl_hex(p[1]) : -1, low = high < 0 ? -1 : gl_hex(p[2]);
       if (low < 0) return -1;
       c = (char)(high << 4 | low);
       p += 2;

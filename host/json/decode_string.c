@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "core/error.h"
+#include "core/hex.h"
 #include "core/preempt.h"
 #include "json/decoder.h"
 #include "json/text.h"
@@ -60,8 +61,7 @@ void gl_decoder_fail_found(gl_decoder *d, const char *at, const char *expected) 
 static int hex4(const char *p) {
   int n = 0;
   for (int i = 0; i < 4; i++) {
-    char c = p[i], low = (char)(c | 0x20);
-    int digit = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+    int digit = gl_hex(p[i]);
     if (digit < 0) return -1; /* the NUL behind the text is no digit, so that the loop ends there */
     n = n << 4 | digit;
   }

@@ -4,11 +4,7 @@
  */
 #include "web/request.h"
 
-static int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = (char)(c | 0x20);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "core/hex.h"
 
 /* Percent-decodes the path into `out`, which has n bytes, and returns how many were written. -1: a bad escape or an escaped NUL. */
 static long decode(const char *p, size_t n, char *out) {
@@ -17,7 +13,7 @@ static long decode(const char *p, size_t n, char *out) {
     char c = p[i];
     if (c == '%') {
       if (n - i < 3) return -1;
-      int hi = hex(p[i + 1]), lo = hex(p[i + 2]);
+      int hi = gl_hex(p[i + 1]), lo = gl_hex(p[i + 2]);
       if (hi < 0 || lo < 0 || (hi | lo) == 0) return -1;
       c = (char)(hi << 4 | lo);
       i += 2;

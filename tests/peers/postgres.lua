@@ -1,13 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- A PostgreSQL server for specs, and what the server itself says of its sessions, over a connection that is not green.db's (luasql):
 --
+--     postgres.around(_ENV, options, use)    a server for a spec file, and a database for each of its specs
 --     local pg = postgres.start()            closed by pg:close()
---     local place = pg:place("sslmode=disable")   a schema of its own: { url =, name = the schema and the application's name, close() }
+--     local place = pg:place("sslmode=disable")   a schema of its own: { url =, name = the schema and the application's name,
+--                                            connect(options) -> a database there, closed with it; close() }
 --     pg:ask "SELECT ..."                    the first value as text; nil: NULL, or no row
 --     pg:sessions(name [, condition])        how many sessions of a place there are, with an SQL condition on pg_stat_activity
 --     pg:settled(name)                       waits until no session of the place runs anything, is in a transaction, or holds a lock
 --     pg:freeze()  pg:thaw()                 SIGSTOP and SIGCONT, for the server and all its processes
 --     pg:kill()    pg:restart()              SIGKILL for the server; another one on the same port and data
+local connect = require "green.db".connect
 local databases = require "peers.databases"
 local fs = require "green.fs"
 local outcome = require "outcome"
@@ -70,7 +73,14 @@ function Postgres:place(parameters)
   local name = "place_" .. number
   self:ask("CREATE SCHEMA " .. name)
   local url = ("%s?options=-csearch_path%%3D%s&application_name=%s%s"):format(self.url, name, name, parameters and "&" .. parameters or "")
-  return { name = name, url = url, close = function()
+  local opened = {}
+  local function open(options)
+    local db = connect(url, options)
+    opened[#opened + 1] = db
+    return db
+  end
+  return { name = name, url = url, connect = open, close = function()
+    for _, db in ipairs(opened) do db:close() end
     outcome.eventually(function() return self:sessions(name) == 0 end, "all sessions of " .. name .. " are closed")
     self:ask "SET client_min_messages = error"
     self:ask "SET lock_timeout = '20s'"
@@ -121,4 +131,20 @@ function Postgres:restart()
   end, "the server answers again")
 end
 
-return { start = start }
+-- For the specs of a file: a server of their own, and for each of them a place and a database there, with these options of connect. use(pg,
+-- place, db) has them before each, and may fill the database.
+local function around(spec, options, use)
+  local pg, place
+
+  spec.setup(function() pg = start() end)
+  spec.teardown(function() pg:close() end)
+
+  spec.before_each(function()
+    place = pg:place()
+    use(pg, place, place.connect(options))
+  end)
+
+  spec.after_each(function() place.close() end)
+end
+
+return { start = start, around = around }

@@ -6,13 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST 128 /* statements of a connection */
+#include "db/postgres/session.h"
+#include "db/sql.h"
 
-static uint32_t hash_of(const char *sql) { /* FNV-1a */
-  uint32_t h = 2166136261u;
-  for (; *sql; sql++) h = (h ^ (unsigned char)*sql) * 16777619u;
-  return h;
-}
+#define MOST 128 /* statements of a connection */
 
 static void unlink_entry(gl_pg_cache *c, gl_pg_entry *e) {
   if (e->prev) e->prev->next = e->next;
@@ -36,12 +33,13 @@ static gl_pg_entry *entry_new(const char *sql, uint32_t hash) {
   gl_pg_entry *e = calloc(1, sizeof *e + len + 1);
   if (!e) return NULL;
   e->hash = hash;
+  e->changes = gl_pg_session_by_text(sql);
   memcpy(e->sql, sql, len + 1);
   return e;
 }
 
 gl_pg_entry *gl_pg_cache_find(gl_pg_cache *c, const char *sql) {
-  uint32_t hash = hash_of(sql);
+  uint32_t hash = gl_sql_hash(sql, strlen(sql));
   gl_pg_entry *e = c->head;
   while (e && (e->hash != hash || strcmp(e->sql, sql) != 0)) e = e->next;
   if (e) {

@@ -28,6 +28,7 @@ typedef struct gl_pg_entry {
   bool prepared;
   bool used;                       /* at least once before */
   bool described;                  /* `types` are known */
+  bool changes;                    /* its words may leave something in the session */
   int n;                           /* parameters */
   Oid *types;                      /* owned: of the parameters */
   char sql[];

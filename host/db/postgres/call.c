@@ -9,8 +9,10 @@
 
 #include "core/block.h"
 #include "core/error.h"
+#include "core/hex.h"
 #include "db/blob.h"
 #include "db/postgres/types.h"
+#include "db/sql.h"
 #include "json/json.h"
 #include "json/number.h"
 
@@ -68,9 +70,7 @@ static size_t check_value(lua_State *L, const char *op, int idx, int number) {
 
 size_t gl_pg_call_check(lua_State *L, const char *op, int sql, int first) {
   size_t len;
-  const char *text = luaL_checklstring(L, sql, &len);
-  if (strlen(text) != len) gl_error_misuse(L, "the statement has a NUL in it");
-  if (len >= MAX_TEXT) gl_error_misuse(L, "the statement is too long");
+  gl_sql_check(L, sql, MAX_TEXT, &len);
   int n = lua_gettop(L) - first + 1;
   if (n > MAX_PARAMETERS) gl_error_misuse(L, "a statement has at most %d parameters", MAX_PARAMETERS);
   luaL_checkstack(L, 5, NULL);
@@ -156,8 +156,6 @@ void gl_pg_call_free(gl_pg_call *call) {
 
 /* ---- lists ---- */
 
-static int hex(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
-
 /* Copies a string of JSON, which begins at `*from`, as an array has it: only quotes and backslashes are escaped. JSON writes \u for what
  * is below U+0020 and U+007F alone, if that has no letter. */
 static char *copy_string(char *to, const char **from) {
@@ -174,7 +172,7 @@ static char *copy_string(char *to, const char **from) {
       case 'r': *to++ = '\r'; break;
       case 't': *to++ = '\t'; break;
       case 'u':
-        *to++ = (char)(hex(at[3]) << 4 | hex(at[4]));
+        *to++ = (char)(gl_hex(at[3]) << 4 | gl_hex(at[4]));
         at += 4;
         break;
       case '/': *to++ = '/'; break;

@@ -71,12 +71,24 @@ typedef enum gl_pg_step {
   GL_PG_RUN,
 } gl_pg_step;
 
+/* What an op is about. */
+typedef enum gl_pg_purpose {
+  GL_PG_STATEMENT,
+  GL_PG_OPENS,     /* it makes the connection */
+  GL_PG_BEGINS,    /* BEGIN, of db:transaction */
+  GL_PG_COMMITS,
+  GL_PG_ROLLS_BACK,
+  GL_PG_GOES_BACK, /* to a savepoint */
+  GL_PG_RESETS,    /* the transaction and the session */
+} gl_pg_purpose;
+
 #define GL_PG_LIST 4
 
 /* What runs on a connection. */
 struct gl_pg_op {
   gl_op op;
   gl_pg_conn *conn;             /* referenced */
+  gl_pg_purpose purpose;
   gl_pg_step step;
   gl_pg_call *call;             /* owned; a statement with its parameters; NULL: `list` runs */
   const char *list[GL_PG_LIST]; /* SQL without parameters, one after the other, up to a NULL; static, or in the connection */
@@ -91,8 +103,6 @@ struct gl_pg_op {
   int64_t affected;             /* rows that were inserted, updated, deleted */
   gl_pg_fault fault;
   bool repeated;                /* it was: the prepared statement was not valid any more */
-  bool begins, commits, rolls_back, goes_back, resets; /* what it does to the transaction, and to the session */
-  bool opens;                   /* it makes the connection */
   bool prepared;                /* `call` is the server's unnamed prepared statement */
   bool described;               /* the types of the parameters were looked at */
   char text[80];                /* SQL that was put together */

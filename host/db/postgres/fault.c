@@ -12,10 +12,9 @@
 #include <uv.h>
 
 #include "core/cut.h"
-#include "core/error.h"
+#include "db/sql.h"
 
-#define SHOWN_SQL 200 /* bytes of a statement in a message */
-#define SQLSTATE 5    /* bytes of a code */
+#define SQLSTATE 5 /* bytes of a code */
 
 void gl_pg_fault_set(gl_pg_fault *f, const char *code, const char *fmt, ...) {
   va_list args;
@@ -94,20 +93,6 @@ void gl_pg_fault_of_conn(gl_pg_fault *f, const PGconn *pg) {
 
 /* ---- error objects ---- */
 
-/* Pushes the statement on one line, cut after SHOWN_SQL bytes. */
-static void push_shown(lua_State *L, const char *sql) {
-  char text[SHOWN_SQL + 4];
-  size_t n = 0;
-  for (; *sql && n < SHOWN_SQL; sql++) {
-    bool blank = *sql == ' ' || *sql == '\n' || *sql == '\t' || *sql == '\r';
-    if (blank && (n == 0 || text[n - 1] == ' ')) continue;
-    text[n++] = blank ? ' ' : *sql;
-  }
-  if (*sql) n = gl_cut_whole(text, n);
-  strcpy(text + n, *sql ? "..." : "");
-  lua_pushstring(L, text);
-}
-
 static void set_field(lua_State *L, const gl_pg_fault *f, const char *name, int field) {
   const char *text = PQresultErrorField(f->result, field);
   if (!text) return;
@@ -128,15 +113,7 @@ static void set_fields(lua_State *L, const gl_pg_fault *f) {
 int gl_pg_fault_raise(lua_State *L, const char *op, const gl_pg_fault *f, const char *sql) {
   const char *reason = f->result ? PQresultErrorField(f->result, PG_DIAG_MESSAGE_PRIMARY) : f->message;
   if (!reason) reason = "the server gave no reason";
-  luaL_checkstack(L, 8, NULL);
-  if (sql) {
-    push_shown(L, sql);
-    gl_error_push(L, op, f->code, "%s, in: %s", reason, lua_tostring(L, -1));
-    lua_pushstring(L, sql);
-    lua_setfield(L, -2, "sql");
-  } else {
-    gl_error_push(L, op, f->code, "%s", reason);
-  }
+  gl_sql_push_error(L, op, f->code, reason, sql);
   if (f->result) set_fields(L, f);
   return lua_error(L);
 }

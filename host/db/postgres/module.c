@@ -12,9 +12,9 @@
 #include "core/library.h"
 #include "db/blob.h"
 #include "db/postgres/conn.h"
+#include "db/sql.h"
 
 #define CONNECTION "green.db.postgres.connection"
-#define SQL_SHOWN 100 /* bytes of a statement that the inspector shows */
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyz_0123456789"
 #define MODE_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ ,"
 #define TIMEOUT 30.0                  /* seconds a statement may take, unless the caller says otherwise */
@@ -96,21 +96,11 @@ static int push_open(lua_State *L, gl_op *op) {
   return 1;
 }
 
-/* Pushes the array of rows. Its metatable has the other results, so that the array, also an empty one, is encoded as a JSON array. */
 static int push_query(lua_State *L, gl_op *op) {
   const gl_pg_op *s = (gl_pg_op *)op;
   if (has_failed(s)) return push_failure(L, s, s->call->sql);
   gl_pg_rows_push(L, &s->rows);
-  lua_createtable(L, 0, 2);
-  lua_createtable(L, 0, 2);
-  gl_pg_rows_push_columns(L, &s->rows);
-  lua_setfield(L, -2, "columns");
-  lua_pushinteger(L, s->affected);
-  lua_setfield(L, -2, "affected");
-  lua_setfield(L, -2, "__index");
-  lua_pushliteral(L, "array");
-  lua_setfield(L, -2, "__jsontype");
-  lua_setmetatable(L, -2);
+  gl_sql_set_result(L, gl_buf_at(&s->rows.names), s->rows.ncols, s->affected, NULL);
   return 1;
 }
 
@@ -124,7 +114,7 @@ static int push_exec(lua_State *L, gl_op *op) {
 static void object_call(const gl_op *op, char *out, size_t size) {
   const gl_pg_op *s = (const gl_pg_op *)op;
   const gl_pg_call *call = s->call ? s->call : s->script;
-  if (call) snprintf(out, size < SQL_SHOWN ? size : SQL_SHOWN, "%s", call->sql);
+  if (call) gl_sql_object(call->sql, out, size);
 }
 
 static const gl_optype open_type = {"db.connect", push_open, gl_pg_op_cancel, gl_pg_op_free};
@@ -152,7 +142,7 @@ static int postgres_open(lua_State *L) {
   gl_pg_conn *c = gl_pg_conn_new(s->op.host, init_sql, unnamed);
   if (!c) return no_memory(L, s);
   s->conn = c;
-  s->opens = true;
+  s->purpose = GL_PG_OPENS;
   s->list[0] = c->init_sql;
   s->params = malloc(len + 1);
   if (!s->params) return no_memory(L, s); /* whose end is that of the connection */
@@ -198,9 +188,9 @@ static int conn_exec(lua_State *L) { /* conn timeout sql parameters... */
 
 /* ---- transactions, clean-up ---- */
 
-static gl_pg_op *plain_new(lua_State *L, const gl_optype *type, const char *sql) {
+static gl_pg_op *plain_new(lua_State *L, const gl_optype *type, gl_pg_purpose purpose) {
   gl_pg_op *s = gl_op_new(L, type, sizeof *s, 0);
-  s->list[0] = sql;
+  s->purpose = purpose;
   return s;
 }
 
@@ -210,36 +200,24 @@ static int conn_begin(lua_State *L) { /* conn timeout [mode] */
   size_t len;
   const char *mode = luaL_optlstring(L, 3, "", &len);
   luaL_argcheck(L, len < sizeof((gl_pg_op *)0)->text - sizeof "BEGIN " && strspn(mode, MODE_LETTERS) == len, 3, "the modes of a transaction expected");
-  gl_pg_op *s = plain_new(L, &begin_type, NULL);
+  gl_pg_op *s = plain_new(L, &begin_type, GL_PG_BEGINS);
   snprintf(s->text, sizeof s->text, "BEGIN %s", mode);
   s->list[0] = s->text;
-  s->begins = true;
   return gl_pg_conn_await(L, s, c, timeout);
 }
 
-static int conn_commit(lua_State *L) {
+/* conn timeout: an op whose SQL is `sql`, or depends on the state of the connection (NULL) */
+static int plain_await(lua_State *L, const gl_optype *type, gl_pg_purpose purpose, const char *sql, double patience) {
   gl_pg_conn *c = check_conn(L);
-  double timeout = gl_check_timeout(L, 2, TIMEOUT);
-  gl_pg_op *s = plain_new(L, &commit_type, "COMMIT");
-  s->commits = true;
+  double timeout = gl_check_timeout(L, 2, patience);
+  gl_pg_op *s = plain_new(L, type, purpose);
+  s->list[0] = sql;
   return gl_pg_conn_await(L, s, c, timeout);
 }
 
-static int conn_rollback(lua_State *L) {
-  gl_pg_conn *c = check_conn(L);
-  double timeout = gl_check_timeout(L, 2, CLEAN_UP);
-  gl_pg_op *s = plain_new(L, &rollback_type, NULL);
-  s->rolls_back = true;
-  return gl_pg_conn_await(L, s, c, timeout);
-}
-
-static int conn_reset(lua_State *L) {
-  gl_pg_conn *c = check_conn(L);
-  double timeout = gl_check_timeout(L, 2, CLEAN_UP);
-  gl_pg_op *s = plain_new(L, &reset_type, NULL);
-  s->resets = true;
-  return gl_pg_conn_await(L, s, c, timeout);
-}
+static int conn_commit(lua_State *L) { return plain_await(L, &commit_type, GL_PG_COMMITS, "COMMIT", TIMEOUT); }
+static int conn_rollback(lua_State *L) { return plain_await(L, &rollback_type, GL_PG_ROLLS_BACK, NULL, CLEAN_UP); }
+static int conn_reset(lua_State *L) { return plain_await(L, &reset_type, GL_PG_RESETS, NULL, CLEAN_UP); }
 
 static int conn_rollback_to(lua_State *L) { /* conn name timeout */
   gl_pg_conn *c = check_conn(L);
@@ -247,10 +225,9 @@ static int conn_rollback_to(lua_State *L) { /* conn name timeout */
   const char *name = luaL_checklstring(L, 2, &len);
   luaL_argcheck(L, len > 0 && len <= 20 && strspn(name, NAME_LETTERS) == len, 2, "the name of a savepoint expected");
   double timeout = gl_check_timeout(L, 3, CLEAN_UP);
-  gl_pg_op *s = plain_new(L, &rollback_type, NULL);
+  gl_pg_op *s = plain_new(L, &rollback_type, GL_PG_GOES_BACK);
   snprintf(s->text, sizeof s->text, "ROLLBACK TO %s; RELEASE %s", name, name);
   s->list[0] = s->text;
-  s->goes_back = true;
   return gl_pg_conn_await(L, s, c, timeout);
 }
 

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "db/postgres/types.h"
+#include "db/sql.h"
 
 typedef struct cell {
   size_t off; /* in `bytes` */
@@ -44,13 +45,6 @@ void gl_pg_rows_clear(gl_pg_rows *rows) {
   *rows = (gl_pg_rows){0};
 }
 
-/* Pushes the column names, which are the keys of every row: a name becomes a Lua string once, not once per row. */
-static void push_names(lua_State *L, const gl_pg_rows *rows) {
-  const char *name = gl_buf_at(&rows->names);
-  luaL_checkstack(L, rows->ncols + 8, "too many columns");
-  for (int i = 0; i < rows->ncols; i++, name += strlen(name) + 1) lua_pushstring(L, name);
-}
-
 static void push_row(lua_State *L, const gl_pg_rows *rows, const cell *c, int names) {
   const gl_pg_type *types = (void *)gl_buf_at(&rows->types);
   lua_createtable(L, 0, rows->ncols);
@@ -66,19 +60,10 @@ void gl_pg_rows_push(lua_State *L, const gl_pg_rows *rows) {
   const cell *c = (void *)gl_buf_at(&rows->cells);
   int names = lua_gettop(L) + 2;
   lua_createtable(L, rows->count, 0);
-  push_names(L, rows);
+  gl_sql_push_names(L, gl_buf_at(&rows->names), rows->ncols);
   for (int r = 1; r <= rows->count; r++, c += rows->ncols) {
     push_row(L, rows, c, names);
     lua_rawseti(L, names - 1, r);
   }
   lua_settop(L, names - 1);
-}
-
-void gl_pg_rows_push_columns(lua_State *L, const gl_pg_rows *rows) {
-  const char *name = gl_buf_at(&rows->names);
-  lua_createtable(L, rows->ncols, 0);
-  for (int i = 1; i <= rows->ncols; i++, name += strlen(name) + 1) {
-    lua_pushstring(L, name);
-    lua_rawseti(L, -2, i);
-  }
 }

@@ -39,7 +39,4 @@ void gl_pg_rows_clear(gl_pg_rows *rows);
  * gl_pg_push_value does. */
 void gl_pg_rows_push(lua_State *L, const gl_pg_rows *rows);
 
-/* Pushes the array of column names. Raises when memory is out. */
-void gl_pg_rows_push_columns(lua_State *L, const gl_pg_rows *rows);
-
 #endif

@@ -17,11 +17,11 @@ static bool is_idle(const gl_pg_conn *c) { return PQtransactionStatus(c->pg) == 
 static void conclude(gl_pg_op *s) {
   gl_pg_conn *c = s->conn;
   bool ok = !*s->fault.code;
-  if (s->begins) c->begun = ok;
-  if (s->commits) c->begun = !is_idle(c);
-  if (s->goes_back && ok) c->doomed = false;
-  if ((s->resets || s->opens) && ok) c->changed = false;
-  if (s->opens && !ok) gl_pg_conn_lose(c, s->fault.code, "init_sql failed"); /* which ends the op */
+  if (s->purpose == GL_PG_BEGINS) c->begun = ok;
+  if (s->purpose == GL_PG_COMMITS) c->begun = !is_idle(c);
+  if (s->purpose == GL_PG_GOES_BACK && ok) c->doomed = false;
+  if ((s->purpose == GL_PG_RESETS || s->purpose == GL_PG_OPENS) && ok) c->changed = false;
+  if (s->purpose == GL_PG_OPENS && !ok) gl_pg_conn_lose(c, s->fault.code, "init_sql failed"); /* which ends the op */
   else gl_pg_conn_finish(s, 0);
 }
 
@@ -127,11 +127,11 @@ static void advance(gl_pg_op *s) {
 static void plan(gl_pg_op *s) {
   gl_pg_conn *c = s->conn;
   int n = 0;
-  if (s->begins) c->doomed = false;
-  if (!s->rolls_back && !s->resets) return;
+  if (s->purpose == GL_PG_BEGINS) c->doomed = false;
+  if (s->purpose != GL_PG_ROLLS_BACK && s->purpose != GL_PG_RESETS) return;
   c->begun = c->doomed = false;
   if (!is_idle(c)) s->list[n++] = "ROLLBACK";
-  if (!s->resets || !c->changed) return;
+  if (s->purpose != GL_PG_RESETS || !c->changed) return;
   s->list[n++] = "DISCARD ALL";
   s->list[n] = c->init_sql;
 }
@@ -143,20 +143,20 @@ static bool is_refused(gl_pg_op *s) {
     gl_pg_fault_set(&s->fault, *c->lost.code ? c->lost.code : "ECLOSED", "%s", c->lost.message);
     return true;
   }
-  if (!c->begun || s->rolls_back || s->resets) return false;
-  if (!has_ended(s) && c->doomed && !s->goes_back) gl_pg_fault_set(&s->fault, "25P02", "the transaction can only be rolled back: a statement in it was stopped");
+  if (!c->begun || s->purpose == GL_PG_ROLLS_BACK || s->purpose == GL_PG_RESETS) return false;
+  if (!has_ended(s) && c->doomed && s->purpose != GL_PG_GOES_BACK) gl_pg_fault_set(&s->fault, "25P02", "the transaction can only be rolled back: a statement in it was stopped");
   return *s->fault.code;
 }
 
 void gl_pg_statement_go_on(gl_pg_op *s) {
   if (s->call && !s->conn->unnamed) s->entry = gl_pg_cache_find(&s->conn->cache, s->call->sql);
-  if (s->call && gl_pg_session_by_text(s->call->sql)) s->conn->changed = true;
-  if (s->script && gl_pg_session_by_text(s->script->sql)) s->conn->changed = true;
+  const gl_pg_call *text = s->call ? s->call : s->script;
+  if (text && (s->entry ? s->entry->changes : gl_pg_session_by_text(text->sql))) s->conn->changed = true;
   advance(s);
 }
 
 void gl_pg_statement_start(gl_pg_op *s) {
-  if (s->opens) {
+  if (s->purpose == GL_PG_OPENS) {
     gl_pg_connect_start(s);
   } else if (is_refused(s)) {
     gl_pg_conn_finish(s, 0);
@@ -186,7 +186,7 @@ static void note_tag(gl_pg_op *s, const char *tag, const char *tuples) {
   gl_pg_conn *c = s->conn;
   if (begins_with(tag, "INSERT") || begins_with(tag, "UPDATE") || begins_with(tag, "DELETE") || begins_with(tag, "MERGE"))
     s->affected += strtoll(tuples, NULL, 10);
-  if (s->commits && begins_with(tag, "ROLLBACK"))
+  if (s->purpose == GL_PG_COMMITS && begins_with(tag, "ROLLBACK"))
     gl_pg_fault_set(&s->fault, "25P02", "a statement of the transaction had failed: it was rolled back");
   if (begins_with(tag, "DISCARD ALL") || begins_with(tag, "DEALLOCATE ALL")) {
     s->entry = NULL;

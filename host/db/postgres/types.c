@@ -6,7 +6,7 @@
 
 #include <lauxlib.h>
 
-#include "core/error.h"
+#include "core/hex.h"
 #include "json/json.h"
 #include "json/number.h"
 
@@ -55,19 +55,17 @@ static void push_integer(lua_State *L, const char *text) {
   lua_pushinteger(L, n.kind == GL_NUMBER_INTEGER ? n.integer : 0);
 }
 
-static int hex(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
-
 /* Both forms of bytea_output: \x6869, and the older one in which \\ and \011 stand for what is no plain character. */
 static void push_bytes(lua_State *L, const char *text, size_t n) {
   luaL_Buffer b;
   char *to = luaL_buffinitsize(L, &b, n), *start = to;
   if (n >= 2 && text[0] == '\\' && text[1] == 'x') {
-    for (const char *at = text + 2; at + 1 < text + n; at += 2) *to++ = (char)(hex(at[0]) << 4 | hex(at[1]));
+    for (const char *at = text + 2; at + 1 < text + n; at += 2) *to++ = (char)(gl_hex(at[0]) * 16 + gl_hex(at[1]));
   } else {
     for (const char *at = text, *end = text + n; at < end; at++) {
       if (*at != '\\' || at + 1 == end) *to++ = *at;
       else if (at[1] == '\\') *to++ = *++at;
-      else if (end - at >= 4) *to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0')), at += 3;
+      else if (end - at >= 4) *to++ = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0')), at += 3;
     }
   }
   luaL_pushresultsize(&b, (size_t)(to - start));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "db/sql.h"
 #include "db/sqlite/parameters.h"
 #include "db/sqlite/session.h"
 
@@ -167,12 +168,6 @@ int gl_sqlite_rollback_to(gl_sqlite *e, const char *name, gl_sqlite_fault *fault
 
 /* ---- statements ---- */
 
-static uint32_t hash_of(const char *sql, int len) { /* FNV-1a */
-  uint32_t h = 2166136261u;
-  for (int i = 0; i < len; i++) h = (h ^ (unsigned char)sql[i]) * 16777619u;
-  return h;
-}
-
 static gl_sqlite_stmt *find_cached(gl_sqlite *e, const gl_sqlite_call *call, uint32_t hash) {
   for (gl_sqlite_stmt *s = e->cache.head; s; s = s->next) {
     if (s->hash != hash || s->len != call->len || memcmp(s->sql, call->sql, (size_t)s->len) != 0) continue;
@@ -253,7 +248,7 @@ static int check_writes(const gl_sqlite *e, sqlite3_stmt *stmt, gl_sqlite_fault 
 int gl_sqlite_take(gl_sqlite *e, const gl_sqlite_call *call, gl_sqlite_stmt **stmt, gl_sqlite_fault *fault) {
   int rc = check_transaction(e, fault);
   if (rc != SQLITE_OK) return rc;
-  uint32_t hash = hash_of(call->sql, call->len);
+  uint32_t hash = gl_sql_hash(call->sql, (size_t)call->len);
   gl_sqlite_stmt *s = find_cached(e, call, hash);
   if (!s && !(s = stmt_new(e, call, hash, fault))) return fault->code;
   push_front(&e->out, s);

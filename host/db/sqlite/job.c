@@ -5,15 +5,14 @@
 #include <string.h>
 
 #include "core/check.h"
-#include "core/cut.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/opqueue.h"
+#include "db/sql.h"
 
 #define LOCKED_FOR 5.0   /* seconds for which a job tries a locked database again before it fails */
 #define RETRY_FIRST 1e-3 /* seconds between the first try and the second; the time doubles with each further try */
 #define RETRY_MOST 5e-2  /* seconds between two tries, at most */
-#define SHOWN_SQL 200    /* bytes of a statement in a message */
 
 /* ---- connections ---- */
 
@@ -201,28 +200,9 @@ void gl_sqlite_job_free(gl_sqlite_job *job) {
 
 /* ---- errors ---- */
 
-/* Pushes the statement on one line, cut after SHOWN_SQL bytes. */
-static void push_shown(lua_State *L, const char *sql) {
-  char text[SHOWN_SQL + 4];
-  size_t n = 0;
-  for (; *sql && n < SHOWN_SQL; sql++) {
-    bool blank = *sql == ' ' || *sql == '\n' || *sql == '\t' || *sql == '\r';
-    if (blank && (n == 0 || text[n - 1] == ' ')) continue;
-    text[n++] = blank ? ' ' : *sql;
-  }
-  if (*sql) n = gl_cut_whole(text, n);
-  strcpy(text + n, *sql ? "..." : "");
-  lua_pushstring(L, text);
-}
-
 int gl_sqlite_job_raise(lua_State *L, gl_sqlite_job *job, const char *sql) {
   const gl_sqlite_fault *f = &job->fault;
   const char *reason = gl_sqlite_fault_text(f);
-  const char *name = job->work.op.type->name;
-  if (!sql) return gl_error_raise(L, name, gl_sqlite_code_name(f->code), "%s", reason);
-  push_shown(L, sql);
-  gl_error_push(L, name, gl_sqlite_code_name(f->code), "%s, in: %s", reason, lua_tostring(L, -1));
-  lua_pushstring(L, sql);
-  lua_setfield(L, -2, "sql");
+  gl_sql_push_error(L, job->work.op.type->name, gl_sqlite_code_name(f->code), reason, sql);
   return lua_error(L);
 }

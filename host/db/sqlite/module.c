@@ -12,12 +12,12 @@
 #include "core/error.h"
 #include "core/library.h"
 #include "db/blob.h"
+#include "db/sql.h"
 #include "db/sqlite/cursor.h"
 #include "db/sqlite/job.h"
 #include "db/sqlite/memory.h"
 #include "db/sqlite/rows.h"
 
-#define SQL_SHOWN 100 /* bytes of a statement that the inspector shows */
 #define CONNECTION "green.db.sqlite.connection"
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyz_0123456789"
 #define TIMEOUT 30.0                     /* seconds a job may take, unless the caller says otherwise */
@@ -156,22 +156,12 @@ static int push_failure(lua_State *L, query_op *q) {
   return 1;
 }
 
-/* Pushes the array of rows. Its metatable has the other results, so that the array, also an empty one, is encoded as a JSON array. */
 static int push_query(lua_State *L, gl_op *op) {
   query_op *q = (query_op *)op;
   if (op->status < 0 || q->job.fault.code) return push_failure(L, q);
   gl_sqlite_push_rows(L, &q->rows);
-  lua_createtable(L, 0, 2);
-  lua_createtable(L, 0, 3);
-  gl_sqlite_push_columns(L, &q->rows);
-  lua_setfield(L, -2, "columns");
-  push_changes(L, q);
-  lua_setfield(L, -3, "last_id");
-  lua_setfield(L, -2, "affected");
-  lua_setfield(L, -2, "__index");
-  lua_pushliteral(L, "array");
-  lua_setfield(L, -2, "__jsontype");
-  lua_setmetatable(L, -2);
+  int64_t last_id = q->last_id;
+  gl_sql_set_result(L, gl_buf_at(&q->rows.names), q->rows.ncols, q->affected, q->affected ? &last_id : NULL);
   return 1;
 }
 
@@ -191,7 +181,7 @@ static void free_query(gl_op *op) {
 
 static void object_query(const gl_op *op, char *out, size_t size) {
   const query_op *q = (const query_op *)op;
-  if (q->call) snprintf(out, size < SQL_SHOWN ? size : SQL_SHOWN, "%s", q->call->sql);
+  if (q->call) gl_sql_object(q->call->sql, out, size);
 }
 
 static const gl_optype query_type = {"db.query", push_query, gl_sqlite_job_cancel, free_query, object_query};

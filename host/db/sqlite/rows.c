@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "db/blob.h"
+#include "db/sql.h"
 
 #define MAX_TEXT ((size_t)1000000000) /* SQLite's own limit */
 
@@ -31,9 +32,7 @@ static size_t check_value(lua_State *L, int idx, int number) {
 
 size_t gl_sqlite_call_check(lua_State *L, int sql, int first) {
   size_t len;
-  const char *text = luaL_checklstring(L, sql, &len);
-  if (strlen(text) != len) gl_error_misuse(L, "the statement has a NUL in it");
-  if (len >= MAX_TEXT) gl_error_misuse(L, "the statement is too long");
+  gl_sql_check(L, sql, MAX_TEXT, &len);
   luaL_checkstack(L, 2, NULL);
   int n = lua_gettop(L) - first + 1;
   size_t size = sizeof(gl_sqlite_call) + (size_t)n * sizeof(gl_sqlite_value) + len + 1;
@@ -98,18 +97,11 @@ static void push_value(lua_State *L, const gl_sqlite_rows *rows, const gl_sqlite
   }
 }
 
-/* Pushes the column names, which are the keys of every row: a name becomes a Lua string once, not once per row. */
-static void push_names(lua_State *L, const gl_sqlite_rows *rows) {
-  const char *name = gl_buf_at(&rows->names);
-  luaL_checkstack(L, rows->ncols + 4, "too many columns");
-  for (int i = 0; i < rows->ncols; i++, name += strlen(name) + 1) lua_pushstring(L, name);
-}
-
 void gl_sqlite_push_rows(lua_State *L, const gl_sqlite_rows *rows) {
   const gl_sqlite_value *v = (void *)gl_buf_at(&rows->cells);
   int names = lua_gettop(L) + 2;
   lua_createtable(L, rows->count, 0);
-  push_names(L, rows);
+  gl_sql_push_names(L, gl_buf_at(&rows->names), rows->ncols);
   for (int r = 1; r <= rows->count; r++) {
     lua_createtable(L, 0, rows->ncols);
     for (int c = 0; c < rows->ncols; c++, v++) {
@@ -121,13 +113,4 @@ void gl_sqlite_push_rows(lua_State *L, const gl_sqlite_rows *rows) {
     lua_rawseti(L, names - 1, r);
   }
   lua_settop(L, names - 1);
-}
-
-void gl_sqlite_push_columns(lua_State *L, const gl_sqlite_rows *rows) {
-  const char *name = gl_buf_at(&rows->names);
-  lua_createtable(L, rows->ncols, 0);
-  for (int i = 1; i <= rows->ncols; i++, name += strlen(name) + 1) {
-    lua_pushstring(L, name);
-    lua_rawseti(L, -2, i);
-  }
 }

@@ -20,7 +20,4 @@ gl_sqlite_call *gl_sqlite_call_new(lua_State *L, int sql, int first, size_t size
 /* Pushes an array of one table per row, by column name; a NULL is an absent key. Raises when memory is out. */
 void gl_sqlite_push_rows(lua_State *L, const gl_sqlite_rows *rows);
 
-/* Pushes an array of the column names, in the order of the statement. Raises when memory is out. */
-void gl_sqlite_push_columns(lua_State *L, const gl_sqlite_rows *rows);
-
 #endif

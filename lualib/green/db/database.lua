@@ -107,6 +107,10 @@ function Database:rows(sql, ...)
   return stream(self, sql, ...)
 end
 
+local function check_function(where, fn)
+  if type(fn) ~= "function" then fault.misuse("%s: a function expected, got %s", where, type(fn)) end
+end
+
 -- Of a connection that is pinned: `outer` is the lease that the task had before.
 local Pin = {}
 
@@ -121,7 +125,7 @@ end
 
 function Database:pin(fn)
   check(self, "pin")
-  if type(fn) ~= "function" then fault.misuse("db:pin: a function expected, got %s", type(fn)) end
+  check_function("db:pin", fn)
   local outer = self:bound_lease()
   if outer and outer.pinned then return fn() end
   local lease = outer or self.writer:take()
@@ -138,14 +142,14 @@ local HOW = {
 
 function Database:transaction(fn, how)
   check(self, "transaction")
-  if type(fn) ~= "function" then fault.misuse("db:transaction: a function expected, got %s", type(fn)) end
+  check_function("db:transaction", fn)
   return transaction.run(self, options.check("db:transaction", how, HOW), fn)
 end
 
 -- Calls fn once the transaction of this task is committed, or at once without one.
 function Database:after_commit(fn)
   check(self, "after_commit")
-  if type(fn) ~= "function" then fault.misuse("db:after_commit: a function expected, got %s", type(fn)) end
+  check_function("db:after_commit", fn)
   transaction.after(self, fn)
 end
 

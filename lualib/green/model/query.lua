@@ -40,13 +40,15 @@ end
 
 -- ---- steps ----
 
+-- Returns the query's parameters, to which others are added for one statement or another query.
+local function copy_of(values) return table.move(values, 1, values.n, 1, { n = values.n }) end
+
 function Query:where(...)
   local parts = parts_of(self, "where")
-  local values = { n = 0 }
-  condition.sql(parts.source.check, values, ...) -- raises here what is wrong with it
-  local conditions = table.move(parts.conditions, 1, #parts.conditions, 1, {})
-  conditions[#conditions + 1] = table.pack(...)
-  return with(parts, { conditions = conditions, known = false })
+  local values = copy_of(parts.values)
+  local sql = condition.sql(parts.source.check, values, ...)
+  if sql == "" then return self end
+  return with(parts, { where = (parts.where == "" and " WHERE " or parts.where .. " AND ") .. sql, values = values, known = false })
 end
 
 -- "total", "total DESC": a column, and nothing else that SQL could be.
@@ -96,15 +98,6 @@ function Query:known(rows) return with(parts_of(self, "known"), { known = rows }
 
 -- ---- SQL ----
 
-local function where_sql(parts, values)
-  local all = {}
-  for _, each in ipairs(parts.conditions) do
-    local sql = condition.sql(parts.source.check, values, table.unpack(each, 1, each.n))
-    if sql ~= "" then all[#all + 1] = sql end
-  end
-  return #all > 0 and " WHERE " .. table.concat(all, " AND ") or ""
-end
-
 local function order_sql(parts)
   if #parts.orders == 0 then return " ORDER BY " .. quote(parts.source.key) end
   return " ORDER BY " .. table.concat(parts.orders, ", ")
@@ -117,13 +110,12 @@ local function window_sql(parts)
 end
 
 local function select_sql(parts, what)
-  local values = { n = 0 }
-  local sql = ("SELECT %s FROM %s%s%s%s"):format(what, quote(parts.source.table), where_sql(parts, values), order_sql(parts), window_sql(parts))
-  return sql, values
+  return ("SELECT %s FROM %s%s%s%s"):format(what, quote(parts.source.table), parts.where, order_sql(parts), window_sql(parts))
 end
 
 local function run(parts, method, sql, values)
   local db = parts.source.db
+  values = values or parts.values
   return db[method](db, sql, table.unpack(values, 1, values.n))
 end
 
@@ -165,17 +157,13 @@ function Query:first()
 end
 
 -- The window counts, too: so that a query has as many rows as it says.
-local function counted(parts, what)
-  local sql, values = select_sql(parts, "1 AS one")
-  return run(parts, "value", what:format(sql), values)
-end
+local function counted(parts, what) return run(parts, "value", what:format(select_sql(parts, "1 AS one"))) end
 
 function Query:count()
   local parts = parts_of(self, "count")
   if parts.known then return #parts.known end
   if parts.limit or parts.offset then return counted(parts, "SELECT count(*) FROM (%s) AS counted") end
-  local values = { n = 0 }
-  return run(parts, "value", ("SELECT count(*) FROM %s%s"):format(quote(parts.source.table), where_sql(parts, values)), values)
+  return run(parts, "value", ("SELECT count(*) FROM %s%s"):format(quote(parts.source.table), parts.where))
 end
 
 function Query:exists()
@@ -201,24 +189,26 @@ end
 
 -- ---- ends that write ----
 
--- The condition of a statement that writes, which has no window of its own.
-local function written(parts, values)
-  if not parts.limit and not parts.offset then return where_sql(parts, values) end
-  local key = quote(parts.source.key)
-  return (" WHERE %s IN (SELECT %s FROM %s%s%s%s)"):format(key, key, quote(parts.source.table), where_sql(parts, values), order_sql(parts), window_sql(parts))
+-- Runs a statement that writes, which has no window of its own, on the rows, and returns how many there were.
+local function write(parts, sql, values)
+  local where = parts.where
+  if parts.limit or parts.offset then
+    local key = quote(parts.source.key)
+    where = (" WHERE %s IN (%s)"):format(key, select_sql(parts, key))
+  end
+  return (run(parts, "exec", sql .. where, values))
 end
 
 -- Sets columns of all rows, and returns how many there were.
 function Query:update(fields)
   local parts = parts_of(self, "update")
   parts.source.check(options.argument("query:update", "fields", fields, "table"))
-  local names, sets, values = {}, {}, { n = 0 }
+  local names, sets, values = {}, {}, copy_of(parts.values)
   for name in pairs(fields) do names[#names + 1] = name end
   if #names == 0 then return 0 end
   table.sort(names)
   for i, name in ipairs(names) do sets[i] = ("%s = %s"):format(quote(name), condition.bind(values, fields[name])) end
-  local sql = ("UPDATE %s SET %s"):format(quote(parts.source.table), table.concat(sets, ", "))
-  return (run(parts, "exec", sql .. written(parts, values), values))
+  return write(parts, ("UPDATE %s SET %s"):format(quote(parts.source.table), table.concat(sets, ", ")), values)
 end
 
 -- Adds `by` to a column of all rows, in the database, so that nobody's change is lost; returns how many there were.
@@ -227,17 +217,14 @@ function Query:increment(name, by)
   by = options.argument("query:increment", "by", by == nil and 1 or by, "number")
   if type(name) ~= "string" then fault.misuse("query:increment: the name of a column expected, got %s", type(name)) end
   parts.source.check { [name] = true }
-  local values = { n = 0 }
-  local column = quote(name)
-  local sql = ("UPDATE %s SET %s = %s + %s"):format(quote(parts.source.table), column, column, condition.bind(values, by))
-  return (run(parts, "exec", sql .. written(parts, values), values))
+  local column, values = quote(name), copy_of(parts.values)
+  return write(parts, ("UPDATE %s SET %s = %s + %s"):format(quote(parts.source.table), column, column, condition.bind(values, by)), values)
 end
 
 function Query:delete()
   local parts = parts_of(self, "delete")
-  local values = { n = 0 }
-  return (run(parts, "exec", ("DELETE FROM %s"):format(quote(parts.source.table)) .. written(parts, values), values))
+  return write(parts, "DELETE FROM " .. quote(parts.source.table))
 end
 
 -- Returns the query of all rows of a source.
-return function(source) return with({ source = source, conditions = {}, orders = {}, preloads = {}, known = false }, {}) end
+return function(source) return with({ source = source, where = "", values = { n = 0 }, orders = {}, preloads = {}, known = false }, {}) end

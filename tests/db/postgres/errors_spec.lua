@@ -10,18 +10,7 @@ local task = require "green.task"
 local failure, await = outcome.failure, outcome.eventually
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
-  place = pg:place()
-  db = connect(place.url)
-end)
-
-after_each(function()
-  db:close()
-  place.close()
-end)
+postgres.around(_ENV, nil, function(...) pg, place, db = ... end)
 
 describe("an error", function()
   it("has the code of SQL, and what the server knows of it", function()

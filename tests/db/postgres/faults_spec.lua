@@ -12,18 +12,9 @@ local failure, await = outcome.failure, outcome.eventually
 local STEP = os.getenv "CUTS" == "all" and 1 or 7
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
-  place = pg:place()
-  db = connect(place.url, { size = 5, wait = 60 })
+postgres.around(_ENV, { size = 5, wait = 60 }, function(...)
+  pg, place, db = ...
   db:exec "CREATE TABLE t (v int PRIMARY KEY)"
-end)
-
-after_each(function()
-  db:close()
-  place.close()
 end)
 
 local function insert(v) return (db:exec("INSERT INTO t VALUES ($1)", v)) end

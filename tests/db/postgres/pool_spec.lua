@@ -2,7 +2,6 @@
 -- A pool of PostgreSQL connections under many tasks that are cancelled, and run out of time, anywhere. SEED=4711 repeats the choices;
 -- TASKS=1000 is the long form.
 -- Needs: databases
-local connect = require "green.db".connect
 local debug = require "green.debug"
 local outcome = require "outcome"
 local postgres = require "peers.postgres"
@@ -14,20 +13,11 @@ local SEED = tonumber(os.getenv "SEED") or os.time()
 local ACCOUNTS, EACH = 10, 100
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
+postgres.around(_ENV, { size = 5, wait = 60 }, function(...)
+  pg, place, db = ...
   math.randomseed(SEED)
-  place = pg:place()
-  db = connect(place.url, { size = 5, wait = 60 })
   db:exec "CREATE TABLE accounts (id int PRIMARY KEY, n int NOT NULL); CREATE TABLE done (id int PRIMARY KEY)"
   for i = 1, ACCOUNTS do db:exec("INSERT INTO accounts VALUES ($1, $2)", i, EACH) end
-end)
-
-after_each(function()
-  db:close()
-  place.close()
 end)
 
 -- Moves some from one account to another and notes that it did; locks in order, so that none waits for a lock of one who waits for it.

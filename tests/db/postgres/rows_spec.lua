@@ -11,18 +11,7 @@ local task = require "green.task"
 local await = outcome.eventually
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
-  place = pg:place()
-  db = connect(place.url, { size = 3 })
-end)
-
-after_each(function()
-  db:close()
-  place.close()
-end)
+postgres.around(_ENV, { size = 3 }, function(...) pg, place, db = ... end)
 
 local WIDE = "SELECT i, repeat('x', 1000) AS x FROM generate_series(1, $1::int) AS s (i)" -- 1 KB each
 

@@ -9,18 +9,9 @@ local task = require "green.task"
 local failure = outcome.failure
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
-  place = pg:place()
-  db = connect(place.url, { size = 2 })
+postgres.around(_ENV, { size = 2 }, function(...)
+  pg, place, db = ...
   db:exec "CREATE TABLE t (v text)"
-end)
-
-after_each(function()
-  db:close()
-  place.close()
 end)
 
 -- Each text stands between two statements; the statement behind it runs by itself, and so the text was taken as a whole.

@@ -11,18 +11,9 @@ local failure, waiting, await = outcome.failure, outcome.waiting, outcome.eventu
 local MANY = 500 -- more waits than anything here has
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
-  place = pg:place()
-  db = connect(place.url, { size = 2 })
+postgres.around(_ENV, { size = 2 }, function(...)
+  pg, place, db = ...
   db:exec "CREATE TABLE t (v int UNIQUE DEFERRABLE INITIALLY DEFERRED); CREATE TABLE u (v int PRIMARY KEY); INSERT INTO u VALUES (1), (2)"
-end)
-
-after_each(function()
-  db:close()
-  place.close()
 end)
 
 local function insert(v) return (db:exec("INSERT INTO t VALUES ($1)", v)) end
@@ -256,7 +247,7 @@ for _, how in ipairs { "cancel", "deadline" } do
             v = v + 1
             if not warm then
               db:close()
-              db = connect(place.url, { size = 2 })
+              db = place.connect { size = 2 }
             end
             local ended = interrupt(step[2], n, how, v)
             check_settled()

@@ -2,7 +2,6 @@
 -- Values of PostgreSQL, both ways: as parameters for columns of their type, and back.
 -- Needs: databases
 local blob = require "green.db".blob
-local connect = require "green.db".connect
 local null = require "green".null
 local outcome = require "outcome"
 local postgres = require "peers.postgres"
@@ -10,18 +9,7 @@ local postgres = require "peers.postgres"
 local failure = outcome.failure
 local pg, place, db
 
-setup(function() pg = postgres.start() end)
-teardown(function() pg:close() end)
-
-before_each(function()
-  place = pg:place()
-  db = connect(place.url)
-end)
-
-after_each(function()
-  db:close()
-  place.close()
-end)
+postgres.around(_ENV, nil, function(...) pg, place, db = ... end)
 
 -- NaN is NaN here, and an integer is no float.
 local function check_same(want, got)
