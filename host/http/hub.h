@@ -32,12 +32,15 @@ typedef struct gl_subscriber gl_subscriber;
 typedef struct gl_hub_message {
   gl_bytes *bytes;
   size_t head; /* bytes of the head */
+  gl_bytes *deflated; /* the same, compressed by the first subscriber that takes it so (http/websocket.c); NULL: not yet, or not smaller */
+  size_t deflated_head;
+  bool tried;  /* it was tried to compress the message */
 } gl_hub_message;
 
 struct gl_subscriber {
   /* Takes the message, and a reference to its bytes if they are needed for longer. Returns whether the subscriber took the message;
    * after false it may have left its channels, and may be freed. Calls no Lua. */
-  bool (*take)(gl_subscriber *s, const gl_hub_message *m);
+  bool (*take)(gl_subscriber *s, gl_hub_message *m);
   gl_hub *hub;        /* referenced; NULL: this subscriber never joined a channel */
   gl_member *members; /* one for each channel that it listens to */
 };

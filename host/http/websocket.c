@@ -20,6 +20,7 @@ void gl_ws_unref(gl_ws *ws) {
   }
   gl_buf_free(&ws->rest);
   gl_frames_free(&ws->frames);
+  gl_permessage_free(ws->frames.permessage);
   gl_hub_remove(&ws->listener);
   free(ws);
 }
@@ -113,6 +114,21 @@ void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
   if (n) gl_stream_write(ws->stream, bytes, n);
 }
 
+void gl_ws_put_message(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
+  gl_permessage *p = ws->frames.permessage;
+  char *room = gl_permessage_pays(p, n) ? gl_stream_room(ws->stream, n + GL_FRAME_HEAD) : NULL;
+  size_t small = room ? gl_permessage_deflate(p, bytes, n, room + GL_FRAME_HEAD) : 0;
+  if (!small) {
+    gl_ws_put(ws, opcode, bytes, n);
+    return;
+  }
+  uint8_t head[GL_FRAME_HEAD];
+  size_t head_len = gl_frames_head(head, opcode | GL_FRAME_COMPRESSED, small);
+  memmove(room + head_len, room + GL_FRAME_HEAD, small);
+  memcpy(room, head, head_len);
+  gl_stream_wrote(ws->stream, head_len + small);
+}
+
 /* Writes our close frame, after which nothing more is sent. Code 0: a frame without a code. */
 static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
   uint8_t body[2 + GL_REASON_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
@@ -156,14 +172,45 @@ bool gl_ws_has_room(gl_ws *ws, size_t n) {
   return gl_ws_is_open(ws) && gl_stream_pending(ws->stream) <= max - n;
 }
 
-static bool take_message(gl_subscriber *s, const gl_hub_message *m) {
+/* Makes the compressed message of one of n bytes of text. NULL: it would be no smaller, or memory is out. */
+static gl_bytes *deflated_of(gl_ws *ws, const char *text, size_t n, size_t *head) {
+  char *room = gl_memory_resize(NULL, 0, n);
+  size_t small = room ? gl_permessage_deflate_shared(ws->frames.permessage, text, n, room) : 0;
+  gl_bytes *b = small ? gl_bytes_new(ws->host, GL_HUB_HEAD + small) : NULL;
+  if (b) {
+    uint8_t bytes[GL_FRAME_HEAD];
+    *head = gl_frames_head(bytes, GL_TEXT | GL_FRAME_COMPRESSED, small);
+    memcpy(b->at + GL_HUB_HEAD - *head, bytes, *head);
+    memcpy(b->at + GL_HUB_HEAD, room, small);
+  }
+  if (room) gl_memory_resize(room, n, 0);
+  return b;
+}
+
+/* Returns the message as this socket takes it, and sets *head; the first socket that takes it compressed compresses it for all. */
+static gl_bytes *suited(gl_ws *ws, gl_hub_message *m, size_t *head) {
+  gl_permessage *p = ws->frames.permessage;
+  size_t n = m->bytes->n - GL_HUB_HEAD;
+  *head = m->head;
+  if (!gl_permessage_pays(p, n) || !gl_permessage_shares(p)) return m->bytes;
+  if (!m->tried) m->deflated = deflated_of(ws, m->bytes->at + GL_HUB_HEAD, n, &m->deflated_head);
+  m->tried = true;
+  if (!m->deflated) return m->bytes;
+  *head = m->deflated_head;
+  gl_permessage_shared(p);
+  return m->deflated;
+}
+
+static bool take_message(gl_subscriber *s, gl_hub_message *m) {
   gl_ws *ws = GL_CONTAINER(s, gl_ws, listener);
-  size_t n = m->bytes->n - GL_HUB_HEAD + m->head;
+  size_t head;
+  gl_bytes *bytes = suited(ws, m, &head);
+  size_t n = bytes->n - GL_HUB_HEAD + head;
   if (!gl_ws_has_room(ws, n)) {
     gl_ws_close(ws, GL_CLOSE_TRY_LATER, "too slow", 8);
     return false;
   }
-  return gl_stream_share(ws->stream, m->bytes, GL_HUB_HEAD - m->head, n);
+  return gl_stream_share(ws->stream, bytes, GL_HUB_HEAD - head, n);
 }
 
 /* ---- time ---- */
@@ -322,10 +369,11 @@ static bool on_excuses(void *proto) {
 
 static const gl_takeover takeover = {on_retire, on_abort, on_over, on_excuses};
 
-gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits) {
+gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits, gl_permessage *permessage) {
   gl_ws *ws = calloc(1, sizeof *ws);
   if (!ws) return NULL;
   gl_frames_init(&ws->frames, limits->max_message, &frames_user, ws);
+  ws->frames.permessage = permessage;
   ws->x = x;
   ws->stream = x->carrier->take(x, &ws->rest, &takeover, ws);
   ws->host = ws->stream->host;

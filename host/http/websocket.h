@@ -52,7 +52,7 @@ struct gl_ws {
   gl_stream *stream;   /* NULL once it is closed */
   gl_exchange *x;      /* gave us the stream; NULL once the stream is closed and the handler's task has ended */
   gl_subscriber listener; /* this socket as the hub knows it, with memberships only while OPEN */
-  gl_frames frames;
+  gl_frames frames;    /* whose `permessage` is the socket's */
   gl_buf rest;         /* bytes that came right behind the handshake */
   gl_message *head, **tail; /* the queue of messages that came and were not received */
   size_t queued;       /* bytes in the queue */
@@ -87,9 +87,9 @@ struct gl_ws {
   char reason[GL_REASON_MAX];   /* of the peer's close frame */
 };
 
-/* Makes a WebSocket that takes over the stream of an exchange whose task runs; one reference is the caller's. NULL: out of memory,
- * and nothing was taken. */
-gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits);
+/* Makes a WebSocket that takes over the stream of an exchange whose task runs, and `permessage` (NULL: messages are not compressed); one
+ * reference is the caller's. NULL: out of memory, and nothing was taken. */
+gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits, gl_permessage *permessage);
 
 /* Drops a reference. */
 void gl_ws_unref(gl_ws *ws);
@@ -101,8 +101,12 @@ void gl_ws_start(gl_ws *ws);
  * on that, whereby the stream may break. Call while the socket is open. */
 bool gl_ws_has_room(gl_ws *ws, size_t n);
 
-/* Writes one frame; its bytes are copied. Call while the socket is open. */
+/* Writes a control frame; its bytes are copied. Call while the socket is open. */
 void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n);
+
+/* Writes a message as one frame, compressed if that was agreed on and makes it smaller; its bytes are copied. Call while the socket is open, and
+ * after gl_stream_room has found room for `n` + GL_FRAME_HEAD bytes. */
+void gl_ws_put_message(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n);
 
 /* Can a message be sent? */
 bool gl_ws_is_open(const gl_ws *ws);

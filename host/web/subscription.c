@@ -90,7 +90,7 @@ static bool hand(subscription *s, gl_bytes *b) {
   return true;
 }
 
-static bool take_message(gl_subscriber *listener, const gl_hub_message *m) {
+static bool take_message(gl_subscriber *listener, gl_hub_message *m) {
   subscription *s = GL_CONTAINER(listener, subscription, listener);
   if (!hand(s, m->bytes)) append(s, m->bytes);
   return true;

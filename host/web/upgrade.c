@@ -5,13 +5,17 @@
  */
 #include <string.h>
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/library.h"
+#include "core/memory.h"
 #include "h1/fields.h"
 #include "web/request.h"
 #include "web/server_lua.h"
 #include "web/websocket_lua.h"
 #include "ws/handshake.h"
+
+#define THRESHOLD 1024 /* bytes of the smallest message that is compressed, unless the option says otherwise */
 
 /* Raises an error whose status and message go to the client as they are. */
 static int refuse(lua_State *L, int status, const char *why) {
@@ -124,6 +128,43 @@ static void choose_protocol(lua_State *L, const gl_request *r, int options) {
   lua_remove(L, -2); /* protocol, or nil after the last */
 }
 
+/* Reads the option `compression`. False: messages are not to be compressed. */
+static bool read_wish(lua_State *L, int options, gl_permessage_wish *wish) {
+  *wish = (gl_permessage_wish){.threshold = THRESHOLD, .window = GL_DEFLATE_WINDOW_MAX};
+  int type = lua_getfield(L, options, "compression"), at = lua_gettop(L);
+  bool wanted = type == LUA_TNIL || type == LUA_TTABLE || lua_toboolean(L, at);
+  if (type == LUA_TTABLE) {
+    wish->window = (int)number_option(L, at, "window_bits", GL_DEFLATE_WINDOW_MAX);
+    wish->threshold = (size_t)number_option(L, at, "threshold", THRESHOLD);
+    lua_getfield(L, at, "context_takeover");
+    wish->takeover = lua_toboolean(L, -1);
+  }
+  if (wish->window < GL_DEFLATE_WINDOW_MIN || wish->window > GL_DEFLATE_WINDOW_MAX) gl_error_misuse(L, "option 'window_bits' must be 8 to 15");
+  lua_settop(L, at - 1);
+  return wanted;
+}
+
+/* What is known of a socket before there is one. */
+typedef struct opening {
+  gl_ws_limits limits;
+  char accept[GL_WS_ACCEPT + 1];
+  gl_permessage_wish wish;
+  gl_permessage_terms terms;
+  char extension[GL_PERMESSAGE_TEXT]; /* the answer to the offer that was taken; empty: none was */
+} opening;
+
+/* Takes the first offer of permessage-deflate that suits, if there is one. */
+static void choose_extension(lua_State *L, const gl_request *r, int options, opening *o) {
+  gl_text line;
+  bool agreed = false;
+  o->extension[0] = 0;
+  if (!read_wish(L, options, &o->wish)) return;
+  for (uint32_t i = 0; !agreed && next_line(r, "sec-websocket-extensions", &i, &line);)
+    agreed = gl_permessage_agree(line, &o->wish, &o->terms, o->extension);
+  const char *error = agreed ? gl_library_need("libz.so.1") : NULL;
+  if (error) gl_error_raise(L, "ws.accept", "ENOLIBRARY", "compressed messages need zlib (or compression = false): %s", error);
+}
+
 static gl_text check_request(lua_State *L, const gl_request *r) {
   gl_text version, key;
   if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket") || !has_token(r, "connection", "upgrade"))
@@ -136,13 +177,17 @@ static gl_text check_request(lua_State *L, const gl_request *r) {
   return key;
 }
 
-static void write_answer(gl_stream *s, const char *accept, const char *protocol, size_t n) {
+static void write_answer(gl_stream *s, const opening *o, const char *protocol, size_t n) {
   static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
   gl_stream_write(s, head, sizeof head - 1);
-  gl_stream_write(s, accept, GL_WS_ACCEPT);
+  gl_stream_write(s, o->accept, GL_WS_ACCEPT);
   if (protocol) {
     gl_stream_write(s, "\r\nSec-WebSocket-Protocol: ", 26);
     gl_stream_write(s, protocol, n);
+  }
+  if (o->extension[0]) {
+    gl_stream_write(s, "\r\nSec-WebSocket-Extensions: ", 28);
+    gl_stream_write(s, o->extension, strlen(o->extension));
   }
   gl_stream_write(s, "\r\n\r\n", 4);
 }
@@ -156,33 +201,41 @@ static void read_limits(lua_State *L, int options, gl_ws_limits *limits) {
   };
 }
 
+/* Makes the socket of an opening, which takes the exchange's stream over. NULL: out of memory. */
+static gl_ws *make_socket(gl_exchange *x, opening *o, gl_deflate_pool *pool) {
+  gl_permessage *p = o->extension[0] ? gl_permessage_new(pool, &o->wish, &o->terms) : NULL;
+  if (o->extension[0] && !p) return NULL;
+  gl_ws *ws = gl_ws_new(x, &o->limits, p);
+  if (!ws) gl_permessage_free(p);
+  return ws;
+}
+
 /* Takes the exchange's stream over and answers the handshake. The protocol, a string or nil, is at index 3, below the handle, which is
  * on top. Calls no Lua. */
-static int accept_socket(lua_State *L, gl_exchange *x, gl_ws **handle, gl_ws_limits *limits, const char *accept) {
+static int accept_socket(lua_State *L, gl_exchange *x, gl_ws **handle, opening *o) {
   size_t n = 0;
   const char *protocol = lua_tolstring(L, 3, &n);
   if (!x || x->out != GL_OUT_HEAD) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!x->carrier->is_open(x)) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
-  limits->linger_timeout = ((const gl_server *)x->context)->limits.request_timeout;
-  gl_ws *ws = *handle = gl_ws_new(x, limits);
+  o->limits.linger_timeout = ((const gl_server *)x->context)->limits.request_timeout;
+  gl_ws *ws = *handle = make_socket(x, o, *(gl_deflate_pool **)lua_touserdata(L, lua_upvalueindex(1)));
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
-  write_answer(ws->stream, accept, protocol, n);
+  write_answer(ws->stream, o, protocol, n);
   return 1;
 }
 
-/* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout
- * (seconds), origins ("*", one, or a list), protocols (a list), cancel_on_disconnect. */
+/* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout (seconds), origins ("*", one, or a
+ * list), protocols (a list), cancel_on_disconnect, compression (false, true, or its options). */
 static int ws_accept(lua_State *L) {
   gl_request *r = gl_check_request(L, 1);
-  char accept[GL_WS_ACCEPT + 1];
-  gl_ws_limits limits;
+  opening o;
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  read_limits(L, 2, &limits);
+  read_limits(L, 2, &o.limits);
   lua_getfield(L, 2, "cancel_on_disconnect");
   bool said = !lua_isnil(L, -1), cancel_on_disconnect = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -190,22 +243,44 @@ static int ws_accept(lua_State *L) {
   check_origin(L, r, 2);
   const char *error = gl_library_need("libcrypto.so.3");
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
-  gl_ws_accept_key(key, accept);
+  gl_ws_accept_key(key, o.accept);
+  choose_extension(L, r, 2, &o);
   choose_protocol(L, r, 2); /* request options protocol */
   lua_getfield(L, 1, "remote"); /* keeps the address with the request: the connection will be without a stream */
   if (r->secure) lua_getfield(L, 1, "tls");
   lua_settop(L, 3);
   gl_ws **handle = gl_ws_handle(L);
-  int results = accept_socket(L, r->x, handle, &limits, accept); /* from here on no Lua runs */
+  int results = accept_socket(L, r->x, handle, &o); /* from here on no Lua runs */
   if (said) gl_call_set_cancel_on_disconnect(r->x, cancel_on_disconnect);
   else gl_call_default_cancel_on_disconnect(r->x);
   gl_ws_start(*handle);
   return results;
 }
 
+#define POOL "green.ws.pool"
+
+static int pool_gc(lua_State *L) {
+  gl_deflate_pool **pool = luaL_checkudata(L, 1, POOL);
+  if (*pool) gl_deflate_pool_unref(*pool);
+  *pool = NULL;
+  return 0;
+}
+
+/* Pushes the userdata of the pool that lends compressors to all sockets. */
+static void push_pool(lua_State *L) {
+  static const luaL_Reg meta[] = {{"__gc", pool_gc}, {NULL, NULL}};
+  gl_class_new(L, POOL, NULL, meta);
+  gl_deflate_pool **pool = lua_newuserdatauv(L, sizeof *pool, 0);
+  *pool = NULL;
+  luaL_setmetatable(L, POOL);
+  if (!(*pool = gl_deflate_pool_new())) gl_memory_raise(L);
+}
+
 int luaopen_green_ws(lua_State *L) {
   static const luaL_Reg functions[] = {{"accept", ws_accept}, {NULL, NULL}};
-  luaL_newlib(L, functions);
+  luaL_newlibtable(L, functions);
+  push_pool(L);
+  luaL_setfuncs(L, functions, 1);
   gl_ws_metatable(L);
   lua_getfield(L, -1, "methods");
   lua_setfield(L, -3, "methods");

@@ -171,7 +171,7 @@ static int send_message(lua_State *L, gl_opcode opcode) {
   const char *bytes = check_message(L, opcode, &n);
   if (!gl_ws_is_open(ws)) return cannot_send(L, ws, "ws.send");
   if (!gl_stream_room(ws->stream, n + GL_FRAME_HEAD)) return gl_memory_raise(L);
-  gl_ws_put(ws, opcode, bytes, n);
+  gl_ws_put_message(ws, opcode, bytes, n);
   bool full = gl_stream_full(ws->stream);
   if (ws->stream->closing) return cannot_send(L, ws, "ws.send");
   if (!full) {
@@ -193,7 +193,7 @@ static int ws_try_send(lua_State *L) {
   const char *bytes = check_message(L, GL_TEXT, &n);
   bool open = ws && gl_ws_is_open(ws), room = open && gl_ws_has_room(ws, n + GL_FRAME_HEAD);
   if (room && !gl_stream_room(ws->stream, n + GL_FRAME_HEAD)) return gl_memory_raise(L);
-  if (room) gl_ws_put(ws, GL_TEXT, bytes, n);
+  if (room) gl_ws_put_message(ws, GL_TEXT, bytes, n);
   lua_pushboolean(L, room);
   if (room) return 1;
   lua_pushstring(L, open && gl_ws_is_open(ws) ? "slow" : "closed");

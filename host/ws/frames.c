@@ -7,6 +7,9 @@
 #include "core/check.h"
 #include "core/block.h"
 
+#define EXPAND 512  /* bytes of room for decompressed bytes, at least */
+#define UNMASK 4096 /* bytes that are decompressed at once */
+
 /* ---- text ---- */
 
 static bool is_ascii8(const unsigned char *p) {
@@ -74,13 +77,13 @@ void gl_frames_free(gl_frames *f) { gl_message_free(f->part); }
 static gl_opcode opcode_of(const gl_frames *f) { return (gl_opcode)(f->head[0] & 0x0F); }
 static bool is_control(const gl_frames *f) { return opcode_of(f) >= GL_CLOSE; }
 static bool is_last(const gl_frames *f) { return f->head[0] & 0x80; }
+static bool is_compressed(const gl_frames *f) { return f->head[0] & GL_FRAME_COMPRESSED; }
 
-/* Makes room for `n` more bytes of the message. The room doubles, so that a message in many small pieces is not copied for each of them.
- * False: out of memory. */
-static bool reserve(gl_frames *f, size_t n) {
-  size_t len = f->part ? f->part->len : 0, cap = f->part ? f->part->cap : 0;
+/* Makes room for `n` more bytes of the message. The room doubles up to `most`, so that a message in many small pieces is not copied for each
+ * of them. False: out of memory. */
+static bool grow(gl_frames *f, size_t n, size_t most) {
+  size_t len = f->part ? f->part->len : 0, cap = f->part ? f->part->cap : 0, want = 2 * cap;
   if (f->part && n <= cap - len) return true;
-  size_t most = is_last(f) ? len + (size_t)(f->length - f->seen) : f->max, want = 2 * cap;
   if (want > most) want = most;
   if (want < len + n) want = len + n;
   gl_message *m = gl_memory_resize(f->part, f->part ? sizeof *m + cap : 0, sizeof *m + want);
@@ -90,6 +93,11 @@ static bool reserve(gl_frames *f, size_t n) {
   m->len = len;
   m->cap = want;
   return true;
+}
+
+static bool reserve(gl_frames *f, size_t n) {
+  size_t len = f->part ? f->part->len : 0;
+  return grow(f, n, is_last(f) ? len + (size_t)(f->length - f->seen) : f->max);
 }
 
 static void unmask(char *to, const char *from, size_t n, const uint8_t key[4], size_t at) {
@@ -116,7 +124,34 @@ static uint16_t check_text(gl_frames *f) {
   return 0;
 }
 
+/* Decompresses the input, or with none the end of the message, into the message. The message may become a byte longer than `max`, which tells
+ * that it is too big. */
+static uint16_t expand(gl_frames *f, const char *bytes, size_t n) {
+  gl_decoder_io io = {.in = (const unsigned char *)bytes, .in_left = n};
+  for (;;) {
+    gl_message *m = f->part;
+    size_t left = f->max + 1 - m->len;
+    if (m->len == m->cap && !grow(f, left < EXPAND ? left : EXPAND, f->max + 1)) return GL_CLOSE_INTERNAL;
+    m = f->part;
+    io.out = (unsigned char *)m->bytes + m->len;
+    io.out_left = m->cap - m->len;
+    gl_decoded news = bytes ? gl_permessage_inflate(f->permessage, &io) : gl_permessage_end(f->permessage, &io);
+    m->len = m->cap - io.out_left;
+    if (m->len > f->max) return GL_CLOSE_TOO_BIG;
+    switch (news) {
+      case GL_DECODED_MORE: return check_text(f);
+      case GL_DECODED_FULL: break;
+      case GL_DECODED_NO_MEMORY: return GL_CLOSE_INTERNAL;
+      case GL_DECODED_BROKEN: return GL_CLOSE_BAD_DATA;
+    }
+  }
+}
+
 static uint16_t end_message(gl_frames *f) {
+  if (f->compressed) {
+    uint16_t wrong = expand(f, NULL, 0);
+    if (wrong) return wrong;
+  }
   gl_message *m = f->part;
   if (!m->binary && f->checked != m->len) return GL_CLOSE_BAD_DATA;
   f->part = NULL;
@@ -133,7 +168,9 @@ static size_t length_bytes(const gl_frames *f) {
 }
 
 static uint16_t check_first(const gl_frames *f) {
-  if (f->head[0] & 0x70) return GL_CLOSE_PROTOCOL; /* a reserved bit is set, although there is no extension */
+  bool first = opcode_of(f) == GL_TEXT || opcode_of(f) == GL_BINARY;
+  if (f->head[0] & 0x30) return GL_CLOSE_PROTOCOL; /* a reserved bit is set, although no extension that has it was agreed on */
+  if (is_compressed(f) && !(f->permessage && first)) return GL_CLOSE_PROTOCOL; /* RFC 7692, 6.1: only the first frame of a message says so */
   switch (opcode_of(f)) {
     case GL_TEXT: case GL_BINARY: return f->part ? GL_CLOSE_PROTOCOL : 0;
     case GL_CONTINUATION: return f->part ? 0 : GL_CLOSE_PROTOCOL;
@@ -155,6 +192,7 @@ static uint16_t check_length(gl_frames *f) {
   if (length >> 63) return GL_CLOSE_PROTOCOL;
   f->length = length;
   size_t len = f->part ? f->part->len : 0;
+  if (f->part ? f->compressed : is_compressed(f)) return 0; /* what it becomes tells whether it is too big */
   if (!is_control(f) && (length > f->max || len > f->max - length)) return GL_CLOSE_TOO_BIG;
   return 0;
 }
@@ -164,7 +202,8 @@ static uint16_t begin_payload(gl_frames *f) {
   f->inside = true;
   f->seen = 0;
   if (is_control(f) || f->part) return 0;
-  if (!reserve(f, 0)) return GL_CLOSE_INTERNAL;
+  f->compressed = is_compressed(f);
+  if (!(f->compressed ? grow(f, 0, 0) : reserve(f, 0))) return GL_CLOSE_INTERNAL;
   f->part->binary = opcode_of(f) == GL_BINARY;
   f->checked = 0;
   return 0;
@@ -180,6 +219,19 @@ static uint16_t take_head(gl_frames *f, char byte) {
   return wrong || f->head_len < known + 4 ? wrong : begin_payload(f);
 }
 
+static uint16_t take_compressed(gl_frames *f, const char *bytes, size_t n) {
+  const uint8_t *key = f->head + f->head_len - 4;
+  char plain[UNMASK];
+  uint16_t wrong = 0;
+  for (size_t at = 0, some; at < n && !wrong; at += some) {
+    some = n - at < UNMASK ? n - at : UNMASK;
+    unmask(plain, bytes + at, some, key, (size_t)f->seen);
+    f->seen += some;
+    wrong = expand(f, plain, some);
+  }
+  return wrong;
+}
+
 static uint16_t take_payload(gl_frames *f, const char *bytes, size_t n) {
   const uint8_t *key = f->head + f->head_len - 4;
   if (is_control(f)) {
@@ -188,6 +240,7 @@ static uint16_t take_payload(gl_frames *f, const char *bytes, size_t n) {
     f->seen += n;
     return 0;
   }
+  if (f->compressed) return take_compressed(f, bytes, n);
   if (!reserve(f, n)) return GL_CLOSE_INTERNAL;
   unmask(f->part->bytes + f->part->len, bytes, n, key, (size_t)f->seen);
   f->part->len += n;
@@ -237,7 +290,7 @@ uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n) {
 
 /* ---- sending ---- */
 
-size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], gl_opcode opcode, size_t n) {
+size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], unsigned opcode, size_t n) {
   int more = n < 126 ? 0 : n < 65536 ? 2 : 8;
   head[0] = (uint8_t)(0x80 | opcode);
   head[1] = (uint8_t)(more == 0 ? n : more == 2 ? 126 : 127);

@@ -11,7 +11,8 @@
  *  1. `part` is the message between its first frame and its last one; control frames may come in between, and do not touch it.
  *  2. `user` is called for complete messages and control frames only, in the order of the bytes, and for none after a close frame.
  *  3. Once `over`, further bytes are ignored.
- *  4. Memory for a message grows with the bytes that arrive, not by the length that a head announces, and to `max` at most.
+ *  4. Memory for a message grows with the bytes that arrive, not by the length that a head announces, and to `max` at most. A compressed
+ *     message is decompressed as it arrives: `max` bounds what it becomes.
  */
 #ifndef GL_WS_FRAMES_H
 #define GL_WS_FRAMES_H
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "ws/permessage.h"
 
 #define GL_CONTROL_MAX 125 /* bytes of payload in a control frame, at most */
 #define GL_REASON_MAX 123  /* bytes of the reason in a close frame, at most: the code takes two */
@@ -49,6 +52,7 @@ typedef struct gl_frames_user {
 typedef struct gl_frames {
   const gl_frames_user *user;
   void *owner;
+  gl_permessage *permessage; /* of the owner; NULL: no message may be compressed */
   size_t max;       /* bytes of one message, at most */
   gl_message *part; /* the message whose frames are arriving; NULL: none */
   size_t checked;   /* bytes of a text in `part` that are whole characters */
@@ -57,6 +61,7 @@ typedef struct gl_frames {
   uint8_t head[14]; /* the current frame's head */
   uint8_t head_len; /* bytes of the head that have arrived */
   bool inside;      /* the head is complete, the payload is not */
+  bool compressed;  /* the message in `part` is */
   bool over;        /* a close frame or a fault came: further bytes are ignored */
   uint8_t control[GL_CONTROL_MAX]; /* the payload of a control frame */
 } gl_frames;
@@ -74,8 +79,11 @@ void gl_message_free(gl_message *m);
  * which the server must fail the connection. */
 uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n);
 
-/* Writes the head of an unfragmented frame with `n` bytes of payload, unmasked, as servers send it; returns the number of its bytes. */
-size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], gl_opcode opcode, size_t n);
+#define GL_FRAME_COMPRESSED 0x40 /* the bit beside the opcode of a message that is compressed */
+
+/* Writes the head of an unfragmented frame with `n` bytes of payload, unmasked, as servers send it; `opcode` may have GL_FRAME_COMPRESSED.
+ * Returns the number of its bytes. */
+size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], unsigned opcode, size_t n);
 
 /* May the code stand in a close frame (RFC 6455, 7.4, and later registrations)? */
 bool gl_close_code_ok(int64_t code);

@@ -29,9 +29,11 @@ end
 -- ---- accepting ----
 
 local OPTIONS = {
-  cancel_on_disconnect = "boolean", idle_timeout = "time", max_message = "count", max_pending = "count", origins = "string|table",
-  ping_interval = "time", protocols = "table",
+  cancel_on_disconnect = "boolean", compression = "boolean|table", idle_timeout = "time", max_message = "count", max_pending = "count",
+  origins = "string|table", ping_interval = "time", protocols = "table",
 }
+
+local COMPRESSION = { context_takeover = "boolean", threshold = "count", window_bits = { 8, 9, 10, 11, 12, 13, 14, 15 } }
 
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
@@ -50,6 +52,7 @@ function ws.check_options(where, given, more)
     for name, kind in pairs(more) do known[name] = kind end
   end
   given = options.check(where, given, known)
+  if type(given.compression) == "table" then options.check(where .. ": compression", given.compression, COMPRESSION) end
   check_list(where, "origins", given.origins)
   check_list(where, "protocols", given.protocols)
   for i, name in ipairs(given.protocols or {}) do

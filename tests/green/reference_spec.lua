@@ -158,7 +158,7 @@ describe("the stubs", function()
     end
     local inner = { ["green.alarm"] = true, ["green.child"] = true, ["green.db.blob"] = true, ["green.decoder"] = true, ["green.error"] = true,
       ["green.http.plan"] = true, ["green.http.stream"] = true, ["green.json.array"] = true, ["green.popen"] = true, ["green.redis.connection"] = true, ["green.require.load"] = true,
-      ["green.scope"] = true, ["green.watch"] = true, ["FILE*"] = true }
+      ["green.ws.pool"] = true, ["green.scope"] = true, ["green.watch"] = true, ["FILE*"] = true }
     for name in pairs(methods) do
       if not known[name] and not inner[name] then table.insert(wrong, name .. ": no stub") end
     end

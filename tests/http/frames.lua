@@ -33,6 +33,16 @@ function frames.encode(opcode, payload, o)
   return head .. "\0\0\0\0" .. payload
 end
 
+-- A payload in plain deflate that is no smaller: stored blocks. Goes with the option rsv = 4.
+function frames.stored(bytes)
+  local all = {}
+  for at = 1, #bytes, 65535 do
+    local piece = bytes:sub(at, at + 65534)
+    all[#all + 1] = "\0" .. string.pack("<I2I2", #piece, ~#piece & 0xffff) .. piece
+  end
+  return table.concat(all) .. "\0"
+end
+
 function frames.text(payload, o) return frames.encode(frames.TEXT, payload, o) end
 function frames.binary(payload, o) return frames.encode(frames.BINARY, payload, o) end
 function frames.ping(payload, o) return frames.encode(frames.PING, payload, o) end

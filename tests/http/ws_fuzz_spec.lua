@@ -47,6 +47,7 @@ local function frame(random)
   local opcode, o, bytes = opcodes[random(#opcodes) + 1], options(random), payload(random)
   if opcode >= 8 and random(6) > 0 then bytes, o.fin = bytes:sub(1, 125), nil end
   if opcode == 8 and random(4) > 0 then bytes = string.pack(">I2", 900 + random(4500)) .. bytes:sub(1, 100) end
+  if (opcode == 1 or opcode == 2) and random(3) == 0 then bytes, o.rsv = frames.stored(bytes), 4 end
   if o.as == 16 and #bytes > 65535 or o.length and o.as == 16 then o.as = nil end
   return frames.encode(opcode, bytes, o)
 end
@@ -75,11 +76,11 @@ local function send(client, all, random)
 end
 
 -- Everything the server says is well-formed, and after a close frame it says nothing.
-local function listen(client, seed)
+local function listen(client, seed, compressed)
   while true do
     local opcode, text, fin, rsv = client:frame()
     if not opcode then return end
-    assert(fin and rsv == 0 and (opcode == 1 or opcode == 2 or opcode == 8 or opcode == 10), "seed " .. seed)
+    assert(fin and (rsv == 0 or rsv == 4 and compressed and opcode < 8) and (opcode == 1 or opcode == 2 or opcode == 8 or opcode == 10), "seed " .. seed)
     if opcode == frames.CLOSE then
       local code = #text >= 2 and string.unpack(">I2", text) or 1000
       assert(CLOSE_CODES[code] or code >= 1000 and code <= 4999, ("seed %d: code %d"):format(seed, code))
@@ -94,8 +95,10 @@ local function case(address, seed)
   local random = generator(seed)
   local all = bytes_of(random)
   local behind = random(4) == 0 and 1 + random(#all + 1) or 1
-  local client = frames.connect(address, { behind = all:sub(1, behind - 1) })
-  local listener = random(10) > 0 and task.spawn(listen, client, seed)
+  local compressed = seed % 2 == 0
+  local offer = { ["Sec-WebSocket-Extensions"] = compressed and "permessage-deflate" or false }
+  local client = frames.connect(address, { headers = offer, behind = all:sub(1, behind - 1) })
+  local listener = random(10) > 0 and task.spawn(listen, client, seed, compressed)
   pcall(send, client, all:sub(behind), random) -- it may be closed before the end
   if not listener or random(8) == 0 then
     if listener then listener:cancel() end
@@ -138,8 +141,9 @@ describe("random frames", function()
       return number
     end
     local server = native.listen("127.0.0.1:0", function(req)
-      local socket <close> = ws.accept(req, { max_message = 100000 })
-      local ok, err = pcall(handler, socket, task.atomic(come))
+      local count = task.atomic(come)
+      local socket <close> = ws.accept(req, { max_message = 100000, compression = { context_takeover = count % 3 == 0, threshold = 20 } })
+      local ok, err = pcall(handler, socket, count)
       if not ok and not (type(err) == "table" and (err.code == "EPIPE" or err.code == "ECANCELED")) then table.insert(faults, tostring(err)) end
     end)
     local _ <close> = setmetatable({}, { __close = function() server:abort() end })

@@ -4,6 +4,10 @@
 ---WebSockets, the server's side. `app:ws` is the usual way in: it accepts, and closes when the handler is left.
 ---Any number of tasks may send, one at a time may receive. Pings are answered by themselves, and sent.
 ---
+---Messages are compressed (permessage-deflate, RFC 7692) for peers that offer it, as browsers do: those of 1 KiB to 512 KiB, if it makes
+---them smaller. By default no message refers to those before it, so that compression costs a socket no memory, and what is published to a
+---topic is compressed once for all. `max_message` bounds what a compressed message becomes.
+---
 ---When the peer leaves (it closes, breaks the rules, is reset or not heard any more), what it sent before is received first: `receive`
 ---goes on, `send` goes on as long as the peer listens, and the peer's close is answered when there is nothing more to receive, or nobody
 ---came for it in 5 seconds. A handler that is told so by `receive` has as long to end as a request has to be answered
@@ -18,6 +22,7 @@
 local ws = {}
 
 ---@class green.ws.options
+---@field compression? boolean|green.ws.compression whether messages may be compressed (true)
 ---@field max_message? integer bytes of one message received (1 MiB); beyond: closed with 1009
 ---@field max_pending? integer bytes `try_send`, and so the hub, may leave waiting for a slow peer, the message included (1 MiB)
 ---@field ping_interval? number seconds between pings (30)
@@ -26,6 +31,12 @@ local ws = {}
 ---implies may be left out)
 ---@field cancel_on_disconnect? boolean the handler's task is cancelled when its peer is gone (true; or what `req.cancel_on_disconnect` says)
 ---@field protocols? string[] subprotocols, most wanted first: the first that the client offers is chosen
+
+---@class green.ws.compression
+---@field threshold? integer bytes of the smallest message that is compressed (1024)
+---@field context_takeover? boolean messages refer to those before them, which makes small ones that are alike much smaller, and each socket
+---some 300 KB larger with windows of 15 bits, 20 KB with 9, by zlib's formulas (false)
+---@field window_bits? integer 8 to 15: how far back a message refers, 2^bits bytes (15)
 
 ---Answers the request by becoming a WebSocket. Keep it in a `<close>` variable: on every way out it leaves its topics and
 ---says goodbye, with 1000, or 1011 after an error.
