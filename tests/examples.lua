@@ -43,6 +43,9 @@ local function new_site()
     if req.method == "GET" or req.method == "HEAD" then return { { id = 7, item = "soup" } } end
     return response.json({ id = 8, method = req.method }, 201)
   end)
+  app:ws("/echo", function(socket)
+    for message in socket:messages() do socket:send(message) end
+  end)
   return "http://" .. app:listen("127.0.0.1:0"):address()
 end
 

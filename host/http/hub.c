@@ -170,7 +170,7 @@ int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace namespace, const char *name
   channel *c = find_channel(hub, namespace, name, n);
   if (!c) return 0;
   uint8_t head[GL_FRAME_HEAD];
-  gl_hub_message m = {.bytes = gl_bytes_new(hub->host, GL_HUB_HEAD + len), .head = gl_frames_head(head, GL_TEXT, len)};
+  gl_hub_message m = {.bytes = gl_bytes_new(hub->host, GL_HUB_HEAD + len), .head = gl_frames_head(head, GL_TEXT, len, NULL)};
   if (!m.bytes) return -1;
   memcpy(m.bytes->at + GL_HUB_HEAD - m.head, head, m.head);
   if (len) memcpy(m.bytes->at + GL_HUB_HEAD, text, len);

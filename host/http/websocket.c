@@ -108,26 +108,7 @@ static void ws_drop(gl_ws *ws, uint16_t code) {
   if (ws->stream) gl_stream_close(ws->stream);
 }
 
-void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
-  uint8_t head[GL_FRAME_HEAD];
-  gl_stream_write(ws->stream, head, gl_frames_head(head, opcode, n));
-  if (n) gl_stream_write(ws->stream, bytes, n);
-}
-
-void gl_ws_put_message(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n) {
-  gl_permessage *p = ws->frames.permessage;
-  char *room = gl_permessage_pays(p, n) ? gl_stream_room(ws->stream, n + GL_FRAME_HEAD) : NULL;
-  size_t small = room ? gl_permessage_deflate(p, bytes, n, room + GL_FRAME_HEAD) : 0;
-  if (!small) {
-    gl_ws_put(ws, opcode, bytes, n);
-    return;
-  }
-  uint8_t head[GL_FRAME_HEAD];
-  size_t head_len = gl_frames_head(head, opcode | GL_FRAME_COMPRESSED, small);
-  memmove(room + head_len, room + GL_FRAME_HEAD, small);
-  memcpy(room, head, head_len);
-  gl_stream_wrote(ws->stream, head_len + small);
-}
+void gl_ws_terminate(gl_ws *ws) { ws_drop(ws, GL_CLOSE_ABNORMAL); }
 
 /* Writes our close frame, after which nothing more is sent. Code 0: a frame without a code. */
 static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
@@ -142,6 +123,10 @@ static void put_close(gl_ws *ws, uint16_t code, const void *reason, size_t n) {
 /* Everything is read until the peer's answer, even if the queue is full: the answer may stand behind messages. */
 void gl_ws_close(gl_ws *ws, uint16_t code, const char *reason, size_t n) {
   if (ws->parting) conclude(ws);
+  if (ws->client && ws->stream && !ws->holding) {
+    ws->holding = true;
+    ws->host->holds++;
+  }
   if (ws->closing || ws->over || !ws->stream) return;
   put_close(ws, code, reason, n);
   gl_stream_read(ws->stream);
@@ -161,56 +146,6 @@ static void fail(gl_ws *ws, uint16_t code) {
   ws->failed = true;
   begin_parting(ws, code, code);
   gl_stream_read(ws->stream);
-}
-
-/* ---- from the hub ---- */
-
-bool gl_ws_has_room(gl_ws *ws, size_t n) {
-  size_t max = ws->limits.max_pending;
-  if (n > max) return false;
-  if (gl_stream_pending(ws->stream) > max - n) gl_stream_flush(ws->stream);
-  return gl_ws_is_open(ws) && gl_stream_pending(ws->stream) <= max - n;
-}
-
-/* Makes the compressed message of one of n bytes of text. NULL: it would be no smaller, or memory is out. */
-static gl_bytes *deflated_of(gl_ws *ws, const char *text, size_t n, size_t *head) {
-  char *room = gl_memory_resize(NULL, 0, n);
-  size_t small = room ? gl_permessage_deflate_shared(ws->frames.permessage, text, n, room) : 0;
-  gl_bytes *b = small ? gl_bytes_new(ws->host, GL_HUB_HEAD + small) : NULL;
-  if (b) {
-    uint8_t bytes[GL_FRAME_HEAD];
-    *head = gl_frames_head(bytes, GL_TEXT | GL_FRAME_COMPRESSED, small);
-    memcpy(b->at + GL_HUB_HEAD - *head, bytes, *head);
-    memcpy(b->at + GL_HUB_HEAD, room, small);
-  }
-  if (room) gl_memory_resize(room, n, 0);
-  return b;
-}
-
-/* Returns the message as this socket takes it, and sets *head; the first socket that takes it compressed compresses it for all. */
-static gl_bytes *suited(gl_ws *ws, gl_hub_message *m, size_t *head) {
-  gl_permessage *p = ws->frames.permessage;
-  size_t n = m->bytes->n - GL_HUB_HEAD;
-  *head = m->head;
-  if (!gl_permessage_pays(p, n) || !gl_permessage_shares(p)) return m->bytes;
-  if (!m->tried) m->deflated = deflated_of(ws, m->bytes->at + GL_HUB_HEAD, n, &m->deflated_head);
-  m->tried = true;
-  if (!m->deflated) return m->bytes;
-  *head = m->deflated_head;
-  gl_permessage_shared(p);
-  return m->deflated;
-}
-
-static bool take_message(gl_subscriber *s, gl_hub_message *m) {
-  gl_ws *ws = GL_CONTAINER(s, gl_ws, listener);
-  size_t head;
-  gl_bytes *bytes = suited(ws, m, &head);
-  size_t n = bytes->n - GL_HUB_HEAD + head;
-  if (!gl_ws_has_room(ws, n)) {
-    gl_ws_close(ws, GL_CLOSE_TRY_LATER, "too slow", 8);
-    return false;
-  }
-  return gl_stream_share(ws->stream, bytes, GL_HUB_HEAD - head, n);
 }
 
 /* ---- time ---- */
@@ -337,12 +272,15 @@ static void on_closed(gl_stream *s) {
   gl_opqueue_finish(&ws->closers, 0);
   settle(ws);
   if (ws->settled && ws->known) linger(ws);
-  ws->x->carrier->stream_closed(ws->x);
+  if (ws->holding) ws->host->holds--;
+  ws->holding = false;
+  if (ws->x) ws->x->carrier->stream_closed(ws->x);
   if (!ws->serving) ws->x = NULL;
   gl_ws_unref(ws);
 }
 
 static const gl_stream_user ws_user = {on_data, on_end, on_drained, on_closed, .served = true, .wants_end = true};
+static const gl_stream_user client_user = {on_data, on_end, on_drained, on_closed, .wants_end = true};
 
 /* ---- the connection whose task serves it ---- */
 
@@ -369,23 +307,44 @@ static bool on_excuses(void *proto) {
 
 static const gl_takeover takeover = {on_retire, on_abort, on_over, on_excuses};
 
-gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits, gl_permessage *permessage) {
+static gl_ws *ws_new(const gl_ws_limits *limits, gl_permessage *permessage) {
   gl_ws *ws = calloc(1, sizeof *ws);
   if (!ws) return NULL;
   gl_frames_init(&ws->frames, limits->max_message, &frames_user, ws);
   ws->frames.permessage = permessage;
-  ws->x = x;
-  ws->stream = x->carrier->take(x, &ws->rest, &takeover, ws);
-  ws->host = ws->stream->host;
-  ws->stream->user = &ws_user;
-  ws->stream->owner = ws;
   ws->tail = &ws->head;
-  ws->listener.take = take_message;
+  ws->listener.take = gl_ws_take_published;
   ws->limits = *limits;
+  ws->timer.fire = on_timer;
+  return ws;
+}
+
+static void have_stream(gl_ws *ws, gl_stream *stream, const gl_stream_user *user) {
+  ws->stream = stream;
+  ws->host = stream->host;
+  stream->user = user;
+  stream->owner = ws;
+  ws->heard = ws->moved = now(ws);
+}
+
+gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits, gl_permessage *permessage) {
+  gl_ws *ws = ws_new(limits, permessage);
+  if (!ws) return NULL;
+  ws->x = x;
+  have_stream(ws, x->carrier->take(x, &ws->rest, &takeover, ws), &ws_user);
   ws->refs = 3;
   ws->serving = true;
-  ws->timer.fire = on_timer;
-  ws->heard = ws->moved = now(ws);
+  return ws;
+}
+
+gl_ws *gl_ws_new_client(gl_stream *stream, gl_buf *rest, const gl_ws_limits *limits, gl_permessage *permessage) {
+  gl_ws *ws = ws_new(limits, permessage);
+  if (!ws) return NULL;
+  ws->client = ws->frames.from_server = true;
+  ws->rest = *rest;
+  *rest = (gl_buf){0};
+  have_stream(ws, stream, &client_user);
+  ws->refs = 2;
   return ws;
 }
 

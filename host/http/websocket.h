@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The server side of a WebSocket (RFC 6455): ws/frames.h turns bytes into messages, this file has the queue of messages, the ops
- * that wait, the clocks, and the end. Any number of tasks may send, and one may receive at the same time.
+ * One side of a WebSocket (RFC 6455), a server's or a client's: ws/frames.h turns bytes into messages, this file has the queue of messages,
+ * the ops that wait, the clocks, and the end. Any number of tasks may send, and one may receive at the same time. A client's socket has no
+ * exchange and no handler's task: nobody is told of its end but who receives, sends or closes.
  *
  *     OPEN --gl_ws_close: our close frame--> CLOSING --on_close, on_end, fail: begin_parting--> OVER --conclude--> SETTLED
  *       |--on_close, on_end, fail: begin_parting--> PARTING --conclude: part, our close frame--------------------> SETTLED
@@ -25,7 +26,8 @@
  *  2. `parting` implies `over` and not `closing`; `settled` implies `over` and not `parting`.
  *  3. conclude runs once. It tells the handler's task (user->gone), unless the script knows of the end (`known`); a task that knows
  *     has linger_timeout from the end of the stream, and is told then.
- *  4. `refs` counts the userdata, the stream, the handler's task and each op; on_closed and on_over each drop one.
+ *  4. `refs` counts the userdata, the stream, the handler's task if there is one, and each op; on_closed and on_over each drop one.
+ *  5. A client that has closed holds the host until the stream is closed, so that its close frame leaves also when the script has ended.
  */
 #ifndef GL_HTTP_WEBSOCKET_H
 #define GL_HTTP_WEBSOCKET_H
@@ -50,7 +52,7 @@ typedef struct gl_ws_limits {
 struct gl_ws {
   gl_host *host;
   gl_stream *stream;   /* NULL once it is closed */
-  gl_exchange *x;      /* gave us the stream; NULL once the stream is closed and the handler's task has ended */
+  gl_exchange *x;      /* gave us the stream; NULL: a client's, or the stream is closed and the handler's task has ended */
   gl_subscriber listener; /* this socket as the hub knows it, with memberships only while OPEN */
   gl_frames frames;    /* whose `permessage` is the socket's */
   gl_buf rest;         /* bytes that came right behind the handshake */
@@ -68,6 +70,8 @@ struct gl_ws {
   uint32_t refs;       /* the userdata, the stream, the handler's task, ops */
   uint16_t close_code; /* of the peer's close frame, or one that says why there is none; 0: not over yet */
   uint16_t answer;     /* parting: the code of our close frame; 0: a frame without a code */
+  bool client;         /* our side is the client's: it masks what it sends */
+  bool holding;        /* the host waits for the end of the stream */
   bool over;           /* nothing more will come */
   bool closing;        /* our side ended: our close frame is out, or will not be sent any more */
   bool parting;        /* the peer's side ended, and our close frame waits until what came is received */
@@ -76,7 +80,7 @@ struct gl_ws {
   bool failed;         /* the peer broke the rules: what the peer still sends is thrown away */
   bool serving;        /* the handler's task lives */
   bool known;          /* the script knows of the end: it closed the socket, or a receive of the handler's task returned nil */
-  bool handler_closed; /* the handler's task closed the socket */
+  bool handler_closed; /* the handler's task closed the socket, or a client's script did */
   bool orphan;         /* no script can receive any more */
   bool delivering;     /* the reader was woken and has not taken its message yet */
   bool in_hand;        /* a message was received, and its receiver has not asked for the next one */
@@ -90,6 +94,10 @@ struct gl_ws {
 /* Makes a WebSocket that takes over the stream of an exchange whose task runs, and `permessage` (NULL: messages are not compressed); one
  * reference is the caller's. NULL: out of memory, and nothing was taken. */
 gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits, gl_permessage *permessage);
+
+/* Makes a client's WebSocket of a stream whose handshake is over, takes over `permessage`, and moves `rest`, the bytes behind the handshake; one
+ * reference is the caller's, who calls gl_ws_start. NULL: out of memory, and nothing was taken. */
+gl_ws *gl_ws_new_client(gl_stream *stream, gl_buf *rest, const gl_ws_limits *limits, gl_permessage *permessage);
 
 /* Drops a reference. */
 void gl_ws_unref(gl_ws *ws);
@@ -108,6 +116,9 @@ void gl_ws_put(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n);
  * after gl_stream_room has found room for `n` + GL_FRAME_HEAD bytes. */
 void gl_ws_put_message(gl_ws *ws, gl_opcode opcode, const void *bytes, size_t n);
 
+/* The `take` of the socket as a subscriber of the hub. A socket that cannot keep up is closed. */
+bool gl_ws_take_published(gl_subscriber *s, gl_hub_message *m);
+
 /* Can a message be sent? */
 bool gl_ws_is_open(const gl_ws *ws);
 
@@ -119,6 +130,9 @@ void gl_ws_receiver_ended(gl_ws *ws);
 
 /* Takes note that a receiver took a message; the receiver is expected back for the next one. */
 void gl_ws_receiver_took(gl_ws *ws);
+
+/* Closes the stream now, without a close frame; for us the code is 1006. Idempotent. */
+void gl_ws_terminate(gl_ws *ws);
 
 /* Sends our close frame with a code and a reason (NULL, 0: none), after which the peer's ends the socket. A peer that closed first
  * gets our answer now, with its own code instead. Idempotent. */

@@ -104,9 +104,12 @@ gl_socket *gl_socket_new(gl_host *h, gl_stream *stream) {
   return s;
 }
 
-bool gl_socket_is_idle(const gl_socket *s) {
-  return s->stream && !s->closed && !s->ended && !s->in.len && !s->reader && !s->writer && !s->securer && !s->stream->after_output;
+bool gl_socket_is_free(const gl_socket *s) {
+  bool used = s->reader || s->writer || s->securer;
+  return s->stream && !s->closed && !s->stream->after_output && (!s->ended || s->ended == UV_EOF) && !used;
 }
+
+bool gl_socket_is_idle(const gl_socket *s) { return gl_socket_is_free(s) && !s->ended && !s->in.len; }
 
 void gl_socket_released(gl_socket *s) {
   s->stream = NULL;

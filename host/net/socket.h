@@ -42,8 +42,11 @@ gl_socket **gl_socket_push(lua_State *L);
 /* Returns the socket at index 1. Raises if there is none. */
 gl_socket *gl_socket_check(lua_State *L);
 
-/* Is the socket open, used by no task, and nothing has arrived that no task has read? Its stream can then be had: the next user of
- * the stream sets `user` and `owner` before the loop runs again, and then says gl_socket_released: the socket is closed for scripts. */
+/* Is the socket open, and used by no task? The other side may have ended. Its stream can then be had: the next user of the stream takes
+ * what is in `in`, sets `user` and `owner` before the loop runs again, and then says gl_socket_released: the socket is closed for scripts. */
+bool gl_socket_is_free(const gl_socket *s);
+
+/* Is it also so that the other side has not ended, and that nothing has arrived which no task has read? */
 bool gl_socket_is_idle(const gl_socket *s);
 void gl_socket_released(gl_socket *s);
 

@@ -5,17 +5,15 @@
  */
 #include <string.h>
 
-#include "core/class.h"
 #include "core/error.h"
 #include "core/library.h"
-#include "core/memory.h"
 #include "h1/fields.h"
 #include "web/request.h"
 #include "web/server_lua.h"
+#include "web/websocket_client.h"
 #include "web/websocket_lua.h"
+#include "web/websocket_options.h"
 #include "ws/handshake.h"
-
-#define THRESHOLD 1024 /* bytes of the smallest message that is compressed, unless the option says otherwise */
 
 /* Raises an error whose status and message go to the client as they are. */
 static int refuse(lua_State *L, int status, const char *why) {
@@ -102,16 +100,7 @@ static void check_origin(lua_State *L, const gl_request *r, int options) {
   if (!is_listed(L, options, text, known ? &o : NULL)) refuse(L, 403, "a page of another site may not connect");
 }
 
-/* ---- options ---- */
-
-static double number_option(lua_State *L, int options, const char *name, double def) {
-  lua_getfield(L, options, name);
-  int ok = 1;
-  double value = lua_isnil(L, -1) ? def : lua_tonumberx(L, -1, &ok);
-  if (!ok || !(value > 0) || value > 1e9) gl_error_misuse(L, "option '%s' must be a number > 0", name);
-  lua_pop(L, 1);
-  return value;
-}
+/* ---- what is agreed on ---- */
 
 /* Pushes the first of our protocols that the client offers, or nil. */
 static void choose_protocol(lua_State *L, const gl_request *r, int options) {
@@ -128,22 +117,6 @@ static void choose_protocol(lua_State *L, const gl_request *r, int options) {
   lua_remove(L, -2); /* protocol, or nil after the last */
 }
 
-/* Reads the option `compression`. False: messages are not to be compressed. */
-static bool read_wish(lua_State *L, int options, gl_permessage_wish *wish) {
-  *wish = (gl_permessage_wish){.threshold = THRESHOLD, .window = GL_DEFLATE_WINDOW_MAX};
-  int type = lua_getfield(L, options, "compression"), at = lua_gettop(L);
-  bool wanted = type == LUA_TNIL || type == LUA_TTABLE || lua_toboolean(L, at);
-  if (type == LUA_TTABLE) {
-    wish->window = (int)number_option(L, at, "window_bits", GL_DEFLATE_WINDOW_MAX);
-    wish->threshold = (size_t)number_option(L, at, "threshold", THRESHOLD);
-    lua_getfield(L, at, "context_takeover");
-    wish->takeover = lua_toboolean(L, -1);
-  }
-  if (wish->window < GL_DEFLATE_WINDOW_MIN || wish->window > GL_DEFLATE_WINDOW_MAX) gl_error_misuse(L, "option 'window_bits' must be 8 to 15");
-  lua_settop(L, at - 1);
-  return wanted;
-}
-
 /* What is known of a socket before there is one. */
 typedef struct opening {
   gl_ws_limits limits;
@@ -158,11 +131,10 @@ static void choose_extension(lua_State *L, const gl_request *r, int options, ope
   gl_text line;
   bool agreed = false;
   o->extension[0] = 0;
-  if (!read_wish(L, options, &o->wish)) return;
+  if (!gl_ws_read_wish(L, options, &o->wish)) return;
   for (uint32_t i = 0; !agreed && next_line(r, "sec-websocket-extensions", &i, &line);)
     agreed = gl_permessage_agree(line, &o->wish, &o->terms, o->extension);
-  const char *error = agreed ? gl_library_need("libz.so.1") : NULL;
-  if (error) gl_error_raise(L, "ws.accept", "ENOLIBRARY", "compressed messages need zlib (or compression = false): %s", error);
+  if (agreed) gl_ws_need_zlib(L, "ws.accept");
 }
 
 static gl_text check_request(lua_State *L, const gl_request *r) {
@@ -192,15 +164,6 @@ static void write_answer(gl_stream *s, const opening *o, const char *protocol, s
   gl_stream_write(s, "\r\n\r\n", 4);
 }
 
-static void read_limits(lua_State *L, int options, gl_ws_limits *limits) {
-  *limits = (gl_ws_limits){
-    .max_message = (size_t)number_option(L, options, "max_message", 1 << 20),
-    .max_pending = (size_t)number_option(L, options, "max_pending", 1 << 20),
-    .ping_interval = number_option(L, options, "ping_interval", 30),
-    .idle_timeout = number_option(L, options, "idle_timeout", 120),
-  };
-}
-
 /* Makes the socket of an opening, which takes the exchange's stream over. NULL: out of memory. */
 static gl_ws *make_socket(gl_exchange *x, opening *o, gl_deflate_pool *pool) {
   gl_permessage *p = o->extension[0] ? gl_permessage_new(pool, &o->wish, &o->terms) : NULL;
@@ -218,13 +181,14 @@ static int accept_socket(lua_State *L, gl_exchange *x, gl_ws **handle, opening *
   if (!x || x->out != GL_OUT_HEAD) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!x->carrier->is_open(x)) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
   o->limits.linger_timeout = ((const gl_server *)x->context)->limits.request_timeout;
-  gl_ws *ws = *handle = make_socket(x, o, *(gl_deflate_pool **)lua_touserdata(L, lua_upvalueindex(1)));
+  gl_ws *ws = *handle = make_socket(x, o, gl_ws_pool(L));
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
   write_answer(ws->stream, o, protocol, n);
-  return 1;
+  lua_pushvalue(L, 3);
+  return 2;
 }
 
-/* accept(req [, options]) -> ws. Options: max_message, max_pending (bytes), ping_interval, idle_timeout (seconds), origins ("*", one, or a
+/* accept(req [, options]) -> ws, protocol or nil. Options: max_message, max_pending (bytes), ping_interval, idle_timeout (seconds), origins ("*", one, or a
  * list), protocols (a list), cancel_on_disconnect, compression (false, true, or its options). */
 static int ws_accept(lua_State *L) {
   gl_request *r = gl_check_request(L, 1);
@@ -235,7 +199,7 @@ static int ws_accept(lua_State *L) {
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  read_limits(L, 2, &o.limits);
+  gl_ws_read_limits(L, 2, &o.limits);
   lua_getfield(L, 2, "cancel_on_disconnect");
   bool said = !lua_isnil(L, -1), cancel_on_disconnect = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -257,29 +221,10 @@ static int ws_accept(lua_State *L) {
   return results;
 }
 
-#define POOL "green.ws.pool"
-
-static int pool_gc(lua_State *L) {
-  gl_deflate_pool **pool = luaL_checkudata(L, 1, POOL);
-  if (*pool) gl_deflate_pool_unref(*pool);
-  *pool = NULL;
-  return 0;
-}
-
-/* Pushes the userdata of the pool that lends compressors to all sockets. */
-static void push_pool(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", pool_gc}, {NULL, NULL}};
-  gl_class_new(L, POOL, NULL, meta);
-  gl_deflate_pool **pool = lua_newuserdatauv(L, sizeof *pool, 0);
-  *pool = NULL;
-  luaL_setmetatable(L, POOL);
-  if (!(*pool = gl_deflate_pool_new())) gl_memory_raise(L);
-}
-
 int luaopen_green_ws(lua_State *L) {
-  static const luaL_Reg functions[] = {{"accept", ws_accept}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"accept", ws_accept}, {"opening", gl_ws_opening}, {"take", gl_ws_take}, {NULL, NULL}};
   luaL_newlibtable(L, functions);
-  push_pool(L);
+  gl_ws_push_pool(L);
   luaL_setfuncs(L, functions, 1);
   gl_ws_metatable(L);
   lua_getfield(L, -1, "methods");

@@ -186,14 +186,16 @@ static int send_message(lua_State *L, gl_opcode opcode) {
 static int ws_send(lua_State *L) { return send_message(L, GL_TEXT); }
 static int ws_send_binary(lua_State *L) { return send_message(L, GL_BINARY); }
 
-/* ws:try_send(text) -> true; or false and "closed" or "slow", when nothing was sent. Never waits. */
+/* ws:try_send(message [, kind]) -> true; or false and "closed" or "slow", when nothing was sent. Never waits. */
 static int ws_try_send(lua_State *L) {
+  static const char *const kinds[] = {"text", "binary", NULL};
   gl_ws *ws = *(gl_ws **)gl_class_self(L, META);
   size_t n;
-  const char *bytes = check_message(L, GL_TEXT, &n);
+  gl_opcode opcode = luaL_checkoption(L, 3, "text", kinds) ? GL_BINARY : GL_TEXT;
+  const char *bytes = check_message(L, opcode, &n);
   bool open = ws && gl_ws_is_open(ws), room = open && gl_ws_has_room(ws, n + GL_FRAME_HEAD);
   if (room && !gl_stream_room(ws->stream, n + GL_FRAME_HEAD)) return gl_memory_raise(L);
-  if (room) gl_ws_put_message(ws, GL_TEXT, bytes, n);
+  if (room) gl_ws_put_message(ws, opcode, bytes, n);
   lua_pushboolean(L, room);
   if (room) return 1;
   lua_pushstring(L, open && gl_ws_is_open(ws) ? "slow" : "closed");
@@ -234,7 +236,7 @@ static gl_ws *close_begin(lua_State *L) {
   luaL_argcheck(L, may_send(code), 2, "not a close code an application may send");
   luaL_argcheck(L, n <= GL_REASON_MAX && gl_is_utf8(reason, n), 3, "a close reason is UTF-8 of 123 bytes at most");
   ws->known = true;
-  if (is_handler(ws)) ws->handler_closed = true;
+  if (ws->client || is_handler(ws)) ws->handler_closed = true;
   gl_ws_close(ws, (uint16_t)code, reason, n);
   return ws;
 }
@@ -251,6 +253,15 @@ static int ws_close(lua_State *L) {
 /* ws:shut([code [, reason]]): sends our close frame, and does not wait. */
 static int ws_shut(lua_State *L) {
   close_begin(L);
+  return 0;
+}
+
+/* ws:terminate(): closes the connection now, without a close frame */
+static int ws_terminate(lua_State *L) {
+  gl_ws *ws = check_ws(L);
+  ws->known = true;
+  if (ws->client || is_handler(ws)) ws->handler_closed = true;
+  gl_ws_terminate(ws);
   return 0;
 }
 
@@ -293,7 +304,9 @@ static int ws_gc(lua_State *L) {
   *handle = NULL;
   ws->orphan = true;
   gl_hub_unsubscribe_all(&ws->listener);
+  bool over = ws->client && (ws->host->stop || ws->host->census.tasks == 0); /* the loop will not run any more */
   gl_ws_close(ws, GL_CLOSE_GOING_AWAY, NULL, 0); /* a close that has begun goes on without the handle */
+  if (over) gl_ws_terminate(ws);
   gl_ws_unref(ws);
   return 0;
 }
@@ -302,7 +315,7 @@ void gl_ws_metatable(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"receive", ws_receive},   {"messages", ws_messages}, {"send", ws_send},   {"send_binary", ws_send_binary},
     {"try_send", ws_try_send}, {"ping", ws_ping},         {"close", ws_close}, {"shut", ws_shut},
-    {NULL, NULL},
+    {"terminate", ws_terminate}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", ws_gc}, {"__newindex", ws_newindex}, {NULL, NULL}};
   luaL_newmetatable(L, META);

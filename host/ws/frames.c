@@ -100,7 +100,7 @@ static bool reserve(gl_frames *f, size_t n) {
   return grow(f, n, is_last(f) ? len + (size_t)(f->length - f->seen) : f->max);
 }
 
-static void unmask(char *to, const char *from, size_t n, const uint8_t key[4], size_t at) {
+void gl_frames_mask(char *to, const char *from, size_t n, const uint8_t key[GL_MASK], size_t at) {
   uint8_t turned[8];
   uint64_t word, mask;
   size_t i = 0;
@@ -181,7 +181,7 @@ static uint16_t check_first(const gl_frames *f) {
 
 static uint16_t check_second(const gl_frames *f) {
   bool masked = f->head[1] & 0x80;
-  return !masked || (is_control(f) && (f->head[1] & 0x7F) > GL_CONTROL_MAX) ? GL_CLOSE_PROTOCOL : 0;
+  return masked == f->from_server || (is_control(f) && (f->head[1] & 0x7F) > GL_CONTROL_MAX) ? GL_CLOSE_PROTOCOL : 0;
 }
 
 static uint16_t check_length(gl_frames *f) {
@@ -216,16 +216,21 @@ static uint16_t take_head(gl_frames *f, char byte) {
   uint16_t wrong = f->head_len == 2 ? check_second(f) : 0;
   size_t known = 2 + length_bytes(f);
   if (!wrong && f->head_len == known) wrong = check_length(f);
-  return wrong || f->head_len < known + 4 ? wrong : begin_payload(f);
+  return wrong || f->head_len < known + (f->from_server ? 0 : GL_MASK) ? wrong : begin_payload(f);
+}
+
+/* Copies a piece of the payload, without its mask. */
+static void unmask(const gl_frames *f, char *to, const char *from, size_t n) {
+  if (f->from_server) memcpy(to, from, n);
+  else gl_frames_mask(to, from, n, f->head + f->head_len - GL_MASK, (size_t)f->seen);
 }
 
 static uint16_t take_compressed(gl_frames *f, const char *bytes, size_t n) {
-  const uint8_t *key = f->head + f->head_len - 4;
   char plain[UNMASK];
   uint16_t wrong = 0;
   for (size_t at = 0, some; at < n && !wrong; at += some) {
     some = n - at < UNMASK ? n - at : UNMASK;
-    unmask(plain, bytes + at, some, key, (size_t)f->seen);
+    unmask(f, plain, bytes + at, some);
     f->seen += some;
     wrong = expand(f, plain, some);
   }
@@ -233,16 +238,15 @@ static uint16_t take_compressed(gl_frames *f, const char *bytes, size_t n) {
 }
 
 static uint16_t take_payload(gl_frames *f, const char *bytes, size_t n) {
-  const uint8_t *key = f->head + f->head_len - 4;
   if (is_control(f)) {
     GL_CHECK(f->seen + n <= GL_CONTROL_MAX);
-    unmask((char *)f->control + f->seen, bytes, n, key, (size_t)f->seen);
+    unmask(f, (char *)f->control + f->seen, bytes, n);
     f->seen += n;
     return 0;
   }
   if (f->compressed) return take_compressed(f, bytes, n);
   if (!reserve(f, n)) return GL_CLOSE_INTERNAL;
-  unmask(f->part->bytes + f->part->len, bytes, n, key, (size_t)f->seen);
+  unmask(f, f->part->bytes + f->part->len, bytes, n);
   f->part->len += n;
   f->seen += n;
   return check_text(f);
@@ -290,10 +294,13 @@ uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n) {
 
 /* ---- sending ---- */
 
-size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], unsigned opcode, size_t n) {
+size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], unsigned opcode, size_t n, const uint8_t *key) {
   int more = n < 126 ? 0 : n < 65536 ? 2 : 8;
   head[0] = (uint8_t)(0x80 | opcode);
   head[1] = (uint8_t)(more == 0 ? n : more == 2 ? 126 : 127);
   for (int i = 0; i < more; i++) head[2 + i] = (uint8_t)(n >> 8 * (more - 1 - i));
-  return 2 + (size_t)more;
+  if (!key) return 2 + (size_t)more;
+  head[1] |= 0x80;
+  memcpy(head + 2 + more, key, GL_MASK);
+  return 2 + (size_t)more + GL_MASK;
 }

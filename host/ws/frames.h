@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reads WebSocket frames as a server receives them (RFC 6455, 5): takes frames apart, puts messages together, and checks that each frame
+ * Reads WebSocket frames as either side receives them (RFC 6455, 5): takes frames apart, puts messages together, and checks that each frame
  * may follow the one before. A fault is found at the first byte that shows it: a length beyond the limit in the head of the frame, bad
  * UTF-8 in the middle of a message. No function here calls Lua or waits.
  *
@@ -25,7 +25,8 @@
 
 #define GL_CONTROL_MAX 125 /* bytes of payload in a control frame, at most */
 #define GL_REASON_MAX 123  /* bytes of the reason in a close frame, at most: the code takes two */
-#define GL_FRAME_HEAD 10   /* bytes of the head of a frame that a server sends, at most */
+#define GL_FRAME_HEAD 14   /* bytes of the head of a frame, at most; without a mask, as servers send it, 10 */
+#define GL_MASK 4          /* bytes of the key behind the head of a frame that a client sends */
 
 typedef enum gl_opcode {
   GL_CONTINUATION = 0, GL_TEXT = 1, GL_BINARY = 2, GL_CLOSE = 8, GL_PING = 9, GL_PONG = 10,
@@ -61,6 +62,7 @@ typedef struct gl_frames {
   uint8_t head[14]; /* the current frame's head */
   uint8_t head_len; /* bytes of the head that have arrived */
   bool inside;      /* the head is complete, the payload is not */
+  bool from_server; /* frames come from a server: they have no mask, while a client's must have one */
   bool compressed;  /* the message in `part` is */
   bool over;        /* a close frame or a fault came: further bytes are ignored */
   uint8_t control[GL_CONTROL_MAX]; /* the payload of a control frame */
@@ -75,15 +77,18 @@ void gl_frames_free(gl_frames *f);
 /* Frees a message. Does nothing with NULL. */
 void gl_message_free(gl_message *m);
 
-/* Reads bytes from the client, and calls `user` for each message and control frame that they complete. Returns 0, or the close code with
- * which the server must fail the connection. */
+/* Reads bytes from the peer, and calls `user` for each message and control frame that they complete. Returns 0, or the close code with
+ * which our side must fail the connection. */
 uint16_t gl_frames_feed(gl_frames *f, const char *bytes, size_t n);
 
 #define GL_FRAME_COMPRESSED 0x40 /* the bit beside the opcode of a message that is compressed */
 
-/* Writes the head of an unfragmented frame with `n` bytes of payload, unmasked, as servers send it; `opcode` may have GL_FRAME_COMPRESSED.
- * Returns the number of its bytes. */
-size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], unsigned opcode, size_t n);
+/* Writes the head of an unfragmented frame with `n` bytes of payload; `opcode` may have GL_FRAME_COMPRESSED. `key`: a client's mask, GL_MASK
+ * bytes; NULL: none, as servers send it. Returns the number of bytes. */
+size_t gl_frames_head(uint8_t head[GL_FRAME_HEAD], unsigned opcode, size_t n, const uint8_t *key);
+
+/* Masks n bytes of payload that begin at the offset `at`, or takes the mask off; `to` may be `from`. */
+void gl_frames_mask(char *to, const char *from, size_t n, const uint8_t key[GL_MASK], size_t at);
 
 /* May the code stand in a close frame (RFC 6455, 7.4, and later registrations)? */
 bool gl_close_code_ok(int64_t code);

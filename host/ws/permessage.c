@@ -59,17 +59,18 @@ static bool take_parameter(gl_text *s, offer *o, unsigned *seen) {
   return false;
 }
 
-static bool read_offer(gl_text element, offer *o) {
+/* Reads an offer or an answer. `seen`: which parameters it has. False: it is of another extension, or must be declined. */
+static bool read_offer(gl_text element, offer *o, unsigned *seen) {
   *o = (offer){.server_takeover = true, .client_takeover = true};
   gl_text name;
-  unsigned seen = 0;
+  *seen = 0;
   if (!gl_take_token(&element, &name) || !gl_text_is(name, "permessage-deflate")) return false;
   for (;;) {
     skip_blanks(&element);
     if (!gl_text_len(element)) return true;
     if (!gl_take_char(&element, ';')) return false;
     skip_blanks(&element);
-    if (!take_parameter(&element, o, &seen)) return false;
+    if (!take_parameter(&element, o, seen)) return false;
   }
 }
 
@@ -95,13 +96,37 @@ static void write_answer(const offer *o, const gl_permessage_terms *terms, char 
 bool gl_permessage_agree(gl_text offers, const gl_permessage_wish *wish, gl_permessage_terms *terms, char answer[GL_PERMESSAGE_TEXT]) {
   gl_text element;
   offer o;
+  unsigned seen;
   while (gl_take_element(&offers, &element)) {
-    if (!read_offer(element, &o)) continue;
+    if (!read_offer(element, &o, &seen)) continue;
     settle(&o, wish, terms);
     write_answer(&o, terms, answer);
     return true;
   }
   return false;
+}
+
+void gl_permessage_offer(const gl_permessage_wish *wish, char out[GL_PERMESSAGE_TEXT]) {
+  char limit[48] = "";
+  if (wish->window < GL_DEFLATE_WINDOW_MAX) snprintf(limit, sizeof limit, "; server_max_window_bits=%d", wish->window);
+  int n = snprintf(out, GL_PERMESSAGE_TEXT, "permessage-deflate%s%s; client_max_window_bits",
+                   wish->takeover ? "" : "; server_no_context_takeover; client_no_context_takeover", limit);
+  GL_CHECK(n > 0 && n < GL_PERMESSAGE_TEXT);
+}
+
+bool gl_permessage_accept(gl_text answer, const gl_permessage_wish *wish, gl_permessage_terms *terms) {
+  gl_text element, other;
+  offer o;
+  unsigned seen;
+  if (!gl_take_element(&answer, &element) || gl_take_element(&answer, &other) || !read_offer(element, &o, &seen)) return false;
+  bool limited = wish->window < GL_DEFLATE_WINDOW_MAX; /* we asked for a limit of the server's window */
+  if (!wish->takeover && o.server_takeover) return false;
+  if (limited && (!o.server_window || o.server_window > wish->window)) return false;
+  terms->in_takeover = o.server_takeover;
+  terms->in_window = o.server_window ? o.server_window : GL_DEFLATE_WINDOW_MAX;
+  terms->out_takeover = wish->takeover && o.client_takeover;
+  terms->out_window = o.client_window ? least(o.client_window, wish->window) : wish->window;
+  return true;
 }
 
 /* ---- the state of a socket ---- */

@@ -3,8 +3,10 @@
  * The extension permessage-deflate (RFC 7692): what the two sides agree on, and the state that a socket has for it. Without context takeover,
  * which is the default, a socket has next to none: what a message needs is lent by the pool. Plain C: no Lua, no loop.
  *
- *     gl_permessage_agree --true--> gl_permessage_new --a gl_permessage of the socket--> gl_permessage_free
- *                         '-false: the handshake goes on without the extension
+ *     server  gl_permessage_agree --true--> gl_permessage_new --a gl_permessage of the socket--> gl_permessage_free
+ *                                 '-false: the handshake goes on without the extension
+ *     client  gl_permessage_offer ... gl_permessage_accept --true--> gl_permessage_new, as above
+ *                                                          '-false: the handshake has failed
  */
 #ifndef GL_WS_PERMESSAGE_H
 #define GL_WS_PERMESSAGE_H
@@ -39,6 +41,12 @@ typedef struct gl_permessage {
 /* Reads the offers of one field Sec-WebSocket-Extensions, best first, and takes the first that can be had (RFC 7692, 5.1 and 7.1). False: there is
  * none. */
 bool gl_permessage_agree(gl_text offers, const gl_permessage_wish *wish, gl_permessage_terms *terms, char answer[GL_PERMESSAGE_TEXT]);
+
+/* Writes what a client offers. */
+void gl_permessage_offer(const gl_permessage_wish *wish, char out[GL_PERMESSAGE_TEXT]);
+
+/* Reads the server's answer to that offer, a field that is there. False: it is none (RFC 7692, 7.1), and the client must fail the connection. */
+bool gl_permessage_accept(gl_text answer, const gl_permessage_wish *wish, gl_permessage_terms *terms);
 
 /* NULL: out of memory. */
 gl_permessage *gl_permessage_new(gl_deflate_pool *pool, const gl_permessage_wish *wish, const gl_permessage_terms *terms);

@@ -37,9 +37,20 @@ local COMPRESSION = { context_takeover = "boolean", threshold = "count", window_
 
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
+local function check_compression(where, given)
+  if type(given) == "table" then options.check(where .. ": compression", given, COMPRESSION) end
+end
+
 local function check_list(where, name, list)
   for i, value in ipairs(type(list) == "table" and list or {}) do
     options.argument(where, ("option '%s'[%d]"):format(name, i), value, "string")
+  end
+end
+
+local function check_protocols(where, list)
+  check_list(where, "protocols", list)
+  for i, name in ipairs(list or {}) do
+    if not name:find(TOKEN) then fault.misuse("%s: option 'protocols'[%d]: a name without blanks and commas expected, not '%s'", where, i, name) end
   end
 end
 
@@ -52,12 +63,9 @@ function ws.check_options(where, given, more)
     for name, kind in pairs(more) do known[name] = kind end
   end
   given = options.check(where, given, known)
-  if type(given.compression) == "table" then options.check(where .. ": compression", given.compression, COMPRESSION) end
+  check_compression(where, given.compression)
   check_list(where, "origins", given.origins)
-  check_list(where, "protocols", given.protocols)
-  for i, name in ipairs(given.protocols or {}) do
-    if not name:find(TOKEN) then fault.misuse("%s: option 'protocols'[%d]: a name without blanks and commas expected, not '%s'", where, i, name) end
-  end
+  check_protocols(where, given.protocols)
   return given
 end
 
@@ -66,10 +74,36 @@ function ws.take(req, checked)
   if type(req) ~= "userdata" then -- the request is a table of app:inject
     fault.status(426, "ws.accept", "EPROTO", "this address speaks WebSocket, which needs a connection")
   end
-  return native.accept(req, checked)
+  local socket, protocol = native.accept(req, checked)
+  if protocol then socket.protocol = protocol end
+  return socket
 end
 
 --- Answers the request by making its connection a WebSocket. Raises an error with status 400, 403 or 426.
 function ws.accept(req, opts) return ws.take(req, ws.check_options("ws.accept", opts)) end
+
+-- ---- connecting ----
+
+local function check_connect(where, given, more)
+  local connect = require "green.ws.connect" -- a server needs none of it
+  local known = more and options.over(more, connect.OPTIONS) or connect.OPTIONS
+  given = options.check(where, given, known)
+  check_compression(where, given.compression)
+  check_protocols(where, given.protocols)
+  return connect, given
+end
+
+--- Connects to a server.
+function ws.connect(url, opts)
+  local connect, given = check_connect("ws.connect", opts)
+  return connect.connect(url, given)
+end
+
+--- Connects again and again: the values of a generic for.
+function ws.reconnect(url, opts)
+  local more = require("green.ws.connect").RECONNECT
+  local connect, given = check_connect("ws.reconnect", opts, more)
+  return connect.reconnect(url, given, given)
+end
 
 return ws

@@ -1,7 +1,8 @@
 ---@meta green.ws
 -- SPDX-License-Identifier: MIT
 
----WebSockets, the server's side. `app:ws` is the usual way in: it accepts, and closes when the handler is left.
+---WebSockets, both sides. `app:ws` is the usual way in for a server: it accepts, and closes when the handler is left. `ws.connect` is a
+---client's.
 ---Any number of tasks may send, one at a time may receive. Pings are answered by themselves, and sent.
 ---
 ---Messages are compressed (permessage-deflate, RFC 7692) for peers that offer it, as browsers do: those of 1 KiB to 512 KiB, if it makes
@@ -56,6 +57,62 @@ local ws = {}
 ---@return green.ws.socket
 function ws.accept(req, opts) end
 
+---@class green.ws.connect_options
+---@field protocols? string[] subprotocols to offer, most wanted first; `socket.protocol` is the one that the server chose
+---@field headers? table<string, string|string[]> further headers of the handshake: cookies, Origin
+---@field auth? table { user, password }, or { bearer = token }
+---@field timeout? number seconds for all of it: name, connection, proxy, TLS, handshake (30)
+---@field ca? string authorities to trust instead of the system's: path or PEM
+---@field verify? boolean whether the server's certificate is checked (true)
+---@field tls? table { cert =, key =, server_name = }, as of http.request
+---@field proxy? string|boolean a URL, "http://user:password@host:port"; false: none (as the environment says, as of http.request)
+---@field unix? string path of the server's unix socket, whatever host the URL has
+---@field compression? boolean|green.ws.compression as of ws.accept
+---@field max_message? integer as of ws.accept; so are max_pending, ping_interval and idle_timeout
+---@field max_pending? integer
+---@field ping_interval? number
+---@field idle_timeout? number
+
+---Connects to a server, of ws:// or wss://. The socket is what a server's is; keep it in a `<close>` variable. Redirects are not followed,
+---since browsers follow none here.
+---Waits.
+---Raises: as net.connect; EPROTO when the server opens no WebSocket: `response` has `status` and `headers` of what it answered instead;
+---EPROXY when the proxy refuses, in the same way; ETIMEDOUT; EINVAL for a URL that is none; a message for a wrong option.
+---```lua
+---local socket <close> = ws.connect(site .. "/echo") -- http:// is as good as ws://
+---socket:send "hello"
+---print(socket:receive(5)) --> hello  text
+---```
+---@param url string
+---@param opts? green.ws.connect_options
+---@return green.ws.socket
+function ws.connect(url, opts) end
+
+---@class green.ws.reconnect_options: green.ws.connect_options
+---@field min_delay? number seconds before the second try, doubled for each further one; half of it is random (0.5)
+---@field max_delay? number seconds between two tries, at most (30)
+---@field attempts? integer tries in a row that may fail (any number)
+
+---Connects, and again whenever the loop comes back, because the connection has ended or could not be made. Leave the loop to stop, which closes
+---the socket.
+---Waits in the loop.
+---Raises: what ws.connect raises, when it will be the same the next time (a status below 500 but 408, 425 and 429; ETLS; EINVAL), or after
+---`attempts` failures in a row.
+---```lua
+---for socket in ws.reconnect(site .. "/echo") do
+---  socket:send "hello"
+---  for message in socket:messages() do
+---    print(message) --> hello
+---    socket:close()
+---  end
+---  break
+---end
+---```
+---@param url string
+---@param opts? green.ws.reconnect_options
+---@return fun(): green.ws.socket
+function ws.reconnect(url, opts) end
+
 ---@private
 ---@param where string
 ---@param given? table
@@ -72,6 +129,7 @@ function ws.take(req, checked) end
 ---A WebSocket. It takes fields of your own: `socket.user = "ann"`.
 ---@class green.ws.socket
 ---@field open boolean messages can be sent
+---@field protocol? string the subprotocol that was agreed on
 ---@field pending integer bytes that were sent and the peer has not taken
 ---@field close_code? integer once it is closed: the peer's code, 1005 if it gave none, 1006 if it went without a word
 ---@field close_reason? string once it is closed
@@ -132,17 +190,18 @@ function Socket:send_binary(bytes) end
 ---@return boolean sent
 function Socket:json(value) end
 
----Sends text at once, or not at all.
+---Sends a message at once, or not at all.
 ---Does not wait.
----Raises: EILSEQ when it is not UTF-8.
+---Raises: EILSEQ when it is text and not UTF-8.
 ---```lua
 ---local ok, why = socket:try_send "99"
 ---print(ok, why) --> true  nil
 ---```
----@param text string
+---@param message string
+---@param kind? "text"|"binary" ("text")
 ---@return boolean sent
 ---@return "closed"|"slow"|nil why "slow": more than `max_pending` bytes would wait
-function Socket:try_send(text) end
+function Socket:try_send(message, kind) end
 
 ---Sends a ping. The peer's answer only shows in the connection staying alive.
 ---Does not wait.
@@ -176,6 +235,14 @@ function Socket:close(code, reason) end
 ---@param code? integer (1000)
 ---@param reason? string
 function Socket:shut(code, reason) end
+
+---Closes the connection at once, without a close frame and with what was not sent yet: for a peer that misbehaves.
+---Does not wait.
+---```lua
+---socket:terminate()
+---print(socket.open, socket.close_code) --> false  1006
+---```
+function Socket:terminate() end
 
 ---From now on what is published to the topic is sent to this socket.
 ---Does not wait.

@@ -10,6 +10,7 @@ local net = require "green.net"
 local response = require "green.response"
 local task = require "green.task"
 local transport = require "green.http.transport"
+local ws = require "green.ws"
 
 local folder, seed, places, only, just = arg[1], tonumber(arg[2]), tonumber(arg[3]), arg[4], tonumber(arg[5])
 local refuse = assert(package.loadlib(folder .. "/refuse.so", "luaopen_refuse"))()
@@ -44,6 +45,10 @@ local routes = {
   ["/away"] = function() return response.redirect("/", 302) end,
   ["/front"] = function() return response.proxy(base .. "/long") end,
   ["/json"] = function() return { list = { 1, 2, 3 } } end,
+  ["/ws"] = function(req)
+    local socket <close> = ws.accept(req)
+    for message in socket:messages() do socket:send(message) end
+  end,
 }
 
 local server = native.listen("127.0.0.1:0", function(req) return routes[req.path](req) end)
@@ -132,6 +137,13 @@ local scenarios = {
     local _, e = pcall(http.get, "https://localhost:1/", { ca = CA.ca, proxy = proxy })
     if fault.is(e, "EPROXY") then return e.response.body, e.response.body == "" and "" or "who" end
     error(e, 0)
+  end },
+  { "websocket", function()
+    local socket <close> = ws.connect(base:gsub("^http", "ws") .. "/ws")
+    for _ = 1, 2 do socket:send(LONG) end
+    local got = { (socket:receive()), (socket:receive()) }
+    if not got[2] then fault.raise("ws", "ECLOSED", "closed with %s", socket.close_code) end
+    return got[1] == got[2] and got[1], LONG
   end },
   { "name", function() return http.get((base:gsub("127.0.0.1", "localhost")) .. "/").body, "ok" end },
 }
