@@ -44,7 +44,7 @@ end
 local function is_exported(name)
   local exported = name:match "^gl_libc_(.*)$"
   local functions = "\n" .. fs.read(root .. "host/libc/functions")
-  return name:find "^gl_object_luaL?_" or exported and (functions:find("\n" .. exported .. "\n", 1, true) or functions:find("\n__" .. exported .. "\n", 1, true))
+  return name:find "^gl_object_luaL?_" or name == "gl_ssl_SSL_get_error" or exported and (functions:find("\n" .. exported .. "\n", 1, true) or functions:find("\n__" .. exported .. "\n", 1, true))
 end
 
 -- A definition begins at the first column, with its body's brace at the end of that line (or of the next one), and ends

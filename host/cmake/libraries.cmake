@@ -5,6 +5,9 @@
 #
 #     write_libraries(${OUT} FILES...)        writes the C source with all stubs
 #
+# A function that is exported as well, for C modules (EXPORTED_STUBS), has a stub named __wrap_..., to which the linker takes our own calls
+# (host/cmake/symbols.cmake).
+#
 # On processors whose jump is not known here, EAGER_LIBRARIES are linked as usual instead.
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
@@ -13,12 +16,14 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(library_jump "adrp x16, SLOT\\n ldr x16, [x16, #:lo12:SLOT]\\n br x16")
 endif()
 
+set(EXPORTED_STUBS SSL_get_error)
+
 set(library_slots [=[
 static const char *const @id@_names[] = {"@quoted@", 0};
 __attribute__((used, visibility("hidden"))) void *@id@_at[@count@] = {[0 ... @count@ - 1] = (void *)gl_library_missing};
 ]=])
 set(library_stub [=[
-__asm__(".text\n.globl @name@\n.hidden @name@\n.type @name@,%function\n@name@:\n @jump@\n.size @name@,.-@name@\n");
+__asm__(".text\n.globl @stub@\n.hidden @stub@\n.type @stub@,%function\n@stub@:\n @jump@\n.size @stub@,.-@stub@\n");
 ]=])
 
 function(write_libraries out)
@@ -39,6 +44,10 @@ function(write_libraries out)
     set(offset 0)
     foreach(name ${names})
       string(REPLACE "SLOT" "${id}_at+${offset}" jump "${library_jump}")
+      set(stub ${name})
+      if(name IN_LIST EXPORTED_STUBS)
+        set(stub __wrap_${name})
+      endif()
       string(CONFIGURE "${library_stub}" text @ONLY)
       string(APPEND source "${text}")
       math(EXPR offset "${offset} + 8")

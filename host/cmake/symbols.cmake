@@ -12,6 +12,8 @@
 #
 # Three functions of Lua are taken out of a copy of its archive in the same way: in there they are called gl_real_..., and the
 # exported ones are those of host/libc/object.c.
+#
+# And one of OpenSSL's is exported, whose own is found where the caller has it (host/libc/sslwhy.h).
 
 set(WAITING_OBJECTS lua_touserdata luaL_checkudata luaL_testudata)
 
@@ -50,6 +52,7 @@ function(write_symbols out list functions)
   if(NOT library_jump) # a processor whose jump is not known here: C modules wait as they do elsewhere
     set(names "")
     set(objects "")
+    set(EXPORTED_STUBS "")
   else()
     rename_objects(${LUA_STATIC} LUA_STATIC)
     set(LUA_STATIC ${LUA_STATIC} PARENT_SCOPE)
@@ -81,6 +84,13 @@ function(write_symbols out list functions)
     string(CONFIGURE "${symbol_wrapped}" text @ONLY)
     string(APPEND source "${text}")
     string(APPEND options ";-Wl,--wrap=${name}")
+  endforeach()
+  foreach(name ${EXPORTED_STUBS})
+    set(target gl_ssl_${name})
+    string(CONFIGURE "${symbol_export}" text @ONLY)
+    string(APPEND source "${text}")
+    string(APPEND options ";-Wl,--wrap=${name}")
+    string(APPEND exported " ${name};")
   endforeach()
   file(GENERATE OUTPUT ${out} CONTENT "${source}")
   file(GENERATE OUTPUT ${list} CONTENT "{ ${exported} };\n")

@@ -194,12 +194,16 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
 
 /* ---- outside the hook ---- */
 
+bool gl_preempt_is_due(const gl_host *h) {
+  const struct gl_watchdog *w = h->watchdog;
+  return w && gl_pulse_beats(&h->pulse) == atomic_load_explicit(&w->overrun, memory_order_relaxed);
+}
+
 /* Ends the slice if it is used up, or what runs where no task can make way if its time is up. Called in a loop in C (`ar` = NULL), or
  * in a hook of the script. */
 static bool check_slice(lua_State *L, const lua_Debug *ar) {
   gl_host *h = gl_host_of(L);
-  struct gl_watchdog *w = h->watchdog;
-  if (!w || gl_pulse_beats(&h->pulse) != atomic_load_explicit(&w->overrun, memory_order_relaxed)) return false;
+  if (!gl_preempt_is_due(h)) return false;
   if (gl_alone_is(h, L)) {
     gl_alone_check(L, h);
     return false;

@@ -51,6 +51,10 @@ void gl_preempt_end_slice(gl_host *h);
  * walked through, peers, scopes), except what is on this coroutine's stack. May raise, as any hook. */
 bool gl_preempt_check(lua_State *L);
 
+/* Is the slice of the step that runs used up, so that the task makes way before its next instruction of Lua? For C code that is not back in
+ * Lua for long. */
+bool gl_preempt_is_due(const gl_host *h);
+
 /* For tests: cancels the running task after n instructions of L (0 = never), as if it had used up its slice there. */
 void gl_preempt_end_at(lua_State *L, int n);
 

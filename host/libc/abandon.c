@@ -9,6 +9,7 @@
 /* A descriptor by its number and by the socket behind it: the number may be another's later. */
 struct gl_abandoned {
   int fd;
+  bool lost;
   uint64_t socket;
 };
 
@@ -46,25 +47,35 @@ static struct gl_abandoned *place_for(gl_layer *l, int fd) {
   return &more[l->abandonments++];
 }
 
-void gl_abandon_note(gl_layer *l, int fd) {
+void gl_abandon_note(gl_layer *l, int fd, bool sending) {
   int error = errno;
   if (is_connection(fd)) {
     struct gl_abandoned *one = place_for(l, fd);
-    if (one) *one = (struct gl_abandoned){fd, gl_abandon_socket(fd)};
-    else end(fd);
+    if (one) *one = (struct gl_abandoned){.fd = fd, .lost = sending, .socket = gl_abandon_socket(fd)};
+    if (!one || sending) end(fd);
   }
   errno = error;
 }
 
-void gl_abandon_check(gl_layer *l, int fd) {
+bool gl_abandon_check(gl_layer *l, int fd) {
+  size_t i = 0;
+  while (i < l->abandonments && l->abandoned[i].fd != fd) i++;
+  if (i == l->abandonments) return false;
+  struct gl_abandoned *one = &l->abandoned[i];
+  bool same = one->socket == gl_abandon_socket(fd);
   int error = errno;
-  for (size_t i = l->abandonments; i-- > 0;) {
-    struct gl_abandoned one = l->abandoned[i];
-    if (one.fd != fd) continue;
-    l->abandoned[i] = l->abandoned[--l->abandonments];
-    if (one.socket == gl_abandon_socket(fd)) end(fd);
-  }
+  if (!same) *one = l->abandoned[--l->abandonments];
+  else if (!one->lost) end(fd);
+  if (same) one->lost = true;
   errno = error;
+  return same;
+}
+
+void gl_abandon_close(gl_layer *l, unsigned int first, unsigned int last) {
+  for (size_t i = l->abandonments; i-- > 0;) {
+    unsigned int fd = (unsigned int)l->abandoned[i].fd;
+    if (fd >= first && fd <= last) l->abandoned[i] = l->abandoned[--l->abandonments];
+  }
 }
 
 void gl_abandon_free(gl_layer *l) { free(l->abandoned); }

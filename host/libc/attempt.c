@@ -9,6 +9,7 @@
 #include "libc/exchange.h"
 #include "libc/hold.h"
 #include "libc/limit.h"
+#include "libc/spin.h"
 
 #define PAUSE_MS 10 /* between attempts at what looks ready, and is not */
 
@@ -16,8 +17,11 @@ bool gl_attempt_begin(gl_attempt *a, gl_layer *l, const gl_optype *type, int fd,
   *a = (gl_attempt){.layer = l, .type = type, .fd = fd, .events = events};
   a->option = (events & POLLOUT) ? SO_SNDTIMEO : SO_RCVTIMEO;
   gl_hold_await_descriptor(l, fd);
-  if (l->abandonments && (events & POLLIN)) gl_abandon_check(l, fd);
   if (gl_wait_is_barred(l, type)) return false;
+  if (l->abandonments && (events & POLLIN) && gl_abandon_check(l, fd)) {
+    errno = ECONNRESET;
+    return false;
+  }
   if (type == &gl_send_type || type == &gl_write_type) gl_exchange_send(l, fd);
   return true;
 }
@@ -33,6 +37,8 @@ bool gl_attempt_go_on(gl_attempt *a) {
 }
 
 bool gl_attempt_again(gl_attempt *a) {
-  if ((errno != EAGAIN && errno != EWOULDBLOCK) || !gl_limit_blocks(a->fd)) return false;
-  return gl_attempt_go_on(a);
+  if (errno != EAGAIN && errno != EWOULDBLOCK) return false;
+  if (!a->at_once && gl_limit_blocks(a->fd)) return gl_attempt_go_on(a);
+  gl_spin_goes_on(a->type, a->fd, a->events);
+  return false;
 }

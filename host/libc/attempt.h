@@ -15,11 +15,13 @@ typedef struct gl_attempt {
   short events;  /* what the descriptor must be ready for */
   int option;    /* SO_RCVTIMEO or SO_SNDTIMEO: what limits the wait */
   int tries;     /* attempts in a row that found nothing, though the descriptor was ready; */
-  bool waits;    /* the call has waited, */
+  bool at_once;  /* the call must not wait, whatever the descriptor's O_NONBLOCK says: MSG_DONTWAIT */
+  bool waits;    /* it has waited, */
   uint64_t due;  /* and may wait until then, ns; 0 = for ever */
 } gl_attempt;
 
-/* Begins a call. False: it must fail before it does anything; errno is set. Waits while the descriptor is in the middle of another
+/* Begins a call. False: it must fail before it does anything, errno is set: ECONNRESET when it wants to read from a connection that is lost
+ * (libc/abandon.h). Waits while the descriptor is in the middle of another
  * task's call (libc/hold.h). */
 bool gl_attempt_begin(gl_attempt *a, gl_layer *l, const gl_optype *type, int fd, short events);
 

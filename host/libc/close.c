@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "libc/abandon.h"
 #include "libc/calls.h"
 #include "libc/exchange.h"
 #include "libc/handler.h"
@@ -15,6 +16,7 @@ static void tell(unsigned int first, unsigned int last) {
   gl_layer *l = gl_layer_here;
   if (!l || l->host->forked || gl_handler_runs()) return;
   gl_exchange_close(l, first, last);
+  if (l->abandonments && gl_layer_is_home(l)) gl_abandon_close(l, first, last);
   if (!l->watcher) return;
   unsigned int end = (unsigned int)gl_watch_end(l->watcher);
   for (unsigned int fd = first; fd < end && fd <= last; fd++) {

@@ -128,7 +128,7 @@ static void on_torn(gl_host *h, gl_task *t) {
   gl_layer *l = layer_of(h);
   struct gl_exchange *x = t->exchange;
   if (!l || !x->open) return;
-  if (x->unread && (!x->socket || x->socket == gl_abandon_socket(x->fd))) gl_abandon_note(l, x->fd);
+  if (x->unread && (!x->socket || x->socket == gl_abandon_socket(x->fd))) gl_abandon_note(l, x->fd, false);
   end_exchange(l, x);
 }
 

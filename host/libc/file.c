@@ -17,6 +17,7 @@
 #include "libc/iov.h"
 #include "libc/limit.h"
 #include "libc/look.h"
+#include "libc/spin.h"
 #include "libc/transmit.h"
 
 static bool is_ready(int fd, short events) {
@@ -40,6 +41,7 @@ static bool await_bytes(gl_layer *l, int fd) {
 
 static ssize_t received(gl_layer *l, int fd, ssize_t n) {
   if (n >= 0) gl_exchange_receive(l, fd);
+  else if (errno == EAGAIN) gl_spin_goes_on(&gl_read_type, fd, POLLIN);
   return n;
 }
 

@@ -53,6 +53,8 @@ typedef struct gl_layer {
   lua_CFunction senders[GL_SENDERS]; /* C functions that begin with sending (libc/exchange.h), by their address */
   uint64_t failed_task;       /* the task whose last waits all failed because it must end, */
   int failures;               /* and how many those are */
+  uint64_t spin_beat;         /* the step in which C code spins (libc/spin.h), */
+  int spins;                  /* and how many calls of its have found nothing since the slice has ended */
   struct gl_abandoned *abandoned; /* connections whose exchange was cut short (libc/abandon.h), */
   size_t abandonments;            /* and how many those are */
 } gl_layer;

@@ -12,10 +12,12 @@
 #define SECOND 1000000000ll /* ns */
 #define AGES 3200000000ll   /* s: some 100 years */
 
+bool gl_limit_is_none(const struct timespec *limit) { return limit && !limit->tv_sec && !limit->tv_nsec; }
+
 bool gl_limit_until(const struct timespec *limit, uint64_t *due) {
   *due = 0;
   if (!limit) return true;
-  if (limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec >= SECOND || (!limit->tv_sec && !limit->tv_nsec)) return false;
+  if (limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec >= SECOND || gl_limit_is_none(limit)) return false;
   if (limit->tv_sec < AGES) *due = uv_hrtime() + (uint64_t)(limit->tv_sec * SECOND + limit->tv_nsec);
   return true;
 }

@@ -14,6 +14,9 @@
  * all: such a call is libc's own. */
 bool gl_limit_until(const struct timespec *limit, uint64_t *due);
 
+/* Is it of no length at all? */
+bool gl_limit_is_none(const struct timespec *limit);
+
 /* Is the mask the one that the thread has anyway (or NULL)? Another one cannot be given to a task that is parked. */
 bool gl_limit_keeps_mask(const sigset_t *mask);
 

@@ -13,6 +13,7 @@
 #include "libc/calls.h"
 #include "libc/limit.h"
 #include "libc/look.h"
+#include "libc/spin.h"
 #include "libc/wait.h"
 
 #define FEW 16 /* descriptors whose watches lie on the C stack */
@@ -67,8 +68,14 @@ static void check_abandoned(gl_layer *l, const struct pollfd *fds, nfds_t n) {
     if (fds[i].events & POLLIN) gl_abandon_check(l, fds[i].fd);
 }
 
+/* A call that does not wait. */
+static int look_once(struct pollfd *fds, nfds_t n) {
+  return gl_spin_result(gl_look(fds, n), &gl_poll_type, n == 1 ? fds->fd : GL_NO_FD, n == 1 ? fds->events : 0);
+}
+
 int gl_libc_poll(struct pollfd *fds, nfds_t n, int ms) {
-  gl_layer *l = ms == 0 ? NULL : gl_layer_now();
+  if (ms == 0 && gl_layer_here) return look_once(fds, n);
+  gl_layer *l = gl_layer_now();
   if (!l) return poll(fds, n, ms);
   if (gl_wait_is_barred(l, &gl_poll_type)) return -1;
   check_abandoned(l, fds, n);
@@ -85,7 +92,9 @@ int gl_libc_poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t size) {
 int gl_libc_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *limit, const sigset_t *mask) {
   uint64_t due;
   gl_layer *l = gl_layer_now();
-  if (!l || !gl_limit_until(limit, &due) || !gl_limit_keeps_mask(mask)) return ppoll(fds, n, limit, mask);
+  bool none = gl_limit_is_none(limit);
+  if (!l || !gl_limit_keeps_mask(mask) || (!none && !gl_limit_until(limit, &due))) return ppoll(fds, n, limit, mask);
+  if (none) return look_once(fds, n);
   if (gl_wait_is_barred(l, &gl_poll_type)) return -1;
   check_abandoned(l, fds, n);
   int got = gl_look(fds, n);
@@ -112,8 +121,13 @@ static int wait_for_epoll(gl_layer *l, int epoll, struct epoll_event *events, in
   }
 }
 
+static int look_at_epoll_once(int epoll, struct epoll_event *events, int most) {
+  return gl_spin_result(gl_look_at_epoll(epoll, events, most), &gl_epoll_type, epoll, POLLIN);
+}
+
 int gl_libc_epoll_wait(int epoll, struct epoll_event *events, int most, int ms) {
-  gl_layer *l = ms == 0 ? NULL : gl_layer_now();
+  if (ms == 0 && gl_layer_here) return look_at_epoll_once(epoll, events, most);
+  gl_layer *l = gl_layer_now();
   if (!l) return epoll_wait(epoll, events, most, ms);
   if (gl_wait_is_barred(l, &gl_epoll_type)) return -1;
   int got = gl_look_at_epoll(epoll, events, most);
@@ -121,14 +135,16 @@ int gl_libc_epoll_wait(int epoll, struct epoll_event *events, int most, int ms) 
 }
 
 int gl_libc_epoll_pwait(int epoll, struct epoll_event *events, int most, int ms, const sigset_t *mask) {
-  if (ms == 0 || !gl_layer_now() || !gl_limit_keeps_mask(mask)) return epoll_pwait(epoll, events, most, ms, mask);
+  if (!gl_layer_now() || !gl_limit_keeps_mask(mask)) return epoll_pwait(epoll, events, most, ms, mask);
   return gl_libc_epoll_wait(epoll, events, most, ms);
 }
 
 int gl_libc_epoll_pwait2(int epoll, struct epoll_event *events, int most, const struct timespec *limit, const sigset_t *mask) {
   uint64_t due;
   gl_layer *l = gl_layer_now();
-  if (!l || !gl_limit_until(limit, &due) || !gl_limit_keeps_mask(mask)) return epoll_pwait2(epoll, events, most, limit, mask);
+  bool none = gl_limit_is_none(limit);
+  if (!l || !gl_limit_keeps_mask(mask) || (!none && !gl_limit_until(limit, &due))) return epoll_pwait2(epoll, events, most, limit, mask);
+  if (none) return look_at_epoll_once(epoll, events, most);
   if (gl_wait_is_barred(l, &gl_epoll_type)) return -1;
   int got = gl_look_at_epoll(epoll, events, most);
   return got != 0 ? got : wait_for_epoll(l, epoll, events, most, due);

@@ -15,11 +15,12 @@
 
 #define PEEK_MS 5 /* between two looks of a peek for more than is there: no event tells of the rest */
 
-/* The layer for a call with these flags; NULL: it is libc's own, which does not wait for these flags. */
-static gl_layer *layer_for(int flags) { return flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE) ? NULL : gl_layer_now(); }
+/* The layer for a call with these flags; NULL: it is libc's own, which has nothing to do with what others receive. */
+static gl_layer *layer_for(int flags) { return flags & (MSG_OOB | MSG_ERRQUEUE) ? NULL : gl_layer_now(); }
 
 /* Does MSG_WAITALL have a meaning: is the descriptor a stream that blocks? */
 static bool fills(int fd, int flags) {
+  if (flags & MSG_DONTWAIT) return false;
   int type = 0, error = errno;
   socklen_t n = sizeof type;
   bool does = (flags & MSG_WAITALL) && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM && gl_limit_blocks(fd);
@@ -66,6 +67,7 @@ static ssize_t peek_all(gl_attempt *a, struct msghdr *m, ssize_t n, size_t wante
 static ssize_t receive(gl_layer *l, int fd, struct msghdr *m, int flags) {
   gl_attempt a;
   if (!gl_attempt_begin(&a, l, &gl_recv_type, fd, POLLIN)) return -1;
+  a.at_once = flags & MSG_DONTWAIT;
   size_t wanted = gl_iov_length(m->msg_iov, m->msg_iovlen);
   ssize_t n = receive_some(&a, m, flags);
   if (n >= 0) gl_exchange_receive(l, fd);

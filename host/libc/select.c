@@ -10,6 +10,7 @@
 #include "libc/abandon.h"
 #include "libc/calls.h"
 #include "libc/limit.h"
+#include "libc/spin.h"
 #include "libc/wait.h"
 
 #define SETS 3
@@ -109,10 +110,21 @@ static int start(gl_layer *l, int n, fd_set *in, fd_set *out, fd_set *except, ui
   return select_until(l, &s, due);
 }
 
+/* A call that does not wait: no signal makes it fail. */
+static int look_once(int n, fd_set *in, fd_set *out, fd_set *except) {
+  static const struct timespec at_once;
+  int got;
+  do got = pselect(n, in, out, except, &at_once, NULL);
+  while (got < 0 && errno == EINTR);
+  return gl_spin_result(got, &gl_select_type, GL_NO_FD, 0);
+}
+
 int gl_libc_pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *limit, const sigset_t *mask) {
   uint64_t due;
   gl_layer *l = gl_layer_now();
-  if (!l || n < 0 || !gl_limit_until(limit, &due) || !gl_limit_keeps_mask(mask)) return pselect(n, in, out, except, limit, mask);
+  bool none = gl_limit_is_none(limit);
+  if (!l || n < 0 || !gl_limit_keeps_mask(mask) || (!none && !gl_limit_until(limit, &due))) return pselect(n, in, out, except, limit, mask);
+  if (none) return look_once(n, in, out, except);
   return start(l, n, in, out, except, due);
 }
 
@@ -127,7 +139,9 @@ int gl_libc_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeva
   struct timespec time = {0};
   if (limit) time = (struct timespec){limit->tv_sec + limit->tv_usec / 1000000, limit->tv_usec % 1000000 * 1000};
   gl_layer *l = gl_layer_now();
-  if (!l || n < 0 || !gl_limit_until(limit ? &time : NULL, &due)) return select(n, in, out, except, limit);
+  bool none = limit && gl_limit_is_none(&time);
+  if (!l || n < 0 || (!none && !gl_limit_until(limit ? &time : NULL, &due))) return select(n, in, out, except, limit);
+  if (none) return look_once(n, in, out, except);
   int got = start(l, n, in, out, except, due);
   int error = errno;
   if (due) tell_left(limit, due);

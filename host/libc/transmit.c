@@ -14,7 +14,7 @@
 #include "libc/iov.h"
 #include "libc/limit.h"
 
-static gl_layer *layer_for(int flags) { return flags & (MSG_DONTWAIT | MSG_OOB | MSG_FASTOPEN) ? NULL : gl_layer_now(); }
+static gl_layer *layer_for(int flags) { return flags & (MSG_OOB | MSG_FASTOPEN) ? NULL : gl_layer_now(); }
 
 /* Sends what is missing behind the first `done` bytes. The next call hears of an error, with its SIGPIPE. */
 static ssize_t send_rest(gl_attempt *a, const struct msghdr *m, size_t done, size_t wanted, int flags) {
@@ -38,10 +38,11 @@ ssize_t gl_transmit(gl_layer *l, const gl_optype *type, int fd, const struct msg
   gl_attempt a;
   if (!gl_attempt_begin(&a, l, type, fd, POLLOUT)) return -1;
   ssize_t n;
+  a.at_once = flags & MSG_DONTWAIT;
   do n = sendmsg(fd, m, flags | MSG_DONTWAIT);
   while (n < 0 && gl_attempt_again(&a));
   size_t wanted = gl_iov_length(m->msg_iov, m->msg_iovlen);
-  if (n < 0 || (size_t)n >= wanted || !gl_limit_blocks(fd)) return n;
+  if (n < 0 || (size_t)n >= wanted || a.at_once || !gl_limit_blocks(fd)) return n;
   a.tries = 0;
   return send_rest(&a, m, (size_t)n, wanted, flags);
 }

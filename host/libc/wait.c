@@ -174,7 +174,7 @@ static int park(gl_layer *l, const gl_optype *type, gl_watch *watches, size_t n,
 
 /* A call that waits for one descriptor is in the middle of an exchange, and for many a loop that serves several. */
 static gl_waited abandon(gl_layer *l, const gl_optype *type, const gl_watch *watches, size_t n) {
-  if (n == 1 && errno == ECANCELED && type != &gl_epoll_type) gl_abandon_note(l, watches->fd);
+  if (n == 1 && errno == ECANCELED && type != &gl_epoll_type) gl_abandon_note(l, watches->fd, watches->events & POLLOUT);
   return GL_WAITED_FAILED;
 }
 

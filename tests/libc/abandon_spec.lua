@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- host/libc/abandon.c: tasks shared one connection to PostgreSQL, with deadlines. A task asked and was out of time; its answer came
 -- later, and the next task that asked on the connection got it (libpq takes the failure of poll for the end of a query, not of the
--- connection). So an answer that nobody waits for any more is received by nobody: the connection has ended for whoever comes next.
+-- connection). So an answer that nobody waits for any more is received by nobody: the connection is lost for whoever comes next.
 require "helper"
 local outcome = require "outcome"
 local p = require "libc.probe"
 local task = require "green.task"
 
 local failure, waiting = outcome.failure, outcome.waiting
-local IN, OUT = 1, 4
+local IN, OUT, DONTWAIT = 1, 4, 0x40
 
 local ways = {
   recv = function(fd) return p.recv(fd, 100) end,
@@ -34,7 +34,8 @@ for name, way in pairs(ways) do
         local a, b = torn(way)
         p.send(b, "answer\n")
         next_way(a)
-        assert.same({ 0, nil, "" }, { p.recv(a, 100) })
+        assert.same({ -1, "ECONNRESET" }, { p.recv(a, 100) })
+        assert.same({ -1, "ECONNRESET" }, { p.recv(a, 100, DONTWAIT) }) -- as libmariadb does
         assert.equal(-1, (p.send(a, "another question\n")))
         p.close(a)
         p.close(b)
@@ -61,6 +62,20 @@ for name, way in pairs(ways) do
 end
 
 describe("an exchange that was cut short", function()
+  it("while it sent ends the connection at once: what another sent would be taken for the rest", function()
+    local a, b = p.pair()
+    assert.equal("EDEADLINE", failure(task.deadline, 0.01, p.send, a, ("x"):rep(1 << 20)).code)
+    assert.equal(-1, (p.send(a, "bye\n")))
+    local n = 0
+    for got in function() return p.recv(b, 1 << 20) end do
+      if got <= 0 then break end
+      n = n + got
+    end
+    assert.is_true(n < 1 << 20)
+    p.close(a)
+    p.close(b)
+  end)
+
   it("before it waited ends the connection, too", function()
     local a, b = p.pair()
     local one = waiting(task.spawn(function()
@@ -71,7 +86,7 @@ describe("an exchange that was cut short", function()
     one:cancel()
     assert.equal("cancelled", one:wait(60))
     p.send(b, "answer\n")
-    assert.same({ 0, nil, "" }, { p.recv(a, 100) })
+    assert.same({ -1, "ECONNRESET" }, { p.recv(a, 100) })
     p.close(a)
     p.close(b)
   end)

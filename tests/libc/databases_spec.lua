@@ -6,13 +6,13 @@ require "helper"
 local fs = require "green.fs"
 local outcome = require "outcome"
 local process = require "green.process"
+local sharing = require "libc.share"
 local socket = require "socket"
 local start = require "peers.databases"
 local task = require "green.task"
 
 local WAIT = 60 -- seconds, for what is bound to come
-local TASKS = tonumber(os.getenv "TASKS") or 20
-local CALLS = tonumber(os.getenv "CALLS") or 10
+local TASKS, CALLS = sharing.TASKS, sharing.CALLS
 local servers, drivers
 local await = outcome.eventually
 
@@ -37,36 +37,11 @@ end
 
 local function value(connection, sql) return assert(ask(connection, sql)) end
 
--- TASKS tasks make CALLS calls each, of which many have a deadline that may pass anywhere.
-local function each_call(call)
-  local tasks = {}
-  for i = 1, TASKS do
-    tasks[i] = task.spawn(function()
-      for k = 1, CALLS do
-        local one = ("%d %d"):format(i, k)
-        if math.random(4) == 1 then pcall(task.deadline, math.random() * 0.02, call, one)
-        else call(one) end
-      end
-    end)
-  end
-  for i = 1, TASKS do tasks[i]:join(2 * WAIT) end
-end
-
--- One connection in a module, which every task uses; whoever finds it broken makes another.
-local function shared(connect)
-  local one, mutex = { connection = connect(), answers = 0, rows = {} }, task.mutex()
-  function one.renew(broken) -- which others may still be about to use; it is closed as garbage
-    local _ <close> = mutex:lock()
-    if one.connection == broken then one.connection = connect() end
-  end
-  return one
-end
-
 -- Each answer is its asker's or an error, and each row that was acknowledged is there.
 local function share(connect, say)
-  local one = shared(connect)
+  local one = sharing.shared(connect)
   assert(one.connection:execute "create table notes (note varchar(40))")
-  each_call(function(text)
+  sharing.each_call(function(text)
     local connection = one.connection
     local answer = ask(connection, say:format(text))
     if answer then
@@ -254,8 +229,8 @@ describe("Redis over a raw LuaSocket", function()
     package.path = "/usr/share/lua/5.3/?.lua;" .. path -- Debian has it for versions up to that
     local redis = require "redis"
     package.path = path
-    local one = shared(function() return redis.connect("127.0.0.1", servers.redis.port) end)
-    each_call(function(text)
+    local one = sharing.shared(function() return redis.connect("127.0.0.1", servers.redis.port) end)
+    sharing.each_call(function(text)
       local connection = one.connection
       local ok, answer = pcall(connection.echo, connection, text)
       if ok then

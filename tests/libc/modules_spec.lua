@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- host/libc/ under C modules of the Lua world that wait by themselves: LuaSocket, LuaSec, and the loops of luv and cqueues.
--- READS=1000 HANDSHAKES=200 is the long form.
+-- READS=1000 HANDSHAKES=200 TASKS=20 CALLS=100 is the long form.
 -- Needs: modules
 require "helper"
 local certificates = require "net.certificates"
 local fs = require "green.fs"
 local net = require "green.net"
 local outcome = require "outcome"
+local sharing = require "libc.share"
 local socket = require "socket"
 local task = require "green.task"
 
@@ -57,7 +58,30 @@ local function gate(count)
   end
 end
 
+-- Answers each line with its length and the line, in two pieces, sometimes late.
+local function answer_lines(client)
+  for piece in function() return client:read(65536, WAIT) end do
+    for line in piece:gmatch "[^\n]+" do -- each comes in one piece
+      if math.random(3) == 1 then task.sleep(0.001) end
+      client:write(#line .. "\n")
+      client:write(line)
+    end
+  end
+end
+
+local function ask(client, text)
+  if not client:send(text .. "\n") then return nil end
+  local length = client:receive()
+  return length and (client:receive(tonumber(length)))
+end
+
 describe("LuaSocket", function()
+  it("is shared by tasks as one connection: each answer is its asker's or an error", function()
+    local port, stop = serve("127.0.0.1:0", answer_lines)
+    sharing.echo(function() return assert(socket.connect("127.0.0.1", port)) end, ask).connection:close()
+    stop()
+  end)
+
   it("has 20 requests of socket.http wait at once", function()
     local all_there = gate(20)
     local port, stop = serve("127.0.0.1:0", function(client)
@@ -102,6 +126,18 @@ describe("LuaSocket", function()
 end)
 
 describe("LuaSec", function()
+  it("is shared by tasks as one connection: each answer is its asker's or an error", function()
+    local certs <close> = certificates()
+    local port, stop = serve({ host = "127.0.0.1", port = 0, tls = { cert = certs.site.cert, key = certs.site.key } }, answer_lines)
+    local ssl = require "ssl"
+    sharing.echo(function()
+      local client = assert(ssl.wrap(assert(socket.connect("127.0.0.1", port)), { mode = "client", protocol = "any", verify = "none" }))
+      assert(client:dohandshake())
+      return client
+    end, ask).connection:close()
+    stop()
+  end)
+
   it("shakes hands with many servers at once", function()
     local certs <close> = certificates()
     local port, stop = serve({ host = "127.0.0.1", port = 0, tls = { cert = certs.site.cert, key = certs.site.key } }, function(client)

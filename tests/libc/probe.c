@@ -424,6 +424,38 @@ static int p_retry(lua_State *L) {
   return 1;
 }
 
+/* One look of a kind at a descriptor, without waiting: > 0 when there is something, 0 when there is not, -1 when it failed. */
+static int look(const char *how, int fd, int epoll) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  struct timespec none = {0, 0};
+  struct timeval no_time = {0, 0};
+  struct epoll_event e;
+  char c;
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  if (!strcmp(how, "poll")) return poll(&p, 1, 0);
+  if (!strcmp(how, "ppoll")) return ppoll(&p, 1, &none, NULL);
+  if (!strcmp(how, "select")) return select(fd + 1, &set, NULL, NULL, &no_time);
+  if (!strcmp(how, "pselect")) return pselect(fd + 1, &set, NULL, NULL, &none, NULL);
+  if (!strcmp(how, "epoll_wait")) return epoll_wait(epoll, &e, 1, 0);
+  int r = (int)(!strcmp(how, "read") ? read(fd, &c, 1) : recv(fd, &c, 1, !strcmp(how, "recv") ? MSG_DONTWAIT : 0));
+  return r < 0 && errno == EAGAIN ? 0 : r;
+}
+
+/* spin(how, fd): looks until there is something, or the look fails, and is not back in Lua meanwhile. */
+static int p_spin(lua_State *L) {
+  int epoll = epoll_create1(EPOLL_CLOEXEC), fd = INT(2), r;
+  struct epoll_event e = {.events = EPOLLIN};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
+  do r = look(luaL_checkstring(L, 1), fd, epoll);
+  while (r == 0);
+  int error = errno;
+  close(epoll);
+  errno = error;
+  return result(L, r);
+}
+
 static volatile int handled = -1, handler_fd;
 static void on_signal(int signo) {
   char c;
@@ -764,7 +796,7 @@ int luaopen_probe(lua_State *L) {
     {"object", p_object}, {"open_gate", p_open_gate}, {"pair", p_pair}, {"pipe", p_pipe}, {"poll", p_poll}, {"polls", p_polls}, {"ppoll", p_ppoll},
     {"pselect", p_pselect}, {"read", p_read}, {"read_fixed", p_read_fixed}, {"readv", p_readv}, {"reap", p_reap}, {"recv", p_recv},
     {"recvfrom", p_recvfrom}, {"recvmsg", p_recvmsg}, {"retry", p_retry}, {"select", p_select}, {"send", p_send}, {"sendmsg", p_sendmsg},
-    {"sendto", p_sendto}, {"sleep", p_sleep}, {"sleep_until", p_sleep_until}, {"small", p_small}, {"socket", p_socket}, {"spawn", p_spawn},
+    {"sendto", p_sendto}, {"sleep", p_sleep}, {"sleep_until", p_sleep_until}, {"small", p_small}, {"socket", p_socket}, {"spawn", p_spawn}, {"spin", p_spin},
     {"system", p_system}, {"timerfd", p_timerfd}, {"udp", p_udp}, {"usleep", p_usleep}, {"wait", p_wait}, {"wait3", p_wait3}, {"wait4", p_wait4},
     {"waitid", p_waitid}, {"waitpid", p_waitpid}, {"write", p_write}, {"writev", p_writev}, {NULL, NULL}};
   luaL_newlib(L, functions);
