@@ -29,8 +29,8 @@ typedef struct gl_deflate_pool gl_deflate_pool;
 gl_deflater *gl_deflater_new(int window);
 void gl_deflater_free(gl_deflater *d); /* NULL does nothing */
 
-/* Compresses a message of n > 0 bytes to `out`; n and `room` are below 4 GiB. `forget`: no message after this one refers to it. Returns the number of
- * bytes; 0: `room` is too small for them, and this message, which the peer never sees so, and all before it are forgotten. */
+/* Compresses a message of n > 0 bytes to `out`; n and `room` are below 4 GiB. `forget`: no message after this one refers to
+ * it. Returns the number of bytes; 0: `room` is too small for them, and this message, which the peer never sees so, and all before it are forgotten. */
 size_t gl_deflate_message(gl_deflater *d, const void *bytes, size_t n, void *out, size_t room, bool forget);
 
 /* Forgets the messages so far: the next one refers to none of them. */

@@ -3,20 +3,14 @@
  * The codings gzip, with any number of members (RFC 1952), and deflate, by zlib. By its RFC deflate is the zlib format, but many servers
  * send plain deflate; the first byte tells which of the two a body is.
  */
-#include <limits.h>
-#include <zlib.h>
-
-#include "coding/decoder.h"
+#include "coding/zlib_stream.h"
 
 #define WINDOW 15 /* bits: 32 KiB */
-
-static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) { return gl_decoder_alloc(opaque, (size_t)items * size); }
-static void zlib_free(voidpf opaque, voidpf block) { gl_decoder_free(opaque, block); }
 
 static bool start(gl_decoder *d, int window) {
   z_stream *z = gl_decoder_alloc(NULL, sizeof *z);
   if (!z) return false;
-  *z = (z_stream){.zalloc = zlib_alloc, .zfree = zlib_free};
+  *z = gl_zlib_stream();
   if (inflateInit2(z, window) == Z_OK) {
     d->state = z;
     return true;
@@ -38,28 +32,11 @@ static gl_decoded broken(gl_decoder *d, const char *why) {
   return GL_DECODED_BROKEN;
 }
 
-static uInt clamp(size_t n) { return n < UINT_MAX ? (uInt)n : UINT_MAX; }
-
-/* Calls inflate once, and moves `io` on; returns inflate's code. */
-static int step(z_stream *z, gl_decoder_io *io) {
-  uInt in = clamp(io->in_left), out = clamp(io->out_left);
-  z->next_in = (Bytef *)io->in;
-  z->avail_in = in;
-  z->next_out = io->out;
-  z->avail_out = out;
-  int code = inflate(z, Z_NO_FLUSH);
-  io->in += in - z->avail_in;
-  io->in_left -= in - z->avail_in;
-  io->out += out - z->avail_out;
-  io->out_left -= out - z->avail_out;
-  return code;
-}
-
 /* Decodes until the input is read, the room is full, or a stream of zlib has ended (d->complete). */
 static gl_decoded inflate_some(gl_decoder *d, gl_decoder_io *io) {
   while (!d->complete) {
     if (!io->out_left) return GL_DECODED_FULL;
-    switch (step(d->state, io)) {
+    switch (gl_zlib_inflate(d->state, io)) {
       case Z_OK: break;
       case Z_BUF_ERROR: return GL_DECODED_MORE; /* there is room, so that inflate needs input */
       case Z_STREAM_END: d->complete = true; break;

@@ -26,13 +26,13 @@ typedef struct gl_hub gl_hub;
 typedef struct gl_member gl_member;
 typedef struct gl_subscriber gl_subscriber;
 
-#define GL_HUB_HEAD ((size_t)10) /* bytes of a message before its text: room for a frame's head (ws/frames.h) */
+#define GL_HUB_HEAD ((size_t)10) /* bytes of a message before its text: room for the head of a server's frame (ws/frames.h) */
 
 /* A message: the head of a WebSocket's text frame, which ends at GL_HUB_HEAD, and the text from there on. */
 typedef struct gl_hub_message {
   gl_bytes *bytes;
   size_t head; /* bytes of the head */
-  gl_bytes *deflated; /* the same, compressed by the first subscriber that takes it so (http/websocket.c); NULL: not yet, or not smaller */
+  gl_bytes *deflated; /* the same, compressed by the first subscriber that takes it so (http/websocket_out.c); NULL: not yet, or not smaller */
   size_t deflated_head;
   bool tried;  /* it was tried to compress the message */
 } gl_hub_message;

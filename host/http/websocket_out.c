@@ -10,7 +10,7 @@
 /* Draws the mask of a client's frame, which nobody else may foresee (RFC 6455, 10.3). NULL: our side sends none. */
 static const uint8_t *draw_key(const gl_ws *ws, uint8_t key[GL_MASK]) {
   if (!ws->client) return NULL;
-  if (uv_random(NULL, NULL, key, GL_MASK, 0, NULL) != 0) memset(key, 0, GL_MASK); /* no kernel of today is without: allowed, if foreseen */
+  if (uv_random(NULL, NULL, key, GL_MASK, 0, NULL) != 0) memset(key, 0, GL_MASK); /* an old kernel that is booting: such a mask is valid, but known */
   return key;
 }
 

@@ -2,6 +2,7 @@
 -- WebSockets for scripts. The C half does frames and waiting; this half adds topics, JSON, options and the closing by <close>.
 local native = require "green.ws.native"
 local fault = require "green.error"
+local fields = require "green.http.fields"
 local hub = require "green.hub"
 local json = require "green.json"
 local options = require "green.options"
@@ -35,8 +36,6 @@ local OPTIONS = {
 
 local COMPRESSION = { context_takeover = "boolean", threshold = "count", window_bits = { 8, 9, 10, 11, 12, 13, 14, 15 } }
 
-local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
-
 local function check_compression(where, given)
   if type(given) == "table" then options.check(where .. ": compression", given, COMPRESSION) end
 end
@@ -50,7 +49,7 @@ end
 local function check_protocols(where, list)
   check_list(where, "protocols", list)
   for i, name in ipairs(list or {}) do
-    if not name:find(TOKEN) then fault.misuse("%s: option 'protocols'[%d]: a name without blanks and commas expected, not '%s'", where, i, name) end
+    if not fields.is_token(name) then fault.misuse("%s: option 'protocols'[%d]: a name without blanks and commas expected, not '%s'", where, i, name) end
   end
 end
 
@@ -84,26 +83,23 @@ function ws.accept(req, opts) return ws.take(req, ws.check_options("ws.accept", 
 
 -- ---- connecting ----
 
-local function check_connect(where, given, more)
-  local connect = require "green.ws.connect" -- a server needs none of it
-  local known = more and options.over(more, connect.OPTIONS) or connect.OPTIONS
+local function check_connect(where, given, known)
   given = options.check(where, given, known)
   check_compression(where, given.compression)
   check_protocols(where, given.protocols)
-  return connect, given
+  return given
 end
 
 --- Connects to a server.
 function ws.connect(url, opts)
-  local connect, given = check_connect("ws.connect", opts)
-  return connect.connect(url, given)
+  local connect = require "green.ws.connect" -- a server needs none of it
+  return connect.connect(url, check_connect("ws.connect", opts, connect.OPTIONS))
 end
 
 --- Connects again and again: the values of a generic for.
 function ws.reconnect(url, opts)
-  local more = require("green.ws.connect").RECONNECT
-  local connect, given = check_connect("ws.reconnect", opts, more)
-  return connect.reconnect(url, given, given)
+  local connect = require "green.ws.connect"
+  return connect.reconnect(url, check_connect("ws.reconnect", opts, connect.RECONNECT_OPTIONS))
 end
 
 return ws

@@ -10,28 +10,14 @@ local outcome = require "outcome"
 local process = require "green.process"
 local task = require "green.task"
 local ws = require "green.ws"
+local ws_server = require "http.ws_server"
 
-local PYTHON = "/usr/bin/python3" -- Debian's, which has Debian's modules
-local TIMEOUT = 20
+local PYTHON = require "peers.python"
 local stored = frames.stored
 local OFFER = { ["Sec-WebSocket-Extensions"] = "permessage-deflate; client_max_window_bits" }
 local RSV1 = { rsv = 4 }
 
-local function serve(handler, opts, test)
-  local server = native.listen("127.0.0.1:0", function(req)
-    local socket <close> = ws.accept(req, opts)
-    return handler(socket, req)
-  end)
-  local _ <close> = setmetatable({}, { __close = function() server:abort() end })
-  test(server:address(), server)
-  server:finish(TIMEOUT)
-end
-
-local function echo(socket)
-  for message, kind in socket:messages() do
-    if kind == "text" then socket:send(message) else socket:send_binary(message) end
-  end
-end
+local serve, echo = ws_server.serve, ws_server.echo
 
 -- Decompresses what the server sends; with `kept`, a message may refer to those before it.
 local function inflater(kept)

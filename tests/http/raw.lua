@@ -4,6 +4,7 @@ local native = require "green.http.native"
 local net = require "green.net"
 local outcome = require "outcome"
 local sh = require "shell"
+local task = require "green.task"
 
 local M = {}
 local TIMEOUT = 60 -- seconds; nothing waits that long unless it is broken
@@ -171,6 +172,30 @@ function M.script(text)
   if not folder:find "^/" then folder = os.getenv "PWD" .. "/" .. folder end
   local head = ('package.path = "%s/?.lua;" .. package.path\nlocal raw = require "http.raw"\n'):format(folder)
   return sh("$lua script.lua", { ["script.lua"] = head .. text })
+end
+
+-- A server of our own making: peer(socket, head, rest) for each connection, in a task of its own, once the head of a request is there. Runs
+-- use(address) meanwhile. `options`: those of net.listen.
+function M.answering(peer, use, options)
+  local listener <close> = net.listen("127.0.0.1:0", options)
+  local serving = task.spawn(function()
+    while true do
+      local socket = listener:accept()
+      task.spawn(function()
+        local _ <close> = socket
+        local bytes, at = "", nil
+        while not at do
+          bytes = bytes .. (socket:read(65536, TIMEOUT) or error "no head")
+          at = bytes:find("\r\n\r\n", 1, true)
+        end
+        peer(socket, bytes:sub(1, at + 3), bytes:sub(at + 4))
+      end)
+    end
+  end)
+  local ok, e = xpcall(use, debug.traceback, listener:address())
+  serving:cancel()
+  serving:wait()
+  if not ok then error(e, 0) end
 end
 
 return M

@@ -308,25 +308,8 @@ describe("a file as a response", function()
   end)
 end)
 
--- A server of our own making: fn(socket, head) for each connection, once the head of a request is there. `use(url)` asks it.
 local function answering(fn, use, options)
-  local listener <close> = net.listen("127.0.0.1:0", options)
-  local serving = task.spawn(function()
-    while true do
-      local socket = listener:accept()
-      task.spawn(function()
-        local _ <close> = socket
-        local bytes = ""
-        while not bytes:find("\r\n\r\n", 1, true) do bytes = bytes .. (socket:read(65536, WAIT) or error "no head") end
-        local head, rest = bytes:match "^(.-\r\n\r\n)(.*)$"
-        fn(socket, head, rest)
-      end)
-    end
-  end)
-  local ok, e = pcall(use, (options and "https" or "http") .. "://localhost:" .. listener:address():match "%d+$" .. "/")
-  serving:cancel()
-  serving:wait()
-  if not ok then error(e, 0) end
+  raw.answering(fn, function(address) use((options and "https" or "http") .. "://localhost:" .. address:match "%d+$" .. "/") end, options)
 end
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -6,31 +6,13 @@ local native = require "green.http.native"
 local outcome = require "outcome"
 local task = require "green.task"
 local ws = require "green.ws"
+local ws_server = require "http.ws_server"
 
 local failure, until_true, waiting = outcome.failure, outcome.eventually, outcome.waiting
 
 local TIMEOUT = 20
 
-local function server_of(handler, opts, address)
-  return native.listen(address or "127.0.0.1:0", function(req)
-    local socket <close> = ws.accept(req, opts)
-    return handler(socket, req)
-  end)
-end
-
--- Runs test(address, server) with a server whose sockets go to the handler, and ends it cleanly.
-local function serve(handler, opts, test, address)
-  local server = server_of(handler, opts, address)
-  local _ <close> = setmetatable({}, { __close = function() server:abort() end })
-  test(server:address(), server)
-  server:finish(TIMEOUT)
-end
-
-local function echo(socket)
-  for message, kind in socket:messages() do
-    if kind == "text" then socket:send(message) else socket:send_binary(message) end
-  end
-end
+local server_of, serve, echo = ws_server.listen, ws_server.serve, ws_server.echo
 
 -- A handler that reports what it returned to the test, and the function that waits for it.
 local function reporting(handler)

@@ -8,53 +8,32 @@ local native = require "green.http.native"
 local net = require "green.net"
 local outcome = require "outcome"
 local process = require "green.process"
+local raw = require "http.raw"
 local response = require "green.response"
 local task = require "green.task"
 local ws = require "green.ws"
+local ws_server = require "http.ws_server"
 
-local PYTHON = "/usr/bin/python3" -- Debian's, which has Debian's modules
+local PYTHON = require "peers.python"
 local TIMEOUT = 20
 
 local failure, eventually = outcome.failure, outcome.eventually
 
-local function serve(handler, opts, test, listening)
-  local server = native.listen("127.0.0.1:0", function(req)
-    local socket <close> = ws.accept(req, opts)
-    return handler(socket, req)
-  end, listening)
-  local _ <close> = setmetatable({}, { __close = function() server:abort() end })
-  test("ws://" .. server:address() .. "/", server)
-  server:finish(TIMEOUT)
-end
+local echo = ws_server.echo
 
-local function echo(socket)
-  for message, kind in socket:messages() do
-    if kind == "text" then socket:send(message) else socket:send_binary(message) end
-  end
+local function serve(handler, opts, test, listening)
+  ws_server.serve(handler, opts, function(address, ...) return test("ws://" .. address .. "/", ...) end, nil, listening)
 end
 
 -- A server that answers each handshake with what `answer(key, socket)` returns; nil closes. Runs test(url, heads).
 local function answering(answer, test)
-  local listener <close> = net.listen "127.0.0.1:0"
   local heads = {}
-  local acceptor = task.spawn(function()
-    while true do
-      local socket = listener:accept()
-      task.spawn(function()
-        local closing <close> = socket
-        local head = ""
-        while not head:find("\r\n\r\n", 1, true) do head = head .. assert(closing:read(65536, TIMEOUT)) end
-        heads[#heads + 1] = head
-        local bytes = answer(head:match "Sec%-WebSocket%-Key: ([^\r]*)", closing, head)
-        if bytes then closing:write(bytes) end
-        pcall(closing.read, closing, 65536, TIMEOUT) -- the client's close frame
-      end)
-    end
-  end)
-  local ok, e = xpcall(test, debug.traceback, "ws://" .. listener:address() .. "/", heads)
-  acceptor:cancel()
-  pcall(acceptor.join, acceptor)
-  assert(ok, e)
+  raw.answering(function(socket, head)
+    heads[#heads + 1] = head
+    local bytes = answer(head:match "Sec%-WebSocket%-Key: ([^\r]*)", socket)
+    if bytes then socket:write(bytes) end
+    pcall(socket.read, socket, 65536, TIMEOUT) -- the client's close frame
+  end, function(address) test("ws://" .. address .. "/", heads) end)
 end
 
 local SHA1 = [[import sys,hashlib,base64;print(base64.b64encode(hashlib.sha1((sys.argv[1]+"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode(),end="")]]
@@ -159,44 +138,34 @@ describe("ws.connect", function()
   it("goes through a proxy", function()
     local certs <close> = certificates()
     local asked = {}
-    local proxy <close> = net.listen "127.0.0.1:0"
-    local acceptor = task.spawn(function()
-      while true do
-        local socket = proxy:accept()
-        task.spawn(function()
-          local closing <close> = socket
-          local head = ""
-          while not head:find("\r\n\r\n", 1, true) do head = head .. assert(closing:read(65536, TIMEOUT)) end
-          asked[#asked + 1] = head
-          if not head:find("Proxy-Authorization: Basic dTpw\r\n", 1, true) then return closing:write "HTTP/1.1 407 No\r\n\r\n" end
-          local there <close> = net.connect("127.0.0.1:" .. head:match "^CONNECT [^:]*:(%d+)")
-          closing:write "HTTP/1.1 200 Yes\r\n\r\n"
-          local back = task.spawn(function()
-            pcall(function() for bytes in function() return there:read(65536, TIMEOUT) end do closing:write(bytes) end end)
-            closing:close()
-          end)
-          pcall(function() for bytes in function() return closing:read(65536, TIMEOUT) end do there:write(bytes) end end)
-          back:cancel()
-        end)
+    local function proxy(socket, head)
+      asked[#asked + 1] = head
+      if not head:find("Proxy-Authorization: Basic dTpw\r\n", 1, true) then return socket:write "HTTP/1.1 407 No\r\n\r\n" end
+      local there <close> = net.connect("127.0.0.1:" .. head:match "^CONNECT [^:]*:(%d+)")
+      socket:write "HTTP/1.1 200 Yes\r\n\r\n"
+      local back = task.spawn(function()
+        pcall(function() for bytes in function() return there:read(65536, TIMEOUT) end do socket:write(bytes) end end)
+        socket:close()
+      end)
+      pcall(function() for bytes in function() return socket:read(65536, TIMEOUT) end do there:write(bytes) end end)
+      back:cancel()
+    end
+    raw.answering(proxy, function(through)
+      for scheme, listening in pairs { ws = false, wss = { tls = { cert = certs.site.cert, key = certs.site.key } } } do
+        serve(echo, nil, function(url)
+          url = url:gsub("ws://127.0.0.1", scheme .. "://localhost")
+          do
+            local socket <close> = ws.connect(url, { ca = certs.ca, proxy = "http://u:p@" .. through })
+            socket:send "hello"
+            assert.equal("hello", (socket:receive(TIMEOUT)))
+          end
+          assert.matches("^CONNECT localhost:%d+ HTTP/1.1\r\nHost: localhost:%d+\r\n", asked[#asked])
+          local e = failure(ws.connect, url, { ca = certs.ca, proxy = "http://" .. through })
+          assert.same({ "EPROXY", 407 }, { e.code, e.response.status })
+          assert.is_nil(e.status) -- a server would answer with it
+        end, listening or nil)
       end
     end)
-    for scheme, listening in pairs { ws = false, wss = { tls = { cert = certs.site.cert, key = certs.site.key } } } do
-      serve(echo, nil, function(url)
-        url = url:gsub("ws://127.0.0.1", scheme .. "://localhost")
-        local through = proxy:address()
-        do
-          local socket <close> = ws.connect(url, { ca = certs.ca, proxy = "http://u:p@" .. through })
-          socket:send "hello"
-          assert.equal("hello", (socket:receive(TIMEOUT)))
-        end
-        assert.matches("^CONNECT localhost:%d+ HTTP/1.1\r\nHost: localhost:%d+\r\n", asked[#asked])
-        local e = failure(ws.connect, url, { ca = certs.ca, proxy = "http://" .. through })
-        assert.same({ "EPROXY", 407 }, { e.code, e.response.status })
-        assert.is_nil(e.status) -- a server would answer with it
-      end, listening or nil)
-    end
-    acceptor:cancel()
-    pcall(acceptor.join, acceptor)
   end)
 
   it("goes to a unix socket", function()
@@ -386,8 +355,7 @@ describe("ws.reconnect", function()
     local number = 0
     serve(function(socket)
       number = number + 1
-      socket:send(("%d"):format(number))
-      if number % 3 == 0 then socket:terminate() end
+      if number % 3 == 0 then socket:terminate() else socket:send(("%d"):format(number)) end
     end, nil, function(url)
       local got = {}
       for socket in ws.reconnect(url, FAST) do
@@ -395,7 +363,7 @@ describe("ws.reconnect", function()
         got[#got + 1] = tonumber(message)
         if #got == 7 then break end
       end
-      assert.same({ 1, 2, 4, 5, 7, 8, 10 }, got) -- what a terminated connection had not sent is lost
+      assert.same({ 1, 2, 4, 5, 7, 8, 10 }, got)
     end)
   end)
 

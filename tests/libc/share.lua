@@ -11,7 +11,7 @@ M.CALLS = tonumber(os.getenv "CALLS") or 10
 local WAIT = 120 -- seconds, for what is bound to come
 
 -- Calls call(text) from all tasks, with a text of its own each time.
-function M.each_call(call)
+local function each_call(call)
   local tasks = {}
   for i = 1, M.TASKS do
     tasks[i] = task.spawn(function()
@@ -26,7 +26,7 @@ function M.each_call(call)
 end
 
 -- The connection, which whoever finds it broken has made anew.
-function M.shared(connect)
+local function shared(connect)
   local one, mutex = { connection = connect(), answers = 0, rows = {} }, task.mutex()
   function one.renew(broken) -- which others may still be about to use; it is closed as garbage
     local _ <close> = mutex:lock()
@@ -35,10 +35,10 @@ function M.shared(connect)
   return one
 end
 
--- Shares a connection on which ask(connection, text) gives the text back; or nil.
-function M.echo(connect, ask)
-  local one = M.shared(connect)
-  M.each_call(function(text)
+-- Shares a connection on which ask(connection, text) gives the text back; or nil. `also(one, connection, text)`: what is called after each.
+function M.echo(connect, ask, also)
+  local one = shared(connect)
+  each_call(function(text)
     local connection = one.connection
     local answer = ask(connection, text)
     if answer then
@@ -47,6 +47,7 @@ function M.echo(connect, ask)
     else
       one.renew(connection)
     end
+    if also then also(one, connection, text) end
   end)
   assert.is_true(one.answers > 0)
   return one

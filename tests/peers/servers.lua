@@ -22,7 +22,7 @@ local process = require "green.process"
 local start = require "peers.start"
 
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
-local PYTHON = "/usr/bin/python3" -- Debian's, which has Debian's modules
+local PYTHON = require "peers.python"
 
 local CODES = { 200, 201, 204, 304, 400, 401, 404, 410, 418, 429, 500, 503 }
 local REDIRECTS = { 301, 302, 303, 307, 308 }

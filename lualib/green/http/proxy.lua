@@ -3,7 +3,7 @@
 -- This file decides which proxy a request goes through: the one of the options, or the environment's. HTTP_PROXY in capitals is not
 -- read, since a CGI script finds its client's header "Proxy" there (httpoxy).
 local fault = require "green.error"
-local base64 = require "green.http.base64"
+local auth = require "green.http.auth"
 local failure = require "green.http.failure"
 local url = require "green.url"
 
@@ -108,7 +108,7 @@ function M.parse(op, whose, text)
   if parts.scheme ~= "http" then failure.raise(op, "request", "EINVAL", "%s: a proxy is spoken to by http://, not %s://", whose, parts.scheme) end
   return {
     scheme = "http", host = parts.host:match "^%[(.*)%]$" or parts.host, port = parts.port or 80,
-    authorization = parts.user and "Basic " .. base64.encode(parts.user .. ":" .. (parts.password or "")) or nil,
+    authorization = parts.user and auth.basic(parts.user, parts.password) or nil,
   }
 end
 

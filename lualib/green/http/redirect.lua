@@ -4,7 +4,7 @@
 -- the url), headers (a flat list of names and values), body (of green.http.body), own (names of the headers that come from the client's
 -- settings, lower case), away (true once a redirect has left the origin that was asked for, even if a later one came back) }; one that is planned
 -- (green.http.plans) has its plan and its call besides.
-local base64 = require "green.http.base64"
+local auth = require "green.http.auth"
 local fault = require "green.error"
 local url = require "green.url"
 
@@ -78,7 +78,7 @@ function M.follow(request, status, locations, fail)
   end
   if user then
     next.headers = without(next.headers, function(name) return name == "authorization" end)
-    table.move({ "Authorization", "Basic " .. base64.encode(user .. ":" .. (password or "")) }, 1, 2, #next.headers + 1, next.headers)
+    table.move({ "Authorization", auth.basic(user, password) }, 1, 2, #next.headers + 1, next.headers)
   end
   return next
 end

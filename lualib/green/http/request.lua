@@ -3,10 +3,11 @@
 -- This file runs a request of the client: it checks and completes the options, sends, follows redirects, tries again, and decodes the
 -- answer. The bytes on the wire are made and read by green.http.transport.
 local answer = require "green.http.answer"
-local base64 = require "green.http.base64"
+local auths = require "green.http.auth"
 local body = require "green.http.body"
 local coding = require "green.http.coding"
 local err = require "green.error"
+local fields = require "green.http.fields"
 local failure = require "green.http.failure"
 local options = require "green.options"
 local plans = require "green.http.plans"
@@ -17,7 +18,6 @@ local targets = require "green.http.target"
 local task = require "green.task"
 local transport = require "green.http.transport"
 
-local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 local NONE = {}
 
 local M = {}
@@ -47,20 +47,13 @@ local function op_of(method) return OPS[method] or "http.request" end
 
 -- ---- options ----
 
-local function check_auth(op, auth)
-  local is_basic = type(auth[1]) == "string" and (auth[2] == nil or type(auth[2]) == "string") and auth.bearer == nil
-  local is_bearer = type(auth.bearer) == "string" and auth[1] == nil
-  if not is_basic and not is_bearer then err.misuse("%s: option 'auth': { user, password } or { bearer = token } expected", op) end
-  if is_basic and auth[1]:find(":", 1, true) then err.misuse("%s: option 'auth': a user's name has no ':'", op) end
-end
-
 --- Checks the options and returns them, with `redirects = false` as 0 and `retry` completed.
 function M.normal(op, opts, known)
   opts = options.check(op, opts, known)
   for name, meaning in pairs { redirects = "how many, or false", proxy = "a URL, or false", retry = "a table, or false" } do
     if opts[name] == true then err.misuse("%s: option '%s': %s", op, name, meaning) end
   end
-  if opts.auth then check_auth(op, opts.auth) end
+  if opts.auth then auths.check(op, opts.auth) end
   if opts.timeouts then options.check(op .. ": timeouts", opts.timeouts, TIMEOUTS, "phase") end
   if opts.tls then options.check(op .. ": tls", opts.tls, TLS) end
   if not opts.retry and opts.redirects ~= false then return opts end
@@ -79,28 +72,17 @@ end
 
 -- ---- headers: a flat list of names and values ----
 
-local function add_header(list, op, name, value)
-  if type(name) ~= "string" or not name:find(TOKEN) then err.raise(op, "EINVAL", "bad header name '%s'", tostring(name)) end
-  value = tostring(value)
-  if value:find "[\r\n%z]" then err.raise(op, "EINVAL", "header '%s': a value holds no CR, LF or NUL", name) end
-  list[#list + 1], list[#list + 2] = name, value
-end
-
 local function add_headers(list, said, op, headers)
   local here = {}
   for name, value in pairs(headers) do
     local lower = tostring(name):lower()
     if not said[lower] then
       here[lower] = true
-      for _, each in ipairs(type(value) == "table" and value or { value }) do add_header(list, op, name, each) end
+      for _, each in ipairs(type(value) == "table" and value or { value }) do fields.add(list, op, name, each) end
     end
   end
   for name in pairs(here) do said[name] = true end
   return here
-end
-
-local function authorization(auth)
-  return auth.bearer and "Bearer " .. auth.bearer or "Basic " .. base64.encode(auth[1] .. ":" .. (auth[2] or ""))
 end
 
 local USUAL = { "Accept", "*/*", "Accept-Encoding", coding.ACCEPT } -- most requests share this list, which works because nobody changes a list
@@ -111,10 +93,10 @@ local function header_list(call, settings, opts, kind, auth)
   local list, said, own = {}, {}, nil
   if opts.headers then add_headers(list, said, call.op, opts.headers) end
   if settings.headers then own = add_headers(list, said, call.op, settings.headers) end
-  if not said.accept then add_header(list, call.op, "Accept", "*/*") end
-  if call.decode and not said["accept-encoding"] then add_header(list, call.op, "Accept-Encoding", coding.ACCEPT) end
-  if kind and not said["content-type"] then add_header(list, call.op, "Content-Type", kind) end
-  if auth and not said.authorization then add_header(list, call.op, "Authorization", authorization(auth)) end
+  if not said.accept then fields.add(list, call.op, "Accept", "*/*") end
+  if call.decode and not said["accept-encoding"] then fields.add(list, call.op, "Accept-Encoding", coding.ACCEPT) end
+  if kind and not said["content-type"] then fields.add(list, call.op, "Content-Type", kind) end
+  if auth and not said.authorization then fields.add(list, call.op, "Authorization", auths.field(auth)) end
   return list, settings.base_url and own
 end
 

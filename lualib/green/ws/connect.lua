@@ -3,8 +3,9 @@
 -- The client's side of a WebSocket: where the server is, the opening handshake (RFC 6455, 4.1), and coming back after a connection has ended.
 --
 --     connect: net.connect -> [CONNECT to a proxy] -> [TLS] -> GET, Upgrade -> 101, checked -> native.take: a socket as a server has them
-local base64 = require "green.http.base64"
+local auths = require "green.http.auth"
 local fault = require "green.error"
+local fields = require "green.http.fields"
 local native = require "green.ws.native"
 local net = require "green.net"
 local options = require "green.options"
@@ -18,7 +19,6 @@ local M = {}
 local OP = "ws.connect"
 local MAX_HEAD = 16384 -- bytes of the head of an answer
 local TIMEOUT = 30
-local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
 M.OPTIONS = {
   auth = "table", ca = "string", compression = "boolean|table", headers = "table", idle_timeout = "time", max_message = "count", max_pending = "count",
@@ -54,36 +54,37 @@ local function trim(text)
   return text:sub(first, last)
 end
 
--- A head in lines: the first one, and the fields by their names in lower case, those with the same name in one list (RFC 9110, 5.3). nil: it is none.
+-- A head in lines: the first one, and the fields by their names in lower case, those with the same name in one list (RFC 9110, 5.3). nil:
+-- it is none.
 local function parse(head)
-  local first, fields, at = nil, {}, 1
+  local first, found, at = nil, {}, 1
   while true do
     local last = head:find("\r\n", at, true)
     local line = head:sub(at, last - 1)
     at = last + 2
-    if line == "" then return first, fields end
+    if line == "" then return first, found end
     local colon = first and line:find(":", 1, true)
     local name = colon and line:sub(1, colon - 1)
-    if first and not (name and name:find(TOKEN)) then return nil end
+    if first and not (name and fields.is_token(name)) then return nil end
     if first then
       local value = trim(line:sub(colon + 1))
       name = name:lower()
-      fields[name] = fields[name] and fields[name] .. ", " .. value or value
+      found[name] = found[name] and found[name] .. ", " .. value or value
     end
     first = first or line
   end
 end
 
--- Reads a head. Returns its first line, its fields, and the bytes behind it.
+-- Reads a head. Returns its status, its fields, the bytes behind it, and the reason.
 local function read_head(socket, late, whose)
   local head, from = "", 1
   while true do
     local at = head:find("\r\n\r\n", from, true)
     if at then
-      local first, fields = parse(head:sub(1, at + 3))
+      local first, found = parse(head:sub(1, at + 3))
       local status = first and first:match "^HTTP/1%.[01] (%d%d%d)"
       if not status then fault.raise(OP, "EPROTO", "%s: no answer of HTTP/1", whose) end
-      return tonumber(status), fields, head:sub(at + 4), first:sub(14)
+      return tonumber(status), found, head:sub(at + 4), first:sub(14)
     end
     if #head > MAX_HEAD then fault.raise(OP, "EPROTO", "%s: an answer whose head has more than %d bytes", whose, MAX_HEAD) end
     from = math.max(1, #head - 2)
@@ -93,28 +94,17 @@ local function read_head(socket, late, whose)
   end
 end
 
-local function basic(auth) return "Basic " .. base64.encode(auth[1] .. ":" .. (auth[2] or "")) end
-
-local function authorization(op, auth)
-  if type(auth.bearer) == "string" then return "Bearer " .. auth.bearer end
-  if type(auth[1]) ~= "string" or auth[1]:find(":", 1, true) then
-    fault.misuse("%s: option 'auth': { user, password } or { bearer = token } expected", op)
-  end
-  return basic(auth)
-end
-
 local OURS = { host = true, upgrade = true, connection = true, ["content-length"] = true, ["transfer-encoding"] = true }
 
-local function add_headers(lines, headers)
-  for name, value in pairs(headers) do
-    local lower = type(name) == "string" and name:find(TOKEN) and name:lower() or fault.misuse("%s: bad header name '%s'", OP, tostring(name))
+-- Returns the headers of the options as a flat list of names and values.
+local function header_list(headers)
+  local list = {}
+  for name, value in pairs(headers or {}) do
+    for _, each in ipairs(type(value) == "table" and value or { value }) do fields.add(list, OP, name, each) end
+    local lower = name:lower()
     if OURS[lower] or lower:find "^sec%-websocket%-" then fault.misuse("%s: header '%s': the handshake has it already", OP, name) end
-    for _, each in ipairs(type(value) == "table" and value or { value }) do
-      each = tostring(each)
-      if each:find "[\r\n%z]" then fault.misuse("%s: header '%s': a value holds no CR, LF or NUL", OP, name) end
-      lines[#lines + 1] = name .. ": " .. each
-    end
   end
+  return list
 end
 
 -- ---- the handshake ----
@@ -128,14 +118,16 @@ local function request(parts, port, given, key, offer)
   if given.protocols and #given.protocols > 0 then lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. table.concat(given.protocols, ", ") end
   if offer then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. offer end
   local auth = given.auth or parts.user and { parts.user, parts.password }
-  if auth then lines[#lines + 1] = "Authorization: " .. authorization(OP, auth) end
-  add_headers(lines, given.headers or {})
+  if auth then lines[#lines + 1] = "Authorization: " .. auths.field(auth) end
+  local list = header_list(given.headers)
+  for i = 1, #list, 2 do lines[#lines + 1] = list[i] .. ": " .. list[i + 1] end
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
-local function refused(whose, status, reason, fields)
-  local e = fault.new(OP, "EPROTO", "%s: the server answered %d%s instead of opening a WebSocket", whose, status, reason ~= "" and " " .. reason or "")
-  e.response = { status = status, headers = fields }
+-- Raises what was answered instead. It is no `status` of the error, which a server would answer with.
+local function refuse(code, status, headers, format, ...)
+  local e = fault.new(OP, code, format, ...)
+  e.response = { status = status, headers = headers }
   error(e, 0)
 end
 
@@ -144,11 +136,11 @@ local function lists(field, word)
 end
 
 -- Checks a 101 (RFC 6455, 4.1). Returns the subprotocol, or nil.
-local function check(whose, fields, accept, protocols)
+local function check(whose, headers, accept, protocols)
   local function wrong(why) fault.raise(OP, "EPROTO", "%s: %s", whose, why) end
-  if (fields.upgrade or ""):lower() ~= "websocket" or not lists(fields.connection, "upgrade") then wrong "the server changed to no WebSocket" end
-  if fields["sec-websocket-accept"] ~= accept then wrong "the server's answer belongs to another request" end
-  local chosen = fields["sec-websocket-protocol"]
+  if (headers.upgrade or ""):lower() ~= "websocket" or not lists(headers.connection, "upgrade") then wrong "the server changed to no WebSocket" end
+  if headers["sec-websocket-accept"] ~= accept then wrong "the server's answer belongs to another request" end
+  local chosen = headers["sec-websocket-protocol"]
   if not chosen then return nil end
   for _, one in ipairs(protocols or {}) do
     if one == chosen then return chosen end
@@ -172,12 +164,8 @@ local function tunnel(socket, through, parts, port, late)
   if through.authorization then lines[3] = "Proxy-Authorization: " .. through.authorization end
   socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n", late())
   local whose = ("the proxy %s:%d"):format(through.host, through.port)
-  local status, fields, rest = read_head(socket, late, whose)
-  if status < 200 or status > 299 or rest ~= "" then
-    local e = fault.new(OP, "EPROXY", "%s answered %d", whose, status)
-    e.response = { status = status, headers = fields }
-    error(e, 0)
-  end
+  local status, headers, rest = read_head(socket, late, whose)
+  if status < 200 or status > 299 or rest ~= "" then refuse("EPROXY", status, headers, "%s answered %d", whose, status) end
 end
 
 -- A connection to the server, over a proxy and with TLS where that is needed.
@@ -213,10 +201,12 @@ local function open(socket, parts, port, given, late)
   local key, accept, offer = native.opening(given)
   local whose = ("%s:%d"):format(parts.host, port)
   socket:write(request(parts, port, given, key, offer), late())
-  local status, fields, rest, reason = read_head(socket, late, whose)
-  if status ~= 101 then refused(whose, status, reason, fields) end
-  local protocol = check(whose, fields, accept, given.protocols)
-  local taken = take(socket, rest, fields["sec-websocket-extensions"], given, late)
+  local status, headers, rest, reason = read_head(socket, late, whose)
+  if status ~= 101 then
+    refuse("EPROTO", status, headers, "%s: the server answered %d%s instead of opening a WebSocket", whose, status, reason ~= "" and " " .. reason or "")
+  end
+  local protocol = check(whose, headers, accept, given.protocols)
+  local taken = take(socket, rest, headers["sec-websocket-extensions"], given, late)
   taken.protocol = protocol
   return taken
 end
@@ -229,6 +219,7 @@ end
 
 function M.connect(text, given)
   if given.tls then options.check(OP .. ": tls", given.tls, TLS) end
+  if given.auth then auths.check(OP, given.auth) end
   if given.proxy == true then fault.misuse("%s: option 'proxy': a URL, or false", OP) end
   local parts, port = place_of(text)
   local late = clock(given.timeout or TIMEOUT)
@@ -241,20 +232,22 @@ end
 
 -- ---- coming back ----
 
-M.RECONNECT = { attempts = "count", max_delay = "time", min_delay = "time" }
+M.RECONNECT_OPTIONS = options.over({ attempts = "count", max_delay = "time", min_delay = "time" }, M.OPTIONS)
+
+local FINAL = { ECANCELED = true, ECPULIMIT = true, EDEADLINE = true, EINVAL = true, ENOLIBRARY = true, ETLS = true }
 
 -- Would it be of no use to try again? The server answers, and will answer the same; or what was asked for cannot be had.
 local function is_final(e)
   if not fault.is(e) then return true end
   local status = e.response and e.response.status
   if status then return status < 500 and status ~= 408 and status ~= 425 and status ~= 429 end
-  return e.code == "EINVAL" or e.code == "ETLS" or e.code == "ENOLIBRARY" or e.code == "ECANCELED" or e.code == "EDEADLINE" or e.code == "ECPULIMIT"
+  return FINAL[e.code] == true
 end
 
--- An iterator over connections: the next one begins when the loop comes back, after a delay that doubles with each failure. A connection that lasted for
--- longer than its delay was a good one.
-function M.reconnect(text, given, how)
-  local least, most = how.min_delay or 0.5, how.max_delay or 30
+-- An iterator over connections: the next one begins when the loop comes back, after a delay that doubles with each failure. A connection
+-- that lasted for longer than its delay was a good one.
+function M.reconnect(text, given)
+  local least, most = given.min_delay or 0.5, given.max_delay or 30
   local socket, began, failures, delay = nil, 0, 0, 0
 
   local function leave()
@@ -271,7 +264,7 @@ function M.reconnect(text, given, how)
   local function following()
     if socket then
       leave()
-      if task.now() - began > math.max(delay, least) then failures, delay = 0, 0 end
+      if task.now() - began > math.max(delay, least) then delay = 0 end
       pause()
     end
     while true do
@@ -281,7 +274,7 @@ function M.reconnect(text, given, how)
         return made
       end
       failures = failures + 1
-      if is_final(made) or how.attempts and failures >= how.attempts then error(made, 0) end
+      if is_final(made) or given.attempts and failures >= given.attempts then error(made, 0) end
       pause()
     end
   end
