@@ -7,13 +7,16 @@
 #include "core/task.h"
 #include "core/ticks.h"
 
-#define DRIVER_NS 5000           /* of the driver's work between two runs that a task pays for */
+#define DRIVER_NS 20000          /* of the driver's work between two runs that a task pays for */
 #define CREDIT_US (GL_SLICE_MS * 1000)
 #define REFILL 4                 /* the part of the time that a budget may use and stay short work: 1 / REFILL */
 #define STOPPED_BITS 16          /* by which gl_budget.stopped is coarser than ticks */
 #define CALIBRATION_NS 1000000   /* time between two readings that tells what a tick takes */
 #define MAX_DEPTH 16             /* of limits within limits */
 #define GUESSED_RATE 0.4         /* until then */
+#define CLEANUP_PART 20          /* the part of a CPU limit that its tasks may use beyond it for their clean-up: 1 / CLEANUP_PART, */
+#define LEAST_CLEANUP_US 5000    /* or so much, */
+#define TASK_CLEANUP_US 100      /* and so much for each task, which has to be told */
 
 /* ---- the clocks ---- */
 
@@ -64,16 +67,20 @@ static void take_off(int32_t *account, uint64_t by, int32_t least) {
   *account = by < (uint64_t)((int64_t)*account - least) ? *account - (int32_t)by : least;
 }
 
+static void add_cpu(gl_budget *b, uint64_t ns) {
+  uint64_t us = ns / 1000;
+  uint32_t *left = b->cleanup_us ? &b->cleanup_us : &b->closing_us;
+  b->cpu += ns;
+  if (b->exhausted) *left = us < *left ? *left - (uint32_t)us : 0;
+}
+
 /* Turns gathered ticks into CPU time of `b` and the budgets around it. */
 static void settle(gl_meter *m, gl_budget *b, uint64_t ticks) {
   gl_meter_read(m);
   uint64_t ns = (uint64_t)((double)ticks * m->cpu_rate);
   b->gathered = 0;
-  b->cpu += ns;
-  while (b->outer) {
-    b = b->outer;
-    b->cpu += ns;
-  }
+  add_cpu(b, ns);
+  while (b->outer) add_cpu(b = b->outer, ns);
   take_off(&b->credit, ns / 1000, -CREDIT_US);
 }
 
@@ -157,9 +164,18 @@ void gl_budget_renew(gl_task *t) {
   if (t->budget->cpu_end && !t->budget->exhausted) start_limit(t->budget);
 }
 
+/* Returns the CPU time for the clean-up of all tasks of a budget: little beside a limit on that. */
+static uint32_t cleanup_of(const gl_budget *b, gl_exhaustion how) {
+  double us = (double)b->cpu_limit * 1e6 / CLEANUP_PART;
+  us = (us > LEAST_CLEANUP_US ? us : LEAST_CLEANUP_US) + (double)b->tasks * TASK_CLEANUP_US;
+  return how != GL_OUT_OF_CPU || us > GL_CLEANUP_US ? GL_CLEANUP_US : (uint32_t)us;
+}
+
 static void exhaust(gl_host *h, gl_budget *b, gl_exhaustion how) {
   if (b->exhausted) return;
   b->exhausted = (uint8_t)how;
+  b->cleanup_us = cleanup_of(b, how);
+  b->closing_us = GL_CLEANUP_US;
   h->exhausted = true;
 }
 

@@ -32,6 +32,7 @@
 #define GL_SLICE_MS 10 /* CPU time that a task may use without waiting, and a request before it counts as long work */
 #define GL_SETTLE_MS 2
 #define GL_BRIEF_NS 100000 /* tasks that run after each other for so long share a look at the kernel, and one slice */
+#define GL_CLEANUP_US 100000 /* CPU time that a task which was asked to end may use for its clean-up, and then for closing variables (core/kill.h) */
 #define GL_MAX_DEFICIT_NS 100000000 /* of a long C call no more than this is made up for */
 
 typedef struct gl_host gl_host;
@@ -58,6 +59,8 @@ struct gl_budget {
   float cpu_limit;     /* the limit as it was given, seconds */
   uint32_t tasks;      /* tasks that pay into it */
   uint32_t max_tasks;  /* how many it may have; 0 = any number */
+  uint32_t cleanup_us; /* once exhausted: CPU time that its tasks may still use together before errors are raised at those that go on, */
+  uint32_t closing_us; /* and then, before they are raised at those that close variables */
   uint8_t exhausted;   /* gl_exhaustion */
   bool told;           /* somebody was told that it is exhausted */
 };

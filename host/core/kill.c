@@ -10,7 +10,7 @@
 
 #define MAX_CAUGHT 3          /* errors a doomed task may catch and go on, counted with the turns between */
 #define MAX_KILLS 2000        /* so many errors at random; then one at every instruction */
-#define MAX_KILL_DELAY 5000   /* instructions between two errors in a task that catches them all */
+#define MAX_KILL_BITS 13      /* of the number of instructions between two errors in a task that catches them all */
 #define MAX_WAIT 10000        /* instructions without a loop after which an error that is due waits for none; */
 #define SLICE_WAIT (MAX_WAIT / 8) /* a slice used up meanwhile counts as so many of them */
 
@@ -26,13 +26,39 @@ static bool closes(lua_State *L, const gl_task *t) {
 }
 
 bool gl_kill_lets_close(lua_State *L, const gl_task *t) {
-  return gl_scope_must_end(t) && t->closing_us > t->closing_least && closes(L, t);
+  return gl_scope_must_end(t) && t->closing_us > t->closing_least && (gl_scope_shields(t) || closes(L, t));
+}
+
+/* Takes what all tasks of its budget together have used off what is left to a task. */
+static void share_time(gl_task *t) {
+  const gl_budget *b = gl_budget_exhausted(t);
+  if (b && t->cleanup_us > b->cleanup_us) t->cleanup_us = b->cleanup_us;
+  if (b && t->closing_us > b->closing_us) t->closing_us = b->closing_us;
 }
 
 bool gl_kill_pays(lua_State *L, gl_task *t, uint32_t us) {
   uint32_t *account = t->cleanup_us ? &t->cleanup_us : gl_kill_lets_close(L, t) ? &t->closing_us : NULL;
   if (account) *account = *account > us ? *account - us : 0;
+  share_time(t);
   return account != NULL;
+}
+
+uint64_t gl_kill_cleanup_ns(const gl_task *t, uint64_t most) {
+  const gl_budget *b = gl_budget_exhausted(t);
+  uint32_t us = b && b->cleanup_us < t->cleanup_us ? b->cleanup_us : t->cleanup_us;
+  return us * 1000ull < most ? us * 1000ull : most;
+}
+
+void gl_kill_hurry(gl_task *t) {
+  if (!gl_scope_is_overdue(t)) return;
+  if (!t->end_requested) gl_scope_request_end(t); /* a task that has waited in shields may not know of it yet */
+  share_time(t);
+  if (!gl_kill_insists(t)) t->kill_count = MAX_CAUGHT + 1;
+}
+
+bool gl_kill_is_due(gl_task *t) {
+  gl_kill_hurry(t);
+  return t->kill_count++ % 2 == 0;
 }
 
 static void raise_end(lua_State *L, gl_task *t) {
@@ -42,16 +68,20 @@ static void raise_end(lua_State *L, gl_task *t) {
   gl_scope_raise_exhausted(L, t, "preempt"); /* in a shield */
 }
 
-/* Instructions until the next error: a random number; in the end 1. */
-static int next_kill(gl_host *h, gl_task *t) {
-  if (t->kill_count > MAX_CAUGHT + MAX_KILLS) return 1;
-  t->kill_count++;
+static uint32_t next_random(gl_host *h) {
   uint32_t random = h->kill_random ? h->kill_random : 2463534242u;
   random ^= random << 13;
   random ^= random >> 17;
   random ^= random << 5;
-  h->kill_random = random;
-  return (int)(random % MAX_KILL_DELAY) + 1;
+  return h->kill_random = random;
+}
+
+/* Instructions until the next error: a random number of a random size, since a loop around a pcall has only a few between one call and
+ * the next; in the end 1. */
+static int next_kill(gl_host *h, gl_task *t) {
+  if (t->kill_count > MAX_CAUGHT + MAX_KILLS) return 1;
+  t->kill_count++;
+  return (int)(next_random(h) % (1u << next_random(h) % MAX_KILL_BITS)) + 1;
 }
 
 static void set_next_kill(lua_State *L, gl_host *h) { gl_hook_insist(L, next_kill(h, h->task)); }

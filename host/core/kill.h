@@ -3,7 +3,7 @@
  * Ends a task that must end (gl_scope_must_end: cancelled, past its deadline, over its CPU limit) and goes on computing. The hook
  * of the preemption asks here at the end of each slice:
  *
- *     FREE --an await raises, or raise_end--> END REQUESTED    has CLEANUP_US for its clean-up   (gl_scope_request_end)
+ *     FREE --an await raises, or raise_end--> END REQUESTED    has GL_CLEANUP_US for its clean-up   (gl_scope_request_end)
  *      ^                                          |  gl_kill_pays: nothing of that time is left
  *      |  gl_scope_retract_end:                   v
  *      |  nothing asks it to end              KILLED ON ALTERNATE SLICES    kill_count odd: an error was raised; even: a slice to go on
@@ -18,7 +18,12 @@
  * lose whatever it must give back. So closing variables has as much time once more: all of it for what closes, half of what is left
  * of it for what one error makes the task close, so that what never ends leaves something to what is closed after that. And
  * a task in which nothing catches errors any more begins anew with both (step.c:fail_coroutine), so that all of it takes less than
- * 4 * CLEANUP_US of CPU.
+ * 4 * GL_CLEANUP_US of CPU.
+ *
+ * With a CPU limit (core/budget.h) that would be a multiple of the limit, for each task. There, all tasks of the budget have together a
+ * small part of the limit for their clean-up, and GL_CLEANUP_US once for closing variables, and for what they do in a shield. What is left of
+ * the one is how long the slices of such a task are; when nothing is left, they are as short as slices get, the task is killed at random,
+ * and if it has kept its slices by waiting in a shield, from its next wait on (gl_scope_raise).
  *
  * An error that is due is not raised between any two instructions, but where nothing is lost by it (core/safepoint.h): where a
  * loop repeats, or after so many instructions without a loop that the task cannot be on its way to keep something. Until then
@@ -38,7 +43,18 @@ bool gl_kill_insists(const gl_task *t);
  * it still has for its clean-up, or for what it closes? False: an error is due. */
 bool gl_kill_pays(lua_State *L, gl_task *t, uint32_t us);
 
-/* Is the running task, for which gl_kill_insists, in the middle of closing variables, and has time left for that? Looks at every frame. */
+/* Returns for how long a task whose budget is exhausted may go on before an error is due, at most `most` ns. */
+uint64_t gl_kill_cleanup_ns(const gl_task *t, uint64_t most);
+
+/* The running task, which must end, has used up a slice that it does not pay for: is it to be raised at now, or has it another slice to
+ * go on first? Counts. */
+bool gl_kill_is_due(gl_task *t);
+
+/* Kills a task at random from now on if its budget is exhausted and nothing is left of the time for its clean-up. */
+void gl_kill_hurry(gl_task *t);
+
+/* Is the running task, for which gl_kill_insists, in the middle of closing variables, or in a shield, and has time left for that? Looks at
+ * every frame. */
 bool gl_kill_lets_close(lua_State *L, const gl_task *t);
 
 /* Raises in the running task, which must end, or has the preemption's hook raise at one of the next instructions (true). False:

@@ -113,6 +113,22 @@ static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool ho
   }
 }
 
+/* Begins a slice of long work that `t` runs, until others have to have the CPU, or until `t` has used up what is left to it beyond a limit. */
+static void begin_slice(gl_host *h, const gl_task *t) {
+  uint64_t least = gl_runqueue_owes(&h->queue) ? GL_LEAST_NS : GL_SURPLUS_NS, most = GL_SLICE_MS * 1000000;
+  uint64_t due = gl_clock_next(&h->clock), now = due ? uv_hrtime() : 0;
+  if (t && t->exhausted) most = gl_kill_cleanup_ns(t, most);
+  if (gl_runqueue_holds_up(&h->queue) || h->late || most < least) most = least;
+  else if (due && due < now + most) most = due > now + least ? due - now : least;
+  gl_watchdog_begin_slice(h, least, most);
+}
+
+/* An error is about to be raised at `t`, which may catch it: what comes then is a slice of its own. */
+static void begin_another_slice(gl_host *h, const gl_task *t) {
+  gl_pulse_beat(&h->pulse);
+  if (h->queue.turn != GL_TURN_SHORT) begin_slice(h, t);
+}
+
 /* Ends a slice. Raises in a task that must end, on alternate slices, and not in the time for its clean-up. */
 static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
@@ -122,7 +138,10 @@ static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
     if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L, NULL);
   }
   if (gl_scope_must_end(t)) {
-    if (!gl_kill_pays(L, t, us) && t->kill_count++ % 2 == 0 && gl_kill_soon(L, h, ar)) return;
+    if (!gl_kill_pays(L, t, us) && gl_kill_is_due(t)) {
+      if (t->exhausted) begin_another_slice(h, t);
+      if (gl_kill_soon(L, h, ar)) return;
+    }
   } else {
     gl_scope_retract_end(t);
   }
@@ -187,9 +206,11 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     if (overran) preempt_yield(L, h, ar, gl_hook_is_set(L));
     return;
   }
+  if (t->exhausted && gl_scope_must_end(t)) gl_kill_hurry(t);
   if (gl_kill_insists(t) && !is_spared(L, h, ar, overran)) return;
   if (inside || !overran || !stays_hooked(L, h)) gl_hook_restore(L);
   if (overran) end_slice(L, h, ar, inside || gl_hook_is_of_others(L));
+  else if (gl_scope_must_end(t) && !t->end_requested) gl_kill_soon(L, h, ar); /* it was told to end while others ran, or before it began */
 }
 
 /* ---- outside the hook ---- */
@@ -241,13 +262,7 @@ static void on_atomic_section_left(gl_task *t) {
   if (due) set_preempt_hook(h);
 }
 
-void gl_preempt_begin_slice(gl_host *h) {
-  uint64_t least = gl_runqueue_owes(&h->queue) ? GL_LEAST_NS : GL_SURPLUS_NS, most = GL_SLICE_MS * 1000000;
-  uint64_t due = gl_clock_next(&h->clock), now = due ? uv_hrtime() : 0;
-  if (gl_runqueue_holds_up(&h->queue) || h->late) most = least;
-  else if (due && due < now + most) most = due > now + least ? due - now : least;
-  gl_watchdog_begin_slice(h, least, most);
-}
+void gl_preempt_begin_slice(gl_host *h) { begin_slice(h, h->queue.batch.head); }
 
 void gl_preempt_end_slice(gl_host *h) { gl_watchdog_end_slice(h); }
 

@@ -6,9 +6,9 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "core/hook.h"
 #include "core/task.h"
 
-#define CLEANUP_US 100000 /* CPU time that a task which was asked to end may use for its clean-up, and then for closing variables */
 #define FIRST_BUCKETS 16
 
 void gl_scope_enter(lua_State *L, gl_scope *s, double seconds, bool shield) {
@@ -208,6 +208,7 @@ void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   if (why == GL_CANCELLED || why == GL_DEADLINE_EXCEEDED) gl_scope_request_end(t);
   if (why == GL_EXHAUSTED) gl_scope_raise_exhausted(L, t, op);
   if (why != GL_DONE) tear(t);
+  else if (t->exhausted && gl_scope_is_overdue(t) && t->host->watchdog) gl_hook_take_over(L);
   switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;
     case GL_INTERRUPTED: gl_scope_interrupt(L, t); break;
@@ -222,9 +223,17 @@ bool gl_scope_must_end(const gl_task *t) {
   return gl_scope_check(t) != GL_DONE || t->exhausted;
 }
 
+bool gl_scope_is_overdue(const gl_task *t) {
+  const gl_budget *b = gl_budget_exhausted(t);
+  return b && !b->cleanup_us;
+}
+
 void gl_scope_grant_cleanup(gl_task *t) {
   if (t->host->task == t) gl_budget_charge(t->host, t); /* what it has run before is not of that time */
-  t->cleanup_us = t->closing_us = t->closing_least = CLEANUP_US;
+  const gl_budget *b = gl_budget_exhausted(t);
+  t->cleanup_us = b ? b->cleanup_us : GL_CLEANUP_US;
+  t->closing_us = t->closing_least = b ? b->closing_us : GL_CLEANUP_US;
+  if (b) t->closing_least /= 2; /* what is closed does not depend on the little time that others may have left */
 }
 
 void gl_scope_request_end(gl_task *t) {

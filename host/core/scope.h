@@ -84,7 +84,8 @@ gl_outcome gl_scope_check(const gl_task *t);
 /* The nearest deadline that reaches the task, ns; 0 = none. Children inherit it. */
 uint64_t gl_scope_deadline(const gl_task *t);
 
-/* Raises what gl_scope_check says, if anything, in the name of the operation `op`. */
+/* Raises what gl_scope_check says, if anything, in the name of the operation `op`. A task that is overdue may still wait in a shield; the
+ * preemption's hook comes after that. */
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op);
 
 /* Raises that a limit of the task's budget is reached, and which. Never returns. */
@@ -97,6 +98,9 @@ int gl_scope_interrupt(lua_State *L, gl_task *t);
 
 /* Must the task end: is it cancelled, interrupted, past its deadline or over its CPU limit? */
 bool gl_scope_must_end(const gl_task *t);
+
+/* Is the budget of the task exhausted, and have its tasks used up the time for their clean-up as well? */
+bool gl_scope_is_overdue(const gl_task *t);
 
 /* Records that an error has asked the task to end. The first such error grants it some CPU time for clean-up, in which the
  * preemption raises nothing: what its <close> variables do must not be cut short, though it be slow. */

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/fault.h"
+#include "core/hook.h"
 #include "core/memory.h"
 #include "core/opqueue.h"
 #include "core/owned.h"
@@ -118,6 +119,7 @@ static void resume_base(gl_host *h, gl_task *t) {
   t->nargs = 0;
   gl_host_set_running(h, t->co);
   if (h->shake) gl_shake_arm(t->co);
+  if (t->exhausted && lua_status(t->co) == LUA_OK && h->watchdog) gl_hook_insist(t->co, 1); /* it has not begun, and need not */
   int status = lua_resume(t->co, NULL, nargs, &nresults);
   bool waits = status == LUA_YIELD && h->awaiting;
   if (waits) {

@@ -186,7 +186,8 @@ function task.single(key, fn, ...) end
 function task.background(fn, ...) end
 
 ---The running task may use so much more CPU time, together with all tasks that it spawns from now on, however often they wait. Past
----it, all of them end: ECPULIMIT is raised in each, where it waits or a loop repeats, and in each later wait (but within task.shield). A
+---it, all of them end: ECPULIMIT is raised in each, where it waits or a loop repeats, and in each later wait (but within task.shield).
+---Who catches that has for its clean-up, together with the others, 5 % of the limit (from 5 to 100 ms); what is closed then, 0.1 s more. A
 ---request has such a limit from the beginning (`cpu_limit` of the server). A limit within another counts for both.
 ---Does not wait.
 ---Raises: ENOTASK outside of a task.
