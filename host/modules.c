@@ -68,7 +68,7 @@ static const luaL_Reg c_modules[] = {
   {"green.http.fields.native", luaopen_green_http_fields},
   {"green.http.native", luaopen_green_http},
   {"green.http.transport.native", luaopen_green_http_transport},
-  {"green.hub", luaopen_green_hub},
+  {"green.hub.native", luaopen_green_hub},
   {"green.json", luaopen_green_json},
   {"green.net", luaopen_green_net},
   {"green.process.native", luaopen_green_process},

@@ -507,6 +507,18 @@ return {
     task.spawn(hub.publish, topic, "news")
     assert(subscription:receive(TIMEOUT) == "news")
   end },
+  { "hub.wait", function()
+    local bell, over = require "green.hub.native".shared, false
+    local _ <close> = closing(function() over = true end)
+    aside(function()
+      repeat
+        bell.ring()
+        task.sleep(0.001)
+      until over
+    end)
+    bell.wait() -- may have been rung for somebody else before
+    bell.wait()
+  end },
   { "signal.wait", function() -- a signal that is ignored when it comes too late
     local over
     local _ <close> = closing(function() over = true end)

@@ -51,11 +51,15 @@ return function(script, env, options)
   local process = setmetatable({ pipe = assert(io.popen(command)) }, Process)
   process.pid = process.pipe:read "n"
   process.pipe:read "l"
-  local line = process:line() or "nothing"
-  process.url = line:match "serving %S+ on (http://%S+)"
+  local said = {}
+  repeat -- what it logs may come first
+    local line = process:line()
+    process.url = line and line:match "serving %S+ on (http://%S+)"
+    said[#said + 1] = line
+  until process.url or not line
   if not process.url then
     process:stop "KILL"
-    error(script .. " is not served; it said: " .. line, 2)
+    error(script .. " is not served; it said: " .. table.concat(said, "\n"), 2)
   end
   process.address = process.url:match "^http://(.*)$"
   return process

@@ -20,6 +20,11 @@ void gl_task_cancel_all(gl_host *h) {
     if (!t->system) gl_task_cancel(t);
 }
 
+void gl_task_cancel_daemons(gl_host *h) {
+  for (gl_task *t = h->live; t; t = t->next_live)
+    if (t->daemon) gl_task_cancel(t);
+}
+
 void gl_task_end_exhausted(gl_host *h) {
   h->exhausted = false;
   for (gl_task *t = h->live; t; t = t->next_live) {

@@ -15,6 +15,9 @@ void gl_task_cancel(gl_task *t);
 /* Cancels every task but the system's: the program ends. */
 void gl_task_cancel_all(gl_host *h);
 
+/* Cancels the daemons (gl_task_spawn_daemon). */
+void gl_task_cancel_daemons(gl_host *h);
+
 /* Ends all tasks whose budget is exhausted (core/budget.h), as a cancel does, but with an error of its own. For the driver. */
 void gl_task_end_exhausted(gl_host *h);
 

@@ -43,6 +43,9 @@ static int on_panic(lua_State *L) {
 
 static bool is_finished(const gl_host *h) { return h->stop || (h->census.tasks == 0 && (h->holds == 0 || h->ending)); }
 
+/* Is nothing left but tasks that the program does not go on for? */
+static bool has_daemons_alone(const gl_host *h) { return h->daemons > 0 && h->daemons == h->census.tasks && (h->holds == 0 || h->ending); }
+
 /* One uv_timer stands for the whole heap; it is touched only when the earliest entry changed. With an empty heap it is set to
  * never, not stopped: uv_run does not block on a loop without an active handle, and a task may wait for what is no handle
  * (another task, a job of the pool that was cancelled). */
@@ -102,6 +105,7 @@ static void drive(gl_host *h) {
     for (gl_task *t; (t = gl_runqueue_next(h)) != NULL;) gl_task_step(h, t);
     if (h->queue.turn != GL_TURN_SHORT) gl_preempt_end_slice(h);
     if (h->exhausted) gl_task_end_exhausted(h);
+    if (has_daemons_alone(h)) gl_task_cancel_daemons(h);
     if (h->forked && is_finished(h)) gl_fork_leave(h, h->deadlocks ? EXIT_FAILURE : h->exit); /* pending output is the parent's to write */
     gl_host_end_turn(h, is_finished(h));
     if (is_finished(h)) {

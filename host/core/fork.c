@@ -100,6 +100,7 @@ static void drop_tasks(gl_host *h) {
   h->forker = own ? own->id : 0;
   h->live = own;
   h->census.tasks = own ? 1 : 0;
+  h->daemons = own && own->daemon;
   h->census.parked = 0;
   if (!own) return;
   own->forked = true;

@@ -150,6 +150,7 @@ struct gl_host {
   uint64_t alarm_due;           /* when the alarm is set to go off, ns; 0 = it has to be set */
   uint64_t polled;              /* when the loop was last polled, ticks */
   int unpolled;                 /* batches since then */
+  int64_t daemons;              /* of the tasks: those that nothing waits for (gl_task_spawn_daemon) */
   int deadlocks;                /* how often all tasks waited for each other */
   int64_t holds;                /* reasons to go on when no task is left: listening servers, output on its way */
   int64_t jobs;                 /* jobs on the thread pool now (core/work.h) */

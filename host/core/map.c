@@ -72,11 +72,14 @@ gl_mapnode *gl_map_next(const gl_mapnode *node) {
   return next;
 }
 
-gl_mapnode *gl_map_any(const gl_map *m) {
-  for (size_t i = 0; m->count && i < m->base + m->split; i++)
+gl_mapnode *gl_map_after(const gl_map *m, const gl_mapnode *node) {
+  if (node && node->next) return node->next;
+  for (size_t i = node ? chain_of(m, node->hash) + 1 : 0; m->count && i < m->base + m->split; i++)
     if (m->chains[i]) return m->chains[i];
   return NULL;
 }
+
+gl_mapnode *gl_map_any(const gl_map *m) { return gl_map_after(m, NULL); }
 
 bool gl_map_add(gl_map *m, gl_mapnode *node) {
   if (!m->chains && !double_room(m)) return false;

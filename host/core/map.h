@@ -33,6 +33,9 @@ gl_mapnode *gl_map_next(const gl_mapnode *node);
 /* Some node of the map; NULL: it is empty. */
 gl_mapnode *gl_map_any(const gl_map *m);
 
+/* The node behind this one, in no order that means anything; of NULL the first one. NULL: no more. The map may not change in between. */
+gl_mapnode *gl_map_after(const gl_map *m, const gl_mapnode *node);
+
 /* Adds a node whose `hash` is set. False: out of memory, and the node was not added. */
 bool gl_map_add(gl_map *m, gl_mapnode *node);
 

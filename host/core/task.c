@@ -37,6 +37,7 @@ void gl_task_unlink(gl_task *t) {
   *t->at_live = t->next_live;
   if (t->next_live) t->next_live->at_live = t->at_live;
   t->host->census.tasks--;
+  t->host->daemons -= t->daemon;
 }
 
 gl_task *gl_task_start(gl_host *h, lua_CFunction main, void *owner, gl_task_end on_end, bool now) {
@@ -71,6 +72,14 @@ gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end 
   if (!t) return NULL;
   t->system = true;
   gl_runqueue_add(t->host, t);
+  return t;
+}
+
+gl_task *gl_task_spawn_daemon(lua_State *L, int nargs, void *owner, gl_task_end on_end) {
+  gl_task *t = gl_task_spawn_system(L, nargs, owner, on_end);
+  if (!t) return NULL;
+  t->daemon = true;
+  t->host->daemons++;
   return t;
 }
 

@@ -96,7 +96,8 @@ struct gl_task {
   bool overlong : 1;      /* its atomic section has used up its time, and is preempted like anything else (core/preempt.h) */
   bool lifted : 1;        /* somebody who is not in the background waits for its end: neither is this task any more */
   bool forked : 1;        /* this process is the child that it forked (core/fork.h): what it serves, the parent answers */
-  bool system : 1;        /* gl_task_spawn_system */
+  bool system : 1;        /* gl_task_spawn_system, gl_task_spawn_daemon */
+  bool daemon : 1;        /* gl_task_spawn_daemon */
   bool cut_short : 1;     /* a wait of its C code was cut short: the error is raised once that code is back in Lua (core/back.h) */
   bool trespasses : 1;    /* its C code has an object that another task's C code is in the middle of (libc/hold.h) */
   bool midway : 1;        /* its C code has waited, others want the same object, and it is not back in Lua yet (libc/hold.h) */
@@ -116,6 +117,10 @@ gl_task *gl_task_spawn(lua_State *L, int nargs, void *owner, gl_task_end on_end)
 /* The same for a system task: it works on behalf of the running task (puts a connection right, say) and inherits nothing
  * from it. gl_task_cancel_all spares it, so that the end of the script waits for it. */
 gl_task *gl_task_spawn_system(lua_State *L, int nargs, void *owner, gl_task_end on_end);
+
+/* The same for a system task that has no end of its own: the program does not go on for its sake. When daemons alone are left, and nothing
+ * holds the host, they are cancelled, and the program ends once they have ended. */
+gl_task *gl_task_spawn_daemon(lua_State *L, int nargs, void *owner, gl_task_end on_end);
 
 /* Does the task run in another process, the parent of this forked child? It then never runs in this one, and nothing writes
  * to it. */

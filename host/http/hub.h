@@ -11,7 +11,14 @@
  *     gl_hub_unsubscribe, _unsubscribe_all, _remove ------> drop_member --it was the last one--> drop_channel
  *     gl_hub_publish --one gl_bytes for all--> take of each member: a WebSocket writes it, a subscription hands it to a task or keeps it
  *
- *  1. A channel exists exactly while it has a member.
+ * With a broker (web/hub_lua.h) a channel whose first member has come, or whose last one has left, is in the list of changes until the
+ * broker was told:
+ *
+ *     listed --gl_hub_changed: GL_HUB_LISTEN or _LEAVE--> the broker is told --gl_hub_told--> not listed; dropped without a member
+ *        '-----gl_hub_changed: it is again as the broker was told----------------------------> the same
+ *     gl_hub_forget: the connection to the broker was lost, and a new one knows of no channel --> all are listed
+ *
+ *  1. A channel exists exactly while it has a member, or is in the list of changes.
  *  2. A subscriber is a member of a channel at most once.
  *  3. A subscriber refers to the hub from its first gl_hub_subscribe until gl_hub_remove, also while it has no channel.
  *  4. While a message is published nobody joins, and no subscriber leaves but the one that is asked to take the message.
@@ -70,5 +77,27 @@ size_t gl_hub_count(const gl_hub *hub, gl_hub_namespace namespace, const char *n
 /* Sends a text to all members of the channel. Returns how many took it; -1: out of memory, and no member got it. The text is UTF-8,
  * which the caller has checked. */
 int64_t gl_hub_publish(gl_hub *hub, gl_hub_namespace namespace, const char *name, size_t n, const char *text, size_t len);
+
+/* ---- a broker ---- */
+
+/* Who wants to know which channels have members. */
+typedef struct gl_hub_broker gl_hub_broker;
+struct gl_hub_broker {
+  void (*on_change)(gl_hub_broker *broker); /* there may be something to tell; calls neither Lua nor the hub */
+};
+
+typedef enum gl_hub_change { GL_HUB_SAME, GL_HUB_LISTEN, GL_HUB_LEAVE } gl_hub_change;
+
+/* Gives the hub a broker, which knows of no channel yet; NULL takes it away. The broker is the caller's, until then. */
+void gl_hub_share(gl_hub *hub, gl_hub_broker *broker);
+
+/* Returns what the broker is to be told next, with the channel's name, which is the hub's until gl_hub_told. */
+gl_hub_change gl_hub_changed(gl_hub *hub, gl_hub_namespace *namespace, const char **name, size_t *n);
+
+/* The broker was told what gl_hub_changed has returned last. */
+void gl_hub_told(gl_hub *hub, gl_hub_change change);
+
+/* The broker has forgotten what it was told. */
+void gl_hub_forget(gl_hub *hub);
 
 #endif

@@ -223,7 +223,9 @@ static void check_budget(lua_State *L) {
   gl_scope_raise_exhausted(L, t, "task.spawn");
 }
 
-void gl_spawned_start(lua_State *L, bool system) {
+void gl_spawned_start(lua_State *L, gl_spawned_kind kind) {
+  static gl_task *(*const spawn[])(lua_State *, int, void *, gl_task_end) = {gl_task_spawn, gl_task_spawn_system, gl_task_spawn_daemon};
+  bool system = kind != GL_SPAWN_TASK;
   char spawn_site[SITE_MAX];
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (!system) check_budget(L);
@@ -240,7 +242,7 @@ void gl_spawned_start(lua_State *L, bool system) {
   }
   size_t len = call_site(L, spawn_site), size = sizeof(gl_spawned) + len;
   gl_spawned *s = gl_block_calloc(alloc, size);
-  gl_task *t = !s ? NULL : system ? gl_task_spawn_system(L, nargs, s, on_end) : gl_task_spawn(L, nargs, s, on_end);
+  gl_task *t = s ? spawn[kind](L, nargs, s, on_end) : NULL;
   if (!t) {
     gl_block_free(alloc, s, size);
     luaL_unref(L, LUA_REGISTRYINDEX, context);

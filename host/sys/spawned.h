@@ -57,9 +57,12 @@ struct gl_spawned {
   char spawn_site[];       /* "file:line" of the spawn, or "" */
 };
 
-/* Starts a task with the function at index 1 and its arguments up to the top, and leaves its handle in their place. A `system` task
- * has no deadline, cancel or context of the running one. Upvalue 1: the failures. Raises (memory). */
-void gl_spawned_start(lua_State *L, bool system);
+/* Which function of core/task.h makes the task: gl_task_spawn, gl_task_spawn_system, gl_task_spawn_daemon. */
+typedef enum gl_spawned_kind { GL_SPAWN_TASK, GL_SPAWN_SYSTEM, GL_SPAWN_DAEMON } gl_spawned_kind;
+
+/* Starts a task with the function at index 1 and its arguments up to the top, and leaves its handle in their place. A system task and a
+ * daemon have no deadline, cancel or context of the running one. Upvalue 1: the failures. Raises (memory). */
+void gl_spawned_start(lua_State *L, gl_spawned_kind kind);
 
 /* Notes that nobody has to be told of this failure any more. Without memory for the traceback the record stays. */
 void gl_spawned_settle(gl_spawned *s);

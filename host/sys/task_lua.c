@@ -205,7 +205,7 @@ static int task_context(lua_State *L) {
 /* ---- the module ---- */
 
 static int task_spawn(lua_State *L) {
-  gl_spawned_start(L, false);
+  gl_spawned_start(L, GL_SPAWN_TASK);
   return 1;
 }
 
@@ -213,7 +213,14 @@ static int task_spawn(lua_State *L) {
  * being closed, and no task will run any more. Finalizers may call it. */
 static int task_spawn_system(lua_State *L) {
   if (gl_host_of(L)->closing) lua_pushnil(L);
-  else gl_spawned_start(L, true);
+  else gl_spawned_start(L, GL_SPAWN_SYSTEM);
+  return 1;
+}
+
+/* spawn_daemon(fn, ...) -> handle: the same for work without an end of its own. It is cancelled when nothing but daemons is left. */
+static int task_spawn_daemon(lua_State *L) {
+  if (gl_host_of(L)->closing) lua_pushnil(L);
+  else gl_spawned_start(L, GL_SPAWN_DAEMON);
   return 1;
 }
 
@@ -342,6 +349,9 @@ int luaopen_green_task(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, task_spawn_system, 1);
   lua_setfield(L, -3, "spawn_system");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, task_spawn_daemon, 1);
+  lua_setfield(L, -3, "spawn_daemon");
   lua_pushcclosure(L, task_spawn, 1);
   lua_setfield(L, -2, "spawn");
   return 1;

@@ -4,19 +4,28 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/memory.h"
-#include "ws/frames.h"
+#include "json/json.h"
+#include "web/outbox.h"
 #include "web/subscription.h"
 #include "web/websocket_lua.h"
+#include "ws/frames.h"
 
 #define META "green.hub"
 
+typedef struct handle {
+  gl_hub *hub; /* NULL: it was collected */
+  gl_outbox outbox; /* with a broker */
+} handle;
+
 /* ---- arguments ---- */
 
-static gl_hub *check_hub(lua_State *L) {
-  gl_hub **hub = lua_touserdata(L, lua_upvalueindex(1));
-  if (!*hub) luaL_error(L, "the hub was collected");
-  return *hub;
+static handle *check_handle(lua_State *L) {
+  handle *self = lua_touserdata(L, lua_upvalueindex(1));
+  if (!self->hub) luaL_error(L, "the hub was collected");
+  return self;
 }
+
+static gl_hub *check_hub(lua_State *L) { return check_handle(L)->hub; }
 
 static const char *type_at(lua_State *L, int idx) { return lua_isnoneornil(L, idx) ? "nil" : luaL_typename(L, idx); }
 
@@ -32,9 +41,21 @@ static const char *check_user(lua_State *L, int idx, const char *what, size_t *n
   return lua_tolstring(L, idx, n);
 }
 
-/* Refuses a text that a WebSocket's peer would refuse, before any member gets it. */
+/* Puts its JSON in the place of a table. May park. */
+static void encode_table(lua_State *L, int idx) {
+  gl_json_text text;
+  lua_pushvalue(L, idx);
+  gl_json_encode(L, &text, false);
+  lua_pushlstring(L, text.start, (size_t)(text.at - text.start));
+  gl_json_done(L, &text);
+  lua_replace(L, idx);
+}
+
+/* Returns the text of a message; that of a table is its JSON, in its place on the stack. Refuses what a WebSocket's peer would refuse, before
+ * any member gets it. May park. */
 static const char *check_text(lua_State *L, int idx, const char *what, size_t *n) {
-  if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a message must be a string, not a %s", what, type_at(L, idx));
+  if (lua_type(L, idx) == LUA_TTABLE) encode_table(L, idx);
+  if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a message must be a string or a table, not a %s", what, type_at(L, idx));
   const char *text = lua_tolstring(L, idx, n);
   if (!gl_is_utf8(text, *n)) gl_error_raise(L, what, "EILSEQ", "a message must be valid UTF-8");
   return text;
@@ -62,10 +83,19 @@ static int hub_send(lua_State *L) {
   return pushed(L, gl_hub_publish(check_hub(L), GL_HUB_USERS, user, n, text, len));
 }
 
+/* count(topic) -> how many listen to it */
 static int hub_count(lua_State *L) {
   size_t n;
   const char *topic = check_topic(L, 1, "hub.count", &n);
   lua_pushinteger(L, (lua_Integer)gl_hub_count(check_hub(L), GL_HUB_TOPICS, topic, n));
+  return 1;
+}
+
+/* present(user) -> how many sockets the user has */
+static int hub_present(lua_State *L) {
+  size_t n;
+  const char *user = check_user(L, 1, "hub.present", &n);
+  lua_pushinteger(L, (lua_Integer)gl_hub_count(check_hub(L), GL_HUB_USERS, user, n));
   return 1;
 }
 
@@ -126,27 +156,131 @@ static int hub_drop(lua_State *L) {
   return 0;
 }
 
-static int hub_gc(lua_State *L) {
-  gl_hub **hub = luaL_checkudata(L, 1, META);
-  if (*hub) gl_hub_unref(*hub);
-  *hub = NULL;
+/* ---- with a broker: what Lua's half (lualib/green/hub/shared.lua) is made of ---- */
+
+static int post(lua_State *L, gl_hub_namespace namespace, const char *name, size_t n, const char *text, size_t len) {
+  handle *self = check_handle(L);
+  if (!gl_outbox_add(gl_host_of(L), &self->outbox, namespace, name, n, text, len)) return gl_memory_raise(L);
+  lua_pushinteger(L, (lua_Integer)gl_hub_count(self->hub, namespace, name, n));
+  return 1;
+}
+
+/* publish(topic, message) -> how many listen to the topic here; the message waits for the broker */
+static int shared_publish(lua_State *L) {
+  size_t n, len;
+  const char *topic = check_topic(L, 1, "hub.publish", &n), *text = check_text(L, 2, "hub.publish", &len);
+  return post(L, GL_HUB_TOPICS, topic, n, text, len);
+}
+
+/* send(user, message) -> how many sockets the user has here; the message waits for the broker */
+static int shared_send(lua_State *L) {
+  size_t n, len;
+  const char *user = check_user(L, 1, "hub.send", &n), *text = check_text(L, 2, "hub.send", &len);
+  return post(L, GL_HUB_USERS, user, n, text, len);
+}
+
+/* open(): from now on the broker is told of all changes of channels */
+static int shared_open(lua_State *L) {
+  handle *self = check_handle(L);
+  gl_outbox_open(&self->outbox, self->hub);
   return 0;
 }
 
+/* forget(): the broker knows of no channel any more */
+static int shared_forget(lua_State *L) {
+  gl_hub_forget(check_hub(L));
+  return 0;
+}
+
+/* take() -> "listen" or "leave", channel; "send", channel, text; nothing: what the broker is to be told next */
+static int shared_take(lua_State *L) {
+  handle *self = check_handle(L);
+  lua_settop(L, 0);
+  return gl_outbox_push(L, &self->outbox, self->hub);
+}
+
+/* wait(): until there may be something to take, or the bell was rung */
+static int shared_wait(lua_State *L) { return gl_outbox_wait(L, &check_handle(L)->outbox, lua_upvalueindex(1)); }
+
+static int shared_ring(lua_State *L) {
+  gl_outbox_ring(&check_handle(L)->outbox);
+  return 0;
+}
+
+/* waiting() -> messages that wait, messages that found no room */
+static int shared_waiting(lua_State *L) {
+  const gl_outbox *o = &check_handle(L)->outbox;
+  lua_pushinteger(L, (lua_Integer)o->count + (o->taken != NULL));
+  lua_pushinteger(L, o->lost);
+  return 2;
+}
+
+/* Reads "t:TOPIC" or "u:USER". NULL: it is neither. */
+static const char *read_channel(lua_State *L, gl_hub_namespace *namespace, size_t *n) {
+  const char *channel = luaL_checklstring(L, 1, n);
+  if (*n < 2 || (*channel != 't' && *channel != 'u')) return NULL;
+  *namespace = *channel == 't' ? GL_HUB_TOPICS : GL_HUB_USERS;
+  *n -= 2;
+  return channel + 2;
+}
+
+/* count(channel) -> how many listen to it here */
+static int shared_count(lua_State *L) {
+  gl_hub_namespace namespace;
+  size_t n;
+  const char *name = read_channel(L, &namespace, &n);
+  lua_pushinteger(L, name ? (lua_Integer)gl_hub_count(check_hub(L), namespace, name, n) : 0);
+  return 1;
+}
+
+/* deliver(channel, text) -> how many here took what came from the broker; nil: it is no text */
+static int shared_deliver(lua_State *L) {
+  gl_hub_namespace namespace;
+  size_t n, len;
+  const char *name = read_channel(L, &namespace, &n), *text = luaL_checklstring(L, 2, &len);
+  if (!name || !gl_is_utf8(text, len)) return 0;
+  return pushed(L, gl_hub_publish(check_hub(L), namespace, name, n, text, len));
+}
+
+/* ---- the module ---- */
+
+static int hub_gc(lua_State *L) {
+  handle *self = luaL_checkudata(L, 1, META);
+  if (!self->hub) return 0;
+  gl_hub_share(self->hub, NULL);
+  gl_outbox_clear(gl_host_of(L), &self->outbox);
+  gl_hub_unref(self->hub);
+  self->hub = NULL;
+  return 0;
+}
+
+/* { alone = the module without a broker, shared = what the one with a broker is made of } */
 int luaopen_green_hub(lua_State *L) {
-  static const luaL_Reg functions[] = {
-    {"attach", hub_attach}, {"count", hub_count},     {"drop", hub_drop}, {"join", hub_join},
-    {"leave", hub_leave},   {"publish", hub_publish}, {"send", hub_send}, {"subscribe", hub_subscribe},
+  static const luaL_Reg alone[] = {
+    {"attach", hub_attach}, {"count", hub_count},     {"drop", hub_drop},       {"join", hub_join}, {"leave", hub_leave},
+    {"present", hub_present}, {"publish", hub_publish}, {"send", hub_send}, {"subscribe", hub_subscribe}, {NULL, NULL},
+  };
+  static const luaL_Reg shared[] = {
+    {"count", shared_count}, {"deliver", shared_deliver}, {"forget", shared_forget}, {"open", shared_open}, {"publish", shared_publish},
+    {"ring", shared_ring},   {"send", shared_send},       {"take", shared_take},     {"wait", shared_wait}, {"waiting", shared_waiting},
     {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", hub_gc}, {NULL, NULL}};
   gl_class_new(L, META, NULL, meta);
   gl_subscription_metatable(L);
-  luaL_newlibtable(L, functions);
-  gl_hub **hub = lua_newuserdatauv(L, sizeof *hub, 0);
-  *hub = NULL;
+  lua_createtable(L, 0, 2);
+  handle *self = lua_newuserdatauv(L, sizeof *self, 0);
+  *self = (handle){0};
   luaL_setmetatable(L, META);
-  if (!(*hub = gl_hub_new(gl_host_of(L)))) return luaL_error(L, "not enough memory");
-  luaL_setfuncs(L, functions, 1);
+  if (!(self->hub = gl_hub_new(gl_host_of(L)))) return luaL_error(L, "not enough memory");
+  luaL_newlibtable(L, alone);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, alone, 1);
+  lua_setfield(L, -3, "alone");
+  luaL_newlibtable(L, shared);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, shared, 1);
+  lua_setfield(L, -3, "shared");
+  lua_pop(L, 1);
   return 1;
 }

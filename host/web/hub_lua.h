@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The Lua module green.hub: messages from any task to the WebSockets and loops that listen to a topic, within one process.
- * http/hub.h says how.
+ * The module green.hub.native: messages from any task to the WebSockets and loops that listen to a topic. http/hub.h says how that goes
+ * within one process. With a broker (lualib/green/hub/shared.lua) no message goes straight to its listeners:
+ *
+ *     publish, send --> web/outbox.h --take: Lua's half tells the broker--> ... --the broker tells Lua's half: deliver--> gl_hub_publish
  */
 #ifndef GL_WEB_HUB_LUA_H
 #define GL_WEB_HUB_LUA_H
 
 #include <lua.h>
 
-/* Pushes { attach, count, drop, join, leave, publish, send, subscribe }, with a hub of its own. */
+/* Pushes { alone =, shared = }: the functions of green.hub without a broker, and those that it is made of with one. One hub is behind both. */
 int luaopen_green_hub(lua_State *L);
 
 #endif

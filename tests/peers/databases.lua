@@ -6,7 +6,7 @@
 --     servers.mariadb.port   .socket            anybody may, without a password; the database is `test`
 --     servers.redis.port
 --     servers.postgres.child                    its process: kill and wait
---     servers.postgres:restart()                starts it again, on the same port and data, once it has ended; it is another child then
+--     servers.postgres:restart()                (and redis) starts it again, on the same port and data, once it has ended; it is another child then
 local fs = require "green.fs"
 local process = require "green.process"
 local start = require "peers.start"
@@ -70,10 +70,17 @@ end
 
 function KINDS.redis(folder)
   local log = fs.join(folder, "log")
-  local child, port = start.configured(function(ports)
-    return { "redis-server", "--port", tostring(ports[1]), "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--logfile", log }
-  end, { count = 1, log = log, ready = "Ready to accept connections" })
-  return { child = child, ends = "TERM", port = port }
+  local function begin(ports)
+    return start.configured(function(chosen)
+      return { "redis-server", "--port", tostring(chosen[1]), "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--logfile", log }
+    end, { count = 1, ports = ports, log = log, ready = "Ready to accept connections" })
+  end
+  local child, port = begin()
+  local function restart(server)
+    server.child:close()
+    server.child = begin { port }
+  end
+  return { child = child, ends = "TERM", port = port, restart = restart }
 end
 
 local Servers = {}

@@ -70,6 +70,37 @@ describe("a system task", function()
     end
   end)
 
+  it("that is a daemon is cancelled when nothing else is left, and has its time to clean up", function()
+    for _, ending in ipairs { "error [[over]]", "", "task.spawn(function() task.sleep(0.05) io.write 'other ' end)" } do
+      local out = sh("$lua main.lua", { ["main.lua"] = [[
+        local native, task = require "green.task.native", require "green.task"
+        for i = 1, 2 do
+          native.spawn_daemon(function()
+            local _, err = pcall(task.sleep, 60)
+            task.shield(60, task.sleep, 0.01)
+            io.write(err.code, " ")
+          end)
+        end
+      ]] .. ending })
+      assert.equal((ending:find "other" and "other " or "") .. "ECANCELED ECANCELED ", out)
+    end
+  end)
+
+  it("that is a daemon goes on as long as a server of the script", function()
+    local out = sh("$lua main.lua", { ["main.lua"] = [[
+      local native, task = require "green.task.native", require "green.task"
+      local server = require "green.http.native".listen("127.0.0.1:0", print)
+      native.spawn_daemon(function()
+        for _ = 1, 3 do task.sleep(0.01) end
+        io.write "served "
+        server:abort()
+        pcall(task.sleep, 60)
+        io.write "over"
+      end)
+    ]] })
+    assert.equal("served over", out)
+  end)
+
   it("does not begin when the state is being closed", function()
     local _, err = sh("$lua main.lua", { ["main.lua"] = [[
       local spawn_system = require "green.task.native".spawn_system
