@@ -131,20 +131,19 @@ static int to_parameter(gl_text *s) {
   return s->at < s->end;
 }
 
+bool gl_take_name_value(gl_text *s, gl_quoting quoting, gl_parameter *p) {
+  p->quoted = false;
+  if (!gl_take_token(s, &p->name) || !gl_take_char(s, '=')) return false;
+  if (take_bare(s, &p->value)) return true;
+  return p->quoted = take_quoted(s, quoting, &p->value);
+}
+
 int gl_take_parameter(gl_text *s, gl_quoting quoting, gl_parameter *p) {
   gl_text was = *s;
   int more = to_parameter(s);
-  if (more == 1) {
-    p->quoted = false;
-    if (gl_take_token(s, &p->name) && gl_take_char(s, '=')) {
-      if (take_bare(s, &p->value)) return 1;
-      p->quoted = take_quoted(s, quoting, &p->value);
-      if (p->quoted) return 1;
-    }
-    more = -1;
-  }
+  if (more == 1 && gl_take_name_value(s, quoting, p)) return 1;
   *s = was;
-  return more;
+  return more ? -1 : 0;
 }
 
 /* ---- preferences ---- */

@@ -61,6 +61,9 @@ typedef struct gl_parameter {
   bool quoted; /* the value was in quotes; its backslashes are still there */
 } gl_parameter;
 
+/* Takes `name=value` or `name="value"`. False: something else comes; some of it may have been taken. */
+bool gl_take_name_value(gl_text *s, gl_quoting quoting, gl_parameter *p);
+
 /* Takes the next parameter of `; name=value; name="value"`. Returns 1; 0: the text has ended; -1: something else is there. */
 int gl_take_parameter(gl_text *s, gl_quoting quoting, gl_parameter *p);
 

@@ -70,8 +70,7 @@ static bool is_host_char(char c) {
   return set[(uint8_t)c];
 }
 
-/* Is the text a host, a name or an address, with or without a port? */
-static bool is_host(const char *p, size_t n) {
+bool gl_is_host(const char *p, size_t n) {
   const char *end = p + n, *from = p;
   if (n && *p == '[') {
     do p++;
@@ -93,7 +92,7 @@ static int check_request_field(gl_head *h, const gl_field *f, tally *t) {
     case 4:
       if (!NAMED(f, "host")) return 0;
       t->hosts++;
-      return is_host(h->text + f->value, f->value_len) ? 0 : gl_head_refuse(h, 400, "the Host header is not one host");
+      return gl_is_host(h->text + f->value, f->value_len) ? 0 : gl_head_refuse(h, 400, "the Host header is not one host");
     case 6:
       if (!NAMED(f, "expect")) return 0;
       h->expect_continue = h->minor >= 1;
@@ -135,7 +134,7 @@ static int split_url(gl_head *h, uint32_t scheme) {
   uint32_t i = scheme;
   while (i < h->target_len && t[i] != '/' && t[i] != '?') i++;
   uint32_t host_len = i - scheme, rest = h->target_len - i;
-  if (!host_len || host_len > sizeof host || !is_host(t + scheme, host_len)) return gl_head_refuse(h, 400, "the request target has no valid host");
+  if (!host_len || host_len > sizeof host || !gl_is_host(t + scheme, host_len)) return gl_head_refuse(h, 400, "the request target has no valid host");
   memcpy(host, t + scheme, host_len);
   bool no_path = !rest || t[i] == '?';
   memmove(t + no_path, t + i, rest);

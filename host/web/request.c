@@ -8,6 +8,7 @@
 #include "core/base.h"
 #include "core/task.h"
 #include "http/failure.h"
+#include "web/forwarded.h"
 #include "web/response.h"
 #include "web/server_lua.h"
 
@@ -26,6 +27,12 @@ const char *gl_request_header(const gl_request *r, const char *name, size_t *len
     return gl_request_text(r) + f->value;
   }
   return NULL;
+}
+
+const char *gl_request_host(const gl_request *r, size_t *len) {
+  if (!r->host.len) return gl_request_header(r, "host", len);
+  *len = r->host.len;
+  return gl_request_text(r) + r->host.at;
 }
 
 /* ---- its id ---- */
@@ -54,6 +61,13 @@ void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]) {
 
 /* ---- making one ---- */
 
+/* Takes over what trusted proxies say of the client, if one of them is the peer. */
+static void read_proxies(gl_request *r, const gl_web_server *s) {
+  struct sockaddr_storage address;
+  int family = r->x->carrier->peer(r->x, &address);
+  if (family >= 0 && gl_networks_have(s->trusted_proxies, family, &address)) gl_forwarded_read(r, s->trusted_proxies, s->proxy_headers);
+}
+
 static gl_request *make(lua_State *L, gl_exchange *x) {
   const gl_web_server *s = x->context;
   gl_head *h = x->head;
@@ -79,6 +93,8 @@ static gl_request *make(lua_State *L, gl_exchange *x) {
   r->path_len = h->path_len;
   r->escaped = (h->target_has & GL_TARGET_ESCAPE) != 0;
   r->dotted = (h->target_has & GL_TARGET_DOT) && memmem(h->text, h->path_len, "/.", 2);
+  r->client = r->host = (gl_place){0, 0};
+  if (s->trusted_proxies) read_proxies(r, s);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &gl_request_meta);
   lua_setmetatable(L, -2);
   gl_call_of(x)->req = r;

@@ -9,6 +9,11 @@
 #include "net/address.h"
 #include "web/call.h"
 
+/* A place in a request's text. */
+typedef struct gl_place {
+  uint32_t at, len;
+} gl_place;
+
 struct gl_request {
   gl_exchange *x;      /* NULL once the request was answered */
   uint64_t id;         /* unlike that of any other request, of other servers, too */
@@ -17,7 +22,8 @@ struct gl_request {
   uint8_t method, minor; /* llhttp_method_t or GL_METHOD_OTHER; of the version 1.minor */
   uint8_t method_len;    /* GL_METHOD_OTHER: bytes of the method's name, which is behind the text; else 0 */
   bool keep_alive, upgrade, has_body;
-  bool secure;         /* it came over TLS */
+  bool secure;         /* it came over TLS, or a trusted proxy says that it did */
+  gl_place client, host; /* what trusted proxies say of the client's address, and of Host (web/forwarded.h); `len` 0: nothing */
   bool trust_id;       /* X-Request-Id, if there is a good one, takes the place of `id` */
   uint8_t results;     /* stack index of the first value that the handler returns */
   bool escaped, dotted; /* the path has a % or a segment that begins with a dot */
@@ -57,7 +63,8 @@ void gl_request_fields(lua_State *L, int idx);
 /* Returns the method's name, which has no final 0, and its length. */
 const char *gl_request_method(const gl_request *r, size_t *len);
 
-/* Writes the address of the client, "unix" for a unix socket. False: the request was answered, or the client is gone. */
+/* Writes the address of the client, as trusted proxies tell it, "unix" for a unix socket. False: the request was answered, or the peer is
+ * gone. */
 bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]);
 
 #define GL_REQ_ID_MAX 129 /* bytes, with the final 0 */
@@ -67,6 +74,9 @@ void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]);
 
 /* Returns the value of the first header of that (lower-case) name, and its length; NULL: there is none. */
 const char *gl_request_header(const gl_request *r, const char *name, size_t *len);
+
+/* Returns the host, with or without a port, that the client asked for, as trusted proxies tell it, and its length; NULL: HTTP/1.0 without Host. */
+const char *gl_request_host(const gl_request *r, size_t *len);
 
 /* The key of the metatable of requests in the registry: each request looks the metatable up, without hashing a name. */
 extern const char gl_request_meta;

@@ -7,7 +7,7 @@
 #include "core/class.h"
 #include "net/address.h"
 #include "net/tls.h"
-#include "web/request.h"
+#include "web/forwarded.h"
 
 #define META "green.request"
 enum { FIELDS = 1 }; /* user value: a table of the values that the script set, and of those that were built once */
@@ -16,18 +16,19 @@ const char gl_request_meta;
 
 gl_request *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
 
-enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, TLS, ID, VERSION, KEEP_ALIVE };
+enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, HOST, TLS, ID, VERSION, KEEP_ALIVE };
 
 static const struct { const char *name; int id; } field_ids[] = {
   {"method", METHOD}, {"target", TARGET}, {"path", PATH}, {"raw_path", RAW_PATH}, {"query_string", QUERY_STRING}, {"headers", HEADERS},
-  {"remote", REMOTE}, {"scheme", SCHEME}, {"tls", TLS}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
+  {"remote", REMOTE}, {"scheme", SCHEME}, {"host", HOST}, {"tls", TLS}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
 };
 
 bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
   struct sockaddr_storage address;
   int family = r->x ? r->x->carrier->peer(r->x, &address) : -1;
   if (family < 0) return false;
-  if (family != AF_UNIX) gl_address_text((struct sockaddr *)&address, out);
+  if (r->client.len) gl_forwarded_client(r, out);
+  else if (family != AF_UNIX) gl_address_text((struct sockaddr *)&address, out);
   else snprintf(out, GL_ADDRESS_MAX, "unix");
   return true;
 }
@@ -35,6 +36,13 @@ bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
 static void push_remote(lua_State *L, const gl_request *r) {
   char text[GL_ADDRESS_MAX];
   lua_pushstring(L, gl_request_peer(r, text) ? text : NULL);
+}
+
+static void push_host(lua_State *L, const gl_request *r) {
+  size_t n = 0;
+  const char *host = gl_request_host(r, &n);
+  if (host) lua_pushlstring(L, host, n);
+  else lua_pushnil(L);
 }
 
 static void set_text(lua_State *L, const char *name, const char *text, size_t n) {
@@ -85,6 +93,7 @@ static void push_field(lua_State *L, const gl_request *r, int id) {
     case HEADERS: gl_request_push_headers(L, r); break;
     case REMOTE: push_remote(L, r); break;
     case SCHEME: lua_pushstring(L, r->secure ? "https" : "http"); break;
+    case HOST: push_host(L, r); break;
     case TLS: push_tls(L, r); break;
     case ID: push_id(L, r); break;
     case VERSION: lua_pushstring(L, r->minor ? "1.1" : "1.0"); break;

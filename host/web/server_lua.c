@@ -59,6 +59,7 @@ static int http_check_options(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   gl_server_read_options(L, 1, &nobody, false);
+  free(nobody.trusted_proxies);
   return 0;
 }
 
@@ -75,7 +76,10 @@ static void on_idle(gl_server *server) {
   if (op) gl_op_done(op, 0);
 }
 
-static void on_free(gl_server *server) { free(server); }
+static void on_free(gl_server *server) {
+  free(((gl_web_server *)server)->trusted_proxies);
+  free(server);
+}
 
 /* Pushes the handle of a server that does not listen yet. */
 static gl_web_server *new_server(lua_State *L) {

@@ -7,6 +7,7 @@
 
 #include "core/op.h"
 #include "http/server.h"
+#include "net/networks.h"
 #include "web/call.h"
 
 #define GL_METHODS 48 /* more methods than llhttp knows */
@@ -19,15 +20,21 @@ typedef struct gl_web_server {
   gl_op *closing_op;      /* waits for the end of the last connection */
   uint64_t requests;      /* how many came so far */
   uint64_t id_seed;       /* of the requests' ids */
+  gl_networks *trusted_proxies; /* owned; NULL: none */
+  int proxy_headers;      /* bits of web/forwarded.h: the headers of trusted proxies that count */
   bool trust_request_id;  /* X-Request-Id is the id of a request */
   bool cancel_on_disconnect, cancel_chosen; /* the option of that name; whether it was given */
 } gl_web_server;
 
 enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
 
-/* Reads limits and time-outs from the table at idx. Raises for an unknown or mistyped option, by its name. `listens`: these are the options
- * of an address, among which `tls` may be; that is left to the caller. */
+/* Reads limits and time-outs from the table at idx, and what the server makes of its proxies: `trusted_proxies` is new memory. Raises for an
+ * unknown or mistyped option, by its name, and has made nothing then. `listens`: these are the options of an address, among which `tls` may
+ * be; that is left to the caller. */
 void gl_server_read_options(lua_State *L, int idx, gl_web_server *s, bool listens);
+
+/* Reads the options trusted_proxies and proxy_headers, the last of them all. (server_proxies.c) */
+void gl_server_read_proxies(lua_State *L, int idx, gl_web_server *s);
 
 /* Pushes green.http.native: check_options, listen, settle, failure, refusal, request, response. */
 int luaopen_green_http(lua_State *L);

@@ -130,10 +130,10 @@ end
 
 -- Returns the redirect to the same address over HTTPS, by 308: a POST stays one.
 function M.to_https(req, port)
-  local headers = (type(req) == "table" or type(req) == "userdata") and req.headers
-  check(type(headers) == "table" and type(req.target) == "string", "to_https: a request expected, got " .. type(req))
+  local is_request = (type(req) == "table" or type(req) == "userdata") and type(req.target) == "string"
+  check(is_request, "to_https: a request expected, got " .. type(req))
   check(port == nil or math.type(port) == "integer" and port > 0 and port < 65536, "to_https: a port expected")
-  local host = headers.host
+  local host = req.host
   host = host and (host:match "^%[[^%]]*%]" or host:match "^[^:]+")
   if not host then fault.status(400, "to_https", "EINVAL", "the request names no host") end
   local target = req.target:sub(1, 1) == "/" and req.target or "/"

@@ -103,6 +103,7 @@ function M.request(spec)
   req.behind = spec.trailers and {}
   for name, value in pairs(spec.trailers or {}) do req.behind[name:lower()] = joined("", value) end
   req.headers.host = req.headers.host or "localhost"
+  req.host = req.headers.host
   add_body(req, spec)
   local wrong = native.request.wrong_path(raw_path)
   if wrong then fault.status(400, "request", "EINVAL", "%s", wrong) end

@@ -39,7 +39,7 @@ end
 local function metavariables(req, length)
   local env = setmetatable({}, Environment)
   local path_info, script_name = split_path(req)
-  local name, port = split_address(req.headers.host or "")
+  local name, port = split_address(req.host or "")
   local https = req.scheme == "https"
   env.GATEWAY_INTERFACE, env.SERVER_SOFTWARE, env.SERVER_PROTOCOL = "CGI/1.1", "greenlua", "HTTP/" .. (req.version or "1.1")
   env.SERVER_NAME, env.SERVER_PORT = name ~= "" and name or "localhost", port ~= "" and port or https and "443" or "80"

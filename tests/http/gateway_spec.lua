@@ -69,6 +69,21 @@ describe("response.proxy", function()
     end)
   end)
 
+  it("is one of the trusted proxies of the server behind it", function()
+    local function tell(req) return ("%s %s %s"):format(req.remote, req.scheme, req.host) end
+    raw.serve(tell, { trusted_proxies = { "127.0.0.1" } }, function(inside)
+      local function front(req) return response.proxy("http://" .. inside) end
+      raw.serve(front, nil, function(middle)
+        local answer = raw.ask(middle, "GET / HTTP/1.1\r\nHost: front.example\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\r\n")
+        assert.equal("127.0.0.1:0 http front.example", answer.body)
+      end)
+      raw.serve(front, { trusted_proxies = { "127.0.0.1" } }, function(middle) -- a proxy in front of the gateway
+        local answer = raw.ask(middle, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\n\r\n")
+        assert.equal("1.2.3.4:0 https b", answer.body)
+      end)
+    end)
+  end)
+
   it("asks for a path of its own where it has one", function()
     serve(echo, function(_, inside) return response.proxy(inside .. "/fixed?x") end, function(front) assert.equal("/fixed?x", http.get(front .. "/a?b"):json().target) end)
   end)

@@ -44,7 +44,7 @@ end
 local function add_forwarded(headers, req)
   headers.forwarded = nil
   headers["x-forwarded-for"] = req.remote:match "^%[([^%]]*)%]" or req.remote:match "^([^:]*):"
-  headers["x-forwarded-proto"], headers["x-forwarded-host"] = req.scheme, req.headers.host
+  headers["x-forwarded-proto"], headers["x-forwarded-host"] = req.scheme, req.host
 end
 
 local function headers_of(req, opts)

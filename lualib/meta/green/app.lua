@@ -378,6 +378,11 @@ function App:inject(spec) end
 ---@field max_tasks? integer tasks that a request may have at once, itself among them (10000): 503
 ---@field underscore_headers? boolean false: headers with a `_` in their name are left out, for programs behind that take it for `-` (true)
 ---@field trust_request_id? boolean `req.id` is what the header X-Request-Id says: behind a proxy that sets it (false)
+---@field trusted_proxies? string[] networks of the proxies in front: "10.0.0.0/8", "::1", "unix" (every unix socket). On their connections the
+---headers of `proxy_headers` make `remote`, `scheme` and `host` of a request: of the addresses that proxies add at the end of X-Forwarded-For,
+---the last one that is not in this list is the client. Others may send such headers, and are not believed (nobody)
+---@field proxy_headers? ("x-forwarded-for"|"x-forwarded-proto"|"x-forwarded-host"|"forwarded")[] those that all these proxies set anew or add to, and
+---do not just pass on as a client wrote them; "forwarded" (RFC 7239) excludes the others (the three of X-Forwarded)
 ---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false; streams, events and WebSockets: true)
 
 ---@class green.listenopts : green.serveropts

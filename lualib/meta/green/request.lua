@@ -21,8 +21,9 @@
 ---@field params table<string, string> of the route, percent-decoded
 ---@field headers table<string, string> by lower-case name; several lines are joined by ", " (cookie: "; ")
 ---@field cookies table<string, string> the first of each name, not decoded
----@field remote string "192.0.2.7:40312"
----@field scheme string "http" or "https"
+---@field remote string the client: "192.0.2.7:40312", "unix"; what a trusted proxy says has port 0 if it tells none (option trusted_proxies)
+---@field scheme string "http" or "https"; as a trusted proxy says
+---@field host? string what the client asked for, "shop.example:8443": the header Host, or what a trusted proxy says; nil: HTTP/1.0 without it
 ---@field tls green.request.tls? nil without TLS
 ---@field id string of this request, for logs: 16 hex digits; or what X-Request-Id says (option trust_request_id of the server)
 ---@field version string "1.1"

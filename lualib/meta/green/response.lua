@@ -124,7 +124,7 @@ function response.status(status, headers) end
 function response.redirect(url, status) end
 
 ---Sends the client to the same address over HTTPS, with 308: what was posted is posted there. For what comes in the clear to an app that is
----served over TLS as well; behind a proxy that ends TLS every request does.
+---served over TLS as well; behind a proxy that ends TLS every request does, unless the proxy is one of the server's `trusted_proxies`.
 ---Raises: EINVAL (400) for a request without a Host.
 ---```lua
 ---app:use(function(req, next)
