@@ -42,21 +42,13 @@ void gl_forwarded_client(const gl_request *r, char out[GL_ADDRESS_MAX]) {
 typedef struct walk {
   const gl_request *r;
   const char *name;
-  uint32_t field; /* the next line to look at */
+  uint32_t field; /* behind the last line looked at */
   gl_text line;   /* what is left of this one */
 } walk;
 
 static bool next_element(walk *w, gl_text *element) {
-  size_t len = strlen(w->name);
-  while (!w->line.at || !gl_take_element(&w->line, element)) {
-    const gl_field *f = NULL;
-    while (w->field < w->r->nfields && !f) {
-      f = &w->r->fields[w->field++];
-      if (f->name_len != len || memcmp(gl_request_text(w->r) + f->name, w->name, len) != 0) f = NULL;
-    }
-    if (!f) return false;
-    w->line = gl_text_of(gl_request_text(w->r) + f->value, f->value_len);
-  }
+  while (!w->line.at || !gl_take_element(&w->line, element))
+    if (!gl_request_next_line(w->r, w->name, &w->field, &w->line)) return false;
   return true;
 }
 

@@ -18,15 +18,23 @@ const char *gl_request_method(const gl_request *r, size_t *len) {
   return known ? known : gl_request_text(r) + r->text_len;
 }
 
-const char *gl_request_header(const gl_request *r, const char *name, size_t *len) {
+bool gl_request_next_line(const gl_request *r, const char *name, uint32_t *i, gl_text *value) {
   size_t want = strlen(name);
-  for (uint32_t i = 0; i < r->nfields; i++) {
-    const gl_field *f = &r->fields[i];
+  while (*i < r->nfields) {
+    const gl_field *f = &r->fields[(*i)++];
     if (f->name_len != want || memcmp(gl_request_text(r) + f->name, name, want) != 0) continue;
-    *len = f->value_len;
-    return gl_request_text(r) + f->value;
+    *value = gl_text_of(gl_request_text(r) + f->value, f->value_len);
+    return true;
   }
-  return NULL;
+  return false;
+}
+
+const char *gl_request_header(const gl_request *r, const char *name, size_t *len) {
+  gl_text value;
+  uint32_t i = 0;
+  if (!gl_request_next_line(r, name, &i, &value)) return NULL;
+  *len = gl_text_len(value);
+  return value.at;
 }
 
 const char *gl_request_host(const gl_request *r, size_t *len) {

@@ -75,6 +75,9 @@ void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]);
 /* Returns the value of the first header of that (lower-case) name, and its length; NULL: there is none. */
 const char *gl_request_header(const gl_request *r, const char *name, size_t *len);
 
+/* Finds the next line of a header of that (lower-case) name from line *i on, and moves *i behind it. False: there is none. */
+bool gl_request_next_line(const gl_request *r, const char *name, uint32_t *i, gl_text *value);
+
 /* Returns the host, with or without a port, that the client asked for, as trusted proxies tell it, and its length; NULL: HTTP/1.0 without Host. */
 const char *gl_request_host(const gl_request *r, size_t *len);
 

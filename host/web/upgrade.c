@@ -27,31 +27,18 @@ static int refuse(lua_State *L, int status, const char *why) {
 
 /* ---- header fields ---- */
 
-/* Finds the next line of a field from line *i on, and moves *i behind it. False: there is none. */
-static bool next_line(const gl_request *r, const char *name, uint32_t *i, gl_text *value) {
-  const char *text = (const char *)&r->fields[r->nfields];
-  size_t name_len = strlen(name);
-  while (*i < r->nfields) {
-    const gl_field *f = &r->fields[(*i)++];
-    if (f->name_len != name_len || memcmp(text + f->name, name, name_len) != 0) continue;
-    *value = gl_text_of(text + f->value, f->value_len);
-    return true;
-  }
-  return false;
-}
-
 /* Returns how many lines a field has; *value is that of the first. */
 static int lines_of(const gl_request *r, const char *name, gl_text *value) {
   int n = 0;
   gl_text other;
-  for (uint32_t i = 0; next_line(r, name, &i, n ? &other : value);) n++;
+  for (uint32_t i = 0; gl_request_next_line(r, name, &i, n ? &other : value);) n++;
   return n;
 }
 
 /* Is the word an element of a field that is a list, in one line or several? */
 static bool lists(const gl_request *r, const char *name, gl_text word, bool exactly) {
   gl_text line, element;
-  for (uint32_t i = 0; next_line(r, name, &i, &line);)
+  for (uint32_t i = 0; gl_request_next_line(r, name, &i, &line);)
     while (gl_take_element(&line, &element))
       if (gl_text_equals(element, word) && (!exactly || memcmp(element.at, word.at, gl_text_len(word)) == 0)) return true;
   return false;
@@ -133,7 +120,7 @@ static void choose_extension(lua_State *L, const gl_request *r, int options, ope
   bool agreed = false;
   o->extension[0] = 0;
   if (!gl_ws_read_wish(L, options, &o->wish)) return;
-  for (uint32_t i = 0; !agreed && next_line(r, "sec-websocket-extensions", &i, &line);)
+  for (uint32_t i = 0; !agreed && gl_request_next_line(r, "sec-websocket-extensions", &i, &line);)
     agreed = gl_permessage_agree(line, &o->wish, &o->terms, o->extension);
   if (agreed) gl_ws_need_zlib(L, "ws.accept");
 }

@@ -38,6 +38,16 @@ end
 
 local KINDS = {}
 
+-- A server that begin([ports]) starts, and its `restart`; `ends` is the signal that stops it.
+local function restartable(ends, begin)
+  local child, port = begin()
+  local function restart(server)
+    server.child:close()
+    server.child = begin { port }
+  end
+  return { child = child, ends = ends, port = port, restart = restart }
+end
+
 function KINDS.postgres(folder)
   local bin = fs.dirname(newest "/usr/lib/postgresql/*/bin/postgres")
   local user, data, log = as_user("postgres", folder), fs.join(folder, "data"), fs.join(folder, "log")
@@ -48,12 +58,9 @@ function KINDS.postgres(folder)
         "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=250", "-c", "shared_buffers=16MB")
     end, { count = 1, ports = ports, log = log, ready = "ready to accept connections" })
   end
-  local child, port = begin()
-  local function restart(server)
-    server.child:close()
-    server.child = begin { port }
-  end
-  return { child = child, ends = "INT", port = port, url = ("postgres://green@127.0.0.1:%d/postgres"):format(port), restart = restart }
+  local server = restartable("INT", begin)
+  server.url = ("postgres://green@127.0.0.1:%d/postgres"):format(server.port)
+  return server
 end
 
 function KINDS.mariadb(folder)
@@ -75,12 +82,7 @@ function KINDS.redis(folder)
       return { "redis-server", "--port", tostring(chosen[1]), "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--logfile", log }
     end, { count = 1, ports = ports, log = log, ready = "Ready to accept connections" })
   end
-  local child, port = begin()
-  local function restart(server)
-    server.child:close()
-    server.child = begin { port }
-  end
-  return { child = child, ends = "TERM", port = port, restart = restart }
+  return restartable("TERM", begin)
 end
 
 local Servers = {}
