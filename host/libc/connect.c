@@ -12,6 +12,7 @@
 #include "libc/calls.h"
 #include "libc/limit.h"
 #include "libc/look.h"
+#include "libc/spin.h"
 
 #define FULL_MS 10 /* between two attempts at a unix socket whose queue of connections is full: no event tells of room */
 
@@ -22,6 +23,13 @@ static int connect_now(int fd, const struct sockaddr *to, socklen_t len) {
   int r = connect(fd, to, len), error = errno;
   if (flags >= 0) fcntl(fd, F_SETFL, flags);
   errno = error;
+  return r;
+}
+
+/* Calls connect on a socket that does not block. */
+static int connect_once(int fd, const struct sockaddr *to, socklen_t len) {
+  int r = connect(fd, to, len);
+  if (r != 0 && (errno == EALREADY || errno == EAGAIN)) gl_spin_goes_on(&gl_connect_type, fd, POLLOUT);
   return r;
 }
 
@@ -47,7 +55,7 @@ int gl_libc_connect(int fd, const struct sockaddr *to, socklen_t len) {
   gl_layer *l = gl_layer_now();
   if (!l) return connect(fd, to, len);
   if (!gl_attempt_begin(&a, l, &gl_connect_type, fd, POLLOUT)) return -1;
-  if (!gl_limit_blocks(fd)) return connect(fd, to, len);
+  if (!gl_limit_blocks(fd)) return connect_once(fd, to, len);
   int r = connect_now(fd, to, len);
   if (r == 0 || (errno != EINPROGRESS && errno != EALREADY && errno != EAGAIN)) return r;
   return finish_connect(&a, to, len);
@@ -62,13 +70,20 @@ static int accept_now(int fd, struct sockaddr *from, socklen_t *len, int how) {
   return r;
 }
 
+/* Calls accept4 on a listener that does not block. */
+static int accept_once(int fd, struct sockaddr *from, socklen_t *len, int how) {
+  int r = accept4(fd, from, len, how);
+  if (r < 0 && errno == EAGAIN) gl_spin_goes_on(&gl_accept_type, fd, POLLIN);
+  return r;
+}
+
 int gl_libc_accept4(int fd, struct sockaddr *from, socklen_t *len, int how) {
   gl_attempt a;
   struct pollfd p = {.fd = fd, .events = POLLIN};
   gl_layer *l = gl_layer_now();
   if (!l) return accept4(fd, from, len, how);
   if (!gl_attempt_begin(&a, l, &gl_accept_type, fd, POLLIN)) return -1;
-  if (!gl_limit_blocks(fd)) return accept4(fd, from, len, how);
+  if (!gl_limit_blocks(fd)) return accept_once(fd, from, len, how);
   for (;;) {
     int r = -1;
     errno = EAGAIN;

@@ -65,6 +65,11 @@ ssize_t gl_libc_read_chk(int fd, void *buf, size_t n, size_t size) {
 
 /* ---- writing ---- */
 
+static ssize_t written(int fd, ssize_t n) {
+  if (n < 0 && errno == EAGAIN) gl_spin_goes_on(&gl_write_type, fd, POLLOUT);
+  return n;
+}
+
 typedef enum kind { PLAIN, SOCKET, OTHER } kind;
 
 /* What a write to the descriptor is: libc's own (files, and all that does not block), one to a socket, or one to a pipe or a device. */
@@ -116,11 +121,11 @@ ssize_t gl_libc_write(int fd, const void *buf, size_t n) {
   gl_layer *l = gl_layer_now();
   kind k = l && n ? kind_of(fd) : PLAIN;
   struct iovec v = {.iov_base = (void *)(uintptr_t)buf, .iov_len = n};
-  return k == PLAIN ? write(fd, buf, n) : write_as(k, l, fd, &v, 1);
+  return k == PLAIN ? written(fd, write(fd, buf, n)) : write_as(k, l, fd, &v, 1);
 }
 
 ssize_t gl_libc_writev(int fd, const struct iovec *v, int n) {
   gl_layer *l = gl_layer_now();
   kind k = l && n > 0 && n <= IOV_MAX ? kind_of(fd) : PLAIN;
-  return k == PLAIN ? writev(fd, v, n) : write_as(k, l, fd, v, (size_t)n);
+  return k == PLAIN ? written(fd, writev(fd, v, n)) : write_as(k, l, fd, v, (size_t)n);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "libc/calls.h"
+#include "libc/spin.h"
 #include "libc/waitpid.h"
 
 #define MOST_MS 20 /* between two looks; at first it is 1 */
@@ -43,21 +44,30 @@ pid_t gl_waitpid(gl_layer *l, const gl_optype *type, pid_t pid, int *status, int
   }
 }
 
+/* The result of a call that does not wait. */
+static pid_t looked(pid_t got) { return gl_spin_result(got, &gl_waitpid_type, GL_NO_FD, 0); }
+
+/* waitid that does not wait: 0 with si_pid 0 is what it says of no child. */
+static int look_for_child(idtype_t type, id_t id, siginfo_t *info, int options) {
+  int r = waitid(type, id, info, options);
+  return r == 0 && !info->si_pid && !gl_spin_goes_on(&gl_waitpid_type, GL_NO_FD, 0) ? -1 : r;
+}
+
 static gl_layer *layer_for(int options) { return options & WNOHANG ? NULL : gl_layer_now(); }
 
 pid_t gl_libc_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
   gl_layer *l = layer_for(options);
-  return l ? gl_waitpid(l, &gl_waitpid_type, pid, status, options, usage) : wait4(pid, status, options, usage);
+  return l ? gl_waitpid(l, &gl_waitpid_type, pid, status, options, usage) : looked(wait4(pid, status, options, usage));
 }
 
 pid_t gl_libc_waitpid(pid_t pid, int *status, int options) {
   gl_layer *l = layer_for(options);
-  return l ? gl_waitpid(l, &gl_waitpid_type, pid, status, options, NULL) : waitpid(pid, status, options);
+  return l ? gl_waitpid(l, &gl_waitpid_type, pid, status, options, NULL) : looked(waitpid(pid, status, options));
 }
 
 pid_t gl_libc_wait3(int *status, int options, struct rusage *usage) {
   gl_layer *l = layer_for(options);
-  return l ? gl_waitpid(l, &gl_waitpid_type, -1, status, options, usage) : wait3(status, options, usage);
+  return l ? gl_waitpid(l, &gl_waitpid_type, -1, status, options, usage) : looked(wait3(status, options, usage));
 }
 
 pid_t gl_libc_wait(int *status) {
@@ -66,8 +76,10 @@ pid_t gl_libc_wait(int *status) {
 }
 
 int gl_libc_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
-  gl_layer *l = info ? layer_for(options) : NULL;
-  if (!l) return waitid(type, id, info, options);
+  siginfo_t unwanted;
+  gl_layer *l = layer_for(options);
+  if (!l) return info && (options & WNOHANG) ? look_for_child(type, id, info, options) : waitid(type, id, info, options);
+  if (!info) info = &unwanted; /* it says whether a child was found */
   int pause = 1, others = options & WEXITED ? options & (WSTOPPED | WCONTINUED) : WSTOPPED;
   if (gl_wait_is_barred(l, &gl_waitpid_type)) return -1;
   for (;;) {

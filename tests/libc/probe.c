@@ -424,13 +424,12 @@ static int p_retry(lua_State *L) {
   return 1;
 }
 
-/* One look of a kind at a descriptor, without waiting: > 0 when there is something, 0 when there is not, -1 when it failed. */
+/* One look of a kind at a descriptor, without waiting. */
 static int look(const char *how, int fd, int epoll) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
   struct timespec none = {0, 0};
   struct timeval no_time = {0, 0};
   struct epoll_event e;
-  char c;
   fd_set set;
   FD_ZERO(&set);
   FD_SET(fd, &set);
@@ -438,21 +437,47 @@ static int look(const char *how, int fd, int epoll) {
   if (!strcmp(how, "ppoll")) return ppoll(&p, 1, &none, NULL);
   if (!strcmp(how, "select")) return select(fd + 1, &set, NULL, NULL, &no_time);
   if (!strcmp(how, "pselect")) return pselect(fd + 1, &set, NULL, NULL, &none, NULL);
-  if (!strcmp(how, "epoll_wait")) return epoll_wait(epoll, &e, 1, 0);
-  int r = (int)(!strcmp(how, "read") ? read(fd, &c, 1) : recv(fd, &c, 1, !strcmp(how, "recv") ? MSG_DONTWAIT : 0));
-  return r < 0 && errno == EAGAIN ? 0 : r;
+  return epoll_wait(epoll, &e, 1, 0);
 }
 
-/* spin(how, fd): looks until there is something, or the look fails, and is not back in Lua meanwhile. */
+/* One attempt at a descriptor that does not block. */
+static int attempt(const char *how, int fd) {
+  char c = 'x';
+  struct iovec v = {&c, 1};
+  if (!strcmp(how, "read")) return (int)read(fd, &c, 1);
+  if (!strcmp(how, "write")) return (int)write(fd, &c, 1);
+  if (!strcmp(how, "writev")) return (int)writev(fd, &v, 1);
+  if (!strcmp(how, "send")) return (int)send(fd, &c, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (!strcmp(how, "accept")) return accept(fd, NULL, NULL);
+  return (int)recv(fd, &c, 1, !strcmp(how, "recv") ? MSG_DONTWAIT : 0);
+}
+
+/* One look at a child. */
+static int look_at_child(const char *how, pid_t pid) {
+  siginfo_t info = {0};
+  if (!strcmp(how, "waitpid")) return waitpid(pid, NULL, WNOHANG);
+  if (!strcmp(how, "wait3")) return wait3(NULL, WNOHANG, NULL);
+  if (!strcmp(how, "wait4")) return wait4(pid, NULL, WNOHANG, NULL);
+  return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) == 0 ? info.si_pid : -1;
+}
+
+/* spin(how, fd or process): tries until there is something, or the attempt fails, and is not back in Lua meanwhile. */
 static int p_spin(lua_State *L) {
-  int epoll = epoll_create1(EPOLL_CLOEXEC), fd = INT(2), r;
-  struct epoll_event e = {.events = EPOLLIN};
-  epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
-  do r = look(luaL_checkstring(L, 1), fd, epoll);
-  while (r == 0);
-  int error = errno;
-  close(epoll);
-  errno = error;
+  const char *how = luaL_checkstring(L, 1);
+  int on = INT(2), r;
+  if (!strncmp(how, "wait", 4)) {
+    while ((r = look_at_child(how, on)) == 0) continue;
+  } else if (strstr(how, "poll") || strstr(how, "select")) {
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event e = {.events = EPOLLIN};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, on, &e);
+    while ((r = look(how, on, epoll)) == 0) continue;
+    int error = errno;
+    close(epoll);
+    errno = error;
+  } else {
+    while ((r = attempt(how, on)) < 0 && errno == EAGAIN) continue;
+  }
   return result(L, r);
 }
 
