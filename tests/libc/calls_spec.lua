@@ -129,6 +129,7 @@ local rows = {
   { "waitpid", child, function() return p.wait3() end },
   { "waitpid", child, function(s) return p.wait4(s.pid) end },
   { "waitpid", child, function(s) return p.waitid(P_PID, s.pid) end },
+  { "waitpid", child, function(s) return p.waitid(P_PID, s.pid, nil, true) end },
   { "waitpid", child, function() return p.waitid(P_ALL, 0) end },
   { "system", command, function(s) return p.system(s.line) end },
 }

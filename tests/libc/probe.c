@@ -577,10 +577,10 @@ static int p_wait4(lua_State *L) {
   return with_number(L, r, status);
 }
 
-/* waitid(type, id, options) -> result, errno, status and reason */
+/* waitid(type, id, options, blind) -> result, errno, status and reason, unless it is blind */
 static int p_waitid(lua_State *L) {
   siginfo_t info = {0};
-  int r = waitid((idtype_t)INT(1), (id_t)INT(2), &info, OPT(3, WEXITED));
+  int r = waitid((idtype_t)INT(1), (id_t)INT(2), lua_toboolean(L, 4) ? NULL : &info, OPT(3, WEXITED));
   return with_number(L, r, info.si_pid ? info.si_status * 100 + info.si_code : 0);
 }
 
