@@ -12,8 +12,8 @@ static const gl_carrier carrier;
 
 /* ---- life ---- */
 
-bool gl_conn_new(gl_server *server, gl_stream *stream) {
-  gl_conn *c = calloc(1, sizeof *c);
+bool gl_conn_new(gl_server *server, gl_stream *stream, bool behind) {
+  gl_conn *c = calloc(1, sizeof *c + (behind ? sizeof *c->client : 0));
   if (!c) return false;
   c->server = server;
   c->stream = stream;
@@ -28,6 +28,11 @@ bool gl_conn_new(gl_server *server, gl_stream *stream) {
   gl_conn_set_deadline(c, server->limits.header_timeout);
   if (gl_stream_read(stream) != 0) gl_stream_close(stream);
   return true;
+}
+
+void gl_conn_announce(gl_conn *c, const gl_proxied *what) {
+  c->client[0] = *what;
+  c->announced = true;
 }
 
 static bool has_user(const gl_conn *c) { return c->state == GL_CONN_RUN || c->state == GL_CONN_TAKEN; }
@@ -244,10 +249,16 @@ static void conn_renew(gl_exchange *x) {
   gl_conn_set_deadline(c, c->server->limits.request_timeout);
 }
 
-static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address) {
-  gl_stream *s = gl_conn_of(x)->stream;
+static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address, bool *secure) {
+  const gl_conn *c = gl_conn_of(x);
+  gl_stream *s = c->stream;
   int len = sizeof *address;
   if (!s) return -1;
+  *secure = c->announced && c->client->says_tls ? c->client->secure : c->server->tls != NULL;
+  if (c->announced && c->client->family != AF_UNSPEC) {
+    *address = c->client->address;
+    return c->client->family;
+  }
   if (s->uv.handle.type != UV_TCP || uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)address, &len) != 0) return AF_UNIX;
   return address->ss_family;
 }

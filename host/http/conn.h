@@ -39,6 +39,7 @@
 #include "h1/reader.h"
 #include "message/body_out.h"
 #include "message/exchange.h"
+#include "net/proxy_header.h"
 
 typedef struct gl_server gl_server;
 typedef struct gl_conn gl_conn;
@@ -76,13 +77,18 @@ struct gl_conn {
   bool eof;                 /* the client will send nothing more */
   bool close_after;         /* this answer is the last one */
   bool blocked;             /* the kernel did not take all output: the write clock runs */
+  bool announced;           /* a proxy said for whom it connects: `client` is set */
+  gl_proxied client[];      /* of a connection that begins with a PROXY header: one, what it says */
 };
 
 extern const gl_stream_user gl_conn_user;
 
 /* Makes the connection of an accepted stream, reads from the stream, and enters the server's list, which owns the connection.
- * False: out of memory, and the stream is still the caller's. */
-bool gl_conn_new(gl_server *server, gl_stream *stream);
+ * `behind`: the connection will begin with a PROXY header. False: out of memory, and the stream is still the caller's. */
+bool gl_conn_new(gl_server *server, gl_stream *stream, bool behind);
+
+/* Takes note of what the PROXY header says. */
+void gl_conn_announce(gl_conn *c, const gl_proxied *what);
 
 /* Closes the connection now, in whatever state, and tells the user of its exchange (`abort`). The connection is freed later. */
 void gl_conn_abort(gl_conn *c);

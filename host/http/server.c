@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "net/proxied.h"
 #include "net/tls.h"
 
 #define MAX_SPARE 64     /* gl_conn_requests */
@@ -90,18 +91,50 @@ static void on_sweep(gl_timer *timer) {
 /* ---- listening ---- */
 
 /* A handshake has the time that the head has, of which it is the beginning: gl_conn_sweep goes by the latter, and this is its backstop. */
-static bool secure(gl_server *s, gl_stream *stream) {
+static bool secure(gl_server *s, gl_stream *stream, const char *received, size_t n) {
   static const char plain[] = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
                               "this address speaks HTTPS, and the request came in the clear\n";
-  gl_tls_start start = {.config = s->tls, .timeout = s->limits.header_timeout, .plain_answer = plain};
+  gl_tls_start start = {.config = s->tls, .timeout = s->limits.header_timeout, .plain_answer = plain,
+    .received = received, .received_len = n};
   return !s->tls || gl_tls_begin(stream, &start);
+}
+
+static void complain(gl_server *s, const char *why) {
+  if (s->listener) gl_listener_complain(s->listener, why);
+}
+
+static const char no_memory[] = "not enough memory for a connection: it was closed";
+
+static void on_proxied(gl_stream *stream, const gl_proxied *what, const char *rest, size_t n) {
+  gl_conn *c = stream->owner;
+  gl_server *s = c->server;
+  if (!what) {
+    complain(s, "a trusted proxy's connection does not begin with a header of the PROXY protocol, as the option proxy_protocol says: it was closed");
+    gl_stream_reset(stream);
+    return;
+  }
+  gl_conn_announce(c, what);
+  if (!secure(s, stream, rest, n)) {
+    complain(s, no_memory);
+    gl_stream_close(stream);
+  } else if (!s->tls && n) {
+    stream->user->data(stream, rest, n);
+  }
+}
+
+static bool is_announcer(const gl_server *s, const gl_stream *stream) {
+  struct sockaddr_storage address;
+  int len = sizeof address, family = AF_UNIX;
+  if (stream->uv.handle.type == UV_TCP && uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) == 0) family = address.ss_family;
+  return gl_networks_have(s->announcers, family, &address);
 }
 
 static void on_accepted(gl_listener *l, gl_stream *stream) {
   gl_server *s = l->owner;
-  if (!gl_conn_new(s, stream) || !secure(s, stream)) {
+  bool behind = s->announcers && is_announcer(s, stream);
+  if (!gl_conn_new(s, stream, behind) || !(behind ? gl_proxied_begin(stream, on_proxied) : secure(s, stream, NULL, 0))) {
     gl_stream_close(stream); /* a connection that has been made goes with it */
-    gl_listener_complain(l, "not enough memory for a connection: it was closed");
+    gl_listener_complain(l, no_memory);
   }
   if (s->nconns < s->limits.max_connections) return;
   gl_listener_hold(l);

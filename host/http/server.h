@@ -9,6 +9,7 @@
 #include "h1/writer.h"
 #include "http/conn.h"
 #include "net/listener.h"
+#include "net/networks.h"
 #include "net/tls_config.h"
 
 /* The limits of a server. Each is finite; times are in seconds. */
@@ -37,6 +38,7 @@ struct gl_server {
   uint32_t refs;          /* the owner, the listener, each connection */
   gl_server_limits limits;
   gl_tls_config *tls;     /* referenced: of the connections that are accepted from now on; NULL: without TLS, and it stays so */
+  const gl_networks *announcers; /* peers whose connections begin with a PROXY header; NULL: nobody's do */
   gl_heads heads;         /* for the next requests */
   gl_conn_request *spare_requests;
   int nspare_requests;

@@ -150,8 +150,9 @@ typedef struct gl_carrier {
    * the stream over (`over`), if one did. */
   void (*release)(gl_exchange *x, bool failed);
 
-  /* Server only: writes the peer's address and returns its family. AF_UNIX: the peer has no address. -1: the peer is gone. */
-  int (*peer)(const gl_exchange *x, struct sockaddr_storage *address);
+  /* Server only: writes the peer's address, and whether its connection has TLS, and returns the address's family. AF_UNIX: the peer has no
+   * address. -1: the peer is gone, and nothing was written. The peer of a proxy that speaks the PROXY protocol is the one it says. */
+  int (*peer)(const gl_exchange *x, struct sockaddr_storage *address, bool *secure);
 
   /* Server only: returns the stream with the peer's TLS (net/tls.h), for gl_tls_describe. NULL: there is no TLS, or the peer is gone. */
   const gl_stream *(*secured)(const gl_exchange *x);

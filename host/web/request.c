@@ -72,7 +72,7 @@ void gl_request_name(const gl_request *r, char out[GL_REQ_ID_MAX]) {
 /* Takes over what trusted proxies say of the client, if one of them is the peer. */
 static void read_proxies(gl_request *r, const gl_web_server *s) {
   struct sockaddr_storage address;
-  int family = r->x->carrier->peer(r->x, &address);
+  int family = r->x->carrier->peer(r->x, &address, &r->secure);
   if (family >= 0 && gl_networks_have(s->trusted_proxies, family, &address)) gl_forwarded_read(r, s->trusted_proxies, s->proxy_headers);
 }
 

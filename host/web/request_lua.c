@@ -25,7 +25,8 @@ static const struct { const char *name; int id; } field_ids[] = {
 
 bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
   struct sockaddr_storage address;
-  int family = r->x ? r->x->carrier->peer(r->x, &address) : -1;
+  bool secure;
+  int family = r->x ? r->x->carrier->peer(r->x, &address, &secure) : -1;
   if (family < 0) return false;
   if (r->client.len) gl_forwarded_client(r, out);
   else if (family != AF_UNIX) gl_address_text((struct sockaddr *)&address, out);

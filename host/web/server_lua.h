@@ -33,7 +33,7 @@ enum { GL_FALLBACK = 1, GL_ON_ERROR, GL_EXACT };
  * be; that is left to the caller. */
 void gl_server_read_options(lua_State *L, int idx, gl_web_server *s, bool listens);
 
-/* Reads the options trusted_proxies and proxy_headers, the last of them all. (server_proxies.c) */
+/* Reads the options trusted_proxies, proxy_headers and proxy_protocol, the last of them all. (server_proxies.c) */
 void gl_server_read_proxies(lua_State *L, int idx, gl_web_server *s);
 
 /* Pushes green.http.native: check_options, listen, settle, failure, refusal, request, response. */

@@ -38,7 +38,7 @@ static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
 static void check_names(lua_State *L, int idx, bool listens) {
   static const char *const all[] = {"tls", "max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
     "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "max_tasks", "cancel_on_disconnect",
-    "body_min_rate", "underscore_headers", "trust_request_id", "trusted_proxies", "proxy_headers", NULL};
+    "body_min_rate", "underscore_headers", "trust_request_id", "trusted_proxies", "proxy_headers", "proxy_protocol", NULL};
   const char *const *names = listens ? all : all + 1; /* `tls` is of an address */
   lua_pushnil(L);
   while (lua_next(L, idx)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The options of a server that stands behind others: which peers are trusted proxies, and which of their headers count (web/forwarded.h).
+ * The options of a server that stands behind others: which peers are trusted proxies, which of their headers count (web/forwarded.h), and
+ * whether their connections begin with one of the PROXY protocol (net/proxied.h).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,17 @@ static int read_headers(lua_State *L, int idx, bool behind) {
   return bits;
 }
 
+/* ---- proxy_protocol ---- */
+
+static bool read_protocol(lua_State *L, int idx, bool behind) {
+  int type = lua_getfield(L, idx, "proxy_protocol");
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) gl_error_misuse(L, "option 'proxy_protocol' must be true or false");
+  bool on = lua_toboolean(L, -1);
+  if (on && !behind) gl_error_misuse(L, "option 'proxy_protocol' means nothing without 'trusted_proxies'");
+  lua_pop(L, 1);
+  return on;
+}
+
 /* ---- trusted_proxies ---- */
 
 /* Reads the networks of the list on top of the stack into `set`; NULL: only checks them. Returns their number. */
@@ -69,6 +81,7 @@ static uint32_t read_networks(lua_State *L, gl_networks *set) {
 void gl_server_read_proxies(lua_State *L, int idx, gl_web_server *s) {
   int type = lua_getfield(L, idx, "trusted_proxies");
   s->proxy_headers = read_headers(L, idx, type != LUA_TNIL);
+  bool announce = read_protocol(L, idx, type != LUA_TNIL);
   if (type != LUA_TNIL && type != LUA_TTABLE) gl_error_misuse(L, "option 'trusted_proxies' must be a list of networks, not a %s", lua_typename(L, type));
   if (type == LUA_TTABLE) {
     if (lua_rawlen(L, -1) > MOST) gl_error_misuse(L, "option 'trusted_proxies' may have %d networks", MOST);
@@ -78,6 +91,7 @@ void gl_server_read_proxies(lua_State *L, int idx, gl_web_server *s) {
     set->n = n;
     read_networks(L, set); /* raises nothing any more: no Lua has run since the first look */
     s->trusted_proxies = set;
+    if (announce) s->server.announcers = set;
   }
   lua_pop(L, 1);
 }

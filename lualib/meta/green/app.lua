@@ -383,6 +383,9 @@ function App:inject(spec) end
 ---the last one that is not in this list is the client. Others may send such headers, and are not believed (nobody)
 ---@field proxy_headers? ("x-forwarded-for"|"x-forwarded-proto"|"x-forwarded-host"|"forwarded")[] those that all these proxies set anew or add to, and
 ---do not just pass on as a client wrote them; "forwarded" (RFC 7239) excludes the others (the three of X-Forwarded)
+---@field proxy_protocol? boolean connections of `trusted_proxies` begin with a header of the PROXY protocol, version 1 or 2, as HAProxy, nginx's
+---stream module and load balancers send it: its address is `remote`, its TLS `scheme`. One without it is closed. The headers of
+---`proxy_headers` count when that address is a trusted proxy's (false)
 ---@field cancel_on_disconnect? boolean a request's task is cancelled when its client goes away (false; streams, events and WebSockets: true)
 
 ---@class green.listenopts : green.serveropts

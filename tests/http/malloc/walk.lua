@@ -57,6 +57,8 @@ base = "http://" .. server:address()
 local CERT = { cert = folder .. "/site.pem", key = folder .. "/site.key" }
 local https = "https://localhost:" .. native.listen("127.0.0.1:0", function(req) return routes[req.path](req) end, { tls = CERT }):address():match "%d+$"
 
+local behind = native.listen("127.0.0.1:0", function(req) return req.remote end, { trusted_proxies = { "127.0.0.1" }, proxy_protocol = true }):address()
+
 -- Serves each connection of a listener in a task of its own. What fails here for a lack of memory ends a connection, and nothing else.
 local function serving(listener, serve)
   task.spawn(function()
@@ -144,6 +146,15 @@ local scenarios = {
     local got = { (socket:receive()), (socket:receive()) }
     if not got[2] then fault.raise("ws", "ECLOSED", "closed with %s", socket.close_code) end
     return got[1] == got[2] and got[1], LONG
+  end },
+  { "announced", function()
+    local socket <close> = net.connect(behind)
+    socket:write "PROXY TCP4 "
+    task.sleep(0)
+    socket:write "192.0.2.7 127.0.0.1 5 80\r\nGET / HTTP/1.0\r\n\r\n"
+    local answer = ""
+    for bytes in function() return socket:read(65536) end do answer = answer .. bytes end
+    return answer:match "\r\n\r\n(.*)" or fault.raise("announced", "ECLOSED", "closed"), "192.0.2.7:5"
   end },
   { "name", function() return http.get((base:gsub("127.0.0.1", "localhost")) .. "/").body, "ok" end },
 }
