@@ -156,6 +156,7 @@ static int conclude_wait(lua_State *L, gl_task *t) {
   GC_STRESS(L);
   if (t->outcome == GL_TIMED_OUT) return raise_late(L, t, "ETIMEDOUT", "timed out");
   if (t->outcome == GL_CANCELLED || t->outcome == GL_DEADLINE_EXCEEDED) gl_scope_request_end(t);
+  if (t->outcome == GL_CANCELLED || t->outcome == GL_DEADLINE_EXCEEDED || t->outcome == GL_INTERRUPTED) gl_scope_tear(t);
   if (t->outcome == GL_CANCELLED) return gl_error_raise(L, t->detached_from, "ECANCELED", "the task was cancelled");
   if (t->outcome == GL_EXHAUSTED) return gl_scope_raise_exhausted(L, t, t->detached_from);
   if (t->outcome == GL_INTERRUPTED) return gl_scope_interrupt(L, t);

@@ -187,15 +187,14 @@ int gl_scope_interrupt(lua_State *L, gl_task *t) {
   return luaL_error(L, "interrupted!");
 }
 
-/* An error is about to be raised at the task, which may be in the middle of an exchange. */
-static void tear(gl_task *t) {
+void gl_scope_tear(gl_task *t) {
   gl_host *h = t->host;
   if (t->exchange && h->on_torn && h->task == t) h->on_torn(h, t);
 }
 
 int gl_scope_raise_exhausted(lua_State *L, gl_task *t, const char *op) {
   const gl_budget *b = gl_budget_exhausted(t);
-  tear(t);
+  gl_scope_tear(t);
   char limit[16]; /* lua_pushfstring would write 14 digits of it */
   gl_scope_request_end(t);
   if (b->exhausted == GL_OUT_OF_TASKS) return gl_error_raise(L, op, "ETASKLIMIT", "more than %d tasks at once, which is the limit", (int)b->max_tasks);
@@ -207,7 +206,7 @@ void gl_scope_raise(lua_State *L, gl_task *t, const char *op) {
   gl_outcome why = gl_scope_check(t);
   if (why == GL_CANCELLED || why == GL_DEADLINE_EXCEEDED) gl_scope_request_end(t);
   if (why == GL_EXHAUSTED) gl_scope_raise_exhausted(L, t, op);
-  if (why != GL_DONE) tear(t);
+  if (why != GL_DONE) gl_scope_tear(t);
   else if (t->exhausted && gl_scope_is_overdue(t) && t->host->watchdog) gl_hook_take_over(L);
   switch (why) {
     case GL_CANCELLED: gl_error_raise(L, op, "ECANCELED", "the task was cancelled"); break;

@@ -88,6 +88,10 @@ uint64_t gl_scope_deadline(const gl_task *t);
  * preemption's hook comes after that. */
 void gl_scope_raise(lua_State *L, gl_task *t, const char *op);
 
+/* An error that tells the task to end, or interrupts it, is about to be raised at it: the exchange that it may be in the middle of is torn
+ * (libc/exchange.h). gl_scope_raise does so by itself. */
+void gl_scope_tear(gl_task *t);
+
 /* Raises that a limit of the task's budget is reached, and which. Never returns. */
 int gl_scope_raise_exhausted(lua_State *L, gl_task *t, const char *op);
 

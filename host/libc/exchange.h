@@ -15,7 +15,10 @@
  *        in READ, while others wait for the object: it calls a C function that has begun with sending before, which is its next
  *        exchange; or what it receives has let it wait for so long (MESSAGE_NS) that it is a message of its own
  *
- * When an error is raised at the task while its answer is unread, the connection is abandoned (libc/abandon.h).
+ * When an error that ends or interrupts the task is raised at it while its answer is unread, the connection is abandoned
+ * (libc/abandon.h). So it is when the exchange has ended by a wait for something else, or a long computation, before the answer was read:
+ * the answer is OWED to the task then, until the task receives on the descriptor, closes it, sends on another one, or ends, or until a task
+ * receives there that has asked nothing itself, and so reads what others are answered.
  *
  * A task has one exchange at most. It ends at any wait for something else, so nobody waits for a task that waits for him.
  */
@@ -34,6 +37,9 @@ static inline void gl_exchange_reach(gl_layer *l, const void *object) {
 /* The running task is about to send on a descriptor, with the object that it has reached last. */
 void gl_exchange_send(gl_layer *l, int fd);
 
+/* It is about to receive from one. */
+void gl_exchange_listen(gl_layer *l, int fd);
+
 /* It has received from one, or found the end of the stream. */
 void gl_exchange_receive(gl_layer *l, int fd);
 
@@ -46,6 +52,6 @@ bool gl_exchange_goes_on(const gl_layer *l, lua_State *L, const void *object);
 
 /* Sets what the host calls. */
 void gl_exchange_start(gl_host *h);
-void gl_exchange_stop(gl_host *h);
+void gl_exchange_stop(gl_layer *l);
 
 #endif

@@ -56,7 +56,7 @@ void gl_layer_stop(gl_host *h) {
   gl_layer *l = gl_layer_here;
   if (!l || l->host != h) return;
   gl_layer_here = NULL;
-  gl_exchange_stop(h);
+  gl_exchange_stop(l);
   if (l->watcher) gl_watcher_free(l->watcher);
   gl_holds_free(h, l->holds);
   gl_abandon_free(l);

@@ -32,6 +32,7 @@ void gl_layer_stop(gl_host *h);
 /* ---- for this room ---- */
 
 struct gl_abandoned;
+struct gl_exchange;
 struct gl_watcher;
 struct gl_holds;
 
@@ -39,6 +40,7 @@ struct gl_holds;
 #define GL_NO_FDS (-2) /* the call sleeps */
 
 #define GL_SENDERS 64
+#define GL_OWED 64
 
 typedef struct gl_layer {
   gl_host *host;
@@ -50,6 +52,7 @@ typedef struct gl_layer {
   const void *reached;        /* the object that C code has reached last, */
   const gl_task *reacher;     /* in this task; */
   bool reaches_first;         /* it has neither sent nor received since */
+  struct gl_exchange *owed[GL_OWED]; /* answers that tasks have left unread (libc/exchange.h), by their descriptors */
   lua_CFunction senders[GL_SENDERS]; /* C functions that begin with sending (libc/exchange.h), by their address */
   uint64_t failed_task;       /* the task whose last waits all failed because it must end, */
   int failures;               /* and how many those are */
@@ -61,6 +64,9 @@ typedef struct gl_layer {
 
 /* The place of a function in `senders`. */
 static inline size_t gl_layer_sender_slot(lua_CFunction f) { return ((uintptr_t)f >> 4) % GL_SENDERS; }
+
+/* The list in `owed` for a descriptor. */
+static inline struct gl_exchange **gl_layer_owed(gl_layer *l, int fd) { return &l->owed[(unsigned int)fd % GL_OWED]; }
 
 /* The layer of this thread; NULL = there is none. */
 extern _Thread_local gl_layer *gl_layer_here;

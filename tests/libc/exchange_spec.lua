@@ -131,6 +131,71 @@ describe("an exchange", function()
     done()
   end)
 
+  -- pgmoon, redis-lua and their like send in one call and receive in others, and what they do in between may wait.
+  for what, wait in pairs {
+    ["by a cancel"] = function() task.sleep(WAIT) end,
+    ["in a call of libc that waits for something else"] = function() socket.sleep(WAIT) end,
+    ["after a long computation"] = function()
+      local before = os.clock()
+      burn_until(function() return os.clock() - before > 0.15 end)
+      task.sleep(WAIT)
+    end,
+  } do
+    it("that is cut short where its task waits for something else gives the answer to nobody: " .. what, function()
+      local client, got, done = connect()
+      local torn = task.spawn(function()
+        client:send "torn\n"
+        wait()
+      end)
+      outcome.eventually(function() return got[1] and torn:status() == "waiting" end)
+      torn:cancel()
+      assert.equal("cancelled", torn:wait(WAIT))
+      assert.same({ nil, "closed" }, { ask(client, "next") })
+      done()
+    end)
+  end
+
+  it("that a deadline cuts short where its task waits for something else is lost for its task, too", function()
+    local client, _, done = connect()
+    assert.equal("EDEADLINE", failure(task.deadline, 0.02, function()
+      client:send "torn\n"
+      task.sleep(WAIT)
+    end).code)
+    assert.same({ nil, "closed" }, { answer(client) })
+    done()
+  end)
+
+  it("whose answer was read before the task waits for something else leaves the connection as it is", function()
+    local client, _, done = connect()
+    assert.equal("EDEADLINE", failure(task.deadline, 0.5, function()
+      client:send "one\n"
+      task.sleep(0)
+      assert.equal("one", answer(client))
+      task.sleep(WAIT)
+    end).code)
+    assert.equal("next", ask(client, "next"))
+    done()
+  end)
+
+  it("that a task of its own reads leaves the connection as it is: who only sends owes nothing", function()
+    local client, got, done = connect()
+    local reader = task.spawn(function() return client:receive(), client:receive() end)
+    waiting(reader)
+    local writer = task.spawn(function()
+      client:send "quiet\n"
+      task.sleep(WAIT)
+    end)
+    outcome.eventually(function() return writer:status() == "waiting" end)
+    got.say "hello\n"
+    outcome.eventually(function() return got[1] == "quiet" end)
+    waiting(reader)
+    writer:cancel()
+    writer:wait(WAIT)
+    got.say "bye\n"
+    assert.equal("hello bye", table.concat({ reader:join(WAIT) }, " "))
+    done()
+  end)
+
   it("that a deadline cuts short gives the answer to nobody", function()
     local client, _, done = connect()
     assert.equal("EDEADLINE", failure(task.deadline, 0.02, function()
