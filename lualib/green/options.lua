@@ -8,12 +8,14 @@ local M = {}
 
 local KINDS = {
   any = { "a value", function() return true end },
-  bytes = { "a whole number >= 0", function(v) return type(v) == "number" and v >= 0 and math.tointeger(v) ~= nil end },
   count = { "an integer >= 1", function(v) return math.type(v) == "integer" and v >= 1 end },
   integer = { "an integer", function(v) return math.type(v) == "integer" end },
   seconds = { "a number of seconds >= 0", function(v) return type(v) == "number" and v >= 0 end },
   time = { "a number of seconds > 0", function(v) return type(v) == "number" and v > 0 end },
+  whole = { "a whole number >= 0", function(v) return type(v) == "number" and v >= 0 and math.tointeger(v) ~= nil end },
 }
+
+KINDS.bytes = KINDS.whole -- for limits in bytes
 
 for _, name in ipairs { "boolean", "function", "number", "string", "table" } do
   KINDS[name] = { "a " .. name, function(v) return type(v) == name end }

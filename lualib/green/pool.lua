@@ -17,7 +17,7 @@ local is_pool = fault.receiver(Pool, "pool")
 local CLEAN_UP = 5
 
 local KNOWN = {
-  name = "string", max = "count", max_idle = "bytes", wait = "seconds", idle = "time", max_age = "time", check = "function",
+  name = "string", max = "count", max_idle = "whole", wait = "seconds", idle = "time", max_age = "time", check = "function",
   check_after = "seconds", reset = "function", close = "function",
 }
 

@@ -73,7 +73,7 @@ end
 
 local function number(self, name, n)
   local parts = parts_of(self, name)
-  options.argument("query:" .. name, "n", n, "bytes")
+  options.argument("query:" .. name, "n", n, "whole")
   return with(parts, { [name] = math.tointeger(n), known = false })
 end
 

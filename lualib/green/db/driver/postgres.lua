@@ -17,16 +17,16 @@ local BATCH = 100  -- rows
 function M.kind_of() return "writer" end
 
 local READS = { SELECT = true, VALUES = true, TABLE = true, WITH = true }
-local WRITES = { "insert", "update", "delete", "merge" }
+local WRITES = { "%f[%w_$]insert%f[^%w_$]", "%f[%w_$]update%f[^%w_$]", "%f[%w_$]delete%f[^%w_$]", "%f[%w_$]merge%f[^%w_$]" }
 
--- A cursor has no statement that writes, be it within WITH. A word that means something else makes the rows come at once.
+-- A cursor has no statement that writes, be it within WITH. Such a word in a text or a comment makes the rows come at once.
 function M.streams(sql)
   local first = sql:match("^%s*(%a*)"):upper()
   if not READS[first] then return false end
   if first ~= "WITH" then return true end
   local lower = sql:lower()
   for _, word in ipairs(WRITES) do
-    if lower:find(word, 1, true) then return false end
+    if lower:find(word) then return false end
   end
   return true
 end
