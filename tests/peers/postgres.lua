@@ -34,7 +34,9 @@ local function start()
   return self
 end
 
+-- A test that failed may have left the server frozen: it would not end.
 function Postgres:close()
+  if self.frozen then self:thaw() end
   self.watcher:close()
   self.driver:close()
   self.servers:close()

@@ -249,7 +249,7 @@ static void read_results(gl_pg_conn *c) {
   while (c->pg && !PQisBusy(c->pg) && (c->running || (c->draining && !c->quiet))) {
     PGresult *r = PQgetResult(c->pg);
     if (r && c->running) gl_pg_statement_result(c->running, r);
-    else if (r) PQclear(r);
+    else if (r) gl_pg_statement_dropped(c, r);
     else if (PQstatus(c->pg) == CONNECTION_BAD) return;
     else if (c->running) gl_pg_statement_ended(c->running);
     else c->quiet = true;
@@ -273,6 +273,8 @@ static void read_socket(gl_pg_conn *c) {
 static bool is_idle(const gl_pg_conn *c) {
   return !gl_pg_conn_is_foreign(c) && c->pg && !c->running && !c->draining && !c->waiting.head && !c->dying;
 }
+
+bool gl_pg_conn_busy(const gl_pg_conn *c) { return !gl_pg_conn_is_foreign(c) && (c->running || c->draining || c->waiting.head); }
 
 bool gl_pg_conn_clean(const gl_pg_conn *c) {
   return is_idle(c) && !c->begun && !c->changed && PQtransactionStatus(c->pg) == PQTRANS_IDLE;

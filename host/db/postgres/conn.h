@@ -129,6 +129,9 @@ void gl_pg_conn_lose(gl_pg_conn *c, const char *code, const char *why);
 /* Is the connection fit for its next user: nothing runs, no transaction, an unchanged session? */
 bool gl_pg_conn_clean(const gl_pg_conn *c);
 
+/* Does anything run on it still, be it a statement that was given up? */
+bool gl_pg_conn_busy(const gl_pg_conn *c);
+
 /* Has nobody ended it meanwhile? Looks at the socket. */
 bool gl_pg_conn_alive(gl_pg_conn *c);
 

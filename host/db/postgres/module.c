@@ -238,6 +238,11 @@ static int conn_clean(lua_State *L) {
   return 1;
 }
 
+static int conn_busy(lua_State *L) {
+  lua_pushboolean(L, gl_pg_conn_busy(check_conn(L)));
+  return 1;
+}
+
 static int conn_alive(lua_State *L) {
   lua_pushboolean(L, gl_pg_conn_alive(check_conn(L)));
   return 1;
@@ -265,7 +270,7 @@ int luaopen_green_db_postgres(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},   {"first", conn_first},       {"exec", conn_exec},   {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"rollback_to", conn_rollback_to}, {"reset", conn_reset}, {"clean", conn_clean}, {"alive", conn_alive},
-    {"in_transaction", conn_in_transaction}, {"close", conn_close}, {NULL, NULL},
+    {"busy", conn_busy}, {"in_transaction", conn_in_transaction}, {"close", conn_close}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"open", postgres_open}, {"parameters", postgres_parameters}, {NULL, NULL}};

@@ -181,6 +181,13 @@ static void keep_row(gl_pg_op *s, const PGresult *r) {
 
 static bool begins_with(const char *text, const char *word) { return strncmp(text, word, strlen(word)) == 0; }
 
+/* Forgets what the server has forgotten. */
+static void note_discard(gl_pg_conn *c, const char *tag) {
+  if (!begins_with(tag, "DISCARD ALL") && !begins_with(tag, "DEALLOCATE ALL")) return;
+  if (c->running) c->running->entry = NULL;
+  gl_pg_cache_clear(&c->cache);
+}
+
 /* The tag says what kind of statement it was: "INSERT 0 1". */
 static void note_tag(gl_pg_op *s, const char *tag, const char *tuples) {
   gl_pg_conn *c = s->conn;
@@ -188,10 +195,7 @@ static void note_tag(gl_pg_op *s, const char *tag, const char *tuples) {
     s->affected += strtoll(tuples, NULL, 10);
   if (s->purpose == GL_PG_COMMITS && begins_with(tag, "ROLLBACK"))
     gl_pg_fault_set(&s->fault, "25P02", "a statement of the transaction had failed: it was rolled back");
-  if (begins_with(tag, "DISCARD ALL") || begins_with(tag, "DEALLOCATE ALL")) {
-    s->entry = NULL;
-    gl_pg_cache_clear(&c->cache);
-  }
+  note_discard(c, tag);
   const char *sql = s->call ? s->call->sql : s->script ? s->script->sql : NULL;
   if (sql && gl_pg_session_by_tag(tag, sql, s->script != NULL)) c->changed = true;
 }
@@ -205,6 +209,15 @@ static void take_answer(gl_pg_op *s, PGresult *r) {
     if (s->max_bytes && PQresultStatus(r) == PGRES_TUPLES_OK && !gl_pg_rows_columns(&s->rows, r)) gl_pg_conn_stop(s, UV_ENOMEM);
     else note_tag(s, PQcmdStatus(r), PQcmdTuples(r));
   }
+}
+
+void gl_pg_statement_dropped(gl_pg_conn *c, PGresult *r) {
+  ExecStatusType status = PQresultStatus(r);
+  const char *tag = PQcmdStatus(r);
+  note_discard(c, tag);
+  if (gl_pg_session_by_tag(tag, "", true)) c->changed = true;
+  PQclear(r);
+  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) gl_pg_conn_lose(c, "ECANCELED", "a COPY was given up");
 }
 
 void gl_pg_statement_result(gl_pg_op *s, PGresult *r) {

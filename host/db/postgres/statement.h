@@ -28,6 +28,9 @@ void gl_pg_statement_go_on(gl_pg_op *s);
 /* Takes a result, and owns it. May end the op, and lose the connection. */
 void gl_pg_statement_result(gl_pg_op *s, PGresult *r);
 
+/* Takes a result of a statement that was given up, and owns it: what it has done to the session is noted. May lose the connection. */
+void gl_pg_statement_dropped(gl_pg_conn *c, PGresult *r);
+
 /* The server is ready: the step has ended. */
 void gl_pg_statement_ended(gl_pg_op *s);
 

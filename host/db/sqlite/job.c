@@ -77,6 +77,8 @@ bool gl_sqlite_conn_clean(const gl_sqlite_conn *c) {
   return !gl_sqlite_conn_is_foreign(c) && !c->running && !c->waiting.head && !c->dropped && !c->dropping && gl_sqlite_clean(&c->engine);
 }
 
+bool gl_sqlite_conn_busy(const gl_sqlite_conn *c) { return !gl_sqlite_conn_is_foreign(c) && (c->running || c->waiting.head); }
+
 bool gl_sqlite_conn_in_transaction(const gl_sqlite_conn *c) {
   return !gl_sqlite_conn_is_foreign(c) && !c->running && c->engine.db && !sqlite3_get_autocommit(c->engine.db);
 }

@@ -70,6 +70,9 @@ void gl_sqlite_conn_closed(gl_sqlite_conn *c);
 /* Is the connection fit for its next user, without a job that runs or waits, and with nothing left open (gl_sqlite_clean)? */
 bool gl_sqlite_conn_clean(const gl_sqlite_conn *c);
 
+/* Does a job run or wait, be it one that was given up? */
+bool gl_sqlite_conn_busy(const gl_sqlite_conn *c);
+
 /* Is a transaction open, be it one that gl_sqlite_begin did not begin? False while a job runs. */
 bool gl_sqlite_conn_in_transaction(const gl_sqlite_conn *c);
 

@@ -298,6 +298,11 @@ static int conn_clean(lua_State *L) {
   return 1;
 }
 
+static int conn_busy(lua_State *L) {
+  lua_pushboolean(L, gl_sqlite_conn_busy(check_conn(L)));
+  return 1;
+}
+
 static int conn_in_transaction(lua_State *L) {
   lua_pushboolean(L, gl_sqlite_conn_in_transaction(check_conn(L)));
   return 1;
@@ -324,7 +329,8 @@ int luaopen_green_db_sqlite(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},       {"exec", conn_exec},   {"cursor", conn_cursor}, {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"reset", conn_reset}, {"clean", conn_clean},   {"close", conn_close}, {"rollback_to", conn_rollback_to},
-    {"first", conn_first},       {"in_transaction", conn_in_transaction}, {"pin", conn_pin}, {NULL, NULL},
+    {"first", conn_first},       {"in_transaction", conn_in_transaction}, {"pin", conn_pin}, {"busy", conn_busy},
+    {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"open", sqlite_open}, {"blob", gl_blob_new}, {NULL, NULL}};

@@ -14,8 +14,8 @@
 --     may_retry(code)      may a transaction that failed with this error be begun anew?
 --     close(db)            closes what is not in the pools
 --
--- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean,
--- in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return
+-- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean, busy (does
+-- anything run still?), in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return
 -- false for a statement that writes, on a connection that only reads.
 local fault = require "green.error"
 local native = require "green.task.native"
@@ -137,7 +137,7 @@ function Database:pin(fn)
 end
 
 local HOW = {
-  isolation = { "read committed", "repeatable read", "serializable" }, read_only = "boolean", deferrable = "boolean", retries = "bytes",
+  isolation = { "read committed", "repeatable read", "serializable" }, read_only = "boolean", deferrable = "boolean", retries = "whole",
 }
 
 function Database:transaction(fn, how)

@@ -1,20 +1,22 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
 -- A bounded pool lends its connections, one lease at a time; green.db and green.pool are made of it. The pool, never the user of a
--- connection, decides what becomes of one that comes back: a clean connection is used again; one with a running statement, an open
--- cursor or an open transaction is reset first, by the task that gives it back if that task may still wait, else by a system task,
--- which inherits neither deadline nor cancel; a broken one is closed by a system task. The permit is released when the connection is
--- back, or gone.
+-- connection, decides what becomes of one that comes back: a clean connection is used again; one with an open cursor or an open
+-- transaction is reset first, by the task that gives it back if that task may still wait, else by a system task, which inherits
+-- neither deadline nor cancel; one on which something runs still, whose task has given up waiting for just that, keeps this task for a
+-- moment only, in which a server that answers has stopped it; a broken one is closed by a system task. The permit is released when the
+-- connection is back, or gone.
 --
 --      (none) --take: open()--> leased --give: clean--> idle --take--> leased
 --                                 |                      '--take: not fit; sweep; close--> closed
 --                                 |--give: dirty--> dirty --kind.reset, here or in a system task--> idle
---                                 |                   '--reset fails--> closed
+--                                 |--give: busy---> busy ---kind.reset, here for a MOMENT, or as above--> idle
+--                                 |                   '--reset of either fails--> closed
 --                                 '--give: broken--> broken --kind.close, in a system task--> closed
 --
---  1. A connection is in `idle`, or in `lent` (leased, dirty or broken), or closed: never in two of these.
---  2. A permit is held exactly as long as its connection is leased, dirty or broken; a lease beyond the limit (of a task that holds
---     one already, where the pool allows that) may have none.
+--  1. A connection is in `idle`, or in `lent` (leased, dirty, busy or broken), or closed: never in two of these.
+--  2. A permit is held exactly as long as its connection is leased, dirty, busy or broken; a lease beyond the limit (of a task that
+--     holds one already, where the pool allows that) may have none.
 --  3. No lease leaves `lent` without its permit: put and drop do both in one step.
 --  4. Nothing is put into `idle` of a pool that is closed and stays there.
 --
@@ -28,10 +30,14 @@ local scope = require "green.scope.native"
 local semaphore = require "green.semaphore"
 local timer = require "green.timer.native"
 
+-- Seconds for which whoever gave up a statement waits for its end. So what timed out behind a lock does not run after all when the lock
+-- goes; only a server that is silent may still do that.
+local MOMENT = 0.5
+
 local Pool = {}
 Pool.__index = Pool
 
--- A lease is { conn =, entry =, pool =, task =, permit = the semaphore that the permit is of,
+-- A lease is { conn =, entry =, pool =, task =, permit = the semaphore that the permit is of, held = the list that counts its task's,
 -- interruptions = how often the task had been interrupted when it got the lease }. Its user gives it back by lease:give() or
 -- <close>; an abandoned lease is given back when it is collected.
 local Lease = { __name = "green.Lease" }
@@ -39,15 +45,18 @@ Lease.__index = Lease
 
 local is_lease = fault.receiver(Lease, "lease")
 
--- How to deal with connections that know it themselves. `judge` says of one that comes back whether it is "clean", "dirty" or "broken";
--- `reset` and `close` raise when they fail, and do all of it when they are called again.
+-- How to deal with connections that know it themselves. `judge` says of one that comes back whether it is "clean", "dirty", "busy" or
+-- "broken"; `reset` (in at most so many seconds, if that is given) and `close` raise when they fail, and do all of it when they are
+-- called again.
 local METHODS = {
   judge = function(lease)
     local conn = lease.entry.conn
     local ok, clean = pcall(conn.clean, conn)
-    return ok and clean and "clean" or "dirty"
+    if ok and clean then return "clean" end
+    local known, busy = pcall(conn.busy, conn)
+    return known and busy and "busy" or "dirty"
   end,
-  reset = function(conn) conn:reset() end,
+  reset = function(conn, seconds) conn:reset(seconds) end,
   close = function(conn) conn:close() end,
 }
 
@@ -89,10 +98,10 @@ local function add(self, name, n) pcall(add_up, self.count, name, n) end
 
 -- ---- closing ----
 
--- Calls fn(conn) in this task, and returns whether it worked. If not, the caller lets a system task try again, since this one may be
+-- Calls fn(conn, seconds) in this task, and returns whether it worked. If not, the caller lets a system task try again, since this one may be
 -- cancelled. Ctrl-C, which is raised only once, is the second result: the caller raises it when the connection is dealt with.
-local function try_here(fn, conn)
-  local ok, err = pcall(fn, conn)
+local function try_here(fn, conn, seconds)
+  local ok, err = pcall(fn, conn, seconds)
   local interrupt = not ok and type(err) == "string" and err:sub(-12) == "interrupted!"
   return ok, interrupt and err or nil
 end
@@ -206,9 +215,9 @@ local function admit(self, lease, seconds)
   if self.closed then refuse(self, { code = "ECLOSED" }) end
   if permits:try() then
     lease.permit = permits
-  elseif held and #held > 0 and self.beyond then
+  elseif #held > 0 and self.beyond then
     return
-  elseif held and #held >= self.size then
+  elseif #held >= self.size then
     fault.raise(self.op, "EDEADLK", "the task waits for itself: it has all %d connections to %s", self.size, self.name)
   else
     wait(self, permits, seconds)
@@ -226,12 +235,12 @@ local function reuse(self, lease)
     entry.task, entry.taken = lease.task, timer.now()
     if expiry(self, entry) <= timer.now() then add(self, "expired", 1)
     elseif not self.fit or self.fit(entry) then
-      lease.broken = nil
+      lease.broken = false
       return entry
     else
       add(self, "broken", 1)
     end
-    lease.entry, self.lent[entry] = nil, nil
+    lease.entry, self.lent[entry] = false, nil
     close(self, entry.conn)
   end
 end
@@ -243,8 +252,11 @@ local function open(self)
 end
 
 local function obtain(self, lease)
+  local held = self.held[lease.task]
+  table.insert(held, true)
+  lease.held = held
   local entry = reuse(self, lease) or open(self)
-  lease.broken, lease.entry, lease.conn = nil, entry, entry.conn
+  lease.broken, lease.entry, lease.conn = false, entry, entry.conn
   self.lent[entry] = true
   entry.task, entry.taken = lease.task, timer.now()
 end
@@ -253,13 +265,13 @@ end
 -- told. Raises ETIMEDOUT, ECLOSED, EDEADLK, and what opening raises.
 function Pool:take(seconds)
   if self.process ~= native.process() then begin(self) end
-  local lease = setmetatable({ task = native.current(), permit = false }, Lease)
+  -- All its fields are there from the beginning: memory must not run out where it has a permit already.
+  local lease = setmetatable({
+    task = native.current(), permit = false, pool = false, entry = false, conn = false, broken = false, held = false, interruptions = false,
+  }, Lease)
+  self.held[lease.task] = self.held[lease.task] or {} -- only this task sets its own entry
   admit(self, lease, seconds or self.wait)
   lease.pool = self
-  local held = self.held[lease.task] or {} -- only this task sets its own entry
-  self.held[lease.task] = held
-  table.insert(held, true)
-  lease.held = held
   local ok, err = pcall(obtain, self, lease)
   if not ok then
     lease:give()
@@ -301,7 +313,7 @@ end
 
 local function give_back(self, entry, permit, state)
   local ok, interrupt = state == "clean", nil
-  if state == "dirty" then ok, interrupt = try_here(self.kind.reset, entry.conn) end
+  if state == "dirty" or state == "busy" then ok, interrupt = try_here(self.kind.reset, entry.conn, state == "busy" and MOMENT or nil) end
   if ok then
     interrupt = put(self, entry, permit)
   else
@@ -315,11 +327,11 @@ end
 local function give(lease, err)
   local pool, entry = lease.pool, lease.entry
   if not pool then return end
-  lease.pool, lease.conn = nil, nil
+  lease.pool, lease.conn = false, nil
   if lease.held then table.remove(lease.held) end
   if not entry then return release(pool, lease.permit) end
   local state = lease.broken and "broken" or pool.kind.judge(lease, err)
-  lease.entry = nil
+  lease.entry = false
   give_back(pool, entry, lease.permit, state)
 end
 

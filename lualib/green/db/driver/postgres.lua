@@ -17,7 +17,6 @@ local BATCH = 100  -- rows
 function M.kind_of() return "writer" end
 
 local READS = { SELECT = true, VALUES = true, TABLE = true, WITH = true }
-local WRITES = { "%f[%w_$]insert%f[^%w_$]", "%f[%w_$]update%f[^%w_$]", "%f[%w_$]delete%f[^%w_$]", "%f[%w_$]merge%f[^%w_$]" }
 
 -- A cursor has no statement that writes, be it within WITH. Such a word in a text or a comment makes the rows come at once.
 function M.streams(sql)
@@ -25,10 +24,8 @@ function M.streams(sql)
   if not READS[first] then return false end
   if first ~= "WITH" then return true end
   local lower = sql:lower()
-  for _, word in ipairs(WRITES) do
-    if lower:find(word) then return false end
-  end
-  return true
+  return not (lower:find "%f[%w_$]insert%f[^%w_$]" or lower:find "%f[%w_$]update%f[^%w_$]" or lower:find "%f[%w_$]delete%f[^%w_$]"
+    or lower:find "%f[%w_$]merge%f[^%w_$]")
 end
 
 local COLUMNS = [[

@@ -58,7 +58,7 @@ function sqlite.blob(bytes) end
 ---connection:exec(5, "CREATE TEMP TABLE mine (n)")
 ---connection:pin(false)
 ---connection:reset()
----print(connection:clean()) --> true
+---print(connection:clean(), connection:busy()) --> true  false
 ---```
 ---@class green.db.sqlite.Connection
 local Connection = {}
@@ -140,6 +140,11 @@ function Connection:in_transaction() end
 ---Does not wait.
 ---@return boolean
 function Connection:clean() end
+
+---Does a job run or wait, be it one that was given up?
+---Does not wait.
+---@return boolean
+function Connection:busy() end
 
 ---Closes it. Later jobs raise ECLOSED.
 ---Waits for what still runs.
