@@ -2,7 +2,9 @@
 -- A statement that ran out of time, or was cancelled, raised its error only when its connection had been put right, or nobody could do
 -- that: seconds later with a PostgreSQL that is silent, and with SQLite as long as the statement did not stop. Now the task waits for a
 -- moment only, in which a server that answers stops the statement; beyond it the pool goes on in time of its own, and whoever waits
--- for the connection waits for that. (Without the moment, what timed out behind a lock ran after all once the lock was gone.)
+-- for the connection waits for that. A transaction in a pin, and a savepoint, which are rolled back on a connection that their task keeps,
+-- are as quick, and what could not be rolled back takes nothing more in. (Without the moment, what timed out behind a lock ran
+-- after all once the lock was gone.)
 -- Needs: databases
 local Lending = require "green.pool.lending"
 local connect = require "green.db".connect
@@ -65,24 +67,50 @@ describe("a silent PostgreSQL", function()
     end)
   end
 
-  it("delays no error of one that is stopped half way through a transaction", function()
-    local frozen = task.channel(0)
-    local go = task.spawn(function()
-      frozen:receive()
-      pg:freeze()
-      frozen:send(true)
-    end)
-    local events = race(function()
-      db:transaction(function()
-        db:exec "INSERT INTO t VALUES (1)"
-        frozen:send(true)
+  local HALF_WAY = {
+    ["a transaction"] = function(work) db:transaction(work) end,
+    ["a transaction in a pin"] = function(work) db:pin(function() db:transaction(work) end) end,
+    ["a savepoint"] = function(work) db:transaction(function() db:transaction(work) end) end,
+    ["a savepoint whose error is caught"] = function(work) db:transaction(function() pcall(db.transaction, db, work) end) end,
+  }
+
+  for name, way in pairs(HALF_WAY) do
+    it("delays no error of one that is stopped half way through " .. name, function()
+      local frozen = task.channel(0)
+      local go = task.spawn(function()
         frozen:receive()
+        pg:freeze()
+        frozen:send(true)
+      end)
+      local events = race(function()
+        way(function()
+          db:exec "INSERT INTO t VALUES (1)"
+          frozen:send(true)
+          frozen:receive()
+          hasty:exec "INSERT INTO t VALUES (2)"
+        end)
+      end)
+      go:join()
+      pg:thaw()
+      assert.same({ "ETIMEDOUT", "later" }, events)
+      assert.equal(0, db:value "SELECT count(*) FROM t")
+    end)
+  end
+
+  it("takes nothing into a transaction that could not be rolled back", function()
+    db:pin(function()
+      pcall(db.transaction, db, function()
+        db:exec "INSERT INTO t VALUES (1)"
+        pg:freeze()
         hasty:exec "INSERT INTO t VALUES (2)"
       end)
+      pg:thaw()
+      local function insert() db:exec "INSERT INTO t VALUES (3)" end
+      for _, fn in ipairs { insert, function() db:transaction(insert) end } do
+        local code = failure(fn).code
+        assert.is_true(code == "25P02" or code == "ETIMEDOUT", tostring(code)) -- the second: the server was silent for too long
+      end
     end)
-    go:join()
-    pg:thaw()
-    assert.same({ "ETIMEDOUT", "later" }, events)
     assert.equal(0, db:value "SELECT count(*) FROM t")
   end)
 

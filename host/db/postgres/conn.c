@@ -224,6 +224,7 @@ static void drain(gl_pg_conn *c) {
 void gl_pg_conn_stop(gl_pg_op *op, int status) {
   gl_pg_conn *c = op->conn;
   c->running = NULL;
+  if (op->purpose == GL_PG_ROLLS_BACK || op->purpose == GL_PG_RESETS) c->begun = true; /* perhaps still */
   if (c->begun) c->doomed = true;
   gl_op_done(&op->op, status); /* does not free it, which the driver does later */
   if (op->step == GL_PG_CONNECT) gl_pg_conn_lose(c, "ECANCELED", "connecting was given up");

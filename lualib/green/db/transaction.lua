@@ -15,15 +15,20 @@
 --  1. lease.transaction is true from begin to Guard.__close; db:transaction of the same task is a savepoint exactly then.
 --  2. Savepoints end in the reverse order of their beginning, and before the outermost: each is a <close> variable of its caller.
 --  3. Only the outermost commits, after its function has returned, and never once a savepoint could not be rolled back (`broken`).
---  4. A rollback has a deadline of its own: the user's deadline or cancel may be the reason for the rollback.
+--  4. A rollback has a deadline of its own: the user's deadline or cancel may be the reason for the rollback. Behind a statement that
+--     was given up it is short: a server that answers has stopped it by then, and for one that is silent nobody waits. What could not
+--     be rolled back is refused from then on, until the pool puts the connection right.
 --  5. The lease is bound to the task from begin to Guard.__close, so that every statement of the task goes into the transaction.
 local fault = require "green.error"
+local lending = require "green.pool.lending"
 local native = require "green.task.native"
 local scope = require "green.scope.native"
 local timer = require "green.timer.native"
 
 -- Rollbacks have these seconds of their own, since a deadline that has passed may be their cause.
 local CLEAN_UP = 5
+
+local function patience(conn) return conn:busy() and lending.MOMENT or CLEAN_UP end
 
 -- ---- the outermost transaction: it takes a connection, unless a rows loop of this task holds the only one ----
 
@@ -37,7 +42,7 @@ function Guard:__close()
   db:bind(outer)
   if self.committed then return end
   local _ <close> = scope.enter(CLEAN_UP, true)
-  pcall(outer.conn.rollback, outer.conn)
+  pcall(outer.conn.rollback, outer.conn, patience(outer.conn))
 end
 
 local function commit(guard, ...)
@@ -69,7 +74,7 @@ function Savepoint:__close()
   if self.released then return end
   for i = #lease.hooks, self.hooks + 1, -1 do lease.hooks[i] = nil end
   local _ <close> = scope.enter(CLEAN_UP, true)
-  local ok, err = pcall(lease.conn.rollback_to, lease.conn, self.name)
+  local ok, err = pcall(lease.conn.rollback_to, lease.conn, self.name, patience(lease.conn))
   if not ok then lease.broken = err end
 end
 

@@ -34,7 +34,7 @@ local timer = require "green.timer.native"
 -- goes; only a server that is silent may still do that.
 local MOMENT = 0.5
 
-local Pool = {}
+local Pool = { MOMENT = MOMENT }
 Pool.__index = Pool
 
 -- A lease is { conn =, entry =, pool =, task =, permit = the semaphore that the permit is of, held = the list that counts its task's,
