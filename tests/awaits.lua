@@ -248,6 +248,13 @@ return {
     local pipe <close> = io.popen("sleep 0.005; cat >/dev/null", "w")
     assert(pipe:write(("x"):rep(200000)) == pipe)
   end },
+  { "jobs.store", function()
+    local d <close> = db.connect "sqlite::memory:"
+    local store = require "green.jobs.store"(d)
+    assert(store:add("matrix", "1", nil, nil, 0) == 1)
+    local row = store:claim("worker", { "matrix" }, 1, 60)[1]
+    assert(row.args == "1" and store:renew("worker", { row.id }, 60)[row.id] == 1 and store:finish(row.id, row.attempt))
+  end },
   { "model.save", function()
     local d <close> = db.connect "sqlite::memory:"
     d:exec "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"

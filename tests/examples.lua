@@ -100,6 +100,7 @@ local of_module = {
     local db = new_database()
     return entry.kind == "module" and db or with_orders(db)
   end },
+  ["green.jobs"] = { db = new_database },
   ["green.migrations"] = { db = new_database },
   ["green.redis"] = {
     url = function(_, env)

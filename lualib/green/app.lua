@@ -175,7 +175,7 @@ local function caller()
   return source:sub(1, 1) == "@" and source:sub(2) or "./"
 end
 
--- Says which database the app has, for `greenlua migrate`, `greenlua db` and --dev.
+-- Says which database the app has, for green.jobs, `greenlua migrate`, `greenlua db` and --dev.
 function App:database(db, opts)
   is_app(self, "database")
   if type(db) ~= "table" or not db.with then fault.misuse("app:database: a database (of db.connect) expected, got %s", type(db)) end
@@ -183,6 +183,7 @@ function App:database(db, opts)
   local dir = options.check("app:database", opts, { migrations = "string" }).migrations or "migrations"
   if dir:sub(1, 1) ~= "/" then dir = fs.join(fs.dirname(caller()), dir) end
   self.shared.database = { db = db, dir = dir }
+  require "green.jobs.place".note_app(db)
   return self
 end
 

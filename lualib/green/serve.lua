@@ -173,6 +173,18 @@ local function open(listen, options, served)
   return servers
 end
 
+-- Starts to work on the jobs that the script defines, now or when it is loaded anew (green.jobs), and returns what stops that.
+local function start_jobs()
+  local jobs = require "green.jobs.place"
+  local function worker() return package.loaded["green.jobs.process"] end
+  jobs.served = true
+  if worker() then worker().defined() end
+  return function(grace)
+    jobs.served = false
+    if worker() then worker().stop(grace) end
+  end
+end
+
 --- Serves an app or a handler function: { name, app() -> what is served now, reload(), stop() }; or nil, and it was said why.
 --- options: listen, cert, key, grace, name of the script, dev, console, handler of messages. Waits.
 function M.start(value, options)
@@ -183,16 +195,24 @@ function M.start(value, options)
     app = dev and dev.app or function() return own.now end,
     reload = dev and options.name ~= "-" and dev.reload or own and own.reload or nil,
   }
+  local known, wrong = pcall(require("green.jobs.place").at_once)
+  if not known then
+    say("%s", reason(wrong, ""))
+    return nil
+  end
   local servers = open(dev and function(...) return dev.listen(value, ...) end or own.listen, options, served)
   if not servers then return nil end
 
   local renewals = start_renewals(servers, options)
+  local stop_jobs = start_jobs()
 
   function served.stop()
     if renewals then renewals:cancel() end
     if dev then dev.stop() end
     if servers.close_console then servers.close_console() end
+    local working = task.spawn(stop_jobs, options.grace)
     close_all(servers, options.grace, not dev) -- browsers connect to be ready: no developer waits for those
+    working:join()
   end
 
   task.sleep(0) -- whoever waits for a signal does by now: who reads that we serve may stop us

@@ -3,6 +3,7 @@
 -- A database: pools of connections that any number of tasks use at once, and the statements that run on them. What differs between
 -- SQLite and PostgreSQL is the driver's (green.db.driver.*), which has
 --
+--     name                 "sqlite" or "postgres": for what has SQL of its own for each
 --     defaults             the options that the driver takes besides green.db's own, with their defaults
 --     left_open            code of the error about a statement that left a transaction open
 --     connect(db, rest, settings)   sets db.name, db.readers and db.writer (pools, or one and the same), db.single (one connection is all

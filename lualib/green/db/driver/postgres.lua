@@ -7,6 +7,7 @@ local Pool = require "green.pool.lending"
 local postgres = require "green.db.postgres.native"
 
 local M = {
+  name = "postgres",
   defaults = { size = 10, prepare = true },
   left_open = "25001", -- active_sql_transaction
 }

@@ -8,6 +8,7 @@ local Pool = require "green.pool.lending"
 local sqlite = require "green.db.sqlite"
 
 local M = {
+  name = "sqlite",
   defaults = { readers = 4 },
   left_open = "SQLITE_MISUSE", -- the code of the error about a statement that left a transaction open
 }
