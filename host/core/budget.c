@@ -17,6 +17,9 @@
 #define CLEANUP_PART 20          /* the part of a CPU limit that its tasks may use beyond it for their clean-up: 1 / CLEANUP_PART, */
 #define LEAST_CLEANUP_US 5000    /* or so much, */
 #define TASK_CLEANUP_US 100      /* and so much for each task, which has to be told */
+#define DOLE_PART 8              /* the part of what is left for closing variables that a dole is: 1 / DOLE_PART, */
+#define LEAST_DOLE_US 500        /* if that is so much; else there is none; */
+#define DOLE_TASKS 100           /* so many tasks share one at once, or the same part of the exhausted budget's: to end a task takes longer than to begin it */
 
 /* ---- the clocks ---- */
 
@@ -67,20 +70,25 @@ static void take_off(int32_t *account, uint64_t by, int32_t least) {
   *account = by < (uint64_t)((int64_t)*account - least) ? *account - (int32_t)by : least;
 }
 
-static void add_cpu(gl_budget *b, uint64_t ns) {
+/* `paid`: a dole within it pays for that. */
+static void add_cpu(gl_budget *b, uint64_t ns, bool paid) {
   uint64_t us = ns / 1000;
   uint32_t *left = b->cleanup_us ? &b->cleanup_us : &b->closing_us;
   b->cpu += ns;
-  if (b->exhausted) *left = us < *left ? *left - (uint32_t)us : 0;
+  if (b->exhausted && !paid) *left = us < *left ? *left - (uint32_t)us : 0;
 }
 
 /* Turns gathered ticks into CPU time of `b` and the budgets around it. */
 static void settle(gl_meter *m, gl_budget *b, uint64_t ticks) {
   gl_meter_read(m);
   uint64_t ns = (uint64_t)((double)ticks * m->cpu_rate);
+  bool paid = false;
   b->gathered = 0;
-  add_cpu(b, ns);
-  while (b->outer) add_cpu(b = b->outer, ns);
+  add_cpu(b, ns, paid);
+  while (b->outer) {
+    paid = paid || b->dole;
+    add_cpu(b = b->outer, ns, paid);
+  }
   take_off(&b->credit, ns / 1000, -CREDIT_US);
 }
 
@@ -102,18 +110,53 @@ static bool is_limited(const gl_budget *b) { return b->outer || b->cpu_end || b-
 
 static gl_task *root_of(gl_budget *b) { return GL_CONTAINER(b, gl_task, own); }
 
+static uint32_t next_dole(const gl_budget *exhausted) { return exhausted->closing_us / DOLE_PART; }
+
+bool gl_budget_has_dole(const gl_task *t) { return next_dole(gl_budget_exhausted(t)) >= LEAST_DOLE_US; }
+
+static void start_limit(gl_budget *b) { b->cpu_end = b->cpu + (uint64_t)((double)b->cpu_limit * 1e9) + 1; }
+
+bool gl_budget_is_in_dole(const gl_task *t) {
+  const gl_budget *b = t->budget;
+  while (b && !b->dole) b = b->outer;
+  return b != NULL;
+}
+
+/* Makes the budget of a new task a dole within that of its parent. */
+static void begin_dole(gl_budget *b, const gl_task *parent) {
+  gl_budget *exhausted = gl_budget_exhausted(parent);
+  uint32_t us = next_dole(exhausted);
+  exhausted->closing_us -= us;
+  b->outer = parent->budget;
+  b->credit = 0;
+  b->dole = true;
+  b->cpu_limit = (float)us / 1e6f;
+  b->max_tasks = exhausted->max_tasks && exhausted->max_tasks < DOLE_TASKS * DOLE_PART ? exhausted->max_tasks / DOLE_PART + 1 : DOLE_TASKS;
+  start_limit(b);
+}
+
 void gl_budget_inherit(gl_task *t, gl_task *parent) {
   gl_budget *b = parent->budget;
-  if (!is_limited(b) || parent->exhausted) return; /* the clean-up of an exhausted task is limited by its shield */
-  t->budget = b;
+  if (!is_limited(b)) return;
+  if (parent->exhausted) begin_dole(&t->own, parent);
+  else t->budget = b;
   root_of(b)->refs++;
   for (; b; b = b->outer) b->tasks++;
+}
+
+/* The last task of a dole has ended: gives back what is left of it. */
+static void end_dole(gl_host *h, gl_budget *b) {
+  gl_budget *exhausted = b->outer;
+  if (b->gathered) settle(&h->meter, b, b->gathered);
+  while (!exhausted->exhausted) exhausted = exhausted->outer;
+  if (b->cpu < b->cpu_end) exhausted->closing_us += (uint32_t)((b->cpu_end - b->cpu) / 1000);
 }
 
 void gl_budget_leave(gl_host *h, gl_task *t) {
   gl_budget *b = t->budget;
   if (b == &t->own && b->outer && b->gathered) settle(&h->meter, b, b->gathered); /* it is the last chance: what is left counts in those around it */
-  for (; b; b = b->outer) b->tasks--;
+  for (; b; b = b->outer)
+    if (--b->tasks == 0 && b->dole) end_dole(h, b);
 }
 
 gl_task *gl_budget_root(const gl_task *t) {
@@ -135,8 +178,6 @@ static gl_budget *budget_to_limit(gl_task *t) {
   return t->budget = &t->own;
 }
 
-static void start_limit(gl_budget *b) { b->cpu_end = b->cpu + (uint64_t)((double)b->cpu_limit * 1e9) + 1; }
-
 void gl_budget_limit_new(gl_task *t, double seconds, uint32_t max_tasks) {
   GL_CHECK(t->budget == &t->own && !t->own.cpu);
   t->own.cpu_limit = (float)seconds;
@@ -149,6 +190,7 @@ bool gl_budget_limit_cpu(gl_host *h, gl_task *t, double seconds) {
   gl_budget *b = budget_to_limit(t);
   if (!b) return false;
   if (b->gathered) settle(&h->meter, b, b->gathered); /* what was used so far does not count */
+  if (b->dole && (double)(b->cpu_end - b->cpu) <= seconds * 1e9) return true;
   b->cpu_limit = (float)seconds;
   start_limit(b);
   return true;
@@ -156,12 +198,12 @@ bool gl_budget_limit_cpu(gl_host *h, gl_task *t, double seconds) {
 
 bool gl_budget_limit_tasks(gl_task *t, uint32_t max) {
   gl_budget *b = budget_to_limit(t);
-  if (b) b->max_tasks = max;
+  if (b && !(b->dole && b->max_tasks < max)) b->max_tasks = max;
   return b != NULL;
 }
 
 void gl_budget_renew(gl_task *t) {
-  if (t->budget->cpu_end && !t->budget->exhausted) start_limit(t->budget);
+  if (t->budget->cpu_end && !t->budget->exhausted && !t->budget->dole) start_limit(t->budget);
 }
 
 /* Returns the CPU time for the clean-up of all tasks of a budget: little beside a limit on that. */
@@ -174,8 +216,8 @@ static uint32_t cleanup_of(const gl_budget *b, gl_exhaustion how) {
 static void exhaust(gl_host *h, gl_budget *b, gl_exhaustion how) {
   if (b->exhausted) return;
   b->exhausted = (uint8_t)how;
-  b->cleanup_us = cleanup_of(b, how);
-  b->closing_us = GL_CLEANUP_US;
+  b->cleanup_us = b->dole ? 0 : cleanup_of(b, how);
+  b->closing_us = b->dole ? 0 : GL_CLEANUP_US;
   h->exhausted = true;
 }
 
@@ -188,7 +230,7 @@ bool gl_budget_admits_task(gl_host *h, gl_task *t) {
 
 gl_budget *gl_budget_exhausted(const gl_task *t) {
   gl_budget *b = t->budget;
-  while (b && !b->exhausted) b = b->outer;
+  while (b && !b->exhausted) b = b->dole ? NULL : b->outer;
   return b;
 }
 

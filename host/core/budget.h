@@ -8,6 +8,11 @@
  *            '- child's child   budget ---'
  *       '- child with task.cpu_limit         own, whose `outer` is the request's: what it uses counts in both
  *
+ * A task whose budget is exhausted may still spawn others in a shield, for its clean-up. Each of these has a dole: a budget of its own, within
+ * that of the parent, whose limit is a part of the time that the exhausted one has left for closing variables. It is taken off that when the
+ * dole begins, and what is left of it is given back when its last task has ended. So all of them together use no more than that time, and a
+ * dole that is exhausted has none for clean-up.
+ *
  * CPU time at no cost to an await: at the end of each run of a task its ticks (core/ticks.h) are added to `gathered`. Only when
  * GL_SETTLE_MS of them have gathered, the clock of the thread is read, which is a system call, and `gathered` becomes nanoseconds
  * at the rate of the time since that clock was read last:
@@ -22,6 +27,7 @@
  *  2. `tasks` of a budget counts its own tasks that have not ended, and those of the budgets within it.
  *  3. What is `gathered` in all budgets together was not settled yet; it is less than GL_SETTLE_MS in each, unless a run is under way.
  *  4. A budget with an `outer` has no credit: the outermost one says what is short work. Its full credit says so for a task at one look.
+ *  5. The budget around a dole is exhausted, or one around that is. The tasks of the dole are not exhausted by it.
  */
 #ifndef GL_CORE_BUDGET_H
 #define GL_CORE_BUDGET_H
@@ -63,6 +69,7 @@ struct gl_budget {
   uint32_t closing_us; /* and then, before they are raised at those that close variables */
   uint8_t exhausted;   /* gl_exhaustion */
   bool told;           /* somebody was told that it is exhausted */
+  bool dole;           /* the clean-up of a task beyond its limit has spawned its first task */
 };
 
 /* The clocks of a host. */
@@ -95,8 +102,14 @@ static inline uint32_t gl_meter_us(const gl_meter *m, uint64_t ticks) { return (
 /* Gives a new task a budget of its own. */
 void gl_budget_init(gl_task *t);
 
-/* Makes a new task pay into the budget of its parent, if there is a limit on that. */
+/* Makes a new task pay into the budget of its parent, if there is a limit on that; or gives it a dole, if that is exhausted. */
 void gl_budget_inherit(gl_task *t, gl_task *parent);
+
+/* Has the budget of a task that is exhausted enough time left for one more dole? */
+bool gl_budget_has_dole(const gl_task *t);
+
+/* Is the task one of the clean-up of another one that is beyond its limit? */
+bool gl_budget_is_in_dole(const gl_task *t);
 
 /* The task has ended: it counts no more. */
 void gl_budget_leave(gl_host *h, gl_task *t);
@@ -109,7 +122,8 @@ gl_task *gl_budget_root(const gl_task *t);
 void gl_budget_limit_new(gl_task *t, double seconds, uint32_t max_tasks);
 
 /* Limits the further use of CPU time by the task, and by all that it spawns from now on, to `seconds`. Beyond, all of them end with
- * ECPULIMIT. A task that pays into another's budget gets one of its own within that. False: they nest too deeply, and nothing has happened. */
+ * ECPULIMIT. A task that pays into another's budget gets one of its own within that. The limit of a dole is not raised. False: they nest too
+ * deeply, and nothing has happened. */
 bool gl_budget_limit_cpu(gl_host *h, gl_task *t, double seconds);
 
 /* Limits the number of tasks, this one and all that it spawns from now on. The next one then is refused, and all end, with ETASKLIMIT.
@@ -122,7 +136,7 @@ void gl_budget_renew(gl_task *t);
 /* May the task spawn one more? If not, its budget is exhausted. */
 bool gl_budget_admits_task(gl_host *h, gl_task *t);
 
-/* Returns the innermost budget of the task that is exhausted; NULL: none is. */
+/* Returns the innermost budget of the task that is exhausted, within its dole if it has one; NULL: none is. */
 gl_budget *gl_budget_exhausted(const gl_task *t);
 
 /* Charges what the thread has run since the last charge to the budget of `t`: call when a run ends, and during a run when the

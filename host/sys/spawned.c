@@ -8,6 +8,7 @@
 #include "core/base.h"
 #include "core/check.h"
 #include "core/class.h"
+#include "core/error.h"
 #include "core/scope.h"
 #include "core/task.h"
 
@@ -219,8 +220,9 @@ static void copy_context(lua_State *L) {
 static void check_budget(lua_State *L) {
   gl_host *h = gl_host_of(L);
   gl_task *t = h->task;
-  if (!t || (t->exhausted ? gl_scope_check(t) != GL_EXHAUSTED : gl_budget_admits_task(h, t))) return;
-  gl_scope_raise_exhausted(L, t, "task.spawn");
+  if (!t || (!t->exhausted && gl_budget_admits_task(h, t))) return;
+  if (gl_scope_check(t) == GL_EXHAUSTED) gl_scope_raise_exhausted(L, t, "task.spawn");
+  if (!gl_budget_has_dole(t)) gl_error_raise(L, "task.spawn", "ECPULIMIT", "a task beyond its limit has no time left for the tasks of its clean-up");
 }
 
 void gl_spawned_start(lua_State *L, gl_spawned_kind kind) {

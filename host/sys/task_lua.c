@@ -246,7 +246,8 @@ static int task_max_tasks(lua_State *L) {
   return gl_budget_limit_tasks(check_task(L, "task.max_tasks"), (uint32_t)n) ? 0 : fail_nested(L);
 }
 
-/* limits() -> the least CPU limit, seconds, and the least number of tasks of the budgets that the running task pays into; nil: none */
+/* limits() -> the least CPU limit, seconds, and the least number of tasks of the budgets that the running task pays into; nil: none; is it
+ * beyond a limit, or does it clean up for a task that is? */
 static int task_limits(lua_State *L) {
   const gl_task *t = gl_host_of(L)->task;
   double seconds = HUGE_VAL;
@@ -259,7 +260,8 @@ static int task_limits(lua_State *L) {
   else lua_pushnil(L);
   if (tasks < UINT32_MAX) lua_pushinteger(L, tasks);
   else lua_pushnil(L);
-  return 2;
+  lua_pushboolean(L, t && (t->exhausted || gl_budget_is_in_dole(t)));
+  return 3;
 }
 
 /* ---- background ---- */

@@ -17,7 +17,7 @@ local scope = require "green.scope.native"
 local flights = {}
 
 -- Gives a task the limits of the caller that began the flight. It has an account of its own, so that others do not pay for it, nor suffer
--- from what that caller had used already.
+-- from what that caller had used already. But what a task beyond its limit begins is of its clean-up, and limited with that.
 local function limit(cpu, tasks)
   if cpu then native.cpu_limit(cpu) end
   if tasks then native.max_tasks(tasks) end
@@ -36,7 +36,8 @@ end
 
 local function begin(flight, fn, ...)
   local _, background = native.current()
-  local cpu, tasks = native.limits()
+  local cpu, tasks, beyond = native.limits()
+  if beyond then return native.spawn(fly, flight, nil, nil, background, fn, ...) end
   return native.spawn_system(fly, flight, cpu, tasks, background, fn, ...)
     or fault.raise("task.single", "ECANCELED", "the program ends")
 end

@@ -219,6 +219,115 @@ describe("a limit of tasks", function()
   end)
 end)
 
+-- The story: what a task beyond its limit spawned in a shield had no limit but the shield's time. A fork bomb in there made 100,000 tasks
+-- in 3 s, and a loop around task.single had ten more seconds in each round.
+describe("the clean-up of a task beyond its limit", function()
+  -- Runs fn in a shield, in a task that is beyond its limit, until nothing of it is left. -> CPU seconds, beginning there; fn's error
+  local function beyond(fn, limit)
+    local tasks, began, err = greendebug.census().tasks, nil, nil
+    local t = task.spawn(function()
+      (limit or task.cpu_limit)(limit and 3 or 0.05)
+      local _ <close> = setmetatable({}, { __close = function()
+        began = os.clock()
+        err = select(2, pcall(task.shield, 60, fn))
+      end })
+      if limit then
+        for _ = 1, 3 do task.spawn(task.sleep, 1000) end
+      end
+      hog()
+    end)
+    assert.equal("failed", t:wait(60))
+    while greendebug.census().tasks > tasks do task.sleep(0.001) end
+    return os.clock() - began, err
+  end
+
+  local MOST = build.sanitized and 2 or 0.5 -- seconds
+
+  local n
+  before_each(function() n = 0 end)
+
+  local function bomb()
+    n = n + 1
+    for _ = 1, 2 do task.spawn(task.shield, 60, bomb) end
+    task.sleep(0.1)
+  end
+
+  local bombs = {
+    ["a fork bomb"] = bomb,
+    ["a fork bomb that catches"] = function()
+      local function go()
+        n = n + 1
+        while true do pcall(task.spawn, go) end
+      end
+      go()
+    end,
+    ["children that compute"] = function()
+      while true do
+        n = n + 1
+        pcall(function() task.spawn(hog):join() end)
+      end
+    end,
+    ["children with a limit of their own"] = function()
+      while true do
+        n = n + 1
+        pcall(function()
+          task.spawn(function()
+            task.cpu_limit(10)
+            hog()
+          end):join()
+        end)
+      end
+    end,
+    ["flights of task.single"] = function()
+      while true do
+        n = n + 1
+        pcall(task.single, {}, hog)
+      end
+    end,
+    ["flights of its children"] = function()
+      while true do
+        pcall(function()
+          task.spawn(function()
+            n = n + 1
+            task.single({}, hog)
+          end):join()
+        end)
+      end
+    end,
+  }
+  for what, fn in pairs(bombs) do
+    it("ends soon, with " .. what, function()
+      local used
+      for _ = 1, 5 do -- a busy machine may be late
+        used = beyond(fn)
+        if used < MOST then break end
+      end
+      assert.is_true(used < MOST, used)
+      assert.is_true(n > 0)
+    end)
+  end
+
+  it("ends soon, also beyond a limit of tasks", function()
+    beyond(bomb, task.max_tasks)
+    assert.is_true(n > 0)
+  end)
+
+  it("may spawn tasks, also many one after the other, and ECPULIMIT says when there is no time left", function()
+    local done = 0
+    local _, err = beyond(function()
+      for _ = 1, 100 do task.spawn(function() done = done + 1 end):join() end
+      local list = setmetatable({}, { __close = function(list)
+        for _, one in ipairs(list) do one:cancel() end
+      end })
+      local _ <close> = list
+      while true do list[#list + 1] = task.spawn(task.sleep, 1000) end
+    end)
+    assert.equal(100, done)
+    assert.same({ "ECPULIMIT", "task.spawn" }, { err.code, err.op })
+    assert.matches("no time left for the tasks of its clean%-up$", err.message)
+  end)
+end)
+
 describe("a request", function()
   local app = [[
     local app = require "green.app".new { cpu_limit = 20, max_tasks = 200 }

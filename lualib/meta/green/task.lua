@@ -61,6 +61,7 @@ function Task:status() end
 ---Runs fn(...) as a task of its own, beginning with the next turn. An error that nobody joins is logged, with where the
 ---task was spawned. The child inherits the deadline and the context of the running task.
 ---Does not wait.
+---Raises: ECPULIMIT in the clean-up of a task beyond its limit, when that has no time left (task.cpu_limit).
 ---```lua
 ---local a = task.spawn(http.get, site .. "/orders/1")
 ---local b = task.spawn(http.get, site .. "/orders/2")
@@ -187,7 +188,8 @@ function task.background(fn, ...) end
 
 ---The running task may use so much more CPU time, together with all tasks that it spawns from now on, however often they wait. Past
 ---it, all of them end: ECPULIMIT is raised in each, where it waits or a loop repeats, and in each later wait (but within task.shield).
----Who catches that has for its clean-up, together with the others, 5 % of the limit (from 5 to 100 ms); what is closed then, 0.1 s more. A
+---Who catches that has for its clean-up, together with the others, 5 % of the limit (from 5 to 100 ms); what is closed then, 0.1 s more. Each
+---task that is spawned in a shield then has an eighth of what is left of that, with all that it spawns (100 tasks at once), until it is less than 0.5 ms: ECPULIMIT. A
 ---request has such a limit from the beginning (`cpu_limit` of the server). A limit within another counts for both.
 ---Does not wait.
 ---Raises: ENOTASK outside of a task.
