@@ -96,7 +96,7 @@ void gl_alone_check(lua_State *L, gl_host *h) {
   }
   bool finalizer = gl_in_finalizer(L), news = !s->alone_over;
   s->alone_over = true;
-  if (news && !h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, finalizer ? WHAT("a finalizer (__gc)") : WHAT("what runs outside of tasks"), L, NULL);
+  if (news && !h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, finalizer ? WHAT("a finalizer (__gc)") : WHAT("what runs outside of tasks"), L, 0, NULL);
   lua_sethook(L, h->preempt_hook, LUA_MASKCOUNT, 1); /* should the error be caught, it is raised at the next instruction again */
   gl_allowhook_set(L);
   luaL_error(L, "%s took more than %d ms", finalizer ? "a finalizer" : "what runs outside of tasks", GL_ALONE_MS);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/stall.h"
+#include "core/task.h"
 
 #define LAST_WORDS_NS 1000000000u /* how long the loop's thread may take to say them */
 #define AGAIN_NS 1000000000u      /* from a second signal to the end: who sends one does not want to wait */
@@ -76,6 +77,6 @@ void gl_backstop_last_words(gl_host *h) {
   if (!atomic_load(&expired_now) || atomic_load(&armed) != h) return;
   int n = (int)((uv_hrtime() - atomic_load(&asked)) / 1000000000u);
   snprintf(what, sizeof what, "greenlua: told to stop, and %d s later this goes on%s\n", n, h->running ? ":" : " outside of Lua");
-  gl_stall_report(&words, what, h->running, NULL);
+  gl_stall_report(&words, what, h->running, h->task ? h->task->id : 0, NULL);
   _exit(128 + atomic_load(&asked_by));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/inspect.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +214,8 @@ static void push_numbers(lua_State *L, const gl_host *h, const gl_task *t) {
   lua_setfield(L, -2, "age");
   lua_pushnumber(L, cpu_used(t));
   lua_setfield(L, -2, "cpu");
+  lua_pushinteger(L, t->cuts);
+  lua_setfield(L, -2, "cuts");
   lua_pushboolean(L, t->stack != NULL);
   lua_setfield(L, -2, "parked");
 }
@@ -224,7 +227,7 @@ static void push_task(lua_State *L, const gl_host *h, gl_task *t) {
   name_task(t, &about, name, sizeof name);
   find_line(t->co, line, sizeof line);
   if (t->op) gl_op_describe(t->op, what, sizeof what);
-  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, 17);
   push_numbers(L, h, t);
   set_text(L, "name", name);
   set_text(L, "state", state_name(t));
@@ -322,22 +325,22 @@ static void print_task(const gl_task *t) {
   if (*line) print_text(" at ", line);
   if (t->spawn_site) print_text(", spawned at ", t->spawn_site);
   fprintf(stderr, ", %.3f s of CPU", cpu_used(t));
+  if (t->cuts) fprintf(stderr, ", cut %" PRIu32 " times", t->cuts);
   if (look_at_request(t, &about)) print_request(&about);
   fputc('\n', stderr);
 }
 
-static int count_list(const gl_tasklist *list) {
-  int n = 0;
-  for (const gl_task *t = list->head; t; t = t->next) n++;
-  return n;
+static void print_queue(const char *name, const gl_queue_length *q) {
+  fprintf(stderr, "%s: %d", name, q->tasks);
+  if (q->tasks) fprintf(stderr, " for %.3f s", q->delay);
 }
 
 static void print_queues(const gl_host *h) {
-  const gl_runqueue *q = &h->queue;
-  int computing = 0;
-  for (const gl_budget *b = q->first; b; b = b->next) computing += count_list(&b->queued);
-  fprintf(stderr, "; ready: %d, long work: %d, background: %d", count_list(&q->batch) + count_list(&q->ready) + count_list(&q->switched),
-          computing, count_list(&q->background));
+  gl_queue_length ready, long_work, background;
+  gl_runqueue_measure(h, &ready, &long_work, &background);
+  print_queue("; ready", &ready);
+  print_queue(", long work", &long_work);
+  print_queue(", background", &background);
 }
 
 void gl_inspect_print(const gl_host *h) {

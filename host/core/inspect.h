@@ -17,8 +17,8 @@ typedef struct gl_about {
 /* Sets the function that tells about the task of a request; it returns false for a task that is none. */
 void gl_inspect_requests(gl_host *h, bool (*about)(const gl_task *t, gl_about *out));
 
-/* Lists every live task on stderr: age, state, what it waits for, where, CPU time, and its request; before them how many are ready, by
- * queue. Calls no Lua that could raise. */
+/* Lists every live task on stderr: age, state, what it waits for, where, CPU time, slices it was cut at, and its request; before them how many
+ * are ready, by queue, and since when the first of them. Calls no Lua that could raise. */
 void gl_inspect_print(const gl_host *h);
 
 /* Makes SIGUSR1 print that list, at the end of a turn. Without memory SIGUSR1 keeps its default. */

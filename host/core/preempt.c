@@ -78,6 +78,8 @@ static bool defers_preemption(gl_host *h) {
   return true;
 }
 
+static uint64_t running_id(const gl_host *h) { return h->task ? h->task->id : 0; }
+
 static void on_signal(int signo) {
   (void)signo;
   gl_host *h = watched_host;
@@ -86,8 +88,8 @@ static void on_signal(int signo) {
   struct gl_watchdog *w = h->watchdog;
   bool reports = gl_watchdog_reports(h);
   const char *advice = atomic_exchange(&w->report, NULL);
-  if (advice && reports && gl_stall_in_c(h->running)) gl_stall_report(&w->stalls, GL_STALLED ":\n", h->running, advice);
-  if (atomic_exchange(&w->late, false) && reports) gl_stall_report(&w->stalls, GL_STALLED ", which came back to:\n", h->running, NULL);
+  if (advice && reports && gl_stall_in_c(h->running)) gl_stall_report(&w->stalls, GL_STALLED ":\n", h->running, running_id(h), advice);
+  if (atomic_exchange(&w->late, false) && reports) gl_stall_report(&w->stalls, GL_STALLED ", which came back to:\n", h->running, running_id(h), NULL);
   if (!defers_preemption(h)) set_preempt_hook(h);
 }
 
@@ -101,6 +103,7 @@ static bool can_yield(const gl_host *h, lua_State *L) { return L == h->running &
 static void preempt_yield(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked) {
   gl_task *t = h->task;
   h->slices.count++;
+  t->cuts++;
   if (!hooked && can_yield(h, L)) {
     gl_runqueue_add_preempted(h, t);
     h->awaiting = true;
@@ -135,7 +138,7 @@ static void end_slice(lua_State *L, gl_host *h, const lua_Debug *ar, bool hooked
   uint32_t us = gl_meter_us(&h->meter, gl_budget_charge(h, t));
   if (t->atomic && !t->overlong) {
     t->overlong = true;
-    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L, NULL);
+    if (!h->watchdog->quiet) gl_stall_report(&h->watchdog->stalls, OVERLONG, L, t->id, NULL);
   }
   if (gl_scope_must_end(t)) {
     if (!gl_kill_pays(L, t, us) && gl_kill_is_due(t)) {

@@ -8,9 +8,11 @@
 #define BACKGROUND_SHARE 32   /* and background work so much, that a lock which it holds is given back */
 #define MAX_DEBT_NS 10000000
 #define QUANTUM_NS 2500000    /* of long work of one budget, before the next one has its turn */
+#define READY_BITS 16         /* by which gl_task.ready_at is coarser than ticks */
 
 static void append(gl_tasklist *list, gl_task *t) {
   t->state = GL_TASK_READY;
+  t->ready_at = (uint32_t)(t->host->meter.last >> READY_BITS); /* when the last run ended: good enough, and it costs no look at a clock */
   t->next = NULL;
   if (list->tail) list->tail->next = t;
   else list->head = t;
@@ -203,6 +205,26 @@ void gl_runqueue_take_batch(gl_host *h, uint64_t now, bool slept) {
     q->batch = q->ready;
     q->ready = (gl_tasklist){0};
   }
+}
+
+static void measure(const gl_host *h, const gl_tasklist *list, gl_queue_length *q) {
+  uint32_t now = (uint32_t)(gl_ticks() >> READY_BITS);
+  for (const gl_task *t = list->head; t; t = t->next) {
+    uint32_t ticks = now - t->ready_at;
+    double delay = (double)((uint64_t)ticks << READY_BITS) * h->meter.rate / 1e9;
+    q->tasks++;
+    if (delay > q->delay) q->delay = delay;
+  }
+}
+
+void gl_runqueue_measure(const gl_host *h, gl_queue_length *ready, gl_queue_length *long_work, gl_queue_length *background) {
+  const gl_runqueue *q = &h->queue;
+  *ready = *long_work = *background = (gl_queue_length){0};
+  measure(h, &q->batch, ready);
+  measure(h, &q->ready, ready);
+  measure(h, &q->switched, ready);
+  for (const gl_budget *b = q->first; b; b = b->next) measure(h, &b->queued, long_work);
+  measure(h, &q->background, background);
 }
 
 void gl_runqueue_forget(gl_runqueue *q) { *q = (gl_runqueue){0}; }

@@ -107,6 +107,15 @@ static inline bool gl_runqueue_owes(const gl_runqueue *q) {
   return (q->turn == GL_TURN_LONG ? q->owed_to_long : q->owed_to_background) > 0;
 }
 
+/* What waits in a queue: how many tasks, and for how long the first of them has, seconds. */
+typedef struct gl_queue_length {
+  int tasks;
+  double delay;
+} gl_queue_length;
+
+/* Measures the three queues, as the drawing above has them. Goes through all of their tasks. */
+void gl_runqueue_measure(const gl_host *h, gl_queue_length *ready, gl_queue_length *long_work, gl_queue_length *background);
+
 /* Takes the next task of the turn; NULL: the turn is over. For the driver. */
 gl_task *gl_runqueue_next(gl_host *h);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stall.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -50,6 +51,11 @@ static void put_frames(report *r, lua_State *L) {
   }
 }
 
+static void put_task(report *r, uint64_t id) {
+  char line[40];
+  put(r, line, (size_t)snprintf(line, sizeof line, "\t(...task %" PRIu64 ")\n", id));
+}
+
 /* FNV-1a; never 0. */
 static uint64_t hash(const char *text, size_t n) {
   uint64_t h = 14695981039346656037u;
@@ -89,7 +95,7 @@ static void add(gl_stall *s, uint64_t key, const char *name) {
   snprintf(p->name, sizeof p->name, "%s", name);
 }
 
-void gl_stall_report(gl_stall *s, const char *what, lua_State *L, const char *advice) {
+void gl_stall_report(gl_stall *s, const char *what, lua_State *L, uint64_t task, const char *advice) {
   report r = {.name = "a place without a line"};
   if (!put(&r, what, strlen(what))) return;
   if (L) put_frames(&r, L);
@@ -101,6 +107,7 @@ void gl_stall_report(gl_stall *s, const char *what, lua_State *L, const char *ad
     return;
   }
   add(s, key, r.name);
+  if (task) put_task(&r, task);
   if (advice) put(&r, advice, strlen(advice));
   write_stderr(r.text, r.len);
 }

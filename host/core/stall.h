@@ -27,9 +27,9 @@ typedef struct gl_stall {
   unsigned next; /* the place that a new one replaces */
 } gl_stall;
 
-/* Reports `what` ("greenlua: stalled ...:\n"), the frames of `L`, which this thread or signal handler has stopped (NULL = none), and
- * `advice` ("\t...\n", NULL = none). Does nothing but count where the place is known. */
-void gl_stall_report(gl_stall *s, const char *what, lua_State *L, const char *advice);
+/* Reports `what` ("greenlua: stalled ...:\n"), the frames of `L`, which this thread or signal handler has stopped (NULL = none), the number
+ * of the task (0 = none) and `advice` ("\t...\n", NULL = none). Does nothing but count where the place is known. */
+void gl_stall_report(gl_stall *s, const char *what, lua_State *L, uint64_t task, const char *advice);
 
 /* Is the function that runs on `L` a C function? */
 bool gl_stall_in_c(lua_State *L);

@@ -33,6 +33,9 @@ static int take_trace(lua_State *L) {
   if (t->spawn_site) {
     lua_pushfstring(L, "\n\t(...task %d spawned at %s)", (int)t->id, t->spawn_site);
     lua_concat(L, 2);
+  } else if (t->id != 1) { /* the script's traceback is what lua would print */
+    lua_pushfstring(L, "\n\t(...task %d)", (int)t->id);
+    lua_concat(L, 2);
   }
   free(t->trace);
   t->trace = strdup(lua_tostring(L, -1));

@@ -67,6 +67,8 @@ struct gl_task {
   int kept_ref;           /* registry key of what gl_task_keep has kept, or of false; LUA_NOREF = it has no coroutine */
   int context_ref;        /* registry reference of its context values; LUA_NOREF = none */
   uint32_t born;          /* loop time when it was made, ms, the low bits */
+  uint32_t ready_at;      /* READY: about when it became so, ticks / 65536, the low bits (core/runqueue.h) */
+  uint32_t cuts;          /* slices that it was cut at */
   int nargs;              /* arguments of the first resume; 0 afterwards */
   uint32_t refs;
   uint32_t interruptions; /* errors that have told it to end or interrupted it so far; a wait or a computation was cut short by each */

@@ -146,7 +146,7 @@ static void signal_thread(gl_host *h, struct gl_watchdog *w, sight *s, bool out_
     if (!gl_watchdog_reports(h)) return;
     char call[160];
     describe_call(w, call, sizeof call);
-    gl_stall_report(&w->blocks, call, NULL, WAITS);
+    gl_stall_report(&w->blocks, call, NULL, 0, WAITS);
     atomic_store(&w->late, true);
     return;
   }

@@ -1124,6 +1124,24 @@ describe("SIGUSR1", function()
     assert.matches("task %d+, [%d.]+ s old, waiting for channel%.receive since [%d.]+ s at main%.lua:3, spawned at main%.lua:3", err)
     assert.matches("task 1, .* at main%.lua:[45]", err) -- still in os.execute, or asleep
   end)
+  it("says how many tasks are ready, by queue, and since when the first of them", function()
+    local _, err = shell("$lua main.lua", { ["main.lua"] = [[
+      local task = require "green.task"
+      local function hog() while true do end end
+      for _ = 1, 2 do task.spawn(hog) end
+      task.spawn(task.background, hog)
+      local function cut()
+        for _, one in ipairs(require "green.debug".tasks()) do
+          if one.id > 1 and one.cuts == 0 then return false end
+        end
+        return true
+      end
+      while not cut() do task.sleep(0.001) end
+      os.execute "kill -USR1 $PPID; sleep 0.05"
+      os.exit(true, false)]] })
+    assert.matches("greenlua: 4 tasks; ready: 0, long work: %d for [%d.]+ s, background: 1 for [%d.]+ s\n", err)
+    assert.matches("task 2, .*, [%d.]+ s of CPU, cut %d+ times\n", err)
+  end)
   it("is the script's when it waits for it", function()
     local out, err = shell("$lua main.lua", { ["main.lua"] = [[
       local task, signal = require "green.task", require "green.signal"

@@ -130,7 +130,7 @@ describe("a handler that fails", function()
       end)
     ]]
     assert.equal('500\t{"error":"internal server error"}\n\n500\t{"error":"internal server error"}\n\n200\tfine\n', out)
-    assert.matches("^%S+Z error: POST /fail %[%x+%]: script.lua:3: secret 42\n\tstack traceback:\n", err)
+    assert.matches("^%S+Z error: POST /fail %[%x+%]: script.lua:3: secret 42\n\tstack traceback:\n[^%z]-\n\t%(%.%.%.task %d+%)\n", err)
     assert.matches("in [%a ]*'broken'", err)
     assert.matches("error: POST /object %[%x+%]: { code = 7 }", err)
   end)

@@ -18,6 +18,7 @@ local debug = {}
 ---@field state "ready"|"running"|"waiting"
 ---@field age number seconds
 ---@field cpu number seconds of CPU time used, by all together that share its limit: by the whole request
+---@field cuts integer how many slices it was cut at, because it computed for too long without a wait
 ---@field parked boolean it waits where Lua cannot yield, and holds a C stack
 ---@field spawned? string "file:line"
 ---@field line string where it stands, "file:line"
