@@ -18,7 +18,8 @@ local may_include = {
   h1 = { "core" },
   ws = { "coding", "h1", "core" },
   message = { "h1", "net", "core" },
-  http = { "message", "h1", "ws", "coding", "json", "net", "core" },
+  h2 = { "message", "h1", "core" },
+  http = { "message", "h1", "h2", "ws", "coding", "json", "net", "core" },
   web = { "http", "message", "h1", "ws", "coding", "json", "net", "core" },
   transport = { "message", "h1", "net", "core" },
   client = { "transport", "message", "h1", "net", "core" },
@@ -88,7 +89,7 @@ describe("host/", function()
       end)
     end
     for _, path in ipairs(sources) do
-      if path:match "^host/h1/" or path:match "^host/ws/" then look(path, path) end
+      if path:match "^host/h[12]/" or path:match "^host/ws/" then look(path, path) end
     end
     assert.equal("", table.concat(wrong, "\n"))
   end)
@@ -97,7 +98,7 @@ describe("host/", function()
     local wrong = {}
     for _, path in ipairs(sources) do
       local room = path:match "^host/(%w+)/"
-      if room == "http" or room == "h1" or room == "ws" or room == "message" or room == "transport" then
+      if room == "http" or room == "h1" or room == "h2" or room == "ws" or room == "message" or room == "transport" then
         each_line(path, function(line, where)
           if line:find "%f[%w_]luaL?_[%l]" or line:find "%f[%w_]gl_task[%s_]" then wrong[#wrong + 1] = where end
         end)

@@ -23,6 +23,7 @@ typedef struct gl_head_limits {
 
 #define GL_LINE_DONE 15    /* gl_head.line: the first line is complete */
 #define GL_METHOD_MAX 32   /* bytes of a method's name, at most */
+#define GL_MINOR_HTTP2 2   /* gl_head.minor: the message is of HTTP/2, which can all that HTTP/1.1 can */
 #define GL_METHOD_OTHER 47 /* a number beside llhttp's, for all methods that llhttp does not know */
 
 /* Bits of gl_head.target_has: the path of the target contains the character; GL_TARGET_HASH: the path or the query contains it. */
@@ -52,7 +53,7 @@ typedef struct gl_head {
   uint16_t status;      /* response: the status */
   uint8_t target_has;   /* request: bits GL_TARGET_... */
   uint8_t method;       /* request: llhttp_method_t, or GL_METHOD_OTHER */
-  uint8_t minor;        /* HTTP/1.minor, 0 or 1 */
+  uint8_t minor;        /* HTTP/1.minor, 0 or 1; or GL_MINOR_HTTP2 */
   uint8_t line;         /* the place in the first line, up to GL_LINE_DONE */
   char last;            /* the last byte of the header lines that have arrived */
   bool in_value;        /* the last span was part of a value */

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "h1/fields.h"
 #include "h1/start_line.h"
 
 enum { LINE_START, LINE_EMPTY, LINE_METHOD, LINE_PATH, LINE_QUERY, LINE_VERSION = GL_LINE_DONE - 10 };
@@ -146,4 +145,17 @@ size_t gl_request_line_read(gl_head *h, const gl_head_limits *max, const char *a
   h->last = '\n';
   if (h->raw > max->bytes + max->target) gl_head_refuse(h, 431, "request header fields too large");
   return used;
+}
+
+void gl_request_line_set(gl_head *h, const gl_head_limits *max, gl_text method, gl_text target) {
+  size_t n = gl_text_len(target), used = 0;
+  if (read_method(h, method.at, gl_text_len(method)) != gl_text_len(method) || !h->method_len) {
+    gl_head_refuse(h, 400, "malformed method");
+    return;
+  }
+  h->method = method_of(h->method_name, h->method_len);
+  h->line = LINE_PATH;
+  while (used < n && h->line != LINE_VERSION && !h->refuse_status) used += read_target(h, max, target.at + used, n - used);
+  if (!n || h->line == LINE_VERSION) gl_head_refuse(h, 400, "malformed request target"); /* there is a blank in it */
+  h->line = GL_LINE_DONE;
 }

@@ -163,11 +163,15 @@ static int check_target(gl_head *h) {
   return gl_head_refuse(h, 400, "the request target is neither a path nor a URL");
 }
 
-int gl_request_check(gl_head *h, const gl_head_limits *max, llhttp_t *parser) {
+int gl_request_check_head(gl_head *h, const gl_head_limits *max) {
   if (h->method == HTTP_CONNECT || h->method == HTTP_TRACE) return gl_head_refuse(h, 501, "method not implemented");
   trim(h);
   if (max->drop_underscores) drop_underscores(h);
-  if (check_request_fields(h) != 0 || check_target(h) != 0 || read_length(h, parser) != 0) return -1;
+  return check_request_fields(h) != 0 || check_target(h) != 0 ? -1 : 0;
+}
+
+int gl_request_check(gl_head *h, const gl_head_limits *max, llhttp_t *parser) {
+  if (gl_request_check_head(h, max) != 0 || read_length(h, parser) != 0) return -1;
   h->has_body = h->chunked || h->content_length > 0;
   return 0;
 }

@@ -17,6 +17,9 @@ typedef enum gl_answers { GL_ANSWERS_ANY, GL_ANSWERS_HEAD, GL_ANSWERS_CONNECT } 
 int gl_request_check(gl_head *h, const gl_head_limits *max, llhttp_t *parser);
 int gl_response_check(gl_head *h, gl_answers answers, llhttp_t *parser);
 
+/* The same for a request of any version, but for its body. */
+int gl_request_check_head(gl_head *h, const gl_head_limits *max);
+
 /* Is the text a host, a name or an address, with or without a port, as Host has it (RFC 9110, 7.2)? */
 bool gl_is_host(const char *text, size_t n);
 

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "http/failure.h"
+#include "http/h2.h"
 #include "http/server.h"
 #include "net/tls.h"
 
@@ -83,7 +84,7 @@ static void free_request(gl_conn *c) {
   c->r = NULL;
 }
 
-static void free_conn(gl_conn *c) {
+void gl_conn_free(gl_conn *c) {
   gl_server *s = c->server;
   if (s->swept == c) s->swept = c->next;
   if (s->stopped == c) s->stopped = c->next;
@@ -99,7 +100,7 @@ static void on_closed(gl_stream *stream) {
   gl_conn *c = stream->owner;
   if (!c) return; /* the stream never became a connection */
   c->stream = NULL;
-  if (!has_user(c)) free_conn(c);
+  if (!has_user(c)) gl_conn_free(c);
 }
 
 void gl_conn_close_gently(gl_conn *c, bool sending) {
@@ -118,6 +119,10 @@ void gl_conn_refuse(gl_conn *c, int status, const char *reason) {
 }
 
 void gl_conn_abort(gl_conn *c) {
+  if (c->state == GL_CONN_H2) {
+    gl_h2_abort(c->h2);
+    return;
+  }
   if (has_user(c)) {
     gl_conn_end_body(c);
     gl_conn_tell_body(c, UV_ECONNABORTED);
@@ -128,6 +133,10 @@ void gl_conn_abort(gl_conn *c) {
 }
 
 void gl_conn_shutdown(gl_conn *c, bool fresh) {
+  if (c->state == GL_CONN_H2) {
+    gl_h2_shutdown(c->h2, fresh);
+    return;
+  }
   bool between = c->state == GL_CONN_STALLED || gl_conn_is_between(c);
   c->close_after = true;
   if (c->r && c->r->x.takeover) c->r->x.takeover->retire(c->r->x.proto);
@@ -221,7 +230,7 @@ static void conn_release(gl_exchange *x, bool failed) {
   c->state = taken ? GL_CONN_LEFT : GL_CONN_LINGER;
   if (takeover) takeover->over(x->proto, failed);
   if (taken) return; /* the other protocol calls conn_stream_closed later */
-  if (!c->stream) free_conn(c);
+  if (!c->stream) gl_conn_free(c);
   else if (!c->stream->closing) conclude(c);
 }
 
@@ -241,7 +250,7 @@ static gl_stream *conn_take(gl_exchange *x, gl_buf *rest, const gl_takeover *tak
 static void conn_stream_closed(gl_exchange *x) {
   gl_conn *c = gl_conn_of(x);
   if (c->state == GL_CONN_TAKEN) c->state = GL_CONN_RUN;
-  else free_conn(c);
+  else gl_conn_free(c);
 }
 
 static void conn_renew(gl_exchange *x) {
@@ -249,8 +258,7 @@ static void conn_renew(gl_exchange *x) {
   gl_conn_set_deadline(c, c->server->limits.request_timeout);
 }
 
-static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address, bool *secure) {
-  const gl_conn *c = gl_conn_of(x);
+int gl_conn_peer(const gl_conn *c, struct sockaddr_storage *address, bool *secure) {
   gl_stream *s = c->stream;
   int len = sizeof *address;
   if (!s) return -1;
@@ -262,6 +270,8 @@ static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address, boo
   if (s->uv.handle.type != UV_TCP || uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)address, &len) != 0) return AF_UNIX;
   return address->ss_family;
 }
+
+static int conn_peer(const gl_exchange *x, struct sockaddr_storage *address, bool *secure) { return gl_conn_peer(gl_conn_of(x), address, secure); }
 
 static const gl_stream *conn_secured(const gl_exchange *x) {
   const gl_stream *s = gl_conn_of(x)->stream;

@@ -12,7 +12,8 @@
  *                      |                                  | '--conclude, the last answer--> LINGER
  *                      |                                  '--conn_take--> TAKEN --conn_release--> LEFT --conn_stream_closed--> freed
  *                      |                                                    '--conn_stream_closed--> RUN, without a stream
- *                      '--refuse (bad head, too late)--> LINGER --the client's end, or the deadline--> closed
+ *                      |--refuse (bad head, too late)--> LINGER --the client's end, or the deadline--> closed
+ *                      '--the preface of HTTP/2--> H2: http/h2.h goes on from here
  *
  * From any state gl_stream_close and then on_closed lead out: the connection is freed, in RUN once the exchange is released.
  *
@@ -25,7 +26,7 @@
  * 1. `state` is RUN or TAKEN exactly while the exchange has a user.
  * 2. `stream` is NULL only in TAKEN and LEFT, in RUN once it closed, and while the connection is freed.
  * 3. `r` is NULL in HEAD before the first byte of a head, so that an idle connection weighs little, and in what HEAD leads to then;
- *    a connection with early bytes keeps it. r->reader.head is NULL in RUN once the exchange has it (r->x.head).
+ *    a connection with early bytes keeps it. r->reader.head is NULL in RUN once the exchange has it (r->x.head). In H2 there is `h2` instead.
  * 4. r->x.in follows r->reader.state: gl_conn_begin and gl_conn_set_in see to that.
  * 5. The stream throws away what is written while the peer is gone; no function here asks first.
  * 6. `deadline` is of the state: HEAD header_timeout, or keepalive_timeout before the first byte; RUN request_timeout, or the
@@ -44,7 +45,9 @@
 typedef struct gl_server gl_server;
 typedef struct gl_conn gl_conn;
 
-typedef enum gl_conn_state { GL_CONN_HEAD, GL_CONN_STALLED, GL_CONN_RUN, GL_CONN_TAKEN, GL_CONN_LEFT, GL_CONN_DRAIN, GL_CONN_LINGER } gl_conn_state;
+typedef enum gl_conn_state {
+  GL_CONN_HEAD, GL_CONN_STALLED, GL_CONN_RUN, GL_CONN_TAKEN, GL_CONN_LEFT, GL_CONN_DRAIN, GL_CONN_LINGER, GL_CONN_H2
+} gl_conn_state;
 
 /* What a connection has for one request and its answer. */
 typedef struct gl_conn_request {
@@ -68,7 +71,10 @@ struct gl_conn {
   gl_server *server;
   gl_conn *next, **at;      /* in the server's list */
   gl_stream *stream;
-  gl_conn_request *r;       /* NULL: none, as the connection is idle or fresh */
+  union {
+    gl_conn_request *r;     /* NULL: none, as the connection is idle or fresh */
+    struct gl_h2 *h2;       /* in H2 */
+  };
   uint64_t deadline;        /* loop time, ms: what the state waits for must have come by then */
   uint64_t delivered;       /* while `blocked`: output that had reached the client at the last look */
   uint64_t write_deadline;  /* while `blocked`: loop time, ms, by which more must have reached the client */
@@ -169,5 +175,14 @@ void gl_conn_drop_held(gl_conn *c);
 
 /* Starts the write clock: the kernel did not take all output. (conn_clock.c) */
 void gl_conn_on_blocked(gl_stream *stream);
+
+/* While `blocked`: does the client take what was written? Call in each sweep. */
+bool gl_conn_takes_output(gl_conn *c, uint64_t now);
+
+/* Frees a connection that has neither a stream nor a user. (conn.c) */
+void gl_conn_free(gl_conn *c);
+
+/* As gl_carrier.peer. */
+int gl_conn_peer(const gl_conn *c, struct sockaddr_storage *address, bool *secure);
 
 #endif

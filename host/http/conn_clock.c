@@ -4,6 +4,7 @@
  * costs a request nothing.
  */
 #include "http/conn.h"
+#include "http/h2.h"
 #include "http/server.h"
 
 void gl_conn_set_deadline(gl_conn *c, double seconds) {
@@ -26,7 +27,7 @@ void gl_conn_on_blocked(gl_stream *stream) {
 
 /* Does the client take what was written? Each sweep asks, so that a slow client, which takes a little each time, is not
  * mistaken for one that takes nothing. */
-static bool takes_output(gl_conn *c, uint64_t now) {
+bool gl_conn_takes_output(gl_conn *c, uint64_t now) {
   uint64_t delivered = gl_stream_delivered(c->stream);
   if (delivered == c->delivered) return now < c->write_deadline;
   restart_write_clock(c, delivered, now);
@@ -78,9 +79,10 @@ static void close_idle(gl_conn *c) {
 
 bool gl_conn_sweep(gl_conn *c, uint64_t now) {
   if (!c->stream || c->stream->closing) return false;
+  if (c->state == GL_CONN_H2) return gl_h2_sweep(c->h2, now);
   if (c->state == GL_CONN_RUN) gl_stream_look(c->stream); /* has the client of a handler that does not read the body left? */
   if (c->blocked && !gl_stream_pending(c->stream)) unblock(c);
-  bool lost = c->blocked && !takes_output(c, now);
+  bool lost = c->blocked && !gl_conn_takes_output(c, now);
   if (!lost && (is_taking(c) || !is_due(c, now))) return c->blocked;
   if (lost) gl_conn_lose(c, UV_ETIMEDOUT);
   else if (c->state == GL_CONN_RUN) expire(c);

@@ -2,7 +2,10 @@
  *
  * What arrives on a connection: bytes, which become heads and bodies (h1/reader.h), and the peer's end.
  */
+#include <string.h>
+
 #include "http/conn.h"
+#include "http/h2.h"
 #include "http/server.h"
 
 #define BODY_HIGH ((size_t)256 * 1024) /* bytes of a body that are kept while the user does not ask for them */
@@ -10,13 +13,9 @@
 
 /* ---- time for a body ---- */
 
-/* Sets the time for the rest of the body. In all, the user may wait body_timeout, and one second more for each body_min_rate bytes
- * that came; and body_timeout between two pieces. So no body can come so slowly that it never ends. */
 static void set_body_deadline(gl_conn *c) {
-  const gl_server_limits *l = &c->server->limits;
   c->r->waiting_since = uv_now(&c->server->host->loop);
-  double left = l->body_timeout + (double)c->r->reader.body_read / l->body_min_rate - (double)c->r->body_waited / 1000;
-  gl_conn_set_deadline(c, left < 0 ? 0 : left < l->body_timeout ? left : l->body_timeout);
+  gl_conn_set_deadline(c, gl_server_body_time(&c->server->limits, c->r->reader.body_read, c->r->body_waited));
 }
 
 static void count_body_wait(gl_conn *c) { c->r->body_waited += uv_now(&c->server->host->loop) - c->r->waiting_since; }
@@ -94,6 +93,30 @@ static bool begin_head(gl_conn *c) {
   return true;
 }
 
+#define PREFACE "PRI * HTTP/2" /* what is read of a client's preface until it is seen to be one (RFC 9113, 3.4) */
+
+/* Is a head that was refused the preface of HTTP/2, which is made to look like a request of which the version is unknown? `last`: the byte
+ * at which it was refused. With TLS the client would have said so before (ALPN). */
+static bool is_preface(const gl_conn *c, char last) {
+  const gl_head *h = c->r->reader.head;
+  return c->fresh && h->refuse_status == 505 && last == '2' && h->raw == sizeof PREFACE - 1 && h->method_len == 3 && h->target_len == 1 &&
+    memcmp(h->method_name, "PRI", 3) == 0 && *h->text == '*' && c->server->limits.max_streams && !c->stream->filter && gl_h2_library();
+}
+
+static void become_h2(gl_conn *c, const char *rest, size_t n) {
+  gl_heads_give(&c->server->heads, c->r->reader.head);
+  c->r->reader.head = NULL;
+  gl_conn_rest(c);
+  gl_h2_begin(c, PREFACE, sizeof PREFACE - 1);
+  if (c->state == GL_CONN_H2) gl_h2_read(c->h2, rest, n);
+}
+
+static void refuse_head(gl_conn *c, char last, const char *rest, size_t n) {
+  c->r->x.in = GL_IN_DONE;
+  if (is_preface(c, last)) become_h2(c, rest, n);
+  else gl_conn_refuse(c, c->r->reader.head->refuse_status, c->r->reader.head->refuse_reason);
+}
+
 static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool now) {
   if ((!c->r || !c->r->reader.head) && !begin_head(c)) {
     gl_stream_close(c->stream);
@@ -101,8 +124,7 @@ static size_t feed_head(gl_conn *c, const char *bytes, size_t n, bool now) {
   }
   size_t used = gl_h1_read_head(&c->r->reader, bytes, n);
   if (c->r->reader.head->refuse_status) {
-    c->r->x.in = GL_IN_DONE;
-    gl_conn_refuse(c, c->r->reader.head->refuse_status, c->r->reader.head->refuse_reason);
+    refuse_head(c, used ? bytes[used - 1] : 0, bytes + used, n - used);
     return n;
   }
   if (c->r->reader.state != GL_H1_HEAD) gl_conn_begin(c, now);

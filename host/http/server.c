@@ -44,6 +44,11 @@ void gl_server_unref(gl_server *s) {
   s->free(s);
 }
 
+double gl_server_body_time(const gl_server_limits *l, uint64_t arrived, uint64_t waited) {
+  double left = l->body_timeout + (double)arrived / l->body_min_rate - (double)waited / 1000;
+  return left < 0 ? 0 : left < l->body_timeout ? left : l->body_timeout;
+}
+
 /* ---- walks over the connections ---- */
 
 /* Calls `act` for the connections from *cursor on, for at most a slice: when thousands are closed at the same moment, tasks have

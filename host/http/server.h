@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * An HTTP/1.1 server without Lua: its listener, its connections and their limits. The user of the connections' exchanges
+ * A server of HTTP/1.1 and HTTP/2 without Lua: its listener, its connections and their limits. The user of the connections' exchanges
  * answers the requests (message/exchange.h). No function here calls Lua or waits.
  */
 #ifndef GL_HTTP_SERVER_H
@@ -25,6 +25,7 @@ typedef struct gl_server_limits {
   uint32_t max_tasks;       /* that a request may have at once: 503 */
   size_t max_body;          /* bytes that req:body() takes: 413 */
   uint32_t max_connections; /* further ones wait in the kernel's backlog */
+  uint32_t max_streams;     /* requests at once on a connection of HTTP/2, which are refused beyond; 0: HTTP/2 is not spoken */
 } gl_server_limits;
 
 struct gl_server {
@@ -68,6 +69,11 @@ void gl_server_set_tls(gl_server *s, gl_tls_config *tls);
 
 /* Drops a reference; with the last one the server is freed, by `free`. */
 void gl_server_unref(gl_server *s);
+
+/* Returns the seconds that the rest of a body has to come, of which so many bytes have come while the user waited for so many ms. In all,
+ * the user may wait body_timeout, and one second more for each body_min_rate bytes that came; and body_timeout between two pieces. So no body
+ * can come so slowly that it never ends. */
+double gl_server_body_time(const gl_server_limits *l, uint64_t arrived, uint64_t waited);
 
 /* Takes note that a connection was freed: accepts again if there is room, calls `idle` after the last connection of a server that
  * stops, and drops the connection's reference. */

@@ -186,7 +186,7 @@ struct gl_exchange {
   int error;           /* in == GL_IN_BAD: UV_EPROTO malformed, UV_EMSGSIZE, UV_ENOMEM, UV_ETIMEDOUT, UV_ECONNRESET cut short */
   uint8_t in;          /* gl_in_state */
   uint8_t out;         /* gl_out_state */
-  uint8_t minor;       /* HTTP/1.minor of the peer */
+  uint8_t minor;       /* HTTP/1.minor of the peer, or GL_MINOR_HTTP2 */
   bool begun;          /* a byte of the message that arrives has come */
   bool head_only;      /* a HEAD request: its response has no body */
   bool waiting;        /* a `want` has not been answered by `body` yet */

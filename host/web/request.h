@@ -19,7 +19,7 @@ struct gl_request {
   uint64_t id;         /* unlike that of any other request, of other servers, too */
   uint32_t nfields, target_len, text_len;
   uint32_t path_len;   /* of the target before '?' */
-  uint8_t method, minor; /* llhttp_method_t or GL_METHOD_OTHER; of the version 1.minor */
+  uint8_t method, minor; /* llhttp_method_t or GL_METHOD_OTHER; of the version 1.minor, or GL_MINOR_HTTP2 */
   uint8_t method_len;    /* GL_METHOD_OTHER: bytes of the method's name, which is behind the text; else 0 */
   bool keep_alive, upgrade, has_body;
   bool secure;         /* it came over TLS, or a trusted proxy says that it did */

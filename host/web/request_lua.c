@@ -16,11 +16,12 @@ const char gl_request_meta;
 
 gl_request *gl_check_request(lua_State *L, int idx) { return idx == 1 ? gl_class_self(L, META) : luaL_checkudata(L, idx, META); }
 
-enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, HOST, TLS, ID, VERSION, KEEP_ALIVE };
+enum { METHOD = 1, TARGET, PATH, RAW_PATH, QUERY_STRING, HEADERS, REMOTE, SCHEME, HOST, TLS, ID, VERSION, HAS_BODY, KEEP_ALIVE };
 
 static const struct { const char *name; int id; } field_ids[] = {
   {"method", METHOD}, {"target", TARGET}, {"path", PATH}, {"raw_path", RAW_PATH}, {"query_string", QUERY_STRING}, {"headers", HEADERS},
-  {"remote", REMOTE}, {"scheme", SCHEME}, {"host", HOST}, {"tls", TLS}, {"id", ID}, {"version", VERSION}, {"keep_alive", KEEP_ALIVE},
+  {"remote", REMOTE}, {"scheme", SCHEME}, {"host", HOST}, {"tls", TLS}, {"id", ID}, {"version", VERSION}, {"has_body", HAS_BODY},
+  {"keep_alive", KEEP_ALIVE},
 };
 
 bool gl_request_peer(const gl_request *r, char out[GL_ADDRESS_MAX]) {
@@ -97,7 +98,8 @@ static void push_field(lua_State *L, const gl_request *r, int id) {
     case HOST: push_host(L, r); break;
     case TLS: push_tls(L, r); break;
     case ID: push_id(L, r); break;
-    case VERSION: lua_pushstring(L, r->minor ? "1.1" : "1.0"); break;
+    case VERSION: lua_pushstring(L, r->minor == GL_MINOR_HTTP2 ? "2" : r->minor ? "1.1" : "1.0"); break;
+    case HAS_BODY: lua_pushboolean(L, r->has_body); break;
     default: lua_pushboolean(L, r->keep_alive);
   }
 }

@@ -38,7 +38,8 @@ static bool flag_option(lua_State *L, int idx, const char *name, bool def) {
 static void check_names(lua_State *L, int idx, bool listens) {
   static const char *const all[] = {"tls", "max_target", "max_head", "max_headers", "max_body", "max_connections", "header_timeout",
     "keepalive_timeout", "body_timeout", "write_timeout", "request_timeout", "cpu_limit", "max_tasks", "cancel_on_disconnect",
-    "body_min_rate", "underscore_headers", "trust_request_id", "trusted_proxies", "proxy_headers", "proxy_protocol", NULL};
+    "body_min_rate", "underscore_headers", "trust_request_id", "trusted_proxies", "proxy_headers", "proxy_protocol", "http2", "max_streams",
+    NULL};
   const char *const *names = listens ? all : all + 1; /* `tls` is of an address */
   lua_pushnil(L);
   while (lua_next(L, idx)) {
@@ -58,6 +59,8 @@ void gl_server_read_options(lua_State *L, int idx, gl_web_server *s, bool listen
   l->head.fields = (uint32_t)size_option(L, idx, "max_headers", 100, 10000);
   l->max_body = (size_t)size_option(L, idx, "max_body", 1 << 20, 1 << 30);
   l->max_connections = (uint32_t)size_option(L, idx, "max_connections", 100000, 10000000);
+  l->max_streams = (uint32_t)size_option(L, idx, "max_streams", 100, 10000);
+  if (!flag_option(L, idx, "http2", true)) l->max_streams = 0;
   l->header_timeout = time_option(L, idx, "header_timeout", 10);
   l->keepalive_timeout = time_option(L, idx, "keepalive_timeout", 65);
   l->body_timeout = time_option(L, idx, "body_timeout", 30);

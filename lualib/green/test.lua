@@ -105,6 +105,7 @@ function M.request(spec)
   req.headers.host = req.headers.host or "localhost"
   req.host = req.headers.host
   add_body(req, spec)
+  req.has_body = type(req.source) == "function" or req.source[1] ~= nil
   local wrong = native.request.wrong_path(raw_path)
   if wrong then fault.status(400, "request", "EINVAL", "%s", wrong) end
   req.path = url.decode(raw_path)

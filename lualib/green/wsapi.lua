@@ -81,14 +81,11 @@ function Input:read(n)
   return text
 end
 
--- Is the body of unknown length: does it come in chunks, or from a test?
-local function is_unmeasured(req) return req.headers["transfer-encoding"] or type(req) == "table" end
-
 -- The body, and its length, nil for none. A body that comes without its length is read whole: CONTENT_LENGTH must say how long it is.
 local function input_of(req)
   local length = math.tointeger(tonumber(req.headers["content-length"]))
   local input = { length = length or 0, left = length or 0, ahead = "", at = 1 }
-  if not length and is_unmeasured(req) then
+  if not length and req.has_body then
     local body = req:body()
     if body == "" then return setmetatable(input, Input) end
     length = #body

@@ -230,7 +230,7 @@ describe("an address", function()
   it("comes with options that are checked", function()
     for option, value in pairs {
       header_timeout = 0, keepalive_timeout = -1, body_timeout = "x", write_timeout = 0 / 0, request_timeout = math.huge,
-      max_target = 0, max_head = 1.5, max_headers = "x", max_body = -1, max_connections = 1e12,
+      max_target = 0, max_head = 1.5, max_headers = "x", max_body = -1, max_connections = 1e12, max_streams = 0,
     } do
       assert.error_matches(function() native.listen("127.0.0.1:0", echo, { [option] = value }) end, "option '" .. option .. "' must be")
     end

@@ -57,7 +57,7 @@ end
 -- Returns a function that gives the pieces of the request's body as they come, and the length if it is known; nil for no body.
 local function body_of(req)
   local length = req.headers["content-length"]
-  if not length and not req.headers["transfer-encoding"] or length == "0" then return nil end
+  if not req.has_body or length == "0" then return nil end
   return req:chunks(), tonumber(length)
 end
 

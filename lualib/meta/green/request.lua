@@ -23,10 +23,11 @@
 ---@field cookies table<string, string> the first of each name, not decoded
 ---@field remote string the client: "192.0.2.7:40312", "unix"; what a trusted proxy says has port 0 if it tells none (option trusted_proxies)
 ---@field scheme string "http" or "https"; as a trusted proxy says
----@field host? string what the client asked for, "shop.example:8443": the header Host, or what a trusted proxy says; nil: HTTP/1.0 without it
+---@field host? string what the client asked for, "shop.example:8443": the header Host (HTTP/2: the :authority), or what a trusted proxy says; nil: HTTP/1.0 without it
 ---@field tls green.request.tls? nil without TLS
 ---@field id string of this request, for logs: 16 hex digits; or what X-Request-Id says (option trust_request_id of the server)
----@field version string "1.1"
+---@field version string of HTTP: "1.0", "1.1", "2"
+---@field has_body boolean a body follows the head, be it empty in the end
 ---@field keep_alive boolean
 ---@field ctx table empty at first: what middleware and handlers share
 ---@field user any nil until somebody assigns it

@@ -3,7 +3,10 @@
 -- allocation of C refused, for one n after the other, and looks what becomes of the request, and whether the next one is served.
 --
 --     walk.lua FOLDER SEED N [SCENARIO [ORDER]]   FOLDER has refuse.so and the certificates; N: places for each scenario, 0: all
+package.path = arg[0]:match "^(.*)/[^/]*$" .. "/../../?.lua;" .. package.path
+
 local fault = require "green.error"
+local h2 = require "http.h2"
 local http = require "green.http"
 local native = require "green.http.native"
 local net = require "green.net"
@@ -155,6 +158,19 @@ local scenarios = {
     local answer = ""
     for bytes in function() return socket:read(65536) end do answer = answer .. bytes end
     return answer:match "\r\n\r\n(.*)" or fault.raise("announced", "ECLOSED", "closed"), "192.0.2.7:5"
+  end },
+  { "h2", function()
+    local client <close> = h2.connect(base:match "//(.*)$")
+    client:send(h2.post(1, "/echo", LONG:sub(1, 16000)), h2.get(3, "/front"), h2.headers(5, h2.fields("POST", "/chunks")), h2.frame(h2.DATA, 0, 5, "piece"),
+      h2.headers(5, { { "x-a", "b" } }, h2.END_STREAM))
+    local bodies = {}
+    for i, stream in ipairs { 1, 3, 5 } do
+      local answer = client:answer(stream)
+      if not answer or answer.reset then fault.raise("h2", "ECONNRESET", "the stream or the connection has ended") end
+      bodies[i] = answer.status == 200 and answer.body or "status"
+      if answer.status ~= 200 then return "status", LONG end
+    end
+    return bodies[1] == LONG:sub(1, 16000) and bodies[3] == "piece" and bodies[2], LONG
   end },
   { "name", function() return http.get((base:gsub("127.0.0.1", "localhost")) .. "/").body, "ok" end },
 }
