@@ -112,6 +112,8 @@ void gl_op_reap(gl_host *h) {
   }
 }
 
+gl_task *gl_op_awaited(const gl_task *t) { return t->op && !t->op->done && t->op->type->awaits ? t->op->type->awaits(t->op) : NULL; }
+
 void gl_op_describe(const gl_op *op, char *out, size_t size) {
   size_t n = (size_t)snprintf(out, size, "%s ", op->type->name);
   if (op->type->object && n < size) op->type->object(op, out + n, size - n);

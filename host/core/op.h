@@ -39,6 +39,7 @@ typedef struct gl_optype {
   void (*cancel)(gl_op *op);              /* makes done come soon; called on the loop; NULL = the operation cannot be stopped */
   void (*free)(gl_op *op);                /* releases what the op owns, but not the op; calls no Lua; may be NULL */
   void (*object)(const gl_op *op, char *out, size_t size); /* writes what the op is about (a path, an address); may be NULL */
+  gl_task *(*awaits)(const gl_op *op);    /* the task that the op is done by, sooner or later; NULL = nobody knows */
 } gl_optype;
 
 /* First member of every request struct. A binding reads `status`, and may queue the op (core/opqueue.h). */
@@ -62,6 +63,11 @@ struct gl_op {
  * running, memory is out, or `size` is 64 KB or more. Runs no Lua, no finalizer either: what the caller saw before the call is
  * still so. From here until gl_await nothing may raise. */
 void *gl_op_new(lua_State *L, const gl_optype *type, size_t size, int pin_idx);
+
+#define GL_LONGEST_CHAIN 100 /* tasks that wait for each other, beyond which nobody looks: they may wait in a circle */
+
+/* Returns the task that `t` waits for; NULL: none, or nobody knows. */
+gl_task *gl_op_awaited(const gl_task *t);
 
 /* Writes what the op does, and to what: "fs.stat notes.txt". */
 void gl_op_describe(const gl_op *op, char *out, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  *     package.loaded has it: that is the result
+ *     the task that loads it joins this one: EDEADLK
  *     nobody loads it -- begin_load --> LOADING ---- the module has returned ----------------> all look into package.loaded again
  *                                        |  ^  '---- it has failed: end_load ------------------> all raise its error; a later require tries again
  *                          others wait --'  |
@@ -11,7 +12,7 @@
  *
  * Invariants:
  *   1. A load is in `loading` from begin_load to end_load, and lies on the stack of its task meanwhile. No two have the same name.
- *   2. An op in `waiting` pins its load. No circle of tasks waits here.
+ *   2. An op in `waiting` pins its load. No circle of tasks waits here, also by way of joins: whoever would close it raises EDEADLK.
  *   3. end_load allocates nothing, since memory that ran out is one of the reasons for it.
  */
 #include "sys/require.h"
@@ -21,6 +22,7 @@
 
 #include <lauxlib.h>
 
+#include "core/error.h"
 #include "core/op.h"
 #include "core/opqueue.h"
 #include "core/scope.h"
@@ -59,7 +61,9 @@ static void cancel_require(gl_op *op) { gl_opqueue_cancel(&((require_op *)op)->o
 
 static void object_require(const gl_op *op, char *out, size_t size) { snprintf(out, size, "%s", ((const require_op *)op)->of->name); }
 
-static const gl_optype require_type = {"require", push_require, cancel_require, NULL, object_require};
+static gl_task *awaits_require(const gl_op *op) { return ((const require_op *)op)->of->loader; }
+
+static const gl_optype require_type = {"require", push_require, cancel_require, NULL, object_require, awaits_require};
 
 /* wait(load). Other tasks may have run since it was found: a hook comes where a call begins. */
 static int wait(lua_State *L) {
@@ -71,14 +75,19 @@ static int wait(lua_State *L) {
   return gl_await(L, &r->op, GL_FOREVER);
 }
 
-/* Would the running task wait for itself, if it waited for this load? */
-static bool is_circular(const gl_host *h, const load *of) {
-  for (;;) {
-    const gl_task *t = of->loader;
-    if (t == h->task) return true;
-    if (!t->op || t->op->type != &require_type) return false;
-    of = ((const require_op *)t->op)->of;
+/* Would the running task wait for itself, if it waited for a load? By other modules alone, or by a join, too? */
+typedef enum circle { NO_CIRCLE, OF_MODULES, OF_TASKS } circle;
+
+static circle look_for_circle(const gl_host *h, const load *of) {
+  circle found = OF_MODULES;
+  const gl_task *t = of->loader;
+  for (int i = 0; t != h->task; i++) {
+    const gl_task *next = gl_op_awaited(t);
+    if (i == GL_LONGEST_CHAIN || !next) return NO_CIRCLE;
+    if (t->op->type != &require_type) found = OF_TASKS;
+    t = next;
   }
+  return found;
 }
 
 /* ---- loading ---- */
@@ -190,7 +199,9 @@ static int obtain(lua_State *L, int status, lua_KContext ctx) {
     lua_pop(L, 1);
     if (!h->task || gl_in_finalizer(L)) return load_module(L, name);
     load *l = push_load(L, name); /* name loaded load */
-    if (l && !is_circular(h, l)) {
+    circle round = l ? look_for_circle(h, l) : NO_CIRCLE;
+    if (round == OF_TASKS) return gl_error_raise(L, "require", "EDEADLK", "module '%s' is being loaded by a task that waits for this one", name);
+    if (l && round == NO_CIRCLE) {
       lua_pushcfunction(L, wait);
       lua_insert(L, 3);
       lua_callk(L, 1, 0, 0, obtain);

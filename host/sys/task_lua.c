@@ -65,7 +65,9 @@ static void object_join(const gl_op *op, char *out, size_t size) {
   snprintf(out, size, t->spawn_site ? "task %d, spawned at %s" : "task %d", (int)t->id, t->spawn_site);
 }
 
-static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join, object_join};
+static gl_task *awaits_join(const gl_op *op) { return ((const join_op *)op)->target; }
+
+static const gl_optype join_type = {"task.join", push_join, cancel_join, free_join, object_join, awaits_join};
 
 static const char *how_it_ended(const gl_task_handle *at) { return !at->failed ? "done" : at->cancelled ? "cancelled" : "failed"; }
 
@@ -75,12 +77,13 @@ static int push_wait(lua_State *L, gl_op *op) {
   return 1;
 }
 
-static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join};
+static const gl_optype wait_type = {"task.wait", push_wait, cancel_join, free_join, object_join, awaits_join};
 
 /* A join of what task.single has spawned. */
-static const gl_optype single_type = {"task.single", push_join, cancel_join, free_join, object_join};
+static const gl_optype single_type = {"task.single", push_join, cancel_join, free_join, object_join, awaits_join};
 
-static bool is_join(const gl_op *op) { return op && (op->type == &join_type || op->type == &wait_type || op->type == &single_type); }
+/* Is it a join in so many words? Tasks that wait for each other so in a circle are what the script made them. */
+static bool is_plain(const gl_optype *type) { return type == &join_type || type == &wait_type; }
 
 static gl_task_handle *check_handle(lua_State *L) { return gl_class_self(L, GL_TASK_HANDLE); }
 
@@ -96,29 +99,34 @@ static void lift_for(const gl_task *waiter, gl_task *t) {
   while (gl_task_is_background(t)) {
     t->lifted = true;
     gl_runqueue_lift(t->host, t);
-    if (!is_join(t->op)) return;
-    t = ((join_op *)t->op)->target;
+    if (!(t = gl_op_awaited(t))) return;
   }
 }
 
-#define LONGEST_CHAIN 100 /* tasks that wait for each other, beyond which nobody looks: they may wait in a circle */
-
-/* Does `t` wait for `self`, or for a task that does, with task.single among the ways they wait, `type` included? */
-static bool waits_in_single(const gl_task *t, const gl_task *self, const gl_optype *type) {
-  bool single = type == &single_type;
+/* Does `t` wait for `self`, or for a task that does? Returns in which way that the script has no part in, task.single or require, one of them
+ * does, `type` included; NULL: in none. */
+static const gl_optype *waits_in_circle(const gl_task *t, const gl_task *self, const gl_optype *type) {
+  const gl_optype *way = is_plain(type) ? NULL : type;
   for (int i = 0; t != self; i++) {
-    if (i == LONGEST_CHAIN || !is_join(t->op)) return false;
-    single = single || t->op->type == &single_type;
-    t = ((const join_op *)t->op)->target;
+    const gl_task *next = gl_op_awaited(t);
+    if (i == GL_LONGEST_CHAIN || !next) return NULL;
+    if (!is_plain(t->op->type)) way = t->op->type;
+    t = next;
   }
-  return single;
+  return way;
+}
+
+static int raise_circle(lua_State *L, const gl_optype *type, const gl_optype *way) {
+  const char *why = way == &single_type ? "task.single was called with this key in the function that is run for it"
+                                        : "the task requires a module that is being loaded here";
+  return gl_error_raise(L, type->name, "EDEADLK", "it would wait for itself: %s", why);
 }
 
 /* The handle stays at index 1. */
 static int await_end(lua_State *L, gl_task *t, const gl_optype *type) {
   double timeout = gl_check_timeout(L, 2, GL_FOREVER);
-  if (waits_in_single(t, gl_host_of(L)->task, type))
-    return gl_error_raise(L, type->name, "EDEADLK", "it would wait for itself: task.single was called with this key in the function that is run for it");
+  const gl_optype *way = waits_in_circle(t, gl_host_of(L)->task, type);
+  if (way) return raise_circle(L, type, way);
   if (t == gl_host_of(L)->task) return luaL_error(L, "a task cannot join itself");
   lift_for(gl_host_of(L)->task, t);
   join_op *j = gl_op_new(L, type, sizeof *j, 0);

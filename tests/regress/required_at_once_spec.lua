@@ -182,6 +182,68 @@ describe("a module that is required by many tasks", function()
     for i = 1, 2 do list[i]:join(TIMEOUT) end
   end)
 
+  -- A module that joined a task which requires that module waited for itself, for ever. Who would close the circle raises.
+  describe("whose loading joins a task that requires it", function()
+    local ways = {
+      ["joins"] = function(fn) return task.spawn(fn):join() end,
+      ["waits for"] = function(fn)
+        local one = task.spawn(fn)
+        one:wait()
+        return one:join()
+      end,
+      ["joins what joins"] = function(fn)
+        return task.spawn(function() return task.spawn(fn):join() end):join()
+      end,
+      ["has in a group"] = function(fn)
+        local result
+        task.group(function(g) g:spawn(function() result = fn() end) end)
+        return result
+      end,
+      ["asks by task.single for"] = function(fn) return task.single({}, fn) end,
+      ["joins, when it waits already,"] = function(fn)
+        local one = waiting(task.spawn(fn))
+        return one:join()
+      end,
+    }
+    for how, wait_for in pairs(ways) do
+      it("raises EDEADLK, when it " .. how .. " it", function()
+        package.preload[name] = function()
+          loads = loads + 1
+          return wait_for(function() return require(name) end)
+        end
+        for _ = 1, 2 do
+          local err = failure(require, name)
+          assert.equal("EDEADLK", err.code)
+          assert.matches("being loaded", err.message)
+        end
+        assert.equal(2, loads)
+        package.preload[name] = function() return "soup" end
+        assert.equal("soup", (require(name)))
+      end)
+    end
+
+    it("raises EDEADLK, by way of another module and its task", function()
+      local other = name .. ".other"
+      package.preload[name] = function() return (require(other)) end
+      package.preload[other] = function() return task.spawn(require, name):join() end
+      local err = failure(require, name)
+      assert.same({ "EDEADLK", "require" }, { err.code, err.op })
+      local one = task.spawn(require, other)
+      assert.equal("EDEADLK", failure(one.join, one, TIMEOUT).code)
+      package.preload[other] = nil
+    end)
+
+    it("does not, where the task has the module already, or gives up", function()
+      package.preload[name] = function()
+        local one = task.spawn(function() return task.deadline(60, task.sleep, 0) end)
+        one:join()
+        package.loaded[name] = "half"
+        return task.spawn(require, name):join() .. " and half"
+      end
+      assert.equal("half and half", (require(name)))
+    end)
+  end)
+
   -- What requires itself overflows the stack under lua, and so it does here, in one task or in several.
   it("requires itself in a circle", function()
     local CHAIN = { ["a.lua"] = "print(pcall(require, 'm'))", ["m.lua"] = "return require 'n'", ["n.lua"] = "return require 'm'" }

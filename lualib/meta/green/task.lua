@@ -36,14 +36,15 @@ local Task = {}
 
 ---The results of the task's function, or its error raised.
 ---Waits until it has ended, without `timeout` as long as it takes.
----Raises: what the function raised; ETIMEDOUT, and the task goes on.
+---Raises: what the function raised; ETIMEDOUT, and the task goes on; EDEADLK when it would wait for itself, as the task wants a module that is
+---being loaded here.
 ---@param timeout? number seconds
 ---@return any ...
 function Task:join(timeout) end
 
 ---How it ended; a failure is then nobody else's to log.
 ---Waits until it has ended, without `timeout` as long as it takes.
----Raises: ETIMEDOUT, and the task goes on.
+---Raises: ETIMEDOUT, and the task goes on; EDEADLK, as join does.
 ---@param timeout? number seconds
 ---In a child that a C module forked, a task of the parent's is "elsewhere": it never runs there, and nobody can wait for it.
 ---@return "done"|"failed"|"cancelled"|"elsewhere"
