@@ -1,12 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Work that must happen after the answer, and survive a crash: jobs, in the application's own database. What is here checks what it is given;
 -- green.jobs.store has the table, green.jobs.worker what works on it.
+local canonical = require "green.jobs.canonical"
+local cron = require "green.jobs.cron"
 local definitions = require "green.jobs.definitions"
 local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
 local place = require "green.jobs.place"
 local process = require "green.jobs.process"
+local schedule = require "green.jobs.schedule"
 local worker = require "green.jobs.worker"
 
 local M = {}
@@ -46,10 +49,10 @@ end
 
 local ENQUEUE = { run_at = "number", delay = "seconds", unique = "string|boolean" }
 
--- Returns the key, or nil. Arguments have no order as JSON: keys made of them are for those that are written alike.
+-- Returns the key, or nil.
 local function unique_key(where, name, unique, text)
   if not unique then return nil end
-  local key = unique == true and text or unique
+  local key = unique == true and canonical(text) or unique
   if #key <= LONGEST_KEY then return key end
   fault.misuse("%s: '%s': a unique key of %d bytes, and at most %d may be", where, name, #key, LONGEST_KEY)
 end
@@ -63,6 +66,20 @@ function M.enqueue(name, args, given)
   local id, is_new = store:add(name, text, unique_key("jobs.enqueue", name, given.unique, text), given.run_at, given.delay)
   if is_new then store.db:after_commit(process.ring) end
   return id, is_new
+end
+
+local CRON = { overlap = "boolean" }
+local LARGEST_OF_CRON = 400 -- bytes of arguments: they are part of a unique key
+
+function M.cron(expression, name, args, given)
+  options.argument("jobs.cron", "expression", expression, "string")
+  given = options.check("jobs.cron", given, CRON)
+  local spec, why = cron.read(expression)
+  if not spec then fault.misuse("jobs.cron: '%s': %s", expression:sub(1, 100), why) end
+  definitions.check("jobs.cron", name)
+  local text = encoded("jobs.cron", name, args)
+  if #text > LARGEST_OF_CRON then fault.misuse("jobs.cron: '%s': its arguments are %d bytes of JSON, and at most %d may be", name, #text, LARGEST_OF_CRON) end
+  schedule.add(spec.text, spec, name, canonical(text), given.overlap or false)
 end
 
 -- ---- working ----

@@ -3,14 +3,17 @@
 -- specification.dialects says what a dialect is. Time passes by changes in the table, where a worker's clock is that of the database.
 local assert = require "luassert"
 local connect = require "green.db".connect
+local cron = require "green.jobs.cron"
 local debug = require "green.debug"
 local fault = require "green.error"
 local green = require "green"
 local jobs = require "green.jobs"
 local native = require "green.task.native"
+local new_store = require "green.jobs.store"
 local new_worker = require "green.jobs.worker"
 local outcome = require "outcome"
 local place_of_jobs = require "green.jobs.place"
+local schedule = require "green.jobs.schedule"
 local task = require "green.task"
 
 local failure, await = outcome.failure, outcome.eventually
@@ -570,6 +573,110 @@ return function(spec, dialect)
     end)
   end)
 
+  describe("of a clock", function()
+    local clock, now, entry = os.time, nil, nil
+    local other -- another process's database
+
+    before_each(function()
+      now = 1796071200 + 1234 -- 2026-11-30 21:00:34 UTC
+      os.time = function(...) return ... and clock(...) or now end -- luacheck: ignore 122
+      other = dialect.shared and connect(place.url) or nil
+      entry = (entry or 0) + 1
+    end)
+
+    after_each(function()
+      os.time = clock -- luacheck: ignore 122
+      for _, one in ipairs(schedule.list()) do one.spec = cron.read "0 0 29 2 *" end -- no other test will find it due
+      if other then other:close() end
+    end)
+
+    -- A job of its own for each test, hourly: what other tests have said of the clock goes on.
+    local function hourly(options, fn)
+      local name = ("hourly%s%d"):format(dialect.name:gsub("%W", ""), entry)
+      local runs = define(name, nil, fn)
+      jobs.cron("0 * * * *", name, { entry = entry }, options)
+      return runs, name
+    end
+    local function look() schedule.look(place_of_jobs.store()) end
+    local function waiting(name) return (jobs.count()[name] or { waiting = 0 }).waiting end
+
+    it("are enqueued once each time, beginning with the next", function()
+      local runs, name = hourly()
+      place_of_jobs.store():prepare()
+      look()
+      assert.equal(0, waiting(name))
+      now = now + 3600
+      look()
+      look()
+      assert.equal(1, waiting(name))
+      jobs.drain()
+      assert.same({ entry = entry }, runs[1][1])
+      look()
+      now = now + 3600
+      look()
+      jobs.drain()
+      assert.equal(2, #runs)
+    end)
+
+    it("that nobody looked at run once for all times that were missed", function()
+      local runs, name = hourly()
+      place_of_jobs.store():prepare()
+      look()
+      now = now + 36000
+      look()
+      assert.equal(1, waiting(name))
+      jobs.drain()
+      look()
+      jobs.drain()
+      assert.equal(1, #runs)
+    end)
+
+    it("are not enqueued while the one before waits or runs, unless that is wanted", function()
+      local _, name = hourly()
+      entry = entry + 1
+      local _, overlapping = hourly { overlap = true }
+      place_of_jobs.store():prepare()
+      for _ = 1, 4 do
+        look()
+        now = now + 3600
+      end
+      assert.same({ 1, 3 }, { waiting(name), waiting(overlapping) })
+    end)
+
+    it("are found by a worker", function()
+      local runs = hourly()
+      jobs.start()
+      await(function() return #jobs.list() == 0 and db:value "SELECT count(*) FROM green_jobs_cron" > 0 end) -- list makes the tables
+      now = now + 3600
+      await(function() return #runs == 1 end)
+    end)
+
+    if dialect.shared then
+      it("are enqueued once by all processes that look at the same time", function()
+        local runs, name = hourly { overlap = true }
+        local stores, tasks = {}, {}
+        for i = 1, 6 do
+          stores[i] = new_store(i % 2 == 0 and other or db)
+          stores[i]:prepare()
+          schedule.look(stores[i])
+        end
+        now = now + 3600
+        for i, store in ipairs(stores) do
+          schedule.look(store) -- alone, and then all at once
+          tasks[i] = task.spawn(function()
+            schedule.look(store)
+            now = now + (i == 1 and 3600 or 0)
+            schedule.look(store)
+          end)
+        end
+        for _, one in ipairs(tasks) do one:join(WAIT) end
+        assert.equal(2, waiting(name))
+        jobs.drain()
+        assert.equal(2, #runs)
+      end)
+    end
+  end)
+
   it("that another process defines are left to it", function()
     define "mine"
     jobs.enqueue "mine"
@@ -613,7 +720,7 @@ return function(spec, dialect)
     local runs = define("send", nil, function() db:exec "ALTER TABLE green_jobs RENAME TO hidden" end)
     local id = jobs.enqueue("send", 1)
     jobs.start()
-    await(function() return said[1] and said[1]:find "the database is not told yet" end)
+    await(function() return table.concat(said, "\n"):find "the database is not told yet" end)
     db:exec "ALTER TABLE hidden RENAME TO green_jobs"
     await(function() return state(id) == "gone" end)
     assert.equal(1, #runs)

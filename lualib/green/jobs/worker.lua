@@ -13,6 +13,7 @@ local fault = require "green.error"
 local native = require "green.task.native"
 local place = require "green.jobs.place"
 local run = require "green.jobs.run"
+local schedule = require "green.jobs.schedule"
 local scope = require "green.scope.native"
 local task = require "green.task"
 local timer = require "green.timer.native"
@@ -120,6 +121,7 @@ local function look(self)
   store:prepare()
   if self.count == 0 then self.renew_at = math.huge elseif timer.now() >= self.renew_at then renew(self) end
   if self.stopping then return end
+  schedule.look(store)
   claim(self, store)
 end
 

@@ -72,6 +72,28 @@ function jobs.define(name, fn, options) end
 ---@return boolean new false: the id is that of the one with the same unique key
 function jobs.enqueue(name, args, options) end
 
+---@class green.jobs.cron_options
+---@field overlap? boolean also while the one before waits or runs (false)
+
+---Has a job run by the clock, in UTC: minute, hour, day of the month, month, day of the week, with `*`, lists `1,15`, ranges `mon-fri`
+---and steps `*/10`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+---It is enqueued once, however many processes say this, within a second (`poll`) by one of those that work. Of times that have passed while
+---no process worked the last one counts, and the job runs once then. An entry that is new begins with its next time; one whose expression or
+---arguments have changed is new.
+---Does not wait.
+---Raises: a message for an expression that cannot be understood or never comes, for a job that is not defined, and for arguments of more
+---than 400 bytes as JSON.
+---```lua
+---jobs.define("report", function(args) print("report", args.kind) end)
+---jobs.cron("30 3 * * mon-fri", "report", { kind = "sales" })
+---jobs.cron("@hourly", "report", { kind = "stock" })
+---```
+---@param expression string
+---@param name string
+---@param args? any what JSON can say
+---@param options? green.jobs.cron_options
+function jobs.cron(expression, name, args, options) end
+
 ---@class green.jobs.configure_options
 ---@field db? green.db.Database where the jobs are (that of app:database)
 ---@field concurrency? integer jobs that run at once in this process (10); 0: none. `GREENLUA_JOBS` goes before it
