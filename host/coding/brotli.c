@@ -5,9 +5,10 @@
 #include <brotli/decode.h>
 
 #include "coding/decoder.h"
+#include "coding/memory.h"
 
 static bool brotli_start(gl_decoder *d) {
-  d->state = BrotliDecoderCreateInstance(gl_decoder_alloc, gl_decoder_free, NULL);
+  d->state = BrotliDecoderCreateInstance(gl_coding_alloc, gl_coding_free, NULL);
   return d->state != NULL;
 }
 
@@ -18,7 +19,7 @@ static bool lacked_memory(const gl_decoder *d) {
   return code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES && code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES;
 }
 
-static gl_decoded brotli_run(gl_decoder *d, gl_decoder_io *io) {
+static gl_decoded brotli_run(gl_decoder *d, gl_coding_io *io) {
   if (!d->complete) {
     switch (BrotliDecoderDecompressStream(d->state, &io->in_left, &io->in, &io->out_left, &io->out, NULL)) {
       case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT: return GL_DECODED_MORE;

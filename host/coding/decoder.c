@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "coding/decoder.h"
 
-#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
 #include "core/library.h"
-#include "core/memory.h"
 
 static const gl_codec *const codecs[] = {&gl_codec_gzip, &gl_codec_deflate, &gl_codec_brotli, &gl_codec_zstd, NULL};
 
@@ -26,7 +24,7 @@ const char *gl_decoder_start(gl_decoder *d, const gl_codec *codec) {
   return lacks ? lacks : codec->start(d) ? NULL : "";
 }
 
-gl_decoded gl_decoder_run(gl_decoder *d, gl_decoder_io *io) {
+gl_decoded gl_decoder_run(gl_decoder *d, gl_coding_io *io) {
   bool input = io->in_left > 0;
   gl_decoded news = d->codec->run(d, io);
   if (input) d->begun = true;
@@ -38,27 +36,4 @@ bool gl_decoder_ended(const gl_decoder *d) { return !d->begun || d->complete; }
 void gl_decoder_stop(gl_decoder *d) {
   if (d->state) d->codec->stop(d);
   d->state = NULL;
-}
-
-/* ---- memory: the size of a block stands before it, because libraries do not give the size when they free ---- */
-
-typedef union block {
-  size_t size; /* bytes, with those of this header */
-  max_align_t align;
-} block;
-
-void *gl_decoder_alloc(void *opaque, size_t size) {
-  (void)opaque;
-  if (size > SIZE_MAX - sizeof(block)) return NULL;
-  block *b = gl_memory_resize(NULL, 0, sizeof *b + size);
-  if (!b) return NULL;
-  b->size = sizeof *b + size;
-  return b + 1;
-}
-
-void gl_decoder_free(void *opaque, void *address) {
-  (void)opaque;
-  if (!address) return;
-  block *b = (block *)address - 1;
-  gl_memory_resize(b, b->size, 0);
 }

@@ -17,16 +17,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct gl_decoder gl_decoder;
+#include "coding/io.h"
 
-/* The input and the room for output of a run. A run moves the pointers behind the bytes that it has read and written, and reduces the
- * numbers of bytes that are left. */
-typedef struct gl_decoder_io {
-  const unsigned char *in;
-  size_t in_left;
-  unsigned char *out;
-  size_t out_left;
-} gl_decoder_io;
+typedef struct gl_decoder gl_decoder;
 
 typedef enum gl_decoded {
   GL_DECODED_MORE,      /* all input was taken */
@@ -41,7 +34,7 @@ typedef struct gl_codec {
   const char *alias;   /* another name of the coding; NULL = none */
   const char *library; /* the shared library that the coding needs */
   bool (*start)(gl_decoder *d); /* makes d->state; false: out of memory */
-  gl_decoded (*run)(gl_decoder *d, gl_decoder_io *io);
+  gl_decoded (*run)(gl_decoder *d, gl_coding_io *io);
   void (*stop)(gl_decoder *d); /* frees d->state, which may be NULL */
 } gl_codec;
 
@@ -63,16 +56,12 @@ const gl_codec *gl_codec_find(const char *name, size_t n);
 const char *gl_decoder_start(gl_decoder *d, const gl_codec *codec);
 
 /* Decodes until the input is read or the room is full. */
-gl_decoded gl_decoder_run(gl_decoder *d, gl_decoder_io *io);
+gl_decoded gl_decoder_run(gl_decoder *d, gl_coding_io *io);
 
 /* May the input end behind the bytes that were read? True before any input: servers label empty bodies, too. */
 bool gl_decoder_ended(const gl_decoder *d);
 
 /* Frees the library's decoder. Idempotent. */
 void gl_decoder_stop(gl_decoder *d);
-
-/* The allocator of the libraries, whose memory is counted. `opaque` is ignored. NULL: memory was refused. */
-void *gl_decoder_alloc(void *opaque, size_t size);
-void gl_decoder_free(void *opaque, void *block);
 
 #endif

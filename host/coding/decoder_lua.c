@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "coding/decoder.h"
+#include "coding/encoder_lua.h"
 #include "core/class.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -76,7 +77,7 @@ static int decoder_pull(lua_State *L) {
   unsigned char slice[SLICE];
   if (!self->in_left && !self->full) return 0;
   size_t in = self->in_left < SLICE ? self->in_left : SLICE;
-  gl_decoder_io io = {self->in, in, slice, SLICE};
+  gl_coding_io io = {self->in, in, slice, SLICE};
   gl_decoded news = gl_decoder_run(&self->d, &io);
   self->in = io.in;
   self->in_left -= in - io.in_left;
@@ -107,5 +108,6 @@ int luaopen_green_coding(lua_State *L) {
   static const luaL_Reg functions[] = {{"decoder", coding_decoder}, {NULL, NULL}};
   gl_class_new(L, DECODER, methods, meta);
   luaL_newlib(L, functions);
+  gl_encoder_function(L);
   return 1;
 }

@@ -87,14 +87,14 @@ void gl_inflater_free(gl_inflater *i) {
 }
 
 /* Calls inflate once; returns its code. */
-static int step(gl_inflater *i, gl_decoder_io *io) {
+static int step(gl_inflater *i, gl_coding_io *io) {
   size_t left = io->in_left;
-  int code = gl_zlib_inflate(&i->z, io);
+  int code = gl_zlib_run(inflate, &i->z, io, Z_NO_FLUSH);
   if (io->in_left < left) i->between = (i->z.data_type & 128) && !(i->z.data_type & 63); /* zlib tells with the call that has read the end of a block */
   return code;
 }
 
-gl_decoded gl_inflate_some(gl_inflater *i, gl_decoder_io *io) {
+gl_decoded gl_inflate_some(gl_inflater *i, gl_coding_io *io) {
   for (;;) {
     if (i->at_end && !io->in_left) return GL_DECODED_MORE;
     if (i->at_end) inflateReset(&i->z);
@@ -110,7 +110,7 @@ gl_decoded gl_inflate_some(gl_inflater *i, gl_decoder_io *io) {
   }
 }
 
-gl_decoded gl_inflate_end(gl_inflater *i, gl_decoder_io *io, bool forget) {
+gl_decoded gl_inflate_end(gl_inflater *i, gl_coding_io *io, bool forget) {
   if (!i->at_end || i->ended) {
     io->in = tail + i->ended;
     io->in_left = TAIL_LEN - i->ended;

@@ -41,11 +41,11 @@ gl_inflater *gl_inflater_new(int window);
 void gl_inflater_free(gl_inflater *i); /* NULL does nothing */
 
 /* Decompresses a piece of a message until the input is read (MORE) or the room is full (FULL). */
-gl_decoded gl_inflate_some(gl_inflater *i, gl_decoder_io *io);
+gl_decoded gl_inflate_some(gl_inflater *i, gl_coding_io *io);
 
 /* Ends the message after its last piece: `io` has room and no input. MORE: the message is complete; FULL: call again with more room; BROKEN:
  * the message was cut short. `forget`: no message after this one refers to it. */
-gl_decoded gl_inflate_end(gl_inflater *i, gl_decoder_io *io, bool forget);
+gl_decoded gl_inflate_end(gl_inflater *i, gl_coding_io *io, bool forget);
 
 /* Makes a pool with one reference, the caller's. NULL: out of memory. */
 gl_deflate_pool *gl_deflate_pool_new(void);

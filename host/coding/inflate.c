@@ -3,19 +3,21 @@
  * The codings gzip, with any number of members (RFC 1952), and deflate, by zlib. By its RFC deflate is the zlib format, but many servers
  * send plain deflate; the first byte tells which of the two a body is.
  */
+#include "coding/decoder.h"
+#include "coding/memory.h"
 #include "coding/zlib_stream.h"
 
 #define WINDOW 15 /* bits: 32 KiB */
 
 static bool start(gl_decoder *d, int window) {
-  z_stream *z = gl_decoder_alloc(NULL, sizeof *z);
+  z_stream *z = gl_coding_alloc(NULL, sizeof *z);
   if (!z) return false;
   *z = gl_zlib_stream();
   if (inflateInit2(z, window) == Z_OK) {
     d->state = z;
     return true;
   }
-  gl_decoder_free(NULL, z);
+  gl_coding_free(NULL, z);
   return false;
 }
 
@@ -24,7 +26,7 @@ static bool deflate_start(gl_decoder *d) { return start(d, WINDOW); }
 
 static void stop(gl_decoder *d) {
   inflateEnd(d->state);
-  gl_decoder_free(NULL, d->state);
+  gl_coding_free(NULL, d->state);
 }
 
 static gl_decoded broken(gl_decoder *d, const char *why) {
@@ -33,10 +35,10 @@ static gl_decoded broken(gl_decoder *d, const char *why) {
 }
 
 /* Decodes until the input is read, the room is full, or a stream of zlib has ended (d->complete). */
-static gl_decoded inflate_some(gl_decoder *d, gl_decoder_io *io) {
+static gl_decoded inflate_some(gl_decoder *d, gl_coding_io *io) {
   while (!d->complete) {
     if (!io->out_left) return GL_DECODED_FULL;
-    switch (gl_zlib_inflate(d->state, io)) {
+    switch (gl_zlib_run(inflate, d->state, io, Z_NO_FLUSH)) {
       case Z_OK: break;
       case Z_BUF_ERROR: return GL_DECODED_MORE; /* there is room, so that inflate needs input */
       case Z_STREAM_END: d->complete = true; break;
@@ -47,7 +49,7 @@ static gl_decoded inflate_some(gl_decoder *d, gl_decoder_io *io) {
   return GL_DECODED_MORE;
 }
 
-static gl_decoded gzip_run(gl_decoder *d, gl_decoder_io *io) {
+static gl_decoded gzip_run(gl_decoder *d, gl_coding_io *io) {
   for (;;) {
     if (d->complete) { /* a member has ended: another one follows, or the body ends */
       if (!io->in_left) return GL_DECODED_MORE;
@@ -64,7 +66,7 @@ static gl_decoded gzip_run(gl_decoder *d, gl_decoder_io *io) {
  * is a stored one with a bit set in its padding, which no encoder writes. */
 static bool is_zlib(unsigned char first) { return (first & 0x0f) == 8; }
 
-static gl_decoded deflate_run(gl_decoder *d, gl_decoder_io *io) {
+static gl_decoded deflate_run(gl_decoder *d, gl_coding_io *io) {
   if (!d->begun && io->in_left && !is_zlib(*io->in) && inflateReset2(d->state, -WINDOW) != Z_OK) return GL_DECODED_NO_MEMORY;
   gl_decoded news = inflate_some(d, io);
   return news == GL_DECODED_MORE && io->in_left ? broken(d, "followed by other bytes") : news;

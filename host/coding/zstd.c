@@ -7,11 +7,12 @@
 #include <zstd_errors.h>
 
 #include "coding/decoder.h"
+#include "coding/memory.h"
 
 #define WINDOW 23 /* bits: 8 MiB */
 
 static bool zstd_start(gl_decoder *d) {
-  ZSTD_DStream *z = ZSTD_createDStream_advanced((ZSTD_customMem){gl_decoder_alloc, gl_decoder_free, NULL});
+  ZSTD_DStream *z = ZSTD_createDStream_advanced((ZSTD_customMem){gl_coding_alloc, gl_coding_free, NULL});
   if (z) ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, WINDOW);
   d->state = z;
   return z != NULL;
@@ -25,7 +26,7 @@ static gl_decoded failed(gl_decoder *d, ZSTD_ErrorCode code) {
   return code == ZSTD_error_memory_allocation ? GL_DECODED_NO_MEMORY : GL_DECODED_BROKEN;
 }
 
-static gl_decoded zstd_run(gl_decoder *d, gl_decoder_io *io) {
+static gl_decoded zstd_run(gl_decoder *d, gl_coding_io *io) {
   ZSTD_inBuffer in = {io->in, io->in_left, 0};
   ZSTD_outBuffer out = {io->out, io->out_left, 0};
   if (d->complete && !in.size) return GL_DECODED_MORE; /* a run without input would begin another frame */

@@ -127,7 +127,7 @@ static uint16_t check_text(gl_frames *f) {
 /* Decompresses the input, or with none the end of the message, into the message. The message may become a byte longer than `max`, which tells
  * that it is too big. */
 static uint16_t expand(gl_frames *f, const char *bytes, size_t n) {
-  gl_decoder_io io = {.in = (const unsigned char *)bytes, .in_left = n};
+  gl_coding_io io = {.in = (const unsigned char *)bytes, .in_left = n};
   for (;;) {
     gl_message *m = f->part;
     size_t left = f->max + 1 - m->len;

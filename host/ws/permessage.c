@@ -170,12 +170,12 @@ static gl_inflater *take_inflater(gl_permessage *p) {
   return p->terms.in_takeover ? gl_inflater_new(p->terms.in_window) : gl_deflate_pool_take(p->pool);
 }
 
-gl_decoded gl_permessage_inflate(gl_permessage *p, gl_decoder_io *io) {
+gl_decoded gl_permessage_inflate(gl_permessage *p, gl_coding_io *io) {
   if (!p->inflater && !(p->inflater = take_inflater(p))) return GL_DECODED_NO_MEMORY;
   return gl_inflate_some(p->inflater, io);
 }
 
-gl_decoded gl_permessage_end(gl_permessage *p, gl_decoder_io *io) {
+gl_decoded gl_permessage_end(gl_permessage *p, gl_coding_io *io) {
   if (!p->inflater && !(p->inflater = take_inflater(p))) return GL_DECODED_NO_MEMORY; /* the message had no byte */
   gl_decoded news = gl_inflate_end(p->inflater, io, !p->terms.in_takeover);
   if (news != GL_DECODED_MORE || p->terms.in_takeover) return news;

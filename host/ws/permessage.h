@@ -68,9 +68,9 @@ void gl_permessage_shared(gl_permessage *p);
 size_t gl_permessage_deflate(gl_permessage *p, const void *bytes, size_t n, void *out);
 
 /* Decompresses a piece of a message; takes a decompressor for its first one. */
-gl_decoded gl_permessage_inflate(gl_permessage *p, gl_decoder_io *io);
+gl_decoded gl_permessage_inflate(gl_permessage *p, gl_coding_io *io);
 
 /* Ends the message after its last piece, see gl_inflate_end. */
-gl_decoded gl_permessage_end(gl_permessage *p, gl_decoder_io *io);
+gl_decoded gl_permessage_end(gl_permessage *p, gl_coding_io *io);
 
 #endif

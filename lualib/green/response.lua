@@ -140,7 +140,7 @@ function M.to_https(req, port)
   return M.redirect("https://" .. host .. (port and port ~= 443 and ":" .. port or "") .. target, 308)
 end
 
--- Returns a response that becomes the file after the middleware ran, by what the request asks for: conditions, a range, gzip.
+-- Returns a response that becomes the file after the middleware ran, by what the request asks for: conditions, a range, codings.
 function M.file(path, opts)
   check(type(path) == "string", "file: a path expected, got " .. type(path))
   local static = require "green.static"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- Files as answers: validators and conditional requests, ranges, a precompressed sibling, and no way out of
+-- Files as answers: validators and conditional requests, ranges, compressed neighbours, and no way out of
 -- the directory. The descriptor that was checked is the one that is read.
 local below = require "green.below"
 local date = require "green.date"
@@ -11,15 +11,16 @@ local fs = require "green.fs.native"
 local http = require "green.http.native"
 local mime = require "green.mime"
 local native = require "green.task.native"
+local negotiation = require "green.http.negotiation"
 local options = require "green.options"
 local response = require "green.response"
 
 local CHUNK = 64 * 1024
 local FIRST = 16 * 1024 -- bytes of a large file that leave with the head
 local MAX_UNSIZED = 16 * 1024 * 1024
-local DIRECTORY_OPTIONS = { dotfiles = "boolean", gzip = "boolean", index = "string|boolean", max_age = "seconds" }
+local DIRECTORY_OPTIONS = { dotfiles = "boolean", index = "string|boolean", max_age = "seconds", precompressed = "boolean" }
 local FILE_OPTIONS = {
-  dotfiles = "boolean", download = "string|boolean", gzip = "boolean", headers = "table", max_age = "seconds", root = "string",
+  dotfiles = "boolean", download = "string|boolean", headers = "table", max_age = "seconds", precompressed = "boolean", root = "string",
   status = "integer", type = "string",
 }
 
@@ -72,13 +73,6 @@ local function ranges_of(res, req, stat, etag)
   local range = req:header("range")
   if not range or req.method ~= "GET" or res.status ~= 200 or not range_applies(req, etag, stat.mtime) then return nil end
   return fields.ranges(range, stat.size)
-end
-
-local function accepts_gzip(req)
-  local accepted = req:header("accept-encoding")
-  if not accepted then return false end
-  local gzip = fields.quality(accepted, "gzip") or fields.quality(accepted, "x-gzip") or 0
-  return gzip > 0 and gzip >= (fields.quality(accepted, "identity") or 0)
 end
 
 -- ---- the answer ----
@@ -177,34 +171,41 @@ local function content(res, req, file, stat, etag, kind)
   return unsized(res:header("content-range", nil):header("content-type", kind), text)
 end
 
--- Opens the .gz beside a file, unless the file is newer.
-local function smaller(req, path, stat, root)
-  if files.on or not accepts_gzip(req) then return nil end
-  local file, gz = below.open(path .. ".gz", root)
-  if not file then return nil end
-  if gz.type == "file" and gz.mtime >= stat.mtime then return file, gz end
-  file:close()
+local ENDINGS = { br = ".br", gzip = ".gz", zstd = ".zst" } -- of a file's compressed neighbours
+
+-- Opens a compressed neighbour of a file, unless the file is newer. The codings are those that are still to be tried. Returns the neighbour, its
+-- stat and its coding; nil: there is none that the request accepts.
+local function neighbour(req, path, stat, root, codings)
+  local coding = negotiation.coding(req, codings)
+  if not coding then return nil end
+  local file, its = below.open(path .. ENDINGS[coding], root)
+  if file and its.type == "file" and its.mtime >= stat.mtime then return file, its, coding end
+  if file then file:close() end
+  local others = {}
+  for _, other in ipairs(codings) do
+    if other ~= coding then others[#others + 1] = other end
+  end
+  return neighbour(req, path, stat, root, others)
 end
 
 local function describe(res, opts, kind, etag, stat)
   res:header("etag", etag):header("last-modified", date.format(stat.mtime))
   if files.on then res:header("cache-control", "no-cache")
   elseif opts.max_age then res:header("cache-control", ("public, max-age=%d"):format(opts.max_age)) end
-  if opts.gzip ~= false and mime.compressible(kind) then res:header("vary", "accept-encoding") end
-  return res
+  return opts.precompressed ~= false and mime.compressible(kind) and negotiation.vary(res) or res
 end
 
 local function answer(req, path, file, stat, opts, own_type)
-  local kind, suffix = own_type or opts.type or mime.of(path), ""
+  local kind, coding = own_type or opts.type or mime.of(path), nil
   files.note("page", path)
-  if opts.gzip ~= false and mime.compressible(kind) then
-    local gz, gz_stat = smaller(req, path, stat, opts.root)
-    if gz then
+  if opts.precompressed ~= false and mime.compressible(kind) and not files.on then
+    local smaller, its, coded = neighbour(req, path, stat, opts.root, { "br", "zstd", "gzip" })
+    if smaller then
       file:close()
-      file, stat, suffix = gz, gz_stat, "-gz"
+      file, stat, coding = smaller, its, coded
     end
   end
-  local etag = etag_of(stat, suffix)
+  local etag = etag_of(stat, coding and "-" .. coding or "")
   local status = opts.status or 200
   local added_to = files.on and kind:find "^text/html" -- by --dev: what a browser has may have been sent without it
   local verdict = status == 200 and not added_to and verdict_of(req, etag, stat.mtime)
@@ -214,7 +215,7 @@ local function answer(req, path, file, stat, opts, own_type)
   end
   local res = describe(response.status(status), opts, kind, etag, stat)
   res:header("content-type", kind):header("x-content-type-options", "nosniff"):header("accept-ranges", "bytes")
-  if suffix ~= "" then res:header("content-encoding", "gzip") end
+  if coding then res:header("content-encoding", coding) end
   return content(res, req, file, stat, etag, kind)
 end
 

@@ -156,7 +156,7 @@ describe("the stubs", function()
     for _, entry in ipairs(index.entries) do
       if entry.kind == "class" or entry.kind == "module" then known[values.metatable_of(entry)] = true end
     end
-    local inner = { ["green.alarm"] = true, ["green.child"] = true, ["green.db.blob"] = true, ["green.decoder"] = true, ["green.error"] = true,
+    local inner = { ["green.alarm"] = true, ["green.child"] = true, ["green.db.blob"] = true, ["green.decoder"] = true, ["green.encoder"] = true, ["green.compress.writer"] = true, ["green.error"] = true,
       ["green.http.plan"] = true, ["green.http.stream"] = true, ["green.json.array"] = true, ["green.popen"] = true, ["green.redis.connection"] = true, ["green.require.load"] = true,
       ["green.ws.pool"] = true, ["green.scope"] = true, ["green.watch"] = true, ["FILE*"] = true }
     for name in pairs(methods) do

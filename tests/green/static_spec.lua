@@ -38,7 +38,7 @@ describe("static files", function()
     run("ln -s ../secret %s/www/out && ln -s .. %s/www/up && ln -s a.txt %s/www/in.txt && ln -s %s/www-private %s/www/other", dir, dir, dir, dir, dir)
     run("mkfifo %s/www/pipe", dir)
     app = new_app()
-    app:static("/files", dir .. "/www"):static("/cached/", dir .. "/www", { max_age = 3600, dotfiles = true, index = false, gzip = false })
+    app:static("/files", dir .. "/www"):static("/cached/", dir .. "/www", { max_age = 3600, dotfiles = true, index = false, precompressed = false })
   end)
 
   teardown(function() run("rm -rf %s", dir) end)

@@ -168,7 +168,7 @@ function App:on_error(handler) end
 ---@class green.staticopts
 ---@field index? string|false file answered for a directory ("index.html")
 ---@field dotfiles? boolean also names that begin with a dot (false)
----@field gzip? boolean send FILE.gz to clients that take it, if it is not older than FILE (true)
+---@field precompressed? boolean send FILE.br, FILE.zst or FILE.gz to clients that take it, if it is not older than FILE (true)
 ---@field max_age? number seconds for Cache-Control
 
 ---The files below a directory: ETag, Last-Modified, 304 and 412, ranges, no way out (links included).

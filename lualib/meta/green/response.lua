@@ -144,13 +144,13 @@ function response.to_https(req, port) end
 ---@field dotfiles? boolean
 ---@field type? string Content-Type; else by extension
 ---@field download? boolean|string save as the file's name, or this one
----@field gzip? boolean send FILE.gz to clients that take it (true)
+---@field precompressed? boolean send FILE.br, FILE.zst or FILE.gz to clients that take it, if it is not older than FILE (true)
 ---@field max_age? number seconds for Cache-Control
 ---@field status? integer 200
 ---@field headers? table<string, string|string[]>
 
 ---A file, with what the request asks for: 304 or 412 by its conditions, ranges (of several, up to 64 that do not overlap, each is
----a part of multipart/byteranges; else all of it), gzip; 404 if it is not there. Read when the answer is sent. What has no size of
+---a part of multipart/byteranges; else all of it), compressed neighbours; 404 if it is not there. Read when the answer is sent. What has no size of
 ---its own (files of /proc and /sys) is sent as it is now, without validators.
 ---Raises: when it is sent, EIO for a file that becomes shorter; EFBIG for more than 16 MB of unknown size; the system's others.
 ---```lua
