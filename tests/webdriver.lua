@@ -92,11 +92,11 @@ end
 local Driver = {}
 Driver.__index = Driver
 
--- A new browser with nothing in it.
-function Driver:browser()
+-- A new browser with nothing in it, which may have a further flag.
+function Driver:browser(flag)
   local profile = os.tmpname()
   os.remove(profile)
-  local flags = table.move(FLAGS, 1, #FLAGS, 1, { [#FLAGS + 1] = "--user-data-dir=" .. profile })
+  local flags = table.move(FLAGS, 1, #FLAGS, 1, { [#FLAGS + 1] = "--user-data-dir=" .. profile, [#FLAGS + 2] = flag })
   local session = command("POST", self.url .. "/session", {
     capabilities = { alwaysMatch = { browserName = "chrome", ["goog:chromeOptions"] = { args = flags } } },
   })

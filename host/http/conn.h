@@ -13,7 +13,7 @@
  *                      |                                  '--conn_take--> TAKEN --conn_release--> LEFT --conn_stream_closed--> freed
  *                      |                                                    '--conn_stream_closed--> RUN, without a stream
  *                      |--refuse (bad head, too late)--> LINGER --the client's end, or the deadline--> closed
- *                      '--the preface of HTTP/2--> H2: http/h2.h goes on from here
+ *                      '--the preface of HTTP/2, or TLS has agreed on it--> H2: http/h2.h goes on from here
  *
  * From any state gl_stream_close and then on_closed lead out: the connection is freed, in RUN once the exchange is released.
  *

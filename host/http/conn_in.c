@@ -100,7 +100,7 @@ static bool begin_head(gl_conn *c) {
 static bool is_preface(const gl_conn *c, char last) {
   const gl_head *h = c->r->reader.head;
   return c->fresh && h->refuse_status == 505 && last == '2' && h->raw == sizeof PREFACE - 1 && h->method_len == 3 && h->target_len == 1 &&
-    memcmp(h->method_name, "PRI", 3) == 0 && *h->text == '*' && c->server->limits.max_streams && !c->stream->filter && gl_h2_library();
+    memcmp(h->method_name, "PRI", 3) == 0 && *h->text == '*' && !c->stream->filter && gl_server_speaks_h2(c->server);
 }
 
 static void become_h2(gl_conn *c, const char *rest, size_t n) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A client connection that speaks HTTP/2 (RFC 9113): the carrier (message/exchange.h) of many exchanges at once, a stream for each. A
- * gl_conn turns into one when the client's preface comes (http/conn_in.c); it keeps the connection's place in the server's list, its stream
+ * gl_conn turns into one when TLS has agreed on it (http/server.c), or the client's preface comes (http/conn_in.c); it keeps the connection's place in the server's list, its stream
  * of bytes and its clocks. nghttp2 (h2/session.h) has the frames, HPACK, the states of the protocol and its windows. No function here calls
  * Lua, waits, or knows a task.
  *
@@ -113,7 +113,7 @@ struct gl_h2_stream {
 
 #define GL_H2_OUT_HIGH ((size_t)64 * 1024) /* bytes in a stream's `out` beyond which it is full */
 
-/* Turns a connection that has no request, and whose library gl_h2_library has loaded, into one of HTTP/2, and reads the first bytes. When
+/* Turns a connection that has no request, of a server that gl_server_speaks_h2, into one of HTTP/2, and reads the first `n` bytes. When
  * there is no memory, the connection is closed. */
 void gl_h2_begin(gl_conn *c, const char *bytes, size_t n);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "http/h2.h"
 #include "net/proxied.h"
 #include "net/tls.h"
 
@@ -95,11 +96,17 @@ static void on_sweep(gl_timer *timer) {
 
 /* ---- listening ---- */
 
+bool gl_server_speaks_h2(const gl_server *s) { return s->limits.max_streams && gl_h2_library(); }
+
+static void on_secured(gl_stream *stream, int status) {
+  if (!status && gl_tls_speaks(stream, "h2")) gl_h2_begin(stream->owner, NULL, 0);
+}
+
 /* A handshake has the time that the head has, of which it is the beginning: gl_conn_sweep goes by the latter, and this is its backstop. */
 static bool secure(gl_server *s, gl_stream *stream, const char *received, size_t n) {
   static const char plain[] = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
                               "this address speaks HTTPS, and the request came in the clear\n";
-  gl_tls_start start = {.config = s->tls, .timeout = s->limits.header_timeout, .plain_answer = plain,
+  gl_tls_start start = {.config = s->tls, .timeout = s->limits.header_timeout, .ready = on_secured, .plain_answer = plain,
     .received = received, .received_len = n};
   return !s->tls || gl_tls_begin(stream, &start);
 }

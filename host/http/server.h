@@ -67,6 +67,9 @@ void gl_server_abort(gl_server *s);
 /* Gives connections that are accepted from now on, of a server with TLS, other certificates; the server takes the reference. */
 void gl_server_set_tls(gl_server *s, gl_tls_config *tls);
 
+/* Does the server speak HTTP/2? The first time it loads nghttp2, if the server is allowed to. */
+bool gl_server_speaks_h2(const gl_server *s);
+
 /* Drops a reference; with the last one the server is freed, by `free`. */
 void gl_server_unref(gl_server *s);
 

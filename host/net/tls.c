@@ -304,6 +304,13 @@ bool gl_tls_key_hash(const gl_stream *s, uint8_t out[32]) {
   return ok;
 }
 
+bool gl_tls_speaks(const gl_stream *s, const char *protocol) {
+  const unsigned char *chosen;
+  unsigned n;
+  SSL_get0_alpn_selected(((tls *)s->filtering)->ssl, &chosen, &n);
+  return n == strlen(protocol) && memcmp(chosen, protocol, n) == 0;
+}
+
 void gl_tls_describe(const gl_stream *s, gl_tls_info *out) {
   SSL *ssl = ((tls *)s->filtering)->ssl;
   *out = (gl_tls_info){.protocol = SSL_get_version(ssl), .cipher = SSL_get_cipher_name(ssl)};

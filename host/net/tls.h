@@ -71,6 +71,9 @@ bool gl_tls_secured(const gl_stream *s);
  * the stream. NULL: the stream has no TLS, or TLS has not failed. */
 const char *gl_tls_fault(const gl_stream *s, const char **code);
 
+/* Did the two sides agree (by ALPN) on this protocol? The stream is secured. */
+bool gl_tls_speaks(const gl_stream *s, const char *protocol);
+
 /* Writes the SHA-256 of the public key (SubjectPublicKeyInfo) in the peer's certificate. The stream is secured. False: the peer has no
  * certificate, or memory is out. */
 bool gl_tls_key_hash(const gl_stream *s, uint8_t out[32]);

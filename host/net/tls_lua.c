@@ -168,11 +168,12 @@ gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server) 
   return has_wishes(L, idx) ? config_new(L, idx, op, (gl_tls_settings){.trusting = usual}) : usual;
 }
 
-gl_tls_config *gl_tls_check_http(lua_State *L, int idx, const char *op) {
+gl_tls_config *gl_tls_check_http(lua_State *L, int idx, const char *op, bool h2) {
   static const char *const names[] = {"cert", "client_ca", "key", "session_timeout", "sni", "verify_client", NULL};
-  static const unsigned char alpn[] = "\x08http/1.1";
+  static const unsigned char alpn[] = "\x02h2\x08http/1.1";
+  size_t skip = h2 ? 0 : 3;
   gl_args_check_names(L, idx, names);
-  return config_new(L, idx, op, (gl_tls_settings){.server = true, .alpn = alpn, .alpn_len = sizeof alpn - 1});
+  return config_new(L, idx, op, (gl_tls_settings){.server = true, .alpn = alpn + skip, .alpn_len = sizeof alpn - 1 - skip});
 }
 
 /* ---- socket:tls ---- */

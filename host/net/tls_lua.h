@@ -17,8 +17,9 @@
  * of `op`, on wrong options, and when a certificate cannot be read. Reads files. */
 gl_tls_config *gl_tls_check(lua_State *L, int idx, const char *op, bool server);
 
-/* The same for the options of an HTTP server, which speaks HTTP/1.1 and has its own time for a handshake: neither `alpn` nor `timeout`. */
-gl_tls_config *gl_tls_check_http(lua_State *L, int idx, const char *op);
+/* The same for the options of an HTTP server, which speaks HTTP/1.1, or also HTTP/2 and prefers that (`h2`), and has its own time for a
+ * handshake: neither `alpn` nor `timeout`. */
+gl_tls_config *gl_tls_check_http(lua_State *L, int idx, const char *op, bool h2);
 
 /* Returns a reference, the caller's, to the configuration of the handle at idx. The handle keeps one only if the configuration is shared:
  * the collector does not know how much memory a configuration has, and would keep the others for too long. */

@@ -63,10 +63,10 @@ static int http_check_options(lua_State *L) {
   return 0;
 }
 
-/* Pushes the handle of a configuration of the TLS options at idx. Reads files, raises, may run Lua. */
-static void push_tls(lua_State *L, int idx, const char *op) {
+/* Pushes the handle of a configuration of the TLS options at idx; `h2`: as gl_server_speaks_h2. Reads files, raises, may run Lua. */
+static void push_tls(lua_State *L, int idx, const char *op, bool h2) {
   if (!lua_istable(L, idx)) gl_args_refuse(L, idx, lua_pushfstring(L, "a table with a cert expected, got %s", luaL_typename(L, idx)));
-  gl_tls_check_http(L, idx, op);
+  gl_tls_check_http(L, idx, op, h2);
 }
 
 static void on_idle(gl_server *server) {
@@ -114,7 +114,7 @@ static int http_listen(lua_State *L) {
   gl_web_server *s = new_server(L); /* at 4 */
   gl_server_read_options(L, 3, s, true);
   if (lua_getfield(L, 3, "tls") != LUA_TNIL) {
-    push_tls(L, 5, "http.listen");
+    push_tls(L, 5, "http.listen", gl_server_speaks_h2(&s->server));
     s->server.tls = gl_tls_take(L, -1);
   }
   lua_settop(L, 4);
@@ -151,8 +151,7 @@ static int server_scheme(lua_State *L) {
 
 /* server:set_tls(options): other certificates, for the connections that are accepted from now on */
 static int server_set_tls(lua_State *L) {
-  check_server(L);
-  push_tls(L, 2, "http.set_tls");
+  push_tls(L, 2, "http.set_tls", gl_server_speaks_h2(&check_server(L)->server));
   gl_server *s = &check_server(L)->server; /* looked at after the table was read, which may run Lua */
   if (!s->tls) return gl_error_raise(L, "http.set_tls", "EINVAL", "%s: the server was made without TLS", s->address);
   gl_server_set_tls(s, gl_tls_take(L, -1));

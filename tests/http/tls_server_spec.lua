@@ -63,8 +63,8 @@ local function hello(req) return "hello " .. req.path end
 describe("HTTPS", function()
   it("serves curl, our own client and openssl", leaves_nothing(function()
     serving(function(req) return { req.scheme, req.tls.version, req.tls.alpn or "none", req.tls.sni or "none", req.remote:match "^127" } end, function(address)
-      assert.equal('["https","TLSv1.3","http/1.1","none","127"]', (curl(address)))
-      assert.equal('["https","TLSv1.2","http/1.1","none","127"]', (curl(address, "--tls-max", "1.2")))
+      assert.equal('["https","TLSv1.3","h2","none","127"]', (curl(address)))
+      assert.equal('["https","TLSv1.2","http/1.1","none","127"]', (curl(address, "--tls-max", "1.2", "--http1.1")))
       local port = address:match "%d+$"
       assert.equal('["https","TLSv1.3","http/1.1","localhost","127"]', get("localhost:" .. port).body)
       local plain = http.get("https://" .. address, merged({ ca = certs.ca }, ONCE))
@@ -73,7 +73,7 @@ describe("HTTPS", function()
     end)
   end))
 
-  it("speaks TLS 1.2 and 1.3, with forward secrecy, and http/1.1", leaves_nothing(function()
+  it("speaks TLS 1.2 and 1.3, with forward secrecy, and HTTP/2 and 1.1", leaves_nothing(function()
     serving(hello, function(address)
       for version, cipher in pairs { ["-tls1_3"] = "TLS_AES_256_GCM_SHA384", ["-tls1_2"] = "ECDHE-ECDSA-AES256-GCM-SHA384" } do
         assert.matches("Cipher is " .. cipher, probe(address, version), 1, true)
@@ -86,9 +86,10 @@ describe("HTTPS", function()
       for _, cipher in ipairs { "NULL", "aNULL", "SHA1", "SHA256", "SHA384", "CAMELLIA", "ARIA", "AESCCM", "PSK", "kRSA", "kDHE" } do
         assert.matches("Cipher is (NONE)", probe(address, "-tls1_2", "-cipher", cipher .. ":@SECLEVEL=0"), 1, true, cipher)
       end
-      assert.matches("ALPN protocol: http/1.1", probe(address, "-alpn", "h2,http/1.1"), 1, true)
+      assert.matches("ALPN protocol: h2", probe(address, "-alpn", "http/1.1,h2"), 1, true)
+      assert.matches("ALPN protocol: http/1.1", probe(address, "-alpn", "http/1.1,h3"), 1, true)
       assert.matches("No ALPN negotiated", probe(address), 1, true)
-      assert.matches("no application protocol", probe(address, "-alpn", "h2"), 1, true)
+      assert.matches("no application protocol", probe(address, "-alpn", "h3"), 1, true)
       assert.equal(200, get(address).status)
     end)
   end))

@@ -368,7 +368,7 @@ function App:inject(spec) end
 ---@field max_headers? integer how many (100): 431
 ---@field max_body? integer bytes req:body() takes (1 MiB): 413
 ---@field max_connections? integer further ones wait in the kernel's backlog until one ends; idle ones are closed for them (100000)
----@field http2? boolean clients may speak HTTP/2 (true)
+---@field http2? boolean clients may speak HTTP/2, over TLS by ALPN, and in the clear by prior knowledge (true)
 ---@field max_streams? integer requests that a client may have at once on a connection of HTTP/2; further ones are refused (100)
 ---@field header_timeout? number seconds from the first byte of a head to its last (10): 408
 ---@field keepalive_timeout? number seconds between requests (65)

@@ -37,7 +37,7 @@ local Request = {}
 ---@class green.request.tls
 ---@field version string "TLSv1.3"
 ---@field cipher string "TLS_AES_256_GCM_SHA384"
----@field alpn? string the protocol that was chosen, "http/1.1"; nil if the client named none
+---@field alpn? string the protocol that was chosen, "h2", "http/1.1"; nil if the client named none
 ---@field sni? string the name the client asked for
 ---@field resumed? boolean it continues an earlier session
 ---@field client_subject? string whose certificate the client has, "O=A,CN=a.test", verified (`client_ca`); nil without one
