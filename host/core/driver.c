@@ -61,7 +61,7 @@ static void set_alarm(gl_host *h) {
 
 static bool is_deadlocked(const gl_host *h) {
   unsigned int alarm = uv_is_active((const uv_handle_t *)&h->alarm) ? 1 : 0;
-  return h->census.tasks > 0 && h->holds == 0 && gl_runqueue_is_empty(&h->queue) && !h->turn_hooks && !h->late &&
+  return h->census.tasks > 0 && h->holds == 0 && gl_runqueue_is_empty(&h->queue) && !h->turn_hooks && !gl_host_has_left_over(h) &&
          !gl_clock_next(&h->clock) && gl_loop_is_idle(&h->loop, alarm);
 }
 
@@ -88,7 +88,7 @@ static bool poll_loop(gl_host *h) {
   if (h->watchdog_due) gl_preempt_restart(h);
   if (shares_poll(h)) return false;
   const gl_runqueue *q = &h->queue;
-  bool idle = gl_runqueue_is_empty(q), blocks = idle && !h->turn_hooks && !h->late;
+  bool idle = gl_runqueue_is_empty(q), blocks = idle && !h->turn_hooks && !gl_host_has_left_over(h);
   if (idle) gl_idle_begin(h);
   set_alarm(h);
   uv_run(&h->loop, blocks ? UV_RUN_ONCE : UV_RUN_NOWAIT);
@@ -139,6 +139,7 @@ gl_host *gl_host_new(void) {
   h->process = 1;
   h->max_parked = MAX_PARKED;
   h->late_end = &h->late;
+  h->chores_end = &h->chores;
   h->drive = drive;
   h->spare = malloc(GL_SPARES * sizeof *h->spare);
   h->scratch = malloc(GL_SCRATCH);

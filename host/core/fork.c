@@ -87,8 +87,9 @@ static bool renew_loop(gl_host *h) {
 static void drop_queues(gl_host *h) {
   h->process++;
   gl_runqueue_forget(&h->queue);
-  h->turn_hooks = h->late = NULL;
+  h->turn_hooks = h->late = h->chores = NULL;
   h->late_end = &h->late;
+  h->chores_end = &h->chores;
   h->reap = NULL;
   h->clock.len = 0;
 }

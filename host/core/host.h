@@ -140,6 +140,7 @@ struct gl_host {
   bool exhausted;               /* a budget is exhausted: the driver ends its tasks */
   gl_turn_hook *turn_hooks;     /* hooks to run at the end of this turn */
   gl_turn_hook *late, **late_end; /* hooks of earlier turns for which there was no time; where the list ends */
+  gl_turn_hook *chores, **chores_end; /* hooks that take long, oldest first; where the list ends */
   gl_op *reap;                  /* ops done after they were detached: the driver frees them */
   gl_task *live;                /* all tasks not ended, newest first */
   uint64_t task_ids;            /* tasks made so far */
@@ -223,11 +224,18 @@ struct gl_host {
 /* Runs `hook` at the end of this turn; once, however often it is queued. */
 void gl_at_turn_end(gl_host *h, gl_turn_hook *hook);
 
-/* Will `hook` run at the end of this turn? */
+/* Runs `hook`, which takes long for a loop callback (a millisecond), at the end of this turn or of a later one: each turn has a little
+ * time for such hooks, after its others, so that a thousand of them hold nobody up. First come, first served. */
+void gl_at_turn_end_long(gl_host *h, gl_turn_hook *hook);
+
+/* Will `hook` run at the end of this turn, or of a later one? */
 static inline bool gl_turn_is_queued(const gl_host *h, const gl_turn_hook *hook) { return hook->queued == h->process; }
 
 /* Runs the hooks of this turn and those left over, within limits of time unless `all`. For the driver. */
 void gl_host_end_turn(gl_host *h, bool all);
+
+/* Are there hooks left over, whose time is the next turn's? */
+static inline bool gl_host_has_left_over(const gl_host *h) { return h->late || h->chores; }
 
 /* Every lua_State carries its host in its extra space. The lowest bit of that word marks a held coroutine, which only the
  * host may resume: the base of a task, or a coroutine that waits in an await. The next bit marks a coroutine that has

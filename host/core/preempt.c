@@ -121,7 +121,7 @@ static void begin_slice(gl_host *h, const gl_task *t) {
   uint64_t least = gl_runqueue_owes(&h->queue) ? GL_LEAST_NS : GL_SURPLUS_NS, most = GL_SLICE_MS * 1000000;
   uint64_t due = gl_clock_next(&h->clock), now = due ? uv_hrtime() : 0;
   if (t && t->exhausted) most = gl_kill_cleanup_ns(t, most);
-  if (gl_runqueue_holds_up(&h->queue) || h->late || most < least) most = least;
+  if (gl_runqueue_holds_up(&h->queue) || gl_host_has_left_over(h) || most < least) most = least;
   else if (due && due < now + most) most = due > now + least ? due - now : least;
   gl_watchdog_begin_slice(h, least, most);
 }

@@ -129,7 +129,7 @@ void gl_runqueue_add_now(gl_host *h, gl_task *t) {
 /* Does more long work run in this turn? Tasks that talk to each other share a turn, as long as it is brief and nobody else wants one. */
 static bool long_turn_goes_on(const gl_host *h) {
   const gl_runqueue *q = &h->queue;
-  return q->first && !q->ready.head && !q->cut_short && !h->turn_hooks && !h->late && !h->exhausted && !q->switched.head &&
+  return q->first && !q->ready.head && !q->cut_short && !h->turn_hooks && !gl_host_has_left_over(h) && !h->exhausted && !q->switched.head &&
          h->meter.last - q->turn_began < h->meter.brief;
 }
 

@@ -20,7 +20,9 @@
 #include "core/log.h"
 
 #define BACKLOG 1024
-#define AT_ONCE 256           /* connections taken before others have their turn */
+#define AT_ONCE 256           /* connections taken before others have their turn, */
+#define AT_ONCE_NS 1000000    /* if it does not take longer than this: there may be TLS to set up; */
+#define LOOK 8                /* so many between two looks at the clock */
 #define RETRY_SECONDS 0.05
 #define COMPLAINT_MS 10000
 
@@ -108,8 +110,14 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
   (void)events;
   gl_listener *l = handle->data;
   if (status < 0) starve(l, status);
-  for (int i = 0; i < AT_ONCE && !l->closing && !is_paused(l); i++)
+  uint64_t until = 0;
+  for (int i = 1; i <= AT_ONCE && !l->closing && !is_paused(l); i++) {
     if (!accept_one(l)) return;
+    if (i % LOOK != 0) continue;
+    uint64_t now = uv_hrtime();
+    if (until && now >= until) return;
+    if (!until) until = now + AT_ONCE_NS;
+  }
 }
 
 static void on_retry(gl_timer *timer) {

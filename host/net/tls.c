@@ -22,11 +22,15 @@ typedef struct tls {
   gl_timer limit; /* ends a handshake that takes too long */
   void (*session)(gl_stream *s, SSL_SESSION *session); /* see gl_tls_start */
   void (*ready)(gl_stream *s, int status);             /* see gl_tls_start */
-  const char *in; /* during tls_received: the bytes that OpenSSL has not taken yet */
+  const char *in; /* during `take`: the bytes that OpenSSL has not taken yet */
   size_t in_len;
+  gl_turn_hook turn; /* the next step of the handshake */
+  gl_buf waiting; /* what has arrived for that, */
+  int end;        /* and the end of the wire behind it; 0 = it has not ended */
   const char *plain_answer; /* see gl_tls_start */
   const char *code; /* of the fault: a static text */
   bool shaking;   /* the handshake is under way */
+  bool stalled;   /* it has paused the stream until its next step */
   bool secured;   /* the handshake succeeded */
   bool farewell;  /* close_notify was queued */
   char fault[GL_TLS_WHY + 320]; /* why TLS failed, with room for a host name; "" = it has not */
@@ -147,8 +151,8 @@ static void deliver(tls *t) {
   }
 }
 
-static void tls_received(gl_stream *s, const char *bytes, size_t n) {
-  tls *t = s->filtering;
+static void take(tls *t, const char *bytes, size_t n) {
+  gl_stream *s = t->stream;
   t->in = bytes;
   t->in_len = n;
   if (t->shaking) shake(t);
@@ -157,8 +161,32 @@ static void tls_received(gl_stream *s, const char *bytes, size_t n) {
   gl_stream_touch(s); /* OpenSSL may have written, and the end of the handshake lets `plain` out */
 }
 
+/* Leaves bytes to the next step of the handshake. */
+static void put_off(tls *t, const char *bytes, size_t n) {
+  gl_stream *s = t->stream;
+  bool more = t->waiting.len > 0;
+  if (n && !gl_buf_add(&t->waiting, bytes, n)) {
+    gl_stream_break(s, UV_ENOMEM);
+    return;
+  }
+  gl_at_turn_end_long(s->host, &t->turn);
+  if (!more) return;
+  t->stalled = true;
+  gl_stream_pause(s);
+}
+
+static void tls_received(gl_stream *s, const char *bytes, size_t n) {
+  tls *t = s->filtering;
+  if (t->shaking) put_off(t, bytes, n);
+  else take(t, bytes, n);
+}
+
 static void tls_ended(gl_stream *s, int status) {
   tls *t = s->filtering;
+  if (!s->broken && gl_turn_is_queued(s->host, &t->turn)) {
+    t->end = status;
+    return;
+  }
   if (t->shaking && !s->broken) {
     if (status == UV_EOF) fail(t, UV_EPROTO, "ETLS", "TLS handshake failed: the other side closed the connection");
     else gl_stream_break(s, status);
@@ -171,6 +199,22 @@ static void tls_ended(gl_stream *s, int status) {
   }
   if (t->shaking) handshake_over(t, status);
   gl_stream_end(s, status);
+}
+
+static void on_turn(gl_turn_hook *turn) {
+  tls *t = GL_CONTAINER(turn, tls, turn);
+  gl_stream *s = t->stream;
+  if (!s) {
+    free(t);
+    return;
+  }
+  gl_buf bytes = t->waiting;
+  t->waiting = (gl_buf){0};
+  if (t->stalled && !t->end) gl_stream_read(s);
+  t->stalled = false;
+  if (!s->closing && !s->broken) take(t, gl_buf_at(&bytes), bytes.len);
+  gl_buf_free(&bytes);
+  if (t->end && !s->closing && !s->broken) tls_ended(s, t->end);
 }
 
 static void tls_fill(gl_stream *s) {
@@ -197,7 +241,9 @@ static void tls_free(gl_stream *s) {
   if (t->session && t->secured) SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN); /* otherwise SSL_free ends the session as well */
   SSL_free(t->ssl);
   gl_tls_config_unref(t->config);
-  free(t);
+  gl_buf_free(&t->waiting);
+  t->stream = NULL;
+  if (!gl_turn_is_queued(s->host, &t->turn)) free(t); /* else when its turn comes */
 }
 
 static const gl_filter tls_filter = {tls_received, tls_ended, tls_fill, tls_free};
@@ -224,6 +270,7 @@ static tls *tls_new(gl_stream *s, const gl_tls_start *start) {
   t->session = start->session;
   t->plain_answer = start->plain_answer;
   t->limit.fire = on_limit;
+  t->turn.run = on_turn;
   t->shaking = true;
   ERR_clear_error();
   t->ssl = SSL_new(t->config->ctx);
@@ -256,7 +303,7 @@ bool gl_tls_begin(gl_stream *s, const gl_tls_start *start) {
   else SSL_set_connect_state(t->ssl);
   int err = gl_timer_arm(&s->host->clock, &t->limit, start->timeout) ? gl_stream_read(s) : UV_ENOMEM;
   if (err) gl_stream_break(s, err);
-  else tls_received(s, start->received, start->received_len);
+  else if (!t->config->server || start->received_len) put_off(t, start->received, start->received_len);
   return true;
 }
 

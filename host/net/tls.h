@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * TLS as a filter of a stream (net/stream.h): the stream's user reads and writes plain bytes as before, in both directions at once. The
- * handshake runs by itself; bytes that the user writes before its end wait in `plain`. The cryptography runs in the loop. No function
- * here calls Lua or waits.
+ * handshake runs by itself; bytes that the user writes before its end wait in `plain`. The cryptography runs in the loop; that of
+ * handshakes, a millisecond each, as long as there is time for it in a turn (gl_at_turn_end_long). No function here calls Lua or waits.
  *
  *     (none) --gl_tls_begin--> shaking --shake: SSL_do_handshake is done--> secured --stopped: close_notify--> ended (UV_EOF)
  *                                 |                                            |
@@ -15,18 +15,22 @@
  *
  * Bytes, each arrow a function:
  *
- *     wire --tls_received: wire_read--> SSL --deliver: SSL_read--> user->data
+ *     wire --tls_received, while it shakes--> `waiting` --on_turn-.
+ *       '----tls_received: take------------------------------------'--> wire_read--> SSL --deliver: SSL_read--> user->data
  *     wire <--send_output-- s->output <--wire_write-- SSL <--tls_fill: SSL_write-- s->plain <--gl_stream_write-- user
  *
  *  1. `ready` is called once, by handshake_over, before any data and before the end; never when the stream is closed first.
  *  2. Nothing of `plain` leaves before the handshake is over (`held`). What was in `output` before gl_tls_begin leaves in the clear,
  *     before the first byte of the handshake.
  *  3. `limit` is armed exactly while the stream is shaking.
- *  4. `in` points to received bytes only during tls_received; OpenSSL has taken all of them when it returns, unless the stream ended.
+ *  4. `in` points to received bytes only during `take`; OpenSSL has taken all of them when it returns, unless the stream ended.
+ *     `waiting` has bytes only while the stream is shaking and `turn` is queued; so has `end`, which comes after them. More than two reads
+ *     do not wait: the stream is `stalled` until the next step of the handshake, unless the other side has hung up.
  *  5. An end is UV_EOF only after the other side's close_notify: without one somebody else may have cut the connection. An error of the
  *     wire is passed on as it is.
  *  6. Our close_notify is sent once, after all of `plain`. A forked child sends none for a connection of its parent that it closes.
- *  7. A failure breaks the stream (gl_stream_break), which calls tls_ended with its status; the alert that OpenSSL wrote leaves before.
+ *  7. The memory of the filter is freed only when no hook refers to it.
+ *  8. A failure breaks the stream (gl_stream_break), which calls tls_ended with its status; the alert that OpenSSL wrote leaves before.
  */
 #ifndef GL_NET_TLS_H
 #define GL_NET_TLS_H
@@ -60,8 +64,8 @@ typedef struct gl_tls_info {
   char expires[32];              /* the end of the peer's certificate, "2030-01-31T12:00:00Z" */
 } gl_tls_info;
 
-/* Begins a handshake on a stream that has no filter, and makes the stream read. The stream may be broken already when this returns true:
- * `ready` was then called. False: out of memory, nothing was changed. */
+/* Begins a handshake on a stream that has no filter, and makes the stream read. Its first step is at the end of the turn, or later. The
+ * stream may be broken already when this returns true: `ready` was then called. False: out of memory, nothing was changed. */
 bool gl_tls_begin(gl_stream *s, const gl_tls_start *start);
 
 /* Is the handshake over, and did it succeed? */

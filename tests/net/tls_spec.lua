@@ -15,6 +15,7 @@ local task = require "green.task"
 local failure, waiting = outcome.failure, outcome.waiting
 
 local WAIT = 60 -- seconds, where something is bound to come
+local MANY = 100 -- handshakes
 
 local certs
 
@@ -78,6 +79,17 @@ local function echoing(options)
       listener:close()
     end,
   })
+end
+
+-- What a client says first in a handshake.
+local function first_words(options)
+  local plain <close> = net.listen "127.0.0.1:0"
+  local hello = task.spawn(function()
+    local socket <close> = plain:accept(WAIT)
+    return socket:read(65536, WAIT)
+  end)
+  pcall(net.connect, plain:address(), { tls = trusting(options) })
+  return hello:join()
 end
 
 -- openssl s_server with these words; `port` is where.
@@ -579,14 +591,88 @@ describe("a TLS server", function()
     assert.is_true(client:tls().verified)
   end))
 
-  it("survives a client's first words with bytes changed, cut and doubled", leaves_nothing(function()
-    local plain <close> = net.listen "127.0.0.1:0"
-    local hello = task.spawn(function()
-      local socket <close> = plain:accept(WAIT)
-      return socket:read(65536, WAIT)
+  -- 200 clients came at once, and all others waited until each of their handshakes had made its step: 57 ms of computing.
+  it("lets others run between the handshakes of many clients", leaves_nothing(function()
+    local hello = first_words()
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site() })
+    local clients, turn, answered = {}, 0, {}
+    for i = 1, MANY do clients[i] = net.connect(listener:address()) end
+    local accepted = {}
+    for i = 1, MANY do accepted[i] = listener:accept(WAIT) end
+    local ticker = task.spawn(function()
+      while true do
+        turn = turn + 1
+        task.sleep(0)
+      end
     end)
-    pcall(net.connect, plain:address(), { tls = trusting { alpn = { "h2", "http/1.1" }, server_name = "a.test" } })
-    hello = hello:join()
+    local readers = {}
+    for i = 1, MANY do
+      readers[i] = waiting(task.spawn(function()
+        assert(clients[i]:read(1, WAIT))
+        answered[turn] = (answered[turn] or 0) + 1
+      end))
+    end
+    for i = 1, MANY do clients[i]:write(hello) end
+    for i = 1, MANY do readers[i]:join() end
+    ticker:cancel()
+    ticker:wait()
+    local most = 0
+    for _, n in pairs(answered) do most = math.max(most, n) end
+    assert.is_true(most <= MANY / 2, most)
+    for i = 1, MANY do
+      clients[i]:close()
+      accepted[i]:close()
+    end
+  end))
+
+  it("puts together what arrives in pieces while a handshake waits for its turn", leaves_nothing(function()
+    local hello = first_words()
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site() })
+    local clients, accepted = {}, {}
+    for i = 1, MANY do
+      clients[i] = net.connect(listener:address())
+      accepted[i] = listener:accept(WAIT)
+    end
+    local late = MANY - MANY // 4
+    for i = 1, late do clients[i]:write(hello) end
+    for at = 1, #hello, 100 do
+      for i = late + 1, MANY do clients[i]:write(hello:sub(at, at + 99)) end
+      task.sleep(0)
+    end
+    for i = 1, MANY do
+      assert(clients[i]:read(1, WAIT))
+      clients[i]:close()
+      accepted[i]:close()
+    end
+  end))
+
+  it("forgets handshakes whose clients, or whose sockets, are gone before their turn", leaves_nothing(function()
+    local hello = first_words()
+    local listener <close> = net.listen("127.0.0.1:0", { tls = site() })
+    local clients, accepted = {}, {}
+    for i = 1, MANY do
+      clients[i] = net.connect(listener:address())
+      accepted[i] = listener:accept(WAIT)
+    end
+    local readers = {}
+    for i = 1, MANY, 3 do readers[#readers + 1] = waiting(task.spawn(failure, accepted[i].read, accepted[i], 1, WAIT)) end
+    for i = 1, MANY do clients[i]:write(hello) end
+    for i = 2, MANY, 3 do clients[i]:close() end
+    for i = 1, MANY, 3 do clients[i]:shutdown() end
+    assert(clients[1]:read(1, WAIT)) -- the first steps are over, and others wait for their turn
+    for i = 3, MANY, 3 do accepted[i]:close() end
+    for _, one in ipairs(readers) do
+      assert.matches("TLS handshake failed: the other side closed the connection", tostring(one:join()), 1, true) -- behind what it said before
+    end
+    for i = 1, MANY, 3 do assert.is_true(#read_all(clients[i]) > 200 or i == 1) end
+    for i = 1, MANY do
+      clients[i]:close()
+      accepted[i]:close()
+    end
+  end))
+
+  it("survives a client's first words with bytes changed, cut and doubled", leaves_nothing(function()
+    local hello = first_words { alpn = { "h2", "http/1.1" }, server_name = "a.test" }
     assert.is_true(#hello > 200)
     local listener <close> = net.listen("127.0.0.1:0", { tls = site { alpn = "h2", sni = { ["b.test"] = certs.b } } })
     for i = 1, 300 do
