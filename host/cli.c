@@ -44,8 +44,8 @@ static const option known[] = {
   {0, "no-libc", NULL, GL_OPT_NO_LIBC, "let C modules that block hold up everybody"},
   {0, "dev", NULL, GL_OPT_DEV, "reload what changed, show errors in the browser"},
   {0, "shake", "[=SEED]", GL_OPT_SHAKE, "switch tasks at random, as SEED says, to find races"},
-  {0, "version", NULL, GL_OPT_VERSION, "show version information, and nothing else"},
-  {0, "help", NULL, GL_OPT_HELP, "show this help"},
+  {0, "version", NULL, GL_OPT_VERSION, "show the version, or this help, and nothing else"},
+  {0, "help", NULL, GL_OPT_HELP, NULL},
 };
 
 enum { NKNOWN = sizeof known / sizeof *known };
@@ -54,6 +54,7 @@ static const gl_subcommand commands[] = {
   {"attach", "attach PATH", "a prompt (or -e LINE) in the process with --console PATH", "return require 'green.repl.attach'(...)", false},
   {"db", "db APP", "a prompt with the app's database and models", "return require 'green.migrations.prompt'(...)", true},
   {"doc", "doc [NAME]", "show the reference of a module, function or type", "return require 'green.reference.shell'(...)", false},
+  {"jobs", "jobs APP [list]", "list the app's jobs (or show, retry, drop, cron, work)", "return require 'green.jobs.shell'(...)", false},
   {"migrate", "migrate APP [up]", "apply the app's migrations (or down, status, new, mark)", "return require 'green.migrations.shell'(...)", false},
 };
 

@@ -19,7 +19,7 @@ _greenlua() {
         ;;
       --)
         script=${COMP_WORDS[i + 1]-}
-        [[ $script == doc || $script == attach || $script == db || $script == migrate ]] && script=./$script
+        [[ $script == doc || $script == attach || $script == db || $script == jobs || $script == migrate ]] && script=./$script
         break
         ;;
       -*) ;;
@@ -35,6 +35,8 @@ _greenlua() {
     COMPREPLY=($(compgen -W "-e" -- "$current"))
   elif [[ $script == migrate ]] && ((i + 2 == COMP_CWORD)); then
     COMPREPLY=($(compgen -W "up down status new mark" -- "$current"))
+  elif [[ $script == jobs ]] && ((i + 2 == COMP_CWORD)); then
+    COMPREPLY=($(compgen -W "list count show retry drop cron work" -- "$current"))
   elif [[ -n $script ]]; then
     COMPREPLY=($(compgen -f -- "$current"))
   elif [[ $previous == -l ]]; then
@@ -46,7 +48,7 @@ _greenlua() {
   elif [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
   else
-    COMPREPLY=($(compgen -W "attach db doc migrate" -- "$current") $(compgen -f -X '!*.lua' -- "$current") $(compgen -d -- "$current"))
+    COMPREPLY=($(compgen -W "attach db doc jobs migrate" -- "$current") $(compgen -f -X '!*.lua' -- "$current") $(compgen -d -- "$current"))
   fi
 }
 

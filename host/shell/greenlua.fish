@@ -33,6 +33,11 @@ function __greenlua_is_migrate
     test (count (commandline -opc)) -eq 3; and test "$script" = migrate
 end
 
+function __greenlua_is_jobs
+    set -l script (__greenlua_script)
+    test (count (commandline -opc)) -eq 3; and test "$script" = jobs
+end
+
 function __greenlua_names
     set -l words (commandline -opc)
     $words[1] doc --names 2>/dev/null
@@ -61,5 +66,7 @@ complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a attach -d "A pr
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a db -d "A prompt with the app's database and models"
 complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a migrate -d "Apply the app's migrations"
 complete -c greenlua -n __greenlua_is_migrate -f -a 'up down status new mark'
+complete -c greenlua -n 'not __greenlua_script >/dev/null' -k -a jobs -d "The app's jobs"
+complete -c greenlua -n __greenlua_is_jobs -f -a 'list count show retry drop cron work'
 complete -c greenlua -n __greenlua_is_attach -s e -x -d "Run only this line there"
 complete -c greenlua -n __greenlua_is_doc -f -a '--names --help (__greenlua_names)'

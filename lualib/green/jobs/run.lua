@@ -13,6 +13,7 @@ local definitions = require "green.jobs.definitions"
 local fault = require "green.error"
 local json = require "green.json"
 local native = require "green.task.native"
+local scope = require "green.scope.native"
 local task = require "green.task"
 local valid = require "green.valid"
 
@@ -57,12 +58,13 @@ function Job:__tostring() return ("job %s %d, attempt %d"):format(self.name, sel
 local function with_trace(err) return { err = err, trace = debug.traceback("", 2):sub(2) } end
 
 local function perform(run)
+  local _ <close> = scope.enter(run.definition.timeout)
   local args = json.decode(run.text)
   if args == json.null then args = nil end
   return run.definition.fn(args, run.job)
 end
 
-local function call(run) return xpcall(task.deadline, with_trace, run.definition.timeout, perform, run) end
+local function call(run) return xpcall(perform, with_trace, run) end
 
 -- Waits for the function. Returns true, or false and what it raised; nil if it is this task that is to end.
 local function await(run)

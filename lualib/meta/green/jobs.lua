@@ -19,6 +19,7 @@
 ---* A job that has failed more often than `retries` is dead: it stays, with its error, until it is retried or dropped.
 ---* Errors are logged with the job's name, its id, the attempt and a traceback.
 ---* While the database is away jobs wait, and what runs goes on; that it is away, and that it is back, is logged.
+---* `greenlua jobs app.lua` lists, shows, retries and drops them; `greenlua jobs app.lua work` is a process that only works.
 ---* The tables `green_jobs` and `green_jobs_cron` are made when they are first needed.
 ---
 ---Raises, in all that asks the database: what a statement raises; a message without a database.
