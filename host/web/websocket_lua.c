@@ -82,7 +82,7 @@ static int push_message(lua_State *L, gl_ws *ws) {
   ws->received++;
   gl_message_free(m);
   gl_ws_receiver_took(ws);
-  if (is_handler(ws)) gl_budget_renew(ws->host->task);
+  if (ws->client || is_handler(ws)) gl_budget_renew(ws->host->task);
   if (ws->stream && ws->queued < GL_WS_QUEUE_HIGH / 2) gl_stream_read(ws->stream);
   return 2;
 }

@@ -11,9 +11,10 @@ local request = require "green.http.request"
 local target = require "green.http.target"
 local tasks = require "green.task.native"
 local url = require "green.url"
+local websockets = require "green.http.gateway_ws"
 
 local OURS = { json = true, form = true, body = true, length = true, multipart = true, stream = true, query = true, trailers = true }
-local KNOWN = { forwarded = "boolean" }
+local KNOWN = { forwarded = "boolean", max_message = "count" }
 for name, kind in pairs(request.OPTIONS) do
   if not OURS[name] then KNOWN[name] = kind end
 end
@@ -73,7 +74,7 @@ local function options_of(req, opts)
   local whole = {}
   for name, value in pairs(DEFAULTS) do whole[name] = value end
   for name, value in pairs(opts) do whole[name] = value end
-  whole.forwarded, whole.stream, whole.headers = nil, true, headers_of(req, opts)
+  whole.forwarded, whole.max_message, whole.stream, whole.headers = nil, nil, true, headers_of(req, opts)
   whole.body, whole.length = body_of(req)
   if whole.body and not whole.length then whole.trailers = function() return req:trailers() end end
   if whole.accept_trailers == nil then whole.accept_trailers = accepts_trailers(req.headers.te) end
@@ -117,6 +118,10 @@ local Open = { __close = function(open) if open.answer then open.answer:close() 
 function M.settle(promise, req)
   req.cancel_on_disconnect = true -- the upstream works for this client alone
   local upstream, opts = promise.proxy.upstream, promise.proxy.opts
+  if websockets.is_asked(req) then
+    local ok, res = pcall(websockets.settle, target_of(upstream, req), req, opts, headers_of(req, opts))
+    return ok and res or fail(res)
+  end
   local ok, got = pcall(http.request, req.method, target_of(upstream, req), options_of(req, opts))
   if not ok then fail(got) end
   local open <close> = setmetatable({ answer = got }, Open)

@@ -94,32 +94,34 @@ local function read_head(socket, late, whose)
   end
 end
 
-local OURS = { host = true, upgrade = true, connection = true, ["content-length"] = true, ["transfer-encoding"] = true }
+local OURS = { upgrade = true, connection = true, ["content-length"] = true, ["transfer-encoding"] = true }
 
--- Returns the headers of the options as a flat list of names and values.
+-- Returns the headers of the options as a flat list of names and values, and the host if it is one of them.
 local function header_list(headers)
-  local list = {}
+  local list, host = {}, nil
   for name, value in pairs(headers or {}) do
-    for _, each in ipairs(type(value) == "table" and value or { value }) do fields.add(list, OP, name, each) end
-    local lower = name:lower()
+    local lower = tostring(name):lower()
+    local to = lower == "host" and {} or list
+    for _, each in ipairs(type(value) == "table" and value or { value }) do fields.add(to, OP, name, each) end
+    if lower == "host" then host = to[2] end
     if OURS[lower] or lower:find "^sec%-websocket%-" then fault.misuse("%s: header '%s': the handshake has it already", OP, name) end
   end
-  return list
+  return list, host
 end
 
 -- ---- the handshake ----
 
 local function request(parts, port, given, key, offer)
   local host = parts.host .. (port ~= PORTS[parts.scheme] and ":" .. port or "")
+  local list, own = header_list(given.headers)
   local lines = {
-    ("GET %s HTTP/1.1"):format(targets.line(parts)), "Host: " .. host, "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+    ("GET %s HTTP/1.1"):format(targets.line(parts)), "Host: " .. (own or host), "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: " .. key,
   }
   if given.protocols and #given.protocols > 0 then lines[#lines + 1] = "Sec-WebSocket-Protocol: " .. table.concat(given.protocols, ", ") end
   if offer then lines[#lines + 1] = "Sec-WebSocket-Extensions: " .. offer end
   local auth = given.auth or parts.user and { parts.user, parts.password }
   if auth then lines[#lines + 1] = "Authorization: " .. auths.field(auth) end
-  local list = header_list(given.headers)
   for i = 1, #list, 2 do lines[#lines + 1] = list[i] .. ": " .. list[i + 1] end
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end

@@ -180,13 +180,18 @@ function response.stream(fn, opts) end
 ---@class green.proxyopts : green.http.settings
 ---@field forwarded? boolean tell the upstream the client's address, scheme and host in X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, in
 ---place of the client's own such headers; default true. false: the client's are passed on
+---@field max_message? integer bytes of one message of a WebSocket, in either direction (1 MiB); beyond: closed with 1009
 
 ---The answer of another server to the same request (a gateway): its status, its headers except those about one connection, and its body, piece by
 ---piece as the client takes it, and its trailers; the request's body goes the other way in the same manner. A client that reads trailers
 ---(TE: trailers) asks the upstream for them, too. An upstream without a path is asked for the request's
 ---path and query, another one for exactly what it says. Redirects and coded bodies are passed on as they are. When the
----client leaves, the request to the upstream is given up, too. Headers set on this response come in place of the upstream's. WebSockets are not passed
----on, and the environment's proxies are not used.
+---client leaves, the request to the upstream is given up, too. Headers set on this response come in place of the upstream's. The environment's
+---proxies are not used.
+---
+---A request for a WebSocket makes two of them, and passes messages on, in both directions, until one side says goodbye, which the other is told.
+---The upstream decides which pages and which protocol it accepts, and its refusal goes to the client. Of the options `auth`, `ca`, `headers`,
+---`max_message`, `proxy`, `timeout`, `tls`, `unix` and `verify` mean something then.
 ---
 ---The client is answered 502 when the upstream does not answer, 504 when it is late, and the reason is logged. `timeout` is for the head and for each
 ---further piece.

@@ -59,7 +59,7 @@ function ws.accept(req, opts) end
 
 ---@class green.ws.connect_options
 ---@field protocols? string[] subprotocols to offer, most wanted first; `socket.protocol` is the one that the server chose
----@field headers? table<string, string|string[]> further headers of the handshake: cookies, Origin
+---@field headers? table<string, string|string[]> further headers of the handshake: cookies, Origin, a Host in place of the URL's
 ---@field auth? table { user, password }, or { bearer = token }
 ---@field timeout? number seconds for all of it: name, connection, proxy, TLS, handshake (30)
 ---@field ca? string authorities to trust instead of the system's: path or PEM
