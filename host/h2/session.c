@@ -39,7 +39,6 @@ static nghttp2_option *options(void) {
   nghttp2_option *o;
   if (nghttp2_option_new(&o) != 0) return NULL;
   nghttp2_option_set_no_auto_window_update(o, 1); /* the windows open as scripts read */
-  nghttp2_option_set_no_closed_streams(o, 1);
   nghttp2_option_set_max_outbound_ack(o, MAX_ACKS);
   nghttp2_option_set_max_continuations(o, MAX_CONTINUATIONS);
   nghttp2_option_set_stream_reset_rate_limit(o, RESETS, RESETS);
