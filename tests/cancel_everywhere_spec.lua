@@ -11,6 +11,7 @@ local frames = require "http.frames"
 local fs = require "green.fs"
 local http = require "green.http"
 local net = require "green.net"
+local postgres = require "green.db.driver.postgres"
 local process = require "green.process"
 local redis = require "green.redis"
 local response = require "green.response"
@@ -164,6 +165,16 @@ function steps.postgres()
   assert(sum == 3)
   d:pin(function() d:exec "SET work_mem = '1MB'" end)
   assert(d:value "SHOW work_mem" ~= "1MB")
+  local one <close> = d:listen "a"
+  d:notify("a", "x")
+  assert(one:receive(60).payload == "x")
+  local _, dial = postgres.dialler(servers.postgres.url, { timeout = 30, prepare = true })
+  local conn = dial() -- as the task has one that keeps db:listen's
+  local _ <close> = setmetatable({}, { __close = function() conn:close() end })
+  conn:attend()
+  conn:exec(30, "LISTEN b")
+  d:notify("b", "y")
+  assert(conn:notification(60) == "b")
 end
 
 function steps.files(at)

@@ -87,6 +87,13 @@ local function new_redis()
   return ("redis://127.0.0.1:%d"):format(servers.redis.port), servers
 end
 
+-- One server for all: it takes seconds to start.
+local postgres
+local function new_postgres()
+  postgres = postgres or require "peers.databases" "postgres"
+  return require "green.db".connect(postgres.postgres.url)
+end
+
 local given = {
   app = function() return require "green.app".new() end,
   site = new_site,
@@ -96,10 +103,13 @@ local given = {
 }
 
 local of_module = {
-  ["green.db"] = { db = function(entry)
-    local db = new_database()
-    return entry.kind == "module" and db or with_orders(db)
-  end },
+  ["green.db"] = {
+    db = function(entry)
+      local db = new_database()
+      return entry.kind == "module" and db or with_orders(db)
+    end,
+    pg = new_postgres,
+  },
   ["green.jobs"] = { db = new_database },
   ["green.migrations"] = { db = new_database },
   ["green.redis"] = {

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The reference is complete and true: a stub without a function or a function without a stub fails, and so does an example
 -- that does not do what it says.
--- Needs: redis
+-- Needs: redis databases
 local fs = require "green.fs"
 local interpreter = require "interpreter"
 local parse = require "green.reference.parse"

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/opqueue.h"
 #include "db/postgres/connect.h"
+#include "db/postgres/notes.h"
 #include "db/postgres/statement.h"
 
 #define PATIENCE 2.0      /* seconds in which the server has to stop a statement */
@@ -33,6 +34,7 @@ void gl_pg_conn_unwatch(gl_pg_conn *c) {
 }
 
 static void read_socket(gl_pg_conn *c);
+static bool is_idle(const gl_pg_conn *c);
 
 static void on_event(uv_poll_t *poll, int status, int events) {
   gl_pg_poller *p = poll->data;
@@ -61,6 +63,11 @@ bool gl_pg_conn_watch(gl_pg_conn *c, int events) {
   if (c->poller->events == events) return true;
   c->poller->events = events;
   return uv_poll_start(&c->poller->poll, events, on_event) == 0;
+}
+
+/* Rests while nobody hears what comes. */
+static void rest(gl_pg_conn *c) {
+  if (!gl_pg_conn_watch(c, 0)) gl_pg_conn_lose(c, "ENOMEM", "not enough memory");
 }
 
 void gl_pg_conn_flush(gl_pg_conn *c) {
@@ -113,6 +120,7 @@ void gl_pg_conn_lose(gl_pg_conn *c, const char *code, const char *why) {
   c->running = NULL;
   if (running) fail(running);
   for (gl_op *op; (op = gl_opqueue_take(&c->waiting)) != NULL;) fail((gl_pg_op *)op);
+  gl_pg_notes_end(c);
 }
 
 void gl_pg_conn_lose_as_said(gl_pg_conn *c) {
@@ -139,14 +147,20 @@ static void on_turn(gl_turn_hook *turn) {
     if (!c->running) break;
     gl_pg_statement_start(c->running);
   }
+  gl_pg_notes_hand_out(c);
+  if (c->hearers.head && is_idle(c)) gl_pg_conn_flush(c);
   gl_pg_conn_unref(c);
 }
 
-static void queue_turn(gl_pg_conn *c) {
-  if (!c->waiting.head || gl_turn_is_queued(c->host, &c->turn)) return;
+void gl_pg_conn_queue_turn(gl_pg_conn *c) {
+  if (gl_turn_is_queued(c->host, &c->turn)) return;
   c->refs++;
   c->turn.run = on_turn;
   gl_at_turn_end(c->host, &c->turn);
+}
+
+static void queue_turn(gl_pg_conn *c) {
+  if (c->waiting.head) gl_pg_conn_queue_turn(c);
 }
 
 void gl_pg_conn_finish(gl_pg_op *op, int status) {
@@ -265,8 +279,10 @@ static void read_socket(gl_pg_conn *c) {
     gl_pg_conn_lose_as_said(c);
     return;
   }
+  gl_pg_notes_hand_out(c);
   settle(c);
-  gl_pg_conn_flush(c);
+  if (c->listens && !c->hearers.head && is_idle(c)) rest(c);
+  else gl_pg_conn_flush(c);
 }
 
 /* ---- what state it is in ---- */

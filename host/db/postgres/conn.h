@@ -45,6 +45,7 @@ typedef struct gl_pg_conn {
   gl_turn_hook turn;          /* starts what waits */
   gl_pg_op *running;          /* NULL: none */
   gl_opqueue waiting;
+  gl_opqueue hearers;         /* ops of notes.c, which wait for a notification */
   gl_pg_canceller *canceller; /* NULL: no cancel is on its way */
   gl_timer timer;             /* armed while the connection drains: when to look after `canceller` */
   uint64_t give_up;           /* when draining has taken too long, ns */
@@ -60,6 +61,8 @@ typedef struct gl_pg_conn {
   bool unnamed;               /* nothing is prepared under a name (an option: between us and the server is a pooler) */
   bool dying;                 /* the server has said that it ends the connection, and `lost` why */
   bool counted;               /* in census.handles */
+  bool listens;               /* notifications are asked for; else they are dropped */
+  bool rung;                  /* gl_pg_notes_ring, and nobody has heard it yet */
 } gl_pg_conn;
 
 /* What the running op has asked the server for last. */
@@ -138,7 +141,10 @@ bool gl_pg_conn_alive(gl_pg_conn *c);
 /* Is a transaction open, whoever began it? False while something runs. */
 bool gl_pg_conn_in_transaction(const gl_pg_conn *c);
 
-/* ---- for statement.c and connect.c ---- */
+/* ---- for statement.c, connect.c and notes.c ---- */
+
+/* At the end of the turn what waits is started, and notifications are handed out. */
+void gl_pg_conn_queue_turn(gl_pg_conn *c);
 
 /* Waits for these events (UV_READABLE ...) of libpq's socket; 0: for none. False: no memory or descriptors. */
 bool gl_pg_conn_watch(gl_pg_conn *c, int events);

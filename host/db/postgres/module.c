@@ -12,6 +12,7 @@
 #include "core/library.h"
 #include "db/blob.h"
 #include "db/postgres/conn.h"
+#include "db/postgres/notes.h"
 #include "db/sql.h"
 
 #define CONNECTION "green.db.postgres.connection"
@@ -248,9 +249,34 @@ static int conn_alive(lua_State *L) {
   return 1;
 }
 
+/* lost() -> is there no connection any more? */
+static int conn_lost(lua_State *L) {
+  const gl_pg_conn *c = check_conn(L);
+  lua_pushboolean(L, gl_pg_conn_is_foreign(c) || !c->pg || c->dying);
+  return 1;
+}
+
 static int conn_in_transaction(lua_State *L) {
   lua_pushboolean(L, gl_pg_conn_in_transaction(check_conn(L)));
   return 1;
+}
+
+/* attend(): from now on notifications wait until they are asked for, and are not dropped */
+static int conn_attend(lua_State *L) {
+  check_conn(L)->listens = true;
+  return 0;
+}
+
+/* notification(timeout) -> channel, payload; nothing when somebody has rung */
+static int conn_notification(lua_State *L) {
+  gl_pg_conn *c = check_conn(L);
+  return gl_pg_hear(L, c, gl_check_timeout(L, 2, GL_FOREVER));
+}
+
+static int conn_ring(lua_State *L) {
+  gl_pg_conn *c = check_conn(L);
+  if (!gl_pg_conn_is_foreign(c)) gl_pg_notes_ring(c);
+  return 0;
 }
 
 static int conn_close(lua_State *L) {
@@ -270,7 +296,8 @@ int luaopen_green_db_postgres(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"query", conn_query},   {"first", conn_first},       {"exec", conn_exec},   {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"rollback_to", conn_rollback_to}, {"reset", conn_reset}, {"clean", conn_clean}, {"alive", conn_alive},
-    {"busy", conn_busy}, {"in_transaction", conn_in_transaction}, {"close", conn_close}, {NULL, NULL},
+    {"busy", conn_busy}, {"in_transaction", conn_in_transaction}, {"close", conn_close}, {"notification", conn_notification},
+    {"attend", conn_attend}, {"ring", conn_ring}, {"lost", conn_lost}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"open", postgres_open}, {"parameters", postgres_parameters}, {NULL, NULL}};

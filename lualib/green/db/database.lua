@@ -13,12 +13,14 @@
 --     columns(db, table)   as db:columns
 --     begin(conn, timeout, how)   begins a transaction; how = { isolation =, read_only =, deferrable = }, which the driver heeds or refuses
 --     may_retry(code)      may a transaction that failed with this error be begun anew?
+--     notify(db, channel, payload)  as db:notify; nil: there is no such thing, as there is no db.listening (green.db.listening)
 --     close(db)            closes what is not in the pools
 --
 -- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean, busy (does
 -- anything run still?), in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return
 -- false for a statement that writes, on a connection that only reads.
 local fault = require "green.error"
+local listening = require "green.db.listening"
 local native = require "green.task.native"
 local options = require "green.options"
 local stream = require "green.db.stream"
@@ -154,11 +156,33 @@ function Database:after_commit(fn)
   transaction.after(self, fn)
 end
 
+-- ---- notifications ----
+
+local function check_notifies(self, op)
+  if not self.driver.notify then fault.raise(op, "ENOTSUP", "%s sends no notifications: PostgreSQL does, and so does green.hub", self.name) end
+end
+
+function Database:listen(...)
+  check(self, "listen")
+  local topics, given = listening.check_listen(...)
+  check_notifies(self, "db.listen")
+  return self.listening:listen(self.timeout, topics, given)
+end
+
+function Database:notify(channel, payload)
+  check(self, "notify")
+  check_notifies(self, "db.notify")
+  if payload ~= nil then options.argument("db:notify", "payload", payload, "string") end
+  self.driver.notify(self, channel, payload or "")
+end
+
 -- Returns what the pools know, by their names.
 function Database:stats()
   check(self, "stats")
   local writer = self.writer:stats()
-  return { writer = writer, readers = self.readers == self.writer and writer or self.readers:stats() }
+  local stats = { writer = writer, readers = self.readers == self.writer and writer or self.readers:stats() }
+  if self.listening then stats.listening = self.listening:stats() end
+  return stats
 end
 
 local LIMITS = { timeout = "time", max_result = "count" }

@@ -35,7 +35,7 @@ local FLUSH = 5                              -- seconds for what waits when the 
 local FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1   -- seconds between two attempts to connect
 local WINDOW = 1000                          -- messages on their way to the broker at the same time
 
-local BROKERS = { redis = "redis", rediss = "redis", unix = "redis" }
+local BROKERS = { redis = "redis", rediss = "redis", unix = "redis", postgres = "postgres", postgresql = "postgres" }
 
 local function ends_task(err) return fault.is(err, "ECANCELED") or fault.is(err, "EDEADLINE") end
 
@@ -272,7 +272,7 @@ local function refuse(format, ...) fault.raise("hub", "EINVAL", "GREENLUA_HUB: "
 local function broker_of(url)
   local scheme = url:match "^(%a[%w+.-]*):"
   local kind = scheme and BROKERS[scheme:lower():match "^%a+"]
-  if not kind then refuse("%s: redis://HOST[:PORT][/DATABASE] expected", (url:gsub("//[^/]*@", "//...@"))) end
+  if not kind then refuse("%s: redis://HOST[:PORT][/DATABASE] or postgres://HOST/DATABASE expected", (url:gsub("//[^/]*@", "//...@"))) end
   local ok, broker = pcall(require("green.hub." .. kind), url)
   if ok then return broker end
   refuse("%s", fault.is(broker) and broker.message or tostring(broker))

@@ -200,12 +200,47 @@ function Database:pin(fn) end
 ---@param fn fun()
 function Database:after_commit(fn) end
 
+---Notifications of PostgreSQL (LISTEN, NOTIFY) as an iterator: `channel` and `payload` of each. They come over a connection beside the pool, which
+---all listeners of the database share. It is there before this returns, so that nothing that is notified from then on is missed; a
+---little from just before may come, too. When the connection is lost another one is made, as long as that takes, and each listener gets an item
+---`{ reconnected = true }` instead: what was notified meanwhile is lost, and whoever needs it looks for himself. Not behind a pooler that gives each
+---transaction another session.
+---Waits until the server listens, for `timeout` at most; the loop waits for each notification.
+---Raises: ENOTSUP for SQLite; EINVAL for the name of a channel that is not text of 1 to 63 bytes; ETIMEDOUT; ECONNREFUSED and what else connecting raises; ECLOSED.
+---```lua
+---local ready <close> = pg:listen "ready"
+---pg:notify("ready", "7")
+---for item in ready do
+---  if not item.reconnected then print(item.channel, item.payload) end --> ready  7
+---  break
+---end
+---```
+---@param channel string exactly as it is written: SQL's `NOTIFY Ready` means "ready"
+---@param ... string|green.db.listen_options further channels, and options
+---@return green.db.listener
+function Database:listen(channel, ...) end
+
+---@class green.db.listen_options
+---@field max_messages? integer notifications that may wait to be received (1024); further ones push the oldest out
+
+---Sends a notification to all who listen to the channel; within a transaction when that is committed.
+---Waits.
+---Raises: ENOTSUP for SQLite; EINVAL for the name of a channel; EMSGSIZE for 8,000 bytes and more; as `query`.
+---```lua
+---pg:transaction(function()
+---  pg:notify("ready", "8")
+---end)
+---```
+---@param channel string
+---@param payload? string text of less than 8,000 bytes; ""
+function Database:notify(channel, payload) end
+
 ---What there is, and what there was, in each pool: of connections that read, and of the one that writes (the same table where one pool does both).
 ---Does not wait.
 ---```lua
 ---print(db:stats().writer.max, db:stats().writer.lent) --> 1  0
 ---```
----@return { readers: green.pool.stats, writer: green.pool.stats }
+---@return { readers: green.pool.stats, writer: green.pool.stats, listening?: { connected: boolean, connects: integer, listeners: integer } } listening: of PostgreSQL, for db:listen
 function Database:stats() end
 
 ---The same database with other limits: the same connections and transactions, and more (or less) time and memory for the
@@ -234,6 +269,43 @@ function Database:columns(name) end
 ---db:close()
 ---```
 function Database:close() end
+
+---Who listens to notifications. `<close>` ends it.
+---```lua
+---local ready <close> = pg:listen "ready"
+---print(ready.lost, ready.reconnects) --> 0  0
+---```
+---@class green.db.listener
+---@field lost integer notifications that were dropped because too many waited
+---@field reconnects integer how often the connection was lost and made anew
+---@operator call: green.db.notification?
+local Listener = {}
+
+---@class green.db.notification
+---@field channel? string
+---@field payload? string
+---@field reconnected? true the connection was lost, and is there again: it has no channel and no payload
+
+---The next notification; nil once the listener, or the database, is closed. Several tasks may receive from one: each notification goes to one of them.
+---Waits.
+---Raises: ETIMEDOUT.
+---```lua
+---local ready <close> = pg:listen "ready"
+---pg:notify "ready"
+---print(ready:receive(5).channel) --> ready
+---```
+---@param timeout? number seconds; without it as long as it takes
+---@return green.db.notification?
+function Listener:receive(timeout) end
+
+---Ends the listener, and every loop over it.
+---Does not wait.
+---```lua
+---local ready = pg:listen "ready"
+---ready:close()
+---print(ready:receive()) --> nil
+---```
+function Listener:close() end
 
 ---@private
 ---@return table?

@@ -6,8 +6,8 @@
 ---that does not keep up (more than `max_pending` bytes would wait, the message included) is closed with 1013; a loop that does not keep
 ---up loses the oldest. Who is closed, or not held by anybody, listens to nothing.
 ---
----`GREENLUA_HUB=redis://...` in the environment names a broker (Redis 6 or newer; URLs as for `green.redis`): the same calls then reach all
----processes that name the same one, apps and scripts, which share the database of the URL. Each message goes to the broker, and to those
+---`GREENLUA_HUB=redis://...` or `postgres://...` in the environment names a broker (Redis 6 or newer, PostgreSQL; URLs as for `green.redis` and
+---`green.db`): the same calls then reach all processes that name the same one, apps and scripts, which share the database of the URL. Each message goes to the broker, and to those
 ---who listen when it comes back, so that a topic has one order for all; a process gets what it publishes after it has begun to listen.
 ---* At most once. While the broker is away messages wait, 10,000 or 16 MiB of them in each process, and leave when it is back; beyond that
 ---  the oldest are lost, as is what was on its way when the connection broke, and what others publish while a process is not connected.
@@ -15,6 +15,9 @@
 ---* A program that ends gives what waits 5 seconds to leave.
 ---* To Redis a topic is the channel `green:hub:DATABASE:t:TOPIC`, a user `green:hub:DATABASE:u:USER`, and a message its text: others may
 ---  publish there, too.
+---* PostgreSQL sends every message to every process, which takes out what somebody there listens to, by NOTIFY on the channel `green_hub`; what is
+---  larger than 8,000 bytes goes through the table `green_hub_messages`, which is made when it is needed (by whoever may). Not behind a
+---  pooler that gives each transaction another session.
 ---
 ---Raises: EINVAL, by `require`, when `GREENLUA_HUB` is no URL of a broker.
 ---```lua

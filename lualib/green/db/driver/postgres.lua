@@ -2,6 +2,7 @@
 -- Internal.
 -- PostgreSQL as a database of green.db (green.db.database says what a driver is): one pool, whose connections read and write.
 local fault = require "green.error"
+local listening = require "green.db.listening"
 local net = require "green.net"
 local Pool = require "green.pool.lending"
 local postgres = require "green.db.postgres.native"
@@ -180,7 +181,7 @@ local function encode(parameters)
 end
 
 -- The parameters of the URL, without which libpq's own and those of the environment count.
-local function read(url)
+local function read(url, name)
   local parameters, why = postgres.parameters(url)
   if not parameters then
     local at, last = why:find(url, 1, true)
@@ -192,7 +193,7 @@ local function read(url)
     if not n or n < 1 or n > 65535 then fault.raise("db.connect", "EINVAL", "not a URL of PostgreSQL: '%s' is no port", port) end
   end
   parameters.client_encoding = "UTF8"
-  parameters.fallback_application_name = "greenlua"
+  parameters.fallback_application_name = name
   if not parameters.gssencmode or parameters.gssencmode == "prefer" then parameters.gssencmode = "disable" end -- it would block
   return parameters
 end
@@ -203,23 +204,45 @@ local function shown(p)
   return ("postgres://%s@%s:%s/%s"):format(p.user or "", host, p.port or "", p.dbname or p.user or "")
 end
 
--- Sets the name and the pool of `db`. Opens nothing.
-function M.connect(db, rest, settings)
-  local parameters = read("postgres:" .. rest)
+-- Returns the name of a database, and a function that makes a connection. `settings`: name = what to call it, unless the URL or the
+-- environment do; timeout = seconds, init_sql and prepare as for green.db.
+function M.dialler(url, settings)
+  local parameters = read(url, settings.name or "greenlua")
   local timeout = tonumber(parameters.connect_timeout) or 0
   if timeout <= 0 then timeout = math.min(CONNECT, settings.timeout) end
   parameters.connect_timeout = nil
-  local function connect()
+  return shown(parameters), function()
     return postgres.open(encode(resolve(parameters, timeout)), settings.init_sql, not settings.prepare, timeout)
   end
-  db.name, db.single = shown(parameters), false
+end
+
+-- Sets the name and the pool of `db`. Opens nothing.
+function M.connect(db, rest, settings)
+  local connect
+  db.name, connect = M.dialler("postgres:" .. rest, settings)
+  db.single = false
   db.writer = Pool.new {
     op = "db", name = db.name, size = settings.size, wait = settings.wait, beyond = true, open = connect,
     fit = function(entry) return entry.conn:alive() end,
   }
   db.readers = db.writer
+  db.listening = listening.new(db.name, connect)
 end
 
-function M.close() end
+-- ---- notifications ----
+
+local LONGEST = 7999 -- bytes that a notification can have
+
+-- In the transaction of the task, if it has one: then it is sent when that is committed.
+function M.notify(db, channel, payload)
+  listening.check_channel("db.notify", channel)
+  if #payload > LONGEST then
+    fault.raise("db.notify", "EMSGSIZE", "a notification has at most %d bytes, not %d: what is larger goes into a table, and its key is sent",
+      LONGEST, #payload)
+  end
+  db:query("SELECT pg_notify($1, $2)", channel, payload)
+end
+
+function M.close(db) db.listening:close() end
 
 return M
