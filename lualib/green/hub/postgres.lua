@@ -24,7 +24,8 @@ local MOST = 7999         -- bytes of a notification
 local LOCK = "1735550049, 1" -- "grha": what is locked
 local LARGEST = 1 << 30   -- bytes of a row
 
-local ENTER = ("LISTEN green_hub; SELECT pg_advisory_lock_shared(%s)"):format(LOCK)
+local LISTEN = "LISTEN green_hub"
+local ENTER = ("SELECT pg_advisory_lock_shared(%s), pg_backend_pid() AS pid"):format(LOCK) -- who is counted listens already
 local COUNT = ("(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND (classid, objid) = (%s) AND objsubid = 2 AND granted " ..
   "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"):format(LOCK)
 local SEND = "SELECT pg_notify('green_hub', message) FROM unnest($1::text[]) AS message"
@@ -171,18 +172,23 @@ end
 
 function Link:close() self.conn:close() end
 
+-- Returns a name of the session that no other has, though a generator of random numbers may have begun like another process's.
+local function enter(conn)
+  conn:attend()
+  conn:exec(ANSWER, LISTEN)
+  return ("%x%016x"):format(conn:query(ANSWER, LARGEST, ENTER)[1].pid, math.random(0))
+end
+
 --- The broker of a URL. Raises EINVAL for one that is none.
 return function(url)
   local name, dial = driver.dialler(url, { name = "greenlua-hub", timeout = ANSWER, prepare = true })
   local function connect()
     local conn = dial()
-    conn:attend()
-    local ok, err = pcall(conn.exec, conn, ANSWER, ENTER)
+    local ok, id = pcall(enter, conn)
     if not ok then
       conn:close()
-      error(err, 0)
+      error(id, 0)
     end
-    local id = ("%x"):format(math.random(0))
     return setmetatable({
       conn = conn, id = id, address = "r:" .. id, channels = {}, outgoing = {}, events = {}, number = 0, unconfirmed = 0,
     }, Link)
