@@ -11,7 +11,10 @@ local DEFAULTS = {
   max_result = 64 << 20,    -- bytes of rows one query may gather
 }
 
-local KNOWN = { readers = "count", size = "count", prepare = "boolean", wait = "seconds", timeout = "time", max_result = "count", init_sql = "string" }
+local KNOWN = {
+  readers = "count", size = "count", min = "whole", idle = "time", max_age = "time", prepare = "boolean", wait = "seconds", timeout = "time",
+  max_result = "count", init_sql = "string",
+}
 
 -- Loaded when first needed: a driver loads its library.
 local DRIVERS = {

@@ -17,7 +17,7 @@ local is_pool = fault.receiver(Pool, "pool")
 local CLEAN_UP = 5
 
 local KNOWN = {
-  name = "string", max = "count", max_idle = "whole", wait = "seconds", idle = "time", max_age = "time", check = "function",
+  name = "string", max = "count", min = "whole", max_idle = "whole", wait = "seconds", idle = "time", max_age = "time", check = "function",
   check_after = "seconds", reset = "function", close = "function",
 }
 
@@ -104,11 +104,22 @@ function Pool:stats()
   return self.lending:stats()
 end
 
+-- Waits until a closed pool has all its connections back.
+local function wait_empty(lending, seconds)
+  local held = lending.held[native.current()]
+  if held and #held > 0 then fault.raise(lending.op, "EDEADLK", "the task that closes %s has a connection to it", lending.name) end
+  local ok, err = pcall(lending.empty.acquire, lending.empty, seconds)
+  if ok or fault.is(err, "ECLOSED") then return end
+  if not fault.is(err, "ETIMEDOUT") then error(err, 0) end
+  local n = lending.size - lending.permits:available()
+  fault.raise(lending.op, "ETIMEDOUT", "%d connections to %s are still in use after %g s", n, lending.name, seconds)
+end
+
 function Pool:close(timeout)
   is_pool(self, "close")
   if timeout ~= nil then options.argument("pool:close", "timeout", timeout, "seconds") end
   self.lending:close()
-  self.lending:wait_empty(timeout or 10)
+  wait_empty(self.lending, timeout or 10)
 end
 
 -- Whoever leaves the pool's scope need not wait for those who still use it.
@@ -122,7 +133,7 @@ return function(make, given)
   local set = options.check("pool", given, KNOWN)
   local name = set.name or "the pool"
   return setmetatable({ lending = Lending.new {
-    op = "pool", name = name, size = set.max or 10, max_idle = set.max_idle, wait = set.wait or 5, idle_time = set.idle or 300,
+    op = "pool", name = name, size = set.max or 10, min = set.min, max_idle = set.max_idle, wait = set.wait or 5, idle_time = set.idle or 300,
     max_age = set.max_age, open = opener(make, name), fit = fitness(set.check, set.check_after or 0.5), kind = kind_of(set),
   } }, Pool)
 end

@@ -366,6 +366,71 @@ describe("a check", function()
   end
 end)
 
+-- ---- how many there are ----
+
+describe("the least number of connections", function()
+  it("is open once the first was needed, and again when some were lost", function()
+    local all = fakes { max = 4, min = 3 }
+    assert.equal(0, all.pool:stats().open)
+    all.pool:use(id_of)
+    eventually(function() return all.pool:stats().idle == 3 end)
+    for _ = 1, 3 do pcall(all.pool.use, all.pool, error, "x") end
+    eventually(function() return all.pool:stats().idle == 3 and all.pool:stats().lent == 0 end)
+    assert.same({ 3, 3 }, { all.pool:stats().open, all.pool:stats().broken })
+    assert.is_true(all.most <= 4)
+    all.pool:close()
+    assert.is_nil((next(all.open)))
+  end)
+
+  it("is never more than there may be, with however many tasks", function()
+    local all = fakes { max = 3, min = 3 }
+    task.map({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, function(i)
+      for k = 1, 20 do pcall(all.pool.use, all.pool, function() task.sleep(0) if (i + k) % 3 == 0 then error "x" end end) end
+    end)
+    eventually(function() return all.pool:stats().idle == 3 end)
+    assert.is_true(all.most <= 4) -- one of them is being closed
+    all.pool:close()
+    eventually(function() return not next(all.open) end)
+  end)
+
+  it("that cannot be made is tried again when the next is taken, and an open pool of none closes", function()
+    local fails, n = true, 0
+    local pool = new_pool(function()
+      n = n + 1
+      if fails and n > 1 then error("no", 0) end
+      return {}
+    end, { min = 2, wait = WAIT })
+    pool:use(function() task.sleep(0) end)
+    eventually(function() return n == 2 and pool:stats().lent == 0 end)
+    assert.equal(1, pool:stats().open)
+    fails = false
+    pool:use(function() task.sleep(0) end)
+    eventually(function() return pool:stats().idle == 2 end)
+    pool:close()
+    assert.equal(0, pool:stats().open)
+  end)
+
+  it("is not made in a pool that is closed meanwhile", function()
+    local opening, go = task.channel(0), task.channel(0)
+    local n, open = 0, 0
+    local pool = new_pool(function()
+      n = n + 1
+      if n == 2 then
+        opening:send(true)
+        go:receive()
+      end
+      open = open + 1
+      return { close = function() open = open - 1 end }
+    end, { min = 2, wait = WAIT })
+    pool:use(id_of)
+    opening:receive()
+    local closer = waiting(task.spawn(pool.close, pool, WAIT))
+    go:send(true)
+    closer:join()
+    assert.equal(0, open)
+  end)
+end)
+
 -- ---- for how long one is kept ----
 
 describe("an idle connection", function()
@@ -395,6 +460,37 @@ describe("an idle connection", function()
     assert.equal(2, all.pool:use(id_of))
     all.pool:close()
     assert.is_nil((next(all.open)))
+  end)
+
+  it("of those that stay open is closed only when it is old, and another one is made", function()
+    local all = fakes { max = 3, min = 2, idle = 0.01 }
+    local leases = {}
+    for i = 1, 3 do leases[i] = all.pool:take() end
+    for i = 1, 3 do leases[i]:give() end
+    eventually(function() return all.pool:stats().open == 2 end)
+    task.sleep(0.05)
+    assert.same({ 2, 1, 3 }, { all.pool:stats().open, all.pool:stats().expired, all.n })
+    all.pool:close()
+    assert.is_nil((next(all.open)))
+    local short = fakes { max = 3, min = 2, max_age = 0.01 }
+    short.pool:use(id_of)
+    eventually(function() return short.n > 6 and short.pool:stats().open == 2 end)
+    assert.is_true(short.most <= 3)
+    short.pool:close()
+    eventually(function() return not next(short.open) end)
+  end)
+
+  it("is not closed in the same moment as all others that were opened with it", function()
+    local all = fakes { max = 50, max_age = 10 }
+    local leases, ends = {}, {}
+    for i = 1, 50 do leases[i] = all.pool:take() end
+    for i = 1, 50 do
+      ends[i] = leases[i].entry.dies
+      leases[i]:give()
+    end
+    table.sort(ends)
+    assert.is_true(ends[50] - ends[1] > 0.2 and ends[50] - ends[1] < 2)
+    all.pool:close()
   end)
 
   it("keeps neither the program nor the pool", function()

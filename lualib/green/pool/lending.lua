@@ -8,21 +8,23 @@
 -- connection is back, or gone.
 --
 --      (none) --take: open()--> leased --give: clean--> idle --take--> leased
---                                 |                      '--take: not fit; sweep; close--> closed
+--         |                       |                      ^ '--take: not fit; sweep; close--> closed
+--         '--fill: open(), in a system task--------------'
 --                                 |--give: dirty--> dirty --kind.reset, here or in a system task--> idle
 --                                 |--give: busy---> busy ---kind.reset, here for a MOMENT, or as above--> idle
 --                                 |                   '--reset of either fails--> closed
 --                                 '--give: broken--> broken --kind.close, in a system task--> closed
 --
 --  1. A connection is in `idle`, or in `lent` (leased, dirty, busy or broken), or closed: never in two of these.
---  2. A permit is held exactly as long as its connection is leased, dirty, busy or broken; a lease beyond the limit (of a task that
---     holds one already, where the pool allows that) may have none.
+--  2. A permit is held exactly as long as its connection is leased, dirty, busy or broken, or is made to be idle; a lease beyond the limit
+--     (of a task that holds one already, where the pool allows that) may have none.
 --  3. No lease leaves `lent` without its permit: put and drop do both in one step.
 --  4. Nothing is put into `idle` of a pool that is closed and stays there.
 --
--- What a pool lends is kept in an entry, { conn =, born =, since = the second in which it became idle, task = the number of the task that
--- has, or last had, it, taken = the second in which it got it }.
+-- What a pool lends is kept in an entry, { conn =, dies = the second from which on it is too old, since = the one in which it became idle,
+-- task = the number of the task that has, or last had, it, taken = the second in which it got it }.
 local alarm = require "green.alarm.native"
+local counters = require "green.pool.counters"
 local fault = require "green.error"
 local holders = require "green.pool.holders"
 local native = require "green.task.native"
@@ -34,6 +36,9 @@ local timer = require "green.timer.native"
 -- goes; only a server that is silent may still do that.
 local MOMENT = 0.5
 
+-- Part of max_age by which some connections end before others: those that were opened together are not all opened anew together.
+local JITTER = 0.1
+
 local Pool = { MOMENT = MOMENT }
 Pool.__index = Pool
 
@@ -42,6 +47,8 @@ Pool.__index = Pool
 -- <close>; an abandoned lease is given back when it is collected.
 local Lease = { __name = "green.Lease" }
 Lease.__index = Lease
+
+local add = counters.add
 
 local is_lease = fault.receiver(Lease, "lease")
 
@@ -71,30 +78,24 @@ local function begin(self)
   self.lent = {} -- keeps the connection of an abandoned lease from being collected with it
   self.line = {} -- as long as the line of tasks that wait for a permit
   self.held = setmetatable({}, { __mode = "k" }) -- counts a task's leases by a list's length, since table.insert and table.remove are not preempted
-  self.count = { opened = 0, closed = 0, broken = 0, expired = 0, waits = 0, wait_time = 0, timeouts = 0 }
+  self.count = counters.new()
+  self.filling = false -- a system task opens connections
 end
 
 -- Makes a pool. `options` holds op (for errors: "db"), name (for messages), size, wait (seconds for a free connection), open (a
 -- function -> connection), and if need be kind (as METHODS), beyond (a task that has a connection gets others beyond the limit),
--- max_idle (connections), fit (a function(entry) -> may it be lent again?), idle_time and max_age (seconds after which one that is
--- idle is closed).
+-- max_idle (connections), min (connections that stay open), fit (a function(entry) -> may it be lent again?), idle_time and max_age (seconds
+-- after which one that is idle is closed).
 function Pool.new(options)
   local self = setmetatable({}, Pool)
   for name, value in pairs(options) do self[name] = value end
   self.kind = self.kind or METHODS
   self.max_idle = self.max_idle or self.size
+  self.min = math.min(self.min or 0, self.size, self.max_idle)
   self.idle_time, self.max_age = self.idle_time or math.huge, self.max_age or math.huge
   begin(self)
   return self
 end
-
-local function add_up(count, name, n)
-  local _ <close> = scope.atomic()
-  count[name] = count[name] + n
-end
-
--- Counts, unless memory has run out: what is lent must not be lost for that.
-local function add(self, name, n) pcall(add_up, self.count, name, n) end
 
 -- ---- closing ----
 
@@ -131,9 +132,11 @@ end
 
 -- ---- what is idle ----
 
--- When an idle entry expires.
+local function count_open(self) return #self.idle + self.size - self.permits:available() end
+
+-- When an idle entry expires. Of as few as are to stay open none is idle for too long.
 local function expiry(self, entry)
-  return math.min(entry.since + self.idle_time, entry.born + self.max_age)
+  return count_open(self) > self.min and math.min(entry.since + self.idle_time, entry.dies) or entry.dies
 end
 
 -- Takes the first entry that has expired out of `idle`. Nobody else touches the list meanwhile.
@@ -145,7 +148,7 @@ local function remove_expired(self)
   end
 end
 
-local watch
+local watch, fill
 
 -- Closes what has expired, when the alarm goes off.
 local function sweep(self)
@@ -157,6 +160,7 @@ local function sweep(self)
   end
   self.due = nil
   for _, entry in ipairs(self.idle) do watch(self, entry) end
+  fill(self)
 end
 
 -- Sets the alarm for an entry of `idle`, unless it goes off earlier. The alarm must not keep the pool alive.
@@ -186,6 +190,38 @@ end
 local function drop(self, entry, permit)
   self.lent[entry] = nil
   release(self, permit)
+  fill(self)
+end
+
+-- ---- opening ----
+
+local function open(self)
+  local conn = self.open()
+  add(self, "opened", 1)
+  return { conn = conn, dies = timer.now() + self.max_age * (1 - JITTER * math.random()), since = 0, task = false, taken = 0 }
+end
+
+local function is_short(self) return not self.closed and count_open(self) < self.min end
+
+-- Opens what is missing. If that fails it is tried again when something else is closed or taken.
+local function fill_up(self)
+  while is_short(self) and self.permits:try() do
+    local ok, entry = pcall(open, self)
+    if not ok then return release(self, self.permits) end
+    put(self, entry, self.permits)
+  end
+end
+
+local function fill_aside(self)
+  pcall(fill_up, self)
+  self.filling = false
+end
+
+-- Has a system task open what is missing of the least number.
+function fill(self)
+  if self.min == 0 or self.filling or not is_short(self) then return end
+  self.filling = true
+  if not pcall(native.spawn_system, fill_aside, self) then self.filling = false end
 end
 
 -- ---- taking ----
@@ -204,8 +240,7 @@ local function wait(self, permits, seconds)
   table.insert(self.line, true)
   local ok, err = pcall(permits.acquire, permits, seconds)
   table.remove(self.line)
-  add(self, "waits", 1)
-  add(self, "wait_time", timer.now() - began)
+  counters.add_wait(self, timer.now() - began)
   if not ok then refuse(self, err, seconds) end
 end
 
@@ -245,12 +280,6 @@ local function reuse(self, lease)
   end
 end
 
-local function open(self)
-  local conn = self.open()
-  add(self, "opened", 1)
-  return { conn = conn, born = timer.now() }
-end
-
 local function obtain(self, lease)
   local held = self.held[lease.task]
   table.insert(held, true)
@@ -278,18 +307,11 @@ function Pool:take(seconds)
     error(err, 0)
   end
   lease.interruptions = native.interruptions()
+  fill(self)
   return lease
 end
 
--- Returns what there is, and what there was (green.pool.stats).
-function Pool:stats()
-  local count, lent = self.count, self.size - self.permits:available()
-  return {
-    max = self.size, idle = #self.idle, lent = lent, open = #self.idle + lent, waiting = #self.line, opened = count.opened,
-    closed = count.closed, broken = count.broken, expired = count.expired, waits = count.waits, wait_time = count.wait_time,
-    timeouts = count.timeouts,
-  }
-end
+Pool.stats = counters.stats
 
 -- ---- what comes back ----
 
@@ -368,17 +390,6 @@ function Pool:close()
   local interrupt = close_idle(self)
   if self.permits:available() == self.size then self.empty:close() end
   if interrupt then error(interrupt, 0) end
-end
-
--- Waits until a closed pool has all its connections back. Raises ETIMEDOUT, and EDEADLK if the task itself has one.
-function Pool:wait_empty(seconds)
-  local held = self.held[native.current()]
-  if held and #held > 0 then fault.raise(self.op, "EDEADLK", "the task that closes %s has a connection to it", self.name) end
-  local ok, err = pcall(self.empty.acquire, self.empty, seconds)
-  if ok or fault.is(err, "ECLOSED") then return end
-  if not fault.is(err, "ETIMEDOUT") then error(err, 0) end
-  local n = self.size - self.permits:available()
-  fault.raise(self.op, "ETIMEDOUT", "%d connections to %s are still in use after %g s", n, self.name, seconds)
 end
 
 return Pool

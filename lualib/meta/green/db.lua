@@ -19,6 +19,9 @@ local db = {}
 ---@class green.db.options
 ---@field readers? integer  SQLite: connections that read at the same time; 4
 ---@field size? integer     PostgreSQL: connections; 10 (a task that has one already may get another one beyond that)
+---@field min? integer      PostgreSQL: connections that stay open once the first was needed; 0
+---@field idle? number      PostgreSQL: seconds after which a connection beyond `min` that nobody used is closed; 600
+---@field max_age? number   PostgreSQL: seconds after which a connection is not used any more, up to a tenth less for some; 3600
 ---@field prepare? boolean  PostgreSQL: statements that are used again are prepared on the server, 128 for each connection; true. false behind a pooler that gives each transaction another session
 ---@field wait? number      seconds to wait for a free connection; 5
 ---@field timeout? number   seconds one statement may take; 30

@@ -30,10 +30,11 @@
 ---@class green.pool.options
 ---@field name? string for messages ("the pool")
 ---@field max? integer connections at once (10)
+---@field min? integer connections that stay open, for however long nobody uses them, once the first was taken (0)
 ---@field max_idle? integer connections that are kept while nobody uses them (as many as `max`)
 ---@field wait? number seconds that a task waits for a connection when all are in use (5)
 ---@field idle? number seconds after which a connection that nobody used is closed (300); math.huge: never
----@field max_age? number seconds after which a connection is not lent any more (math.huge)
+---@field max_age? number seconds after which a connection is not lent any more, up to a tenth less for some (math.huge)
 ---@field check? fun(conn: any): any may a connection that was idle be lent again? Raising, or taking longer than 5 s, means no
 ---@field check_after? number seconds for which a connection may be idle without being checked (0.5)
 ---@field reset? fun(conn: any): any puts a connection right that comes back (a rollback), and says whether it may be lent again; it has 5 s of its own
@@ -41,6 +42,7 @@
 
 ---@class green.pool.stats
 ---@field max integer connections at once
+---@field min integer connections that stay open
 ---@field open integer connections there are
 ---@field idle integer of these, those that nobody uses
 ---@field lent integer of these, those in use, or on their way back
@@ -50,6 +52,7 @@
 ---@field broken integer of these, those in a state that nobody knew, or that `check` found unfit
 ---@field expired integer of these, those that were idle for too long, or too old
 ---@field waits integer takes that had to wait
+---@field longest_wait number seconds the longest of these waited
 ---@field wait_time number seconds they waited, all together
 ---@field timeouts integer takes that waited in vain
 

@@ -159,3 +159,14 @@ it("closed with many at work ends all of them, and every session", function()
   end
   await(function() return pg:sessions(place.name) == 0 end, "all sessions end")
 end)
+
+it("keeps as few sessions as it is told when they are not used, and those for as long as it is told", function()
+  local other = place.connect { size = 5, min = 2, idle = 0.05, max_age = 3600 }
+  task.map({ 1, 2, 3, 4, 5 }, function(i) assert(other:value("SELECT $1::int FROM pg_sleep(0.01)", i) == i) end)
+  await(function() return pg:sessions(place.name) == 2 + 1 end, "two of them, and that of the other pool")
+  other:value "SELECT pg_sleep(0.1)"
+  assert.equal(2, other:stats().writer.open)
+  local aging = place.connect { size = 2, min = 1, max_age = 0.05 }
+  local first = aging:value "SELECT pg_backend_pid()"
+  await(function() return aging:value "SELECT pg_backend_pid()" ~= first end, "another session")
+end)

@@ -9,7 +9,7 @@ local postgres = require "green.db.postgres.native"
 
 local M = {
   name = "postgres",
-  defaults = { size = 10, prepare = true },
+  defaults = { size = 10, min = 0, idle = 600, max_age = 3600, prepare = true },
   left_open = "25001", -- active_sql_transaction
 }
 
@@ -223,6 +223,7 @@ function M.connect(db, rest, settings)
   db.single = false
   db.writer = Pool.new {
     op = "db", name = db.name, size = settings.size, wait = settings.wait, beyond = true, open = connect,
+    min = settings.min, idle_time = settings.idle, max_age = settings.max_age,
     fit = function(entry) return entry.conn:alive() end,
   }
   db.readers = db.writer
