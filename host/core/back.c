@@ -15,7 +15,7 @@ static void back_hook(lua_State *L, lua_Debug *ar) {
   gl_task *t = h->task;
   gl_saved_hook saved = h->back.L == L ? h->back : (gl_saved_hook){0};
   bool back = is_back(h, ar);
-  if (back) gl_hook_returned(L);
+  if (back) gl_hook_returned(L, ar->event == LUA_HOOKCOUNT);
   if (ar->event != LUA_HOOKCOUNT && (saved.mask & 1 << (ar->event == LUA_HOOKTAILCALL ? LUA_HOOKCALL : ar->event))) saved.hook(L, ar);
   if (!back || !t) return;
   bool cut_short = t->cut_short;

@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 
+#include "core/hookcount.h"
 #include "core/host.h"
 #include "core/safepoint.h"
 #include "core/task.h"
@@ -82,7 +83,14 @@ static gl_saved_hook *foreign_hook(lua_State *L) {
   return h->foreign_hook.L == L && lua_gethook(L) == h->preempt_hook ? &h->foreign_hook : NULL;
 }
 
-static gl_saved_hook look_at_hook(lua_State *L) { return (gl_saved_hook){L, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L)}; }
+static gl_saved_hook look_at_hook(lua_State *L) {
+  return (gl_saved_hook){L, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L), gl_hookcount_left(L)};
+}
+
+static void count_off(gl_saved_hook *saved, int n) { saved->left = saved->left > n ? saved->left - n : 1; }
+
+/* Takes what our hook, which is about to be replaced, has counted off what is left to the saved one. */
+static void settle_count(gl_saved_hook *saved) { count_off(saved, lua_gethookcount(saved->L) - gl_hookcount_left(saved->L)); }
 
 /* The signal handler takes hooks over as well, and must not between these two. */
 static void begin_change(gl_host *h) {
@@ -96,7 +104,9 @@ static void end_change(gl_host *h) {
 }
 
 static void put_back(gl_saved_hook *saved) {
+  settle_count(saved);
   lua_sethook(saved->L, saved->hook, saved->mask, saved->count);
+  if (saved->mask & LUA_MASKCOUNT) gl_hookcount_set(saved->L, saved->left);
   saved->L = NULL;
 }
 
@@ -112,6 +122,7 @@ static void give_back(gl_host *h, gl_saved_hook *f) {
  * not know that it runs, as a C module has resumed it, may be collected at any time. */
 static void save_foreign(lua_State *L, gl_host *h) {
   gl_saved_hook now = look_at_hook(L), *f = &h->foreign_hook;
+  if (foreign_hook(L)) settle_count(f);
   if (now.hook == h->preempt_hook) return;
   if (f->L) give_back(h, f);
   if (now.hook && now.hook != gl_hook_event && (L == h->running || L == h->L)) *f = now;
@@ -143,13 +154,19 @@ void gl_hook_await_return(gl_host *h) {
   end_change(h);
 }
 
-void gl_hook_returned(lua_State *L) {
+void gl_hook_counted(lua_State *L) {
+  gl_saved_hook *f = foreign_hook(L);
+  if (f) count_off(f, lua_gethookcount(L));
+}
+
+void gl_hook_returned(lua_State *L, bool counted) {
   gl_host *h = gl_host_of(L);
   if (h->back.L != L) {
     gl_hook_restore(L);
     return;
   }
   begin_change(h);
+  if (counted) count_off(&h->back, 1);
   put_back(&h->back);
   end_change(h);
 }

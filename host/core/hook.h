@@ -5,7 +5,8 @@
  * count anew when it is put back. Instead every call of such a hook is a moment to preempt (h->user_hook_ran), and the
  * script's count is split into small steps, so that these moments come often.
  *
- * A C module's hook (a debugger, a profiler) is known to nobody but the coroutine. It is saved while ours is set there:
+ * A C module's hook (a debugger, a profiler) is known to nobody but the coroutine. It is saved while ours is set there, with what it has still
+ * to count, off which goes what ours counts:
  *
  *     THE MODULE'S --gl_hook_take_over, gl_back_arm--> OURS    saved in h->foreign_hook, h->back; ours passes its events on
  *       ^                                               |  ours has run: gl_hook_restore
@@ -37,8 +38,11 @@ void gl_hook_insist(lua_State *L, int count);
 /* Sets back_hook on the running coroutine, for the next instruction or return; it gets all events of the hook that was set before. */
 void gl_hook_await_return(gl_host *h);
 
-/* back_hook is due on L: puts back the hook that was set before. Never raises. */
-void gl_hook_returned(lua_State *L);
+/* back_hook is due on L: puts back the hook that was set before. `counted`: the event was that of an instruction. Never raises. */
+void gl_hook_returned(lua_State *L, bool counted);
+
+/* The preemption's hook has come on L for an instruction: a C module's count hook, for which it stands in, has so many less to count. */
+void gl_hook_counted(lua_State *L);
 
 /* Counts one instruction for the count hook of the script that was taken over on L, and calls it if that is due. */
 void gl_hook_count(lua_State *L, lua_Debug *ar);

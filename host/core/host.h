@@ -46,6 +46,7 @@ typedef struct gl_saved_hook {
   lua_State *L; /* NULL = none is saved */
   lua_Hook hook;
   int mask, count;
+  int left;     /* instructions that it has still to count (core/hookcount.h) */
 } gl_saved_hook;
 
 /* What is alive now. The tests compare each figure with its baseline after every test. */

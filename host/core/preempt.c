@@ -7,6 +7,7 @@
 #include "core/alone.h"
 #include "core/backstop.h"
 #include "core/hook.h"
+#include "core/hookcount.h"
 #include "core/kill.h"
 #include "core/park.h"
 #include "core/safepoint.h"
@@ -175,6 +176,15 @@ static bool stays_hooked(lua_State *L, gl_host *h) {
   return can_yield(h, L) && !gl_scope_must_end(h->task) && !gl_hook_is_set(L);
 }
 
+/* A test has ordered that the running task ends here. */
+static void end_as_ordered(lua_State *L, gl_host *h, const lua_Debug *ar) {
+  gl_task *t = h->task;
+  h->fault.ender = NULL;
+  t->cancelled = true;
+  gl_hook_restore(L);
+  if (gl_scope_must_end(t) && !t->cleanup_us) gl_kill_soon(L, h, ar);
+}
+
 static void preempt_hook(lua_State *L, lua_Debug *ar) {
   gl_host *h = gl_host_of(L);
   struct gl_watchdog *w = h->watchdog;
@@ -188,6 +198,7 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     if (!inside && !gl_alone_is(h, L)) gl_hook_pass_on(L, ar);
     return;
   }
+  gl_hook_counted(L);
   if (gl_alone_is(h, L)) {
     gl_alone_check(L, h);
     return;
@@ -198,10 +209,7 @@ static void preempt_hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   if (h->fault.ender == t) {
-    h->fault.ender = NULL;
-    t->cancelled = true;
-    gl_hook_restore(L);
-    if (gl_scope_must_end(t) && !t->cleanup_us) gl_kill_soon(L, h, ar);
+    end_as_ordered(L, h, ar);
     return;
   }
   if (t->raise_in && !inside) gl_hook_count(L, ar);
@@ -286,6 +294,7 @@ bool gl_preempt_start(gl_host *h) {
   h->user_hook_ran = on_user_hook;
   h->atomic_section_left = on_atomic_section_left;
   gl_allowhook_init(h->L);
+  gl_hookcount_init(h->L);
   gl_safepoint_learn(h->L);
   install_handler();
   return gl_watchdog_start(h);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A C module's hook (a debugger's, a profiler's) was lost for ever where the preemption had set its own over it and the coroutine stopped
 -- running before that came: the host kept one hook, of the coroutine that was preempted last. And a task that was killed at random
--- instructions lost it at the first of them.
+-- instructions lost it at the first of them. It also counted anew each time it was put back: one for more instructions than a slice has never came.
 local probe = require "libc.probe"
 local task = require "green.task"
 
@@ -116,6 +116,30 @@ describe("a C module's hook", function()
       end
     end)
   end
+
+  local function loop(n) for _ = 1, n do end end
+
+  it("goes on counting where it was when the preemption came", function()
+    local other = task.spawn(function() while true do loop(1000) end end) -- slices are short, and there are many
+    local _ <close> = setmetatable({}, { __close = function() other:cancel() end })
+    local cuts = require("green.debug").preempted
+    for _, where in ipairs { "in a task", "parked" } do
+      local count = 200000
+      local one = task.spawn(function()
+        m.hook(COUNT, count)
+        local before = m.events()
+        local slices, rounds = cuts(), 0
+        repeat
+          if where == "parked" then table.sort({ 1, 2 }, function() loop(count * 5) end)
+          else loop(count * 5) end
+          rounds = rounds + 1
+        until cuts() - slices > 30 and rounds > 10
+        return (m.events() - before) / rounds, cuts() - slices
+      end)
+      local events, slices = one:join(60)
+      assert.is_true(events > 4.9 and events < 5.1, ("%s: %g events for 5 times as many instructions, in %d slices"):format(where, events, slices))
+    end
+  end)
 
   it("is not put back where its coroutine has got another meanwhile", function()
     local co = yielded(LINE, 0)[1]
