@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stdlib/find.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "core/preempt.h"
@@ -12,9 +13,15 @@
 
 /* ---- plain texts ---- */
 
+#define BIT(c) (1ull << ((c) % 64))
+
+/* A mask for each 64 characters: to ask strchr for each would be a fifth of what it costs to find a word. */
 static bool has_specials(const char *p, size_t length) {
-  for (size_t i = 0; i < length; i++)
-    if (p[i] != '\0' && strchr("^$*+?.([%-", p[i])) return true;
+  static const uint64_t specials[4] = {BIT('$') | BIT('*') | BIT('+') | BIT('?') | BIT('.') | BIT('(') | BIT('%') | BIT('-'), BIT('^') | BIT('['), 0, 0};
+  for (size_t i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)p[i];
+    if (specials[c / 64] >> c % 64 & 1) return true;
+  }
   return false;
 }
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "core/preempt.h"
@@ -40,15 +41,29 @@ int gl_string_lower(lua_State *L) { return change(L, lower_piece); }
 
 int gl_string_upper(lua_State *L) { return change(L, upper_piece); }
 
+/* Copies the n bytes before `end`, the last one first. */
+static void reverse_piece(char *to, const char *end, size_t n) {
+  for (; n >= 8; n -= 8) {
+    uint64_t eight;
+    memcpy(&eight, end -= 8, 8);
+    eight = __builtin_bswap64(eight);
+    memcpy(to, &eight, 8);
+    to += 8;
+  }
+  while (n-- > 0) *to++ = *--end;
+}
+
 int gl_string_reverse(lua_State *L) {
   size_t length;
   luaL_Buffer b;
   const char *s = luaL_checklstring(L, 1, &length);
   char *to = luaL_buffinitsize(L, &b, length);
-  for (size_t i = 0; i < length; i++) {
-    to[i] = s[length - 1 - i];
-    if (i % GL_PIECE == GL_PIECE - 1) gl_preempt_check(L);
+  size_t left = length;
+  for (; left > GL_PIECE; left -= GL_PIECE) {
+    reverse_piece(to + (length - left), s + left, GL_PIECE);
+    gl_preempt_check(L);
   }
+  reverse_piece(to + (length - left), s + left, left);
   luaL_pushresultsize(&b, length);
   return 1;
 }

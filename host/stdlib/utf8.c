@@ -58,36 +58,39 @@ int gl_utf8_len(lua_State *L) {
   return 1;
 }
 
-/* Moves *at, an offset, to the start of the character before or after. */
-static void move_back(lua_State *L, const char *s, lua_Integer *at, int *steps) {
-  do {
-    --*at;
-    gl_steps_count(L, steps, 1);
-  } while (*at > 0 && is_continuation(s[*at]));
+/* Goes back from the offset `at` until n characters have begun, or the string. Takes these off *n. Returns the offset. */
+static lua_Integer move_back(lua_State *L, const char *s, lua_Integer at, lua_Integer *n) {
+  while (*n > 0 && at > 0) {
+    for (lua_Integer stop = at > GL_STEPS ? at - GL_STEPS : 0; *n > 0 && at > stop;) {
+      at--;
+      *n -= at == 0 || !is_continuation(s[at]);
+    }
+    if (*n > 0) gl_preempt_check(L);
+  }
+  return at;
 }
 
-static void move_on(lua_State *L, const char *s, lua_Integer *at, int *steps) {
-  do {
-    ++*at;
-    gl_steps_count(L, steps, 1);
-  } while (is_continuation(s[*at]));
+/* Goes on until n more characters have begun, or the string of that length ends, where a NUL counts as one. */
+static lua_Integer move_on(lua_State *L, const char *s, lua_Integer length, lua_Integer at, lua_Integer *n) {
+  while (*n > 0 && at < length) {
+    for (lua_Integer stop = length - at > GL_STEPS ? at + GL_STEPS : length; *n > 0 && at < stop;) {
+      at++;
+      *n -= !is_continuation(s[at]);
+    }
+    if (*n > 0) gl_preempt_check(L);
+  }
+  return at;
 }
 
 int gl_utf8_offset(lua_State *L) {
   size_t length;
   const char *s = luaL_checklstring(L, 1, &length);
   lua_Integer n = luaL_checkinteger(L, 2), at = position_of(luaL_optinteger(L, 3, n >= 0 ? 1 : (lua_Integer)length + 1), length);
-  int steps = GL_STEPS;
   luaL_argcheck(L, at >= 1 && --at <= (lua_Integer)length, 3, "position out of bounds");
-  if (n == 0) {
-    if (at > 0 && is_continuation(s[at])) move_back(L, s, &at, &steps);
-  } else {
-    if (is_continuation(s[at])) return luaL_error(L, "initial position is a continuation byte");
-    for (; n < 0 && at > 0; n++) move_back(L, s, &at, &steps);
-    if (n > 0) n--;
-    for (; n > 0 && at < (lua_Integer)length; n--) move_on(L, s, &at, &steps);
-  }
-  if (n == 0) lua_pushinteger(L, at + 1);
+  lua_Integer left = n == 0 ? at > 0 && is_continuation(s[at]) : n > 0 ? n - 1 : n == LUA_MININTEGER ? LUA_MAXINTEGER : -n;
+  if (n != 0 && is_continuation(s[at])) return luaL_error(L, "initial position is a continuation byte");
+  at = n > 0 ? move_on(L, s, (lua_Integer)length, at, &left) : move_back(L, s, at, &left);
+  if (left == 0) lua_pushinteger(L, at + 1);
   else luaL_pushfail(L);
   return 1;
 }

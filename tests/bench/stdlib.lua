@@ -3,7 +3,7 @@
 -- that take turns, and the ratio. The rows run in processes of their own, in plain Lua:
 --
 --   tests/bench/stdlib.lua [NAME]      all rows, or those whose name contains NAME
---   lua5.4 tests/bench/stdlib.lua -    one round, a line for each row
+--   lua5.4 tests/bench/stdlib.lua - [NAME [CALLS]]    one round, a line for each row; with so many calls, for a profiler
 local rows = {} -- { name, calls, function(calls) }
 
 local function row(name, calls, fn) rows[#rows + 1] = { name, calls, fn } end
@@ -98,16 +98,61 @@ row("unpack: 3", 200000, function(calls)
   for _ = 1, calls do table.unpack(list) end
 end)
 
-local function measure()
+row("rep: 1 by 100", 100000, on("x", "rep", 100))
+row("rep: 5 by 3, separator", 100000, on("hello", "rep", 3, ", "))
+row("rep: 100 by 10,000", 100, on(("x"):rep(100), "rep", 10000))
+row("reverse: 20", 200000, on("the quick brown fox ", "reverse"))
+row("reverse: 1e6", 50, on(million, "reverse"))
+row("upper: 20", 200000, on("the quick brown fox ", "upper"))
+row("lower: 20", 200000, on("The Quick Brown Fox ", "lower"))
+row("upper: 1e6", 20, on(million, "upper"))
+
+local line = "local a, b = ...; return a + b * 2"
+local source = (line:gsub("return", "b =") .. "\n"):rep(100)
+
+row("load: a line", 20000, function(calls)
+  for _ = 1, calls do load(line, "=line", "t") end
+end)
+row("load: 100 lines", 200, function(calls)
+  for _ = 1, calls do load(source) end
+end)
+row("load: 100 lines, by a reader", 200, function(calls)
+  for _ = 1, calls do
+    local at = 1
+    load(function()
+      at = at + 100
+      return source:sub(at - 100, at - 1)
+    end)
+  end
+end)
+
+local text = "Grüße aus Köln, und noch etwas mehr"
+
+row("utf8.len: 35", 200000, function(calls)
+  for _ = 1, calls do utf8.len(text) end
+end)
+row("utf8.offset: 20", 200000, function(calls)
+  for _ = 1, calls do utf8.offset(text, 20) end
+end)
+row("utf8.len: 1e6", 20, function(calls)
+  for _ = 1, calls do utf8.len(million) end
+end)
+
+local function is_wanted(r, name) return r[1]:find(name or "", 1, true) end
+
+local function measure(name, calls)
   for _, r in ipairs(rows) do
-    local began = os.clock()
-    r[3](r[2])
-    print(r[1], (os.clock() - began) / r[2] * 1e9)
+    if is_wanted(r, name) then
+      local n = tonumber(calls) or r[2]
+      local began = os.clock()
+      r[3](n)
+      print(r[1], (os.clock() - began) / n * 1e9)
+    end
   end
 end
 
 local function best_of(program, into)
-  local pipe = assert(io.popen(("'%s' '%s' -"):format(program, arg[0])))
+  local pipe = assert(io.popen(("'%s' '%s' - '%s'"):format(program, arg[0], arg[1] or "")))
   for line in pipe:lines() do
     local name, ns = line:match "^(.*)\t(.*)$"
     into[name] = math.min(into[name] or math.huge, tonumber(ns))
@@ -115,8 +160,8 @@ local function best_of(program, into)
   assert(pipe:close())
 end
 
-if arg[1] == "-" then return measure() end
-local ROUNDS = 7
+if arg[1] == "-" then return measure(arg[2], arg[3]) end
+local ROUNDS = 15
 local stock, ours = {}, {}
 for _ = 1, ROUNDS do
   best_of("lua5.4", stock)
@@ -125,7 +170,7 @@ end
 print(("%-28s %14s %14s %8s"):format("", "lua5.4", "greenlua", "ratio"))
 for _, r in ipairs(rows) do
   local name = r[1]
-  if name:find(arg[1] or "", 1, true) then
+  if is_wanted(r, arg[1]) then
     print(("%-28s %11.1f ns %11.1f ns %8.2f"):format(name, stock[name], ours[name], ours[name] / stock[name]))
   end
 end
