@@ -104,15 +104,57 @@ static int read_body(lua_State *L, gl_exchange *x, size_t max) {
   return gl_await(L, &b->op, GL_FOREVER);
 }
 
+/* ---- bodies with a Content-Encoding ---- */
+
+static bool is_coded(const gl_request *r) {
+  size_t n;
+  return gl_request_header(r, "content-encoding", &n) != NULL;
+}
+
+/* Pushes the function that undoes the codings of the request's body, the request and the value at index 2. False: there is none, because nobody
+ * has loaded green.request, which puts them into the table that is the upvalue. */
+static bool push_undoing(lua_State *L, const char *name) {
+  if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TFUNCTION) return false;
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  return true;
+}
+
+static int next_piece(lua_State *L);
+
+static void push_pieces(lua_State *L) {
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, next_piece, 1);
+}
+
+static int undone(lua_State *L, int status, lua_KContext before) {
+  (void)status;
+  return lua_gettop(L) - (int)before;
+}
+
+static int undo(lua_State *L) {
+  int before = lua_gettop(L) - 3;
+  push_pieces(L);
+  lua_callk(L, 3, LUA_MULTRET, before, undone);
+  return undone(L, LUA_OK, before);
+}
+
+static size_t limit_of(const gl_exchange *x, lua_Integer asked) {
+  return asked ? (size_t)asked : ((const gl_server *)x->context)->limits.max_body;
+}
+
 /* req:body([max]) -> string */
 static int req_body(lua_State *L) {
-  gl_check_request(L, 1);
+  const gl_request *r = gl_check_request(L, 1);
   lua_Integer asked = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, asked >= 0 && asked <= 1 << 30, 2, "a number of bytes up to 1 GiB expected");
   lua_settop(L, 1);
+  lua_pushinteger(L, r->x ? (lua_Integer)limit_of(r->x, asked) : asked);
+  if (is_coded(r) && push_undoing(L, "body")) return undo(L);
+  lua_settop(L, 1);
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_rawgetp(L, -1, &body_key) == LUA_TSTRING) return 1;
   gl_exchange *x = check_exchange(L);
-  size_t max = asked ? (size_t)asked : ((const gl_server *)x->context)->limits.max_body;
+  size_t max = limit_of(x, asked);
   uint64_t left = x->to_come;
   if (left > max || x->body.len + left > max) return too_large(L, max);
   if (x->in != GL_IN_BODY || x->body.len > max || !x->carrier->is_open(x)) return take_whole(L, x, max);
@@ -128,11 +170,12 @@ static int next_piece(lua_State *L) {
   return read_body(L, x, 0);
 }
 
-/* for piece in req:chunks() do ... end */
+/* for piece in req:chunks([options]) do ... end */
 static int req_chunks(lua_State *L) {
-  gl_check_request(L, 1);
-  lua_settop(L, 1);
-  lua_pushcclosure(L, next_piece, 1);
+  const gl_request *r = gl_check_request(L, 1);
+  lua_settop(L, 2);
+  if ((is_coded(r) || !lua_isnil(L, 2)) && push_undoing(L, "chunks")) return undo(L); /* it checks options, too */
+  push_pieces(L);
   return 1;
 }
 
@@ -165,10 +208,14 @@ static int req_trailers(lua_State *L) {
 }
 
 void gl_request_body_methods(lua_State *L) {
-  lua_pushcfunction(L, req_body);
-  lua_setfield(L, -2, "body");
-  lua_pushcfunction(L, req_chunks);
-  lua_setfield(L, -2, "chunks");
+  lua_newtable(L); /* methods coded */
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, req_body, 1);
+  lua_setfield(L, -3, "body");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, req_chunks, 1);
+  lua_setfield(L, -3, "chunks");
+  lua_setfield(L, -3, "coded");
   lua_pushcfunction(L, req_trailers);
   lua_setfield(L, -2, "trailers");
 }

@@ -6,6 +6,7 @@ local fault = require "green.error"
 local fields = require "green.http.fields.native"
 local json = require "green.json"
 local multipart = require "green.multipart"
+local options = require "green.options"
 
 local MAX_FIELDS = 1000
 local MAX_BODY = 1024 * 1024
@@ -27,6 +28,28 @@ local function first_of(list)
     if out[pair[1]] == nil then out[pair[1]] = pair[2] end
   end
   return out
+end
+
+-- ---- coded bodies ----
+
+local CHUNKS = { decode = "boolean" }
+
+-- What the server's requests call for a body with a Content-Encoding (host/web/body.c); `raw` gives its pieces as they came.
+local coded = {}
+
+function coded.body(req, max, raw)
+  local body = req.decoded_body
+  if not body then
+    body = require("green.http.coded_body").body(req:header "content-encoding", raw, max)
+    req.decoded_body = body
+  end
+  return body
+end
+
+function coded.chunks(req, opts, raw)
+  local encoding = req:header "content-encoding"
+  if options.check("req:chunks", opts, CHUNKS).decode == false or not encoding then return raw end
+  return require("green.http.coded_body").chunks(encoding, raw)
 end
 
 -- ---- body ----
@@ -109,12 +132,13 @@ function getters.params() return {} end
 
 -- ----
 
-local M = { methods = methods, getters = getters }
+local M = { methods = methods, getters = getters, coded = coded }
 
 -- Into the tables that the server's requests look things up in.
 function M.install(target)
   for name, f in pairs(methods) do target.methods[name] = f end
   for name, f in pairs(getters) do target.getters[name] = f end
+  for name, f in pairs(coded) do target.coded[name] = f end
 end
 
 return M

@@ -27,7 +27,7 @@ function own.header(req, name)
   return req.headers[name:lower()]
 end
 
-function own.chunks(req)
+local function raw_chunks(req)
   local source = req.source
   if type(source) == "function" then return source end
   local i = 0
@@ -37,8 +37,11 @@ function own.chunks(req)
   end
 end
 
+function own.chunks(req, opts) return native.request.coded.chunks(req, opts, raw_chunks(req)) end
+
 function own.body(req, max)
   if req.text then return req.text end
+  if req.headers["content-encoding"] then return native.request.coded.body(req, max or 1024 * 1024, raw_chunks(req)) end
   local text = {}
   for chunk in req:chunks() do text[#text + 1] = chunk end
   text = table.concat(text)

@@ -93,7 +93,7 @@ local function input_of(req)
   elseif length then
     local chunks
     input.next = function()
-      chunks = chunks or req:chunks()
+      chunks = chunks or req:chunks { decode = false } -- it is told the coding
       return chunks()
     end
   end

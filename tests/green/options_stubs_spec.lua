@@ -92,6 +92,7 @@ local SELF = {
   ["green.net.socket"] = function() return made.client end,
   ["green.Server"] = function() return made.server end,
   ["green.net.listener"] = function() return made.listener end,
+  ["green.request"] = function() return require("green.test").request { method = "POST", body = "x" } end,
 }
 
 -- By a parameter's name or its type: what is in order, so that nothing but the options is wrong.

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Internal.
--- This file undoes the content codings of an answer's body. The task that reads the body decodes it, a slice at a time: so a
--- decompression bomb delays nobody else, and is given up where the body grows too large.
+-- This file undoes the content codings of a body. The task that reads the body decodes it, a slice at a time: so a
+-- decompression bomb delays nobody else, and is given up where the body grows too large. fail(code, format, ...) raises for it.
 local fault = require "green.error"
 local native = require "green.coding.native"
 
@@ -49,7 +49,8 @@ local function undone(decoder, next, max, fail)
   end
 end
 
-local function undo_all(decoders, next, max, fail)
+--- Returns a function that gives the next decoded bytes, nil at the end, of what next() gives; more than `max` bytes are an error.
+function M.undone(decoders, next, max, fail)
   for _, decoder in ipairs(decoders) do next = undone(decoder, next, max, fail) end
   return next
 end
@@ -60,16 +61,19 @@ end
 
 local Open = { __close = close_all } -- decoders hold megabytes that the collector does not see, so that their scope frees them
 
+--- Makes a value for a <close> variable of decoders.
+function M.scope(decoders) return setmetatable(decoders, Open) end
+
 --- Returns a whole body decoded; more than `max` bytes are an error.
 function M.decode(body, decoders, max, fail)
-  local _ <close> = setmetatable(decoders, Open)
+  local _ <close> = M.scope(decoders)
   local function once()
     local all = body
     body = nil
     return all
   end
   local pieces = {}
-  for piece in undo_all(decoders, once, max, fail) do pieces[#pieces + 1] = piece end
+  for piece in M.undone(decoders, once, max, fail) do pieces[#pieces + 1] = piece end
   return table.concat(pieces)
 end
 
@@ -80,7 +84,7 @@ Reader.__index = Reader
 
 --- Returns a reader with the methods of `reader`, which gives the decoded bytes.
 function M.reader(reader, decoders, fail)
-  local next = undo_all(decoders, function() return reader:read() end, math.huge, fail)
+  local next = M.undone(decoders, function() return reader:read() end, math.huge, fail)
   return setmetatable({ reader = reader, decoders = decoders, next = next }, Reader)
 end
 

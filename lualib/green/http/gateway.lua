@@ -59,7 +59,7 @@ end
 local function body_of(req)
   local length = req.headers["content-length"]
   if not req.has_body or length == "0" then return nil end
-  return req:chunks(), tonumber(length)
+  return req:chunks { decode = false }, tonumber(length)
 end
 
 -- Does the client read trailers, by its header TE?

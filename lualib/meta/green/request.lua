@@ -48,10 +48,12 @@ local Request = {}
 ---@return string?
 function Request:header(name) end
 
----The whole body.
+---The whole body. One with a Content-Encoding (gzip, deflate, br, zstd) is decoded, here as in `json`, `form`, `parts` and `chunks`; `max`
+---bounds what was sent and what it becomes.
 ---Waits for the client to send it.
----Raises: errors with a `status`: EMSGSIZE (413) when it is larger than `max`, EPROTO (400) when it is malformed, ETIMEDOUT (408) when
----it takes too long, ECONNRESET (400) when the client goes away; EBUSY while another task reads it; ECLOSED once the request was answered.
+---Raises: errors with a `status`: EMSGSIZE (413) when it is larger than `max`, EPROTO (400) when it is malformed, EINVAL (415) for another
+---coding, ETIMEDOUT (408) when it takes too long, ECONNRESET (400) when the client goes away; EBUSY while another task reads it; ECLOSED once the
+---request was answered.
 ---```lua
 ---print(req:body()) --> {"item":"tea"}
 ---```
@@ -59,16 +61,17 @@ function Request:header(name) end
 ---@return string
 function Request:body(max) end
 
----The body as it comes, of any size.
+---The body as it comes, of any size: decoded if it has a Content-Encoding, which can make much of little; `decode = false` gives what was sent.
 ---Waits between the pieces.
----Raises: ECONNRESET when the client goes away.
+---Raises: ECONNRESET when the client goes away; as `body` for codings, which `chunks` itself does for one that is not served.
 ---```lua
 ---local size = 0
 ---for bytes in req:chunks() do size = size + #bytes end
 ---print(size) --> 14
 ---```
+---@param opts? { decode?: boolean }
 ---@return fun(): string?
-function Request:chunks() end
+function Request:chunks(opts) end
 
 ---The fields behind the body, its trailers, by lower-case name; a repeated one's values are joined with ", ". nil when there are none, before
 ---the body was read to its end, and once the request was answered.
