@@ -22,6 +22,7 @@ bool gl_attempt_begin(gl_attempt *a, gl_layer *l, const gl_optype *type, int fd,
     errno = ECONNRESET;
     return false;
   }
+  if (!gl_spin_makes_way(l, type, fd, events)) return false;
   if (type == &gl_recv_type || type == &gl_read_type) gl_exchange_listen(l, fd);
   if (type == &gl_send_type || type == &gl_write_type) gl_exchange_send(l, fd);
   return true;

@@ -21,8 +21,8 @@ typedef struct gl_attempt {
 } gl_attempt;
 
 /* Begins a call. False: it must fail before it does anything, errno is set: ECONNRESET when it wants to read from a connection that is lost
- * (libc/abandon.h). Waits while the descriptor is in the middle of another
- * task's call (libc/hold.h). */
+ * (libc/abandon.h). Waits while the descriptor is in the middle of another task's call (libc/hold.h), and for a moment in C code that has used
+ * up its slice (libc/spin.h). */
 bool gl_attempt_begin(gl_attempt *a, gl_layer *l, const gl_optype *type, int fd, short events);
 
 /* The last attempt has failed with the errno that is set. True: waited, try again; false: the call is over, with the errno that is set now.

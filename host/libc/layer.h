@@ -57,7 +57,7 @@ typedef struct gl_layer {
   uint64_t failed_task;       /* the task whose last waits all failed because it must end, */
   int failures;               /* and how many those are */
   uint64_t spin_beat;         /* the step in which C code spins (libc/spin.h), */
-  int spins;                  /* and how many calls of its have found nothing since the slice has ended */
+  int spins;                  /* and how many calls of its have come since the slice has ended */
   struct gl_abandoned *abandoned; /* connections whose exchange was cut short (libc/abandon.h), */
   size_t abandonments;            /* and how many those are */
 } gl_layer;

@@ -481,6 +481,19 @@ static int p_spin(lua_State *L) {
   return result(L, r);
 }
 
+/* swallow(fd, flags) -> bytes received, errno: receives as long as something comes; with MSG_PEEK it is the same again and again */
+static int p_swallow(lua_State *L) {
+  static char buf[65536];
+  int fd = INT(1);
+  lua_Integer all = 0;
+  ssize_t n;
+  while ((n = recv(fd, buf, sizeof buf, OPT(2, 0))) > 0) all += n;
+  int error = errno;
+  lua_pushinteger(L, all);
+  lua_pushstring(L, n < 0 ? strerrorname_np(error) : NULL);
+  return 2;
+}
+
 static volatile int handled = -1, handler_fd;
 static void on_signal(int signo) {
   char c;
@@ -822,7 +835,7 @@ int luaopen_probe(lua_State *L) {
     {"pselect", p_pselect}, {"read", p_read}, {"read_fixed", p_read_fixed}, {"readv", p_readv}, {"reap", p_reap}, {"recv", p_recv},
     {"recvfrom", p_recvfrom}, {"recvmsg", p_recvmsg}, {"retry", p_retry}, {"select", p_select}, {"send", p_send}, {"sendmsg", p_sendmsg},
     {"sendto", p_sendto}, {"sleep", p_sleep}, {"sleep_until", p_sleep_until}, {"small", p_small}, {"socket", p_socket}, {"spawn", p_spawn}, {"spin", p_spin},
-    {"system", p_system}, {"timerfd", p_timerfd}, {"udp", p_udp}, {"usleep", p_usleep}, {"wait", p_wait}, {"wait3", p_wait3}, {"wait4", p_wait4},
+    {"swallow", p_swallow}, {"system", p_system}, {"timerfd", p_timerfd}, {"udp", p_udp}, {"usleep", p_usleep}, {"wait", p_wait}, {"wait3", p_wait3}, {"wait4", p_wait4},
     {"waitid", p_waitid}, {"waitpid", p_waitpid}, {"write", p_write}, {"writev", p_writev}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

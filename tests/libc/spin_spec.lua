@@ -94,3 +94,36 @@ for _, row in ipairs(rows) do
     end)
   end
 end
+
+-- LuaSocket's `receive` of a line of 8 MB held everybody up for 100 ms, and one without end for ever: there was always something to receive.
+describe("C code that is served whenever it asks", function()
+  local PEEK = 2
+
+  it("makes way for others, and is told when its task must end", function()
+    local s = readable()
+    s.wake()
+    local one = task.spawn(p.swallow, s.on, PEEK)
+    task.sleep(0) -- the other one begins, and this one goes on at all
+    one:cancel()
+    assert.equal("cancelled", one:wait(60))
+    s.done()
+  end)
+
+  it("has a deadline, after which the connection is lost", function()
+    local s = readable()
+    s.wake()
+    assert.equal("EDEADLINE", failure(task.deadline, 0.02, p.swallow, s.on, PEEK).code)
+    assert.same({ -1, "ECONNRESET" }, { p.recv(s.on, 10) })
+    s.done()
+  end)
+
+  it("gets all that comes", function()
+    local a, b = p.pair()
+    local one = task.spawn(p.swallow, a)
+    local piece = ("x"):rep(1 << 20)
+    for _ = 1, 50 do assert.equal(#piece, (p.send(b, piece))) end
+    p.close(b)
+    assert.equal(50 * #piece, (one:join(60)))
+    p.close(a)
+  end)
+end)
