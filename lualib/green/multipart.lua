@@ -4,11 +4,13 @@
 -- asked for; what was not read of it is skipped.
 local fault = require "green.error"
 local fields = require "green.http.fields.native"
+local options = require "green.options"
 local url = require "green.url"
 
 local MAX_PARTS = 100
 local MAX_HEAD = 16 * 1024
 local MAX_BODY = 1024 * 1024
+local MAX_FILE = 64 * 1024 * 1024
 
 local function bad(why) fault.status(400, "request.parts", "EINVAL", "malformed multipart body: %s", why) end
 
@@ -126,6 +128,7 @@ function Part:chunks()
   is_part(self, "chunks")
   return function()
     if self.over then return nil end
+    self.begun = true
     local bytes = self.source:upto()
     self.over = bytes == nil
     return bytes
@@ -144,6 +147,34 @@ function Part:body(max)
   end
   self.text = table.concat(bytes)
   return self.text
+end
+
+-- What is left to read of it: all of it.
+local function pieces_of(part)
+  local text = part.text
+  if not text then return part:chunks() end
+  return function()
+    local all = text
+    text = nil
+    return all
+  end
+end
+
+function Part:save(path, max)
+  is_part(self, "save")
+  options.argument("part:save", "path", path, "string")
+  max = options.argument("part:save", "max", max or MAX_FILE, "bytes")
+  if not self.text and (self.begun or self.over) then fault.raise("part.save", "ECLOSED", "part '%s' was read already", self.name) end
+  local part <close> = require("green.whole_file").new(path)
+  local size = 0
+  part:create()
+  for chunk in pieces_of(self) do
+    size = size + #chunk
+    if size > max then fault.status(413, "part.save", "EMSGSIZE", "part '%s' is larger than %d bytes", self.name, max) end
+    part.file:write(chunk)
+  end
+  part:finish()
+  return size
 end
 
 local function read_part(source)

@@ -1,5 +1,8 @@
 -- SPDX-License-Identifier: MIT
 local fault = require "green.error"
+local fs = require "green.fs"
+local outcome = require "outcome"
+local task = require "green.task"
 local test = require "green.test"
 require "green.app" -- installs what requests can do
 
@@ -23,6 +26,14 @@ local function raises(status, f)
   assert.is_true(fault.is(err), tostring(err))
   assert.equal(status, err.status)
   return err.message
+end
+
+local function raises_code(code, f) assert.equal(code, outcome.failure(f).code) end
+
+local function names_in(path)
+  local names = {}
+  for i, entry in ipairs(fs.list(path)) do names[i] = entry.name end
+  return names
 end
 
 local function in_pieces(text, size)
@@ -157,6 +168,63 @@ describe("request", function()
           assert.equal("2", part:body())
         end
       end
+    end)
+
+    it("saves a part as a file that is there as a whole or not at all", function()
+      local dir <close> = fs.temp_dir()
+      local at = fs.join(dir.path, "it")
+      local big = ("0123456789"):rep(30000)
+      local function parts(source, size) return multipart(nil, in_pieces(source, size or 1000)):parts() end
+      local saved = {}
+      for part in parts(body_of(field("a", big), field("b", ""), field("c", "x"))) do
+        saved[#saved + 1] = part:save(at .. part.name)
+        raises_code("ECLOSED", function() part:save(at .. part.name) end)
+      end
+      assert.same({ #big, 0, 1 }, saved)
+      assert.is_true(fs.read(at .. "a") == big)
+      assert.same({ "", "x" }, { fs.read(at .. "b"), fs.read(at .. "c") })
+      for part in parts(body_of(field("d", "text"))) do -- what was kept can be saved as well
+        part:body()
+        assert.equal(4, part:save(at .. "d"))
+      end
+      assert.equal("text", fs.read(at .. "d"))
+      fs.write(at, "before")
+      for part in parts(body_of(field("a", big))) do
+        raises(413, function() part:save(at, 5000) end)
+        break
+      end
+      raises(400, function()
+        for part in parts("--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nnever ends") do part:save(at) end
+      end)
+      for part in parts(body_of(field("a", big))) do
+        raises_code("ENOENT", function() part:save(fs.join(dir.path, "none", "it")) end)
+        break
+      end
+      local first
+      for part in parts(body_of(field("a", big), field("b", ""))) do
+        first = first or part
+        if part ~= first then raises_code("ECLOSED", function() first:save(at) end) end
+      end
+      assert.equal("before", fs.read(at))
+      assert.same({ "it", "ita", "itb", "itc", "itd" }, names_in(dir.path)) -- no part of a file is left
+    end)
+
+    it("saves nothing when its task ends while the client sends", function()
+      local dir <close> = fs.temp_dir()
+      local never = task.channel()
+      local sent = false
+      local function source()
+        if sent then never:receive() end
+        sent = true
+        return "--XyZ\r\nContent-Disposition: form-data; name=big\r\n\r\n" .. ("x"):rep(1000)
+      end
+      local saving = task.spawn(function()
+        for part in multipart(nil, source):parts() do part:save(fs.join(dir.path, "it")) end
+      end)
+      outcome.eventually(function() return #names_in(dir.path) == 1 end)
+      saving:cancel()
+      saving:wait()
+      assert.same({}, names_in(dir.path))
     end)
 
     it("limits one part's body, its headers and the number of parts", function()

@@ -134,6 +134,19 @@ function Part:chunks() end
 ---@return string
 function Part:body(max) end
 
+---Writes the part to a file as it comes, never held as a whole: the file is there as a whole or not at all. Make its name yourself, since
+---`filename` is the client's word.
+---Waits for the client to send it, and for the disk.
+---Raises: EMSGSIZE with `status` 413 when it is larger than `max`; ECLOSED when its chunks were read already, or the next part; as `chunks`; as
+---fs.open and file:write.
+---```lua
+---for part in req:parts() do print(part:save(os.tmpname())) end --> 3
+---```
+---@param path string
+---@param max? integer bytes (64 MiB)
+---@return integer bytes
+function Part:save(path, max) end
+
 ---A multipart body part by part, never held as a whole; what is not read of a part is skipped.
 ---Waits in the loop.
 ---Raises: EINVAL with `status` 415 when it is not multipart, 400 when it is malformed; EMSGSIZE with 413 for more than 100 parts.
