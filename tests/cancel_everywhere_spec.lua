@@ -165,6 +165,10 @@ function steps.postgres()
   assert(sum == 3)
   d:pin(function() d:exec "SET work_mem = '1MB'" end)
   assert(d:value "SHOW work_mem" ~= "1MB")
+  assert(d:copy_in("COPY t FROM STDIN", { { 4, 4 }, { 5, 5 } }) == 2)
+  local n = 0
+  for line in d:copy_out "COPY t TO STDOUT" do n = n + #line end
+  assert(n == 20)
   local one <close> = d:listen "a"
   d:notify("a", "x")
   assert(one:receive(60).payload == "x")

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/opqueue.h"
 #include "db/postgres/connect.h"
+#include "db/postgres/copy.h"
 #include "db/postgres/notes.h"
 #include "db/postgres/statement.h"
 
@@ -34,6 +35,7 @@ void gl_pg_conn_unwatch(gl_pg_conn *c) {
 }
 
 static void read_socket(gl_pg_conn *c);
+static void read_results(gl_pg_conn *c);
 static bool is_idle(const gl_pg_conn *c);
 
 static void on_event(uv_poll_t *poll, int status, int events) {
@@ -114,6 +116,7 @@ void gl_pg_conn_lose(gl_pg_conn *c, const char *code, const char *why) {
   PQfinish(c->pg);
   c->pg = NULL;
   end_draining(c);
+  c->copying = GL_PG_COPY_NONE;
   gl_pg_cache_clear(&c->cache);
   if (c->counted) c->host->census.handles--;
   c->counted = false;
@@ -146,6 +149,7 @@ static void on_turn(gl_turn_hook *turn) {
     c->running = (gl_pg_op *)gl_opqueue_take(&c->waiting);
     if (!c->running) break;
     gl_pg_statement_start(c->running);
+    if (c->running && c->copying) read_results(c);
   }
   gl_pg_notes_hand_out(c);
   if (c->hearers.head && is_idle(c)) gl_pg_conn_flush(c);
@@ -190,6 +194,8 @@ int gl_pg_conn_await(lua_State *L, gl_pg_op *op, gl_pg_conn *c, double timeout) 
 void gl_pg_op_free(gl_op *o) {
   gl_pg_op *op = (gl_pg_op *)o;
   gl_pg_rows_clear(&op->rows);
+  gl_buf_free(&op->copied.bytes);
+  gl_buf_free(&op->copied.sizes);
   gl_pg_fault_clear(&op->fault);
   gl_pg_call_free(op->call);
   gl_pg_call_free(op->script);
@@ -221,11 +227,13 @@ static void on_timer(gl_timer *timer) {
   } else if (c->pause < PAUSE_MOST) {
     c->pause *= 2;
   }
+  read_results(c); /* the rest may be there already */
   settle(c);
   if (c->draining && !gl_timer_arm(&c->host->clock, &c->timer, c->pause)) gl_pg_conn_lose(c, "ENOMEM", "not enough memory");
 }
 
-static void drain(gl_pg_conn *c) {
+void gl_pg_conn_drain(gl_pg_conn *c) {
+  if (c->begun) c->doomed = true;
   c->draining = true;
   c->quiet = false;
   c->give_up = gl_clock_after(uv_hrtime(), PATIENCE);
@@ -233,16 +241,16 @@ static void drain(gl_pg_conn *c) {
   c->timer.fire = on_timer;
   c->canceller = gl_pg_canceller_new(c->pg);
   if (!gl_timer_arm(&c->host->clock, &c->timer, c->pause)) gl_pg_conn_lose(c, "ENOMEM", "not enough memory");
+  else if (c->copying) gl_pg_conn_flush(c);
 }
 
 void gl_pg_conn_stop(gl_pg_op *op, int status) {
   gl_pg_conn *c = op->conn;
   c->running = NULL;
   if (op->purpose == GL_PG_ROLLS_BACK || op->purpose == GL_PG_RESETS) c->begun = true; /* perhaps still */
-  if (c->begun) c->doomed = true;
   gl_op_done(&op->op, status); /* does not free it, which the driver does later */
   if (op->step == GL_PG_CONNECT) gl_pg_conn_lose(c, "ECANCELED", "connecting was given up");
-  else drain(c);
+  else gl_pg_conn_drain(c);
 }
 
 void gl_pg_op_cancel(gl_op *o) {
@@ -262,6 +270,10 @@ void gl_pg_op_cancel(gl_op *o) {
 /* Takes the results that are there. The server is ready after the last one of a step, unless the connection has broken. */
 static void read_results(gl_pg_conn *c) {
   while (c->pg && !PQisBusy(c->pg) && (c->running || (c->draining && !c->quiet))) {
+    if (c->copying) {
+      if (gl_pg_copy_go_on(c)) continue;
+      return;
+    }
     PGresult *r = PQgetResult(c->pg);
     if (r && c->running) gl_pg_statement_result(c->running, r);
     else if (r) gl_pg_statement_dropped(c, r);
@@ -281,14 +293,15 @@ static void read_socket(gl_pg_conn *c) {
   }
   gl_pg_notes_hand_out(c);
   settle(c);
-  if (c->listens && !c->hearers.head && is_idle(c)) rest(c);
+  bool unread = c->copying == GL_PG_COPY_OUT && !c->running && !c->draining;
+  if (unread || (c->listens && !c->hearers.head && is_idle(c))) rest(c);
   else gl_pg_conn_flush(c);
 }
 
 /* ---- what state it is in ---- */
 
 static bool is_idle(const gl_pg_conn *c) {
-  return !gl_pg_conn_is_foreign(c) && c->pg && !c->running && !c->draining && !c->waiting.head && !c->dying;
+  return !gl_pg_conn_is_foreign(c) && c->pg && !c->running && !c->draining && !c->copying && !c->waiting.head && !c->dying;
 }
 
 bool gl_pg_conn_busy(const gl_pg_conn *c) { return !gl_pg_conn_is_foreign(c) && (c->running || c->draining || c->waiting.head); }

@@ -36,6 +36,9 @@
 typedef struct gl_pg_op gl_pg_op;
 typedef struct gl_pg_poller gl_pg_poller;
 
+/* Which way a COPY goes (copy.h). */
+typedef enum gl_pg_copying { GL_PG_COPY_NONE, GL_PG_COPY_OUT, GL_PG_COPY_IN } gl_pg_copying;
+
 typedef struct gl_pg_conn {
   gl_host *host;
   uint32_t process;           /* number of the process that made the connection (gl_host.process) */
@@ -53,6 +56,7 @@ typedef struct gl_pg_conn {
   gl_pg_cache cache;
   gl_pg_fault lost;           /* why there is no connection */
   char *init_sql;             /* owned; the user's SQL for each session; NULL = none */
+  gl_pg_copying copying;
   bool draining;
   bool quiet;                 /* it drains, and the server is ready */
   bool begun;
@@ -83,7 +87,22 @@ typedef enum gl_pg_purpose {
   GL_PG_ROLLS_BACK,
   GL_PG_GOES_BACK, /* to a savepoint */
   GL_PG_RESETS,    /* the transaction and the session */
+  GL_PG_COPIES,    /* it begins a COPY */
+  GL_PG_COPY_READS,
+  GL_PG_COPY_WRITES,
+  GL_PG_COPY_ENDS,
 } gl_pg_purpose;
+
+static inline bool gl_pg_is_of_copy(gl_pg_purpose p) { return p >= GL_PG_COPY_READS; }
+
+/* What an op of a COPY reads or writes. */
+typedef struct gl_pg_copied {
+  gl_buf bytes, sizes; /* rows that were read, and how many bytes each has, a size_t */
+  const char *data;    /* what is to be written; pinned */
+  size_t len;
+  gl_pg_copying way;   /* of the COPY that the op has begun */
+  bool over;           /* there are no more rows */
+} gl_pg_copied;
 
 #define GL_PG_LIST 4
 
@@ -101,6 +120,7 @@ struct gl_pg_op {
   char *params;                 /* owned: what to connect with, keyword and value in turns, each with its NUL; ends with an empty one */
   gl_pg_entry *entry;           /* of `call`; valid while the op runs */
   gl_pg_rows rows;
+  gl_pg_copied copied;
   size_t max_bytes;             /* of rows; 0: rows are dropped */
   int max_rows;                 /* the rest is dropped */
   int64_t affected;             /* rows that were inserted, updated, deleted */
@@ -141,7 +161,7 @@ bool gl_pg_conn_alive(gl_pg_conn *c);
 /* Is a transaction open, whoever began it? False while something runs. */
 bool gl_pg_conn_in_transaction(const gl_pg_conn *c);
 
-/* ---- for statement.c, connect.c and notes.c ---- */
+/* ---- for statement.c, connect.c, notes.c and copy.c ---- */
 
 /* At the end of the turn what waits is started, and notifications are handed out. */
 void gl_pg_conn_queue_turn(gl_pg_conn *c);
@@ -155,6 +175,9 @@ void gl_pg_conn_flush(gl_pg_conn *c);
 
 /* Closes the connection for the reason that libpq gives. */
 void gl_pg_conn_lose_as_said(gl_pg_conn *c);
+
+/* Has the server stop what it does, in time of the connection's own. No op is the running one. */
+void gl_pg_conn_drain(gl_pg_conn *c);
 
 /* The running op has ended, with what is in its fault, or with a status of libuv; what waits is started. */
 void gl_pg_conn_finish(gl_pg_op *op, int status);

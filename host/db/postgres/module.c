@@ -12,6 +12,7 @@
 #include "core/library.h"
 #include "db/blob.h"
 #include "db/postgres/conn.h"
+#include "db/postgres/copy.h"
 #include "db/postgres/notes.h"
 #include "db/sql.h"
 
@@ -112,6 +113,37 @@ static int push_exec(lua_State *L, gl_op *op) {
   return 1;
 }
 
+static int push_copy(lua_State *L, gl_op *op) {
+  const gl_pg_op *s = (gl_pg_op *)op;
+  if (has_failed(s)) return push_failure(L, s, s->script->sql);
+  lua_pushstring(L, s->copied.way == GL_PG_COPY_OUT ? "out" : "in");
+  return 1;
+}
+
+/* -> rows, are these the last ones? */
+static int push_copied(lua_State *L, gl_op *op) {
+  const gl_pg_op *s = (gl_pg_op *)op;
+  if (has_failed(s)) return push_failure(L, s, NULL);
+  size_t count = s->copied.sizes.len / sizeof(size_t);
+  const size_t *sizes = (void *)gl_buf_at(&s->copied.sizes);
+  const char *row = gl_buf_at(&s->copied.bytes);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushlstring(L, row, sizes[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+    row += sizes[i];
+  }
+  lua_pushboolean(L, s->copied.over);
+  return 2;
+}
+
+static int push_affected(lua_State *L, gl_op *op) {
+  const gl_pg_op *s = (gl_pg_op *)op;
+  if (has_failed(s)) return push_failure(L, s, NULL);
+  lua_pushinteger(L, s->affected);
+  return 1;
+}
+
 static void object_call(const gl_op *op, char *out, size_t size) {
   const gl_pg_op *s = (const gl_pg_op *)op;
   const gl_pg_call *call = s->call ? s->call : s->script;
@@ -125,6 +157,11 @@ static const gl_optype begin_type = {"db.begin", push_plain, gl_pg_op_cancel, gl
 static const gl_optype commit_type = {"db.commit", push_plain, gl_pg_op_cancel, gl_pg_op_free};
 static const gl_optype rollback_type = {"db.rollback", push_plain, gl_pg_op_cancel, gl_pg_op_free};
 static const gl_optype reset_type = {"db.reset", push_plain, gl_pg_op_cancel, gl_pg_op_free};
+
+static const gl_optype copy_type = {"db.copy", push_copy, gl_pg_op_cancel, gl_pg_op_free, object_call};
+static const gl_optype copy_read_type = {"db.copy_out", push_copied, gl_pg_op_cancel, gl_pg_op_free};
+static const gl_optype copy_write_type = {"db.copy_in", push_plain, gl_pg_op_cancel, gl_pg_op_free};
+static const gl_optype copy_end_type = {"db.copy_end", push_affected, gl_pg_op_cancel, gl_pg_op_free};
 
 static int no_memory(lua_State *L, gl_pg_op *s) {
   gl_op_done(&s->op, UV_ENOMEM);
@@ -211,6 +248,7 @@ static int conn_begin(lua_State *L) { /* conn timeout [mode] */
 static int plain_await(lua_State *L, const gl_optype *type, gl_pg_purpose purpose, const char *sql, double patience) {
   gl_pg_conn *c = check_conn(L);
   double timeout = gl_check_timeout(L, 2, patience);
+  if (purpose == GL_PG_ROLLS_BACK || purpose == GL_PG_RESETS) gl_pg_copy_give_up(c);
   gl_pg_op *s = plain_new(L, type, purpose);
   s->list[0] = sql;
   return gl_pg_conn_await(L, s, c, timeout);
@@ -230,6 +268,45 @@ static int conn_rollback_to(lua_State *L) { /* conn name timeout */
   snprintf(s->text, sizeof s->text, "ROLLBACK TO %s; RELEASE %s", name, name);
   s->list[0] = s->text;
   return gl_pg_conn_await(L, s, c, timeout);
+}
+
+/* ---- COPY ---- */
+
+/* copy(timeout, sql) -> "out" | "in": which way rows go from here on */
+static int conn_copy(lua_State *L) {
+  gl_pg_conn *c = check_conn(L);
+  double timeout = gl_check_timeout(L, 2, TIMEOUT);
+  lua_settop(L, 3);
+  size_t size = gl_pg_call_check(L, copy_type.name, 3, 4);
+  gl_pg_op *s = gl_op_new(L, &copy_type, sizeof *s, 0);
+  s->purpose = GL_PG_COPIES;
+  s->script = gl_pg_call_new(L, 3, 4, size);
+  if (!s->script) return no_memory(L, s);
+  return gl_pg_conn_await(L, s, c, timeout);
+}
+
+/* copy_write(timeout, bytes) */
+static int conn_copy_write(lua_State *L) {
+  gl_pg_conn *c = check_conn(L);
+  double timeout = gl_check_timeout(L, 2, TIMEOUT);
+  size_t len;
+  const char *data = luaL_checklstring(L, 3, &len);
+  gl_pg_op *s = gl_op_new(L, &copy_write_type, sizeof *s, 3);
+  s->purpose = GL_PG_COPY_WRITES;
+  s->copied.data = data;
+  s->copied.len = len;
+  return gl_pg_conn_await(L, s, c, timeout);
+}
+
+/* copy_read(timeout) -> rows, are these the last ones?; copy_end(timeout) -> number of rows */
+static int conn_copy_read(lua_State *L) { return plain_await(L, &copy_read_type, GL_PG_COPY_READS, NULL, TIMEOUT); }
+static int conn_copy_end(lua_State *L) { return plain_await(L, &copy_end_type, GL_PG_COPY_ENDS, NULL, TIMEOUT); }
+
+/* copy_stop(): of a COPY that is on its way nothing more is read, or kept */
+static int conn_copy_stop(lua_State *L) {
+  gl_pg_conn *c = check_conn(L);
+  if (!gl_pg_conn_is_foreign(c)) gl_pg_copy_give_up(c);
+  return 0;
 }
 
 /* ---- the handle ---- */
@@ -297,7 +374,9 @@ int luaopen_green_db_postgres(lua_State *L) {
     {"query", conn_query},   {"first", conn_first},       {"exec", conn_exec},   {"begin", conn_begin}, {"commit", conn_commit},
     {"rollback", conn_rollback}, {"rollback_to", conn_rollback_to}, {"reset", conn_reset}, {"clean", conn_clean}, {"alive", conn_alive},
     {"busy", conn_busy}, {"in_transaction", conn_in_transaction}, {"close", conn_close}, {"notification", conn_notification},
-    {"attend", conn_attend}, {"ring", conn_ring}, {"lost", conn_lost}, {NULL, NULL},
+    {"attend", conn_attend}, {"ring", conn_ring}, {"lost", conn_lost},
+    {"copy", conn_copy}, {"copy_read", conn_copy_read}, {"copy_write", conn_copy_write}, {"copy_end", conn_copy_end},
+    {"copy_stop", conn_copy_stop}, {NULL, NULL},
   };
   static const luaL_Reg meta[] = {{"__gc", conn_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"open", postgres_open}, {"parameters", postgres_parameters}, {NULL, NULL}};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db/postgres/connect.h"
+#include "db/postgres/copy.h"
 #include "db/postgres/script.h"
 #include "db/postgres/session.h"
 
@@ -115,6 +116,7 @@ static void send_next(gl_pg_op *s) {
 static void advance(gl_pg_op *s) {
   gl_pg_conn *c = s->conn;
   if (c->cache.stale.len && is_idle(c)) deallocate(s);
+  else if (s->purpose == GL_PG_COPIES) sent(s, GL_PG_RUN, PQsendQuery(c->pg, s->script->sql));
   else if (s->call) send_call(s);
   else if (s->script) send_next(s);
   else if (s->list[s->at]) sent(s, GL_PG_RUN, PQsendQuery(c->pg, s->list[s->at]));
@@ -136,6 +138,16 @@ static void plan(gl_pg_op *s) {
   s->list[n] = c->init_sql;
 }
 
+/* Says in the op's fault why it may not run while a COPY is on its way, or while none is. */
+static bool is_beside_copy(gl_pg_op *s) {
+  gl_pg_copying way = s->purpose == GL_PG_COPY_READS ? GL_PG_COPY_OUT : GL_PG_COPY_IN;
+  bool of_copy = gl_pg_is_of_copy(s->purpose);
+  if (of_copy ? s->conn->copying == way : s->conn->copying == GL_PG_COPY_NONE) return false;
+  if (of_copy) gl_pg_fault_set(&s->fault, "EINVAL", "no such COPY is on its way");
+  else gl_pg_fault_set(&s->fault, "EBUSY", "a COPY is on its way on this connection, which belongs to the task's transaction or pin");
+  return true;
+}
+
 /* Says why the op may not run, in its fault. */
 static bool is_refused(gl_pg_op *s) {
   gl_pg_conn *c = s->conn;
@@ -143,6 +155,7 @@ static bool is_refused(gl_pg_op *s) {
     gl_pg_fault_set(&s->fault, *c->lost.code ? c->lost.code : "ECLOSED", "%s", c->lost.message);
     return true;
   }
+  if (is_beside_copy(s)) return true;
   if (!c->begun || s->purpose == GL_PG_ROLLS_BACK || s->purpose == GL_PG_RESETS) return false;
   if (!has_ended(s) && c->doomed && s->purpose != GL_PG_GOES_BACK) gl_pg_fault_set(&s->fault, "25P02", "the transaction can only be rolled back: a statement in it was stopped");
   return *s->fault.code;
@@ -160,6 +173,8 @@ void gl_pg_statement_start(gl_pg_op *s) {
     gl_pg_connect_start(s);
   } else if (is_refused(s)) {
     gl_pg_conn_finish(s, 0);
+  } else if (gl_pg_is_of_copy(s->purpose)) {
+    s->step = GL_PG_RUN; /* and the connection goes on with it */
   } else {
     plan(s);
     gl_pg_statement_go_on(s);
@@ -191,7 +206,8 @@ static void note_discard(gl_pg_conn *c, const char *tag) {
 /* The tag says what kind of statement it was: "INSERT 0 1". */
 static void note_tag(gl_pg_op *s, const char *tag, const char *tuples) {
   gl_pg_conn *c = s->conn;
-  if (begins_with(tag, "INSERT") || begins_with(tag, "UPDATE") || begins_with(tag, "DELETE") || begins_with(tag, "MERGE"))
+  if (begins_with(tag, "INSERT") || begins_with(tag, "UPDATE") || begins_with(tag, "DELETE") || begins_with(tag, "MERGE") ||
+      begins_with(tag, "COPY"))
     s->affected += strtoll(tuples, NULL, 10);
   if (s->purpose == GL_PG_COMMITS && begins_with(tag, "ROLLBACK"))
     gl_pg_fault_set(&s->fault, "25P02", "a statement of the transaction had failed: it was rolled back");
@@ -217,7 +233,21 @@ void gl_pg_statement_dropped(gl_pg_conn *c, PGresult *r) {
   note_discard(c, tag);
   if (gl_pg_session_by_tag(tag, "", true)) c->changed = true;
   PQclear(r);
-  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) gl_pg_conn_lose(c, "ECANCELED", "a COPY was given up");
+  if (!gl_pg_copy_begin(c, status) && status == PGRES_COPY_BOTH) gl_pg_conn_lose(c, "ECANCELED", "a COPY was given up");
+}
+
+/* The server waits for rows, or sends some. */
+static void begin_copy(gl_pg_op *s, ExecStatusType status) {
+  gl_pg_conn *c = s->conn;
+  if (!gl_pg_copy_begin(c, status)) {
+    gl_pg_conn_lose(c, "ENOTSUP", "a COPY in both directions is not supported here, and ends the connection");
+  } else if (s->purpose == GL_PG_COPIES) {
+    s->copied.way = c->copying;
+    gl_pg_conn_finish(s, 0);
+  } else {
+    gl_pg_fault_set(&s->fault, "ENOTSUP", "COPY from or to the client is for db:copy_in and db:copy_out");
+    gl_pg_conn_stop(s, 0);
+  }
 }
 
 void gl_pg_statement_result(gl_pg_op *s, PGresult *r) {
@@ -227,9 +257,7 @@ void gl_pg_statement_result(gl_pg_op *s, PGresult *r) {
     case PGRES_COMMAND_OK: take_answer(s, r); break;
     case PGRES_COPY_IN:
     case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-      gl_pg_conn_lose(s->conn, "ENOTSUP", "COPY from or to the client is not supported here, and ends the connection");
-      break;
+    case PGRES_COPY_BOTH: begin_copy(s, PQresultStatus(r)); break;
     case PGRES_FATAL_ERROR:
       gl_pg_fault_take(&s->fault, r);
       return;
@@ -274,7 +302,8 @@ void gl_pg_statement_ended(gl_pg_op *s) {
     if (s->entry) s->entry->prepared = true;
     else s->prepared = true;
   } else if (s->step == GL_PG_RUN) {
-    if (s->call) {
+    if (s->purpose == GL_PG_COPIES) gl_pg_fault_set(&s->fault, "EINVAL", "COPY ... FROM STDIN or COPY ... TO STDOUT expected");
+    if (s->call || s->purpose == GL_PG_COPIES) {
       conclude(s);
       return;
     }

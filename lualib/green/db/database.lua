@@ -14,11 +14,13 @@
 --     begin(conn, timeout, how)   begins a transaction; how = { isolation =, read_only =, deferrable = }, which the driver heeds or refuses
 --     may_retry(code)      may a transaction that failed with this error be begun anew?
 --     notify(db, channel, payload)  as db:notify; nil: there is no such thing, as there is no db.listening (green.db.listening)
+--     copies               has it COPY, and its connections copy, copy_read, copy_write, copy_end and copy_stop?
 --     close(db)            closes what is not in the pools
 --
 -- and connections, which have query, first, exec and cursor (-> fetch, close); commit, rollback and rollback_to; clean, busy (does
 -- anything run still?), in_transaction, reset and close; pin(on), while which statements may change the session, until reset. query, first and fetch return
 -- false for a statement that writes, on a connection that only reads.
+local copy = require "green.db.copy"
 local fault = require "green.error"
 local listening = require "green.db.listening"
 local native = require "green.task.native"
@@ -154,6 +156,37 @@ function Database:after_commit(fn)
   check(self, "after_commit")
   check_function("db:after_commit", fn)
   transaction.after(self, fn)
+end
+
+-- ---- COPY ----
+
+local function check_copies(self, op)
+  if not self.driver.copies then fault.raise(op, "ENOTSUP", "%s has no COPY: PostgreSQL has", self.name) end
+end
+
+function Database:copy_out(sql)
+  check(self, "copy_out")
+  check_sql(sql)
+  check_copies(self, "db.copy_out")
+  return copy.out(self, sql)
+end
+
+local function next_of(list)
+  local i = 0
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
+function Database:copy_in(sql, source)
+  check(self, "copy_in")
+  check_sql(sql)
+  if type(source) == "string" then source = { source } end
+  local callable = type(source) == "function" or (getmetatable(source) or {}).__call
+  if not callable and type(source) ~= "table" then fault.misuse("db:copy_in: a function, a list or a string expected, got %s", type(source)) end
+  check_copies(self, "db.copy_in")
+  return copy.into(self, sql, callable and source or next_of(source))
 end
 
 -- ---- notifications ----

@@ -90,7 +90,7 @@ local Database = {}
 ---All rows of one statement, whose parameters are $1, $2, ... and always bound.
 ---Waits.
 ---Raises: SQLITE_TOOBIG, or with PostgreSQL EMSGSIZE, beyond max_result; SQLITE_MISUSE for what belongs to a session; SQLITE_ERROR and
----SQLite's others; 42601 and PostgreSQL's others; ENOTSUP for COPY; ETIMEDOUT; ECONNRESET; ECLOSED.
+---SQLite's others; 42601 and PostgreSQL's others; ENOTSUP for COPY (copy_in, copy_out); ETIMEDOUT; ECONNRESET; ECLOSED.
 ---```lua
 ---local open = db:query("SELECT * FROM orders WHERE status = $1", "open")
 ---print(#open, open[1].pizza) --> 2  margherita
@@ -202,6 +202,36 @@ function Database:pin(fn) end
 ---```
 ---@param fn fun()
 function Database:after_commit(fn) end
+
+---Rows out of PostgreSQL by its COPY, many times as quick as a query: an iterator of strings, a line with its end for each row (`FORMAT binary`:
+---pieces). The server waits while the loop does. A loop that is left early stops the statement, and dooms the transaction or the savepoint that it is in. Within a
+---transaction or db:pin no other statement runs until the loop has ended (EBUSY).
+---Waits in the loop, for `timeout` at most each time.
+---Raises: ENOTSUP for SQLite; EINVAL for what is no `COPY ... TO STDOUT`; EBUSY; as `query`.
+---```lua
+---pg:exec "CREATE TABLE menu (id int, pizza text); INSERT INTO menu VALUES (1, 'funghi')"
+---for line in pg:copy_out "COPY menu TO STDOUT (FORMAT csv)" do
+---  print((line:gsub("\n", ""))) --> 1,funghi
+---end
+---```
+---@param sql string COPY ... TO STDOUT
+---@return fun(): string?
+function Database:copy_out(sql) end
+
+---Rows into PostgreSQL by its COPY. A list of values becomes a line of COPY's text format (the default), with green.null for NULL; strings are sent
+---as they are, in whatever format the statement names, and need not end where a line does. All of the rows are kept, or none; that one is wrong is said at the end. Within a transaction or db:pin
+---no other statement runs meanwhile (EBUSY).
+---Waits, as `source` does, and for `timeout` at most each time that it sends.
+---Raises: ENOTSUP for SQLite; EINVAL for what is no `COPY ... FROM STDIN`, and for a value that is no string, number, boolean or green.null; EBUSY;
+---what `source` raises; as `query`.
+---```lua
+---pg:exec "CREATE TABLE dishes (id int, name text)"
+---print(pg:copy_in("COPY dishes FROM STDIN", { { 1, "funghi" }, { 2, green.null } })) --> 2
+---```
+---@param sql string COPY ... FROM STDIN
+---@param source string|(string|table)[]|fun(): string|table|nil rows, or text of any number of rows
+---@return integer rows
+function Database:copy_in(sql, source) end
 
 ---Notifications of PostgreSQL (LISTEN, NOTIFY) as an iterator: `channel` and `payload` of each. They come over a connection beside the pool, which
 ---all listeners of the database share. It is there before this returns, so that nothing that is notified from then on is missed; a

@@ -11,6 +11,7 @@ local M = {
   name = "postgres",
   defaults = { size = 10, min = 0, idle = 600, max_age = 3600, prepare = true },
   left_open = "25001", -- active_sql_transaction
+  copies = true,
 }
 
 local CONNECT = 10 -- seconds, unless connect_timeout says otherwise
