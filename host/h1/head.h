@@ -58,6 +58,7 @@ typedef struct gl_head {
   char last;            /* the last byte of the header lines that have arrived */
   bool in_value;        /* the last span was part of a value */
   bool keep_alive, chunked, upgrade, expect_continue, has_body;
+  bool tunnel;          /* request of HTTP/2: an extended CONNECT for a WebSocket (RFC 8441), which `method` has as the GET that it is in HTTP/1 */
   bool has_length;      /* response: Content-Length is there; of a response to HEAD it says what GET would get */
   bool until_close;     /* response: the body has no length and ends with the connection */
   uint8_t method_len;   /* bytes of `method_name` */

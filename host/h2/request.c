@@ -27,6 +27,7 @@ void gl_h2_request_drop(gl_h2_request *r) {
   let_go(&r->target);
   let_go(&r->authority);
   let_go(&r->scheme);
+  let_go(&r->protocol);
 }
 
 static void keep(nghttp2_rcbuf **at, nghttp2_rcbuf *value) {
@@ -40,6 +41,7 @@ static void keep_pseudo(gl_h2_request *r, gl_text name, nghttp2_rcbuf *value) {
   else if (gl_text_is(name, ":path")) keep(&r->target, value);
   else if (gl_text_is(name, ":authority")) keep(&r->authority, value);
   else if (gl_text_is(name, ":scheme")) keep(&r->scheme, value);
+  else if (gl_text_is(name, ":protocol")) keep(&r->protocol, value);
 }
 
 static int add(gl_head *h, const gl_head_limits *max, gl_text name, gl_text value) {
@@ -54,7 +56,8 @@ static void settle(gl_h2_request *r, const gl_head_limits *max) {
   gl_text none = {"", ""}, target = r->target ? text_of(r->target) : none;
   bool known = r->scheme && (gl_text_is(text_of(r->scheme), "https") || gl_text_is(text_of(r->scheme), "http"));
   r->settled = true;
-  gl_request_line_set(r->head, max, r->method ? text_of(r->method) : none, r->target ? target : gl_text_of("/", 1)); /* CONNECT has no path */
+  r->head->tunnel = r->protocol && gl_text_is(text_of(r->protocol), "websocket"); /* any other one is a method that is not implemented */
+  gl_request_line_set(r->head, max, r->head->tunnel ? gl_text_of("GET", 3) : r->method ? text_of(r->method) : none, r->target ? target : gl_text_of("/", 1)); /* CONNECT has no path */
   if (r->scheme && !known) gl_head_refuse(r->head, 400, "the scheme is neither http nor https");
   if (!r->head->refuse_status && r->authority) add(r->head, max, gl_text_of(host, 4), text_of(r->authority));
   gl_h2_request_drop(r);
@@ -101,7 +104,7 @@ int gl_h2_request_end(gl_h2_request *r, const gl_head_limits *max, bool ends) {
   if (h->raw > max->bytes + max->target + max->fields * FIELD_OVERHEAD) gl_head_refuse(h, 431, "request header fields too large");
   if (h->refuse_status || gl_request_check_head(h, max) != 0) return -1;
   read_length(h);
-  h->has_body = !ends;
+  h->has_body = !ends && !h->tunnel;
   return 0;
 }
 

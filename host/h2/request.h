@@ -19,7 +19,7 @@
 
 typedef struct gl_h2_request {
   gl_head *head;          /* the caller's */
-  nghttp2_rcbuf *method, *target, *authority, *scheme; /* referenced; NULL: did not come, or is in the head */
+  nghttp2_rcbuf *method, *target, *authority, *scheme, *protocol; /* referenced; NULL: did not come, or is in the head */
   uint64_t bytes;         /* of the fields that came: names, values and 32 for each (RFC 9113, 10.5.1) */
   bool settled;           /* the pseudo fields are in the head */
 } gl_h2_request;

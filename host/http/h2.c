@@ -36,7 +36,7 @@ static void lose_all(gl_h2 *h2, int status) {
     next = st->next;
     if (!st->closed) gl_h2_lose(st, status);
     st->closed = true;
-    if (st->state == GL_H2_RUN) continue;
+    if (st->state == GL_H2_RUN || st->taken) continue;
     bool last = h2->nstreams == 1;
     gl_h2_settle(st);
     if (last) return; /* the connection may be freed */
@@ -177,7 +177,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
   gl_h2_stream *st = stream_of(session, frame);
   if (!st) return 0;
   st->sent = true;
-  if (st->state == GL_H2_LEFT && st->x.in != GL_IN_DONE) { /* the rest of the body is not wanted (RFC 9113, 8.1) */
+  if (st->state == GL_H2_LEFT && !st->taken && st->x.in != GL_IN_DONE) { /* the rest of the body is not wanted (RFC 9113, 8.1) */
     st->reset_by_us = true;
     gl_h2_reset(st, NGHTTP2_NO_ERROR);
   }
@@ -223,7 +223,8 @@ static void on_bytes(gl_stream *s, const char *bytes, size_t n) { gl_h2_read(((g
 /* The client sends nothing more, but may still read: what was asked for is answered, as far as its windows go. */
 static void on_half_end(gl_h2 *h2) {
   for (gl_h2_stream *st = h2->streams; st; st = st->next) {
-    if (st->state != GL_H2_RUN || st->closed) continue;
+    if (st->tunnel) gl_stream_finish(st->tunnel, true);
+    if (st->state != GL_H2_RUN || st->closed || st->x.takeover) continue;
     st->x.eof = true;
     gl_h2_fail_body(st, UV_ECONNRESET);
     st->x.user->gone(&st->x, UV_EOF);
@@ -266,6 +267,7 @@ static bool greet(gl_h2 *h2) {
   nghttp2_settings_entry settings[] = {
     {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, l->max_streams},
     {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, l->head.bytes + l->head.target},
+    {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
   };
   return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) == 0 &&
     nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, WHOLE_WINDOW) == 0;
@@ -302,6 +304,8 @@ void gl_h2_shutdown(gl_h2 *h2, bool fresh) {
   gl_conn *c = h2->conn;
   if (!h2->session || h2->parting || h2->retiring) return;
   h2->retiring = true;
+  for (gl_h2_stream *st = h2->streams; st; st = st->next)
+    if (st->x.takeover) st->x.takeover->retire(st->x.proto);
   if (!h2->nstreams && !(c->fresh && fresh)) {
     gl_h2_say_goodbye(h2, NGHTTP2_NO_ERROR);
     gl_h2_pump(h2); /* now: the end of the turn would have to write for all connections at once */
@@ -315,6 +319,7 @@ void gl_h2_shutdown(gl_h2 *h2, bool fresh) {
 
 void gl_h2_abort(gl_h2 *h2) {
   for (gl_h2_stream *st = h2->streams; st; st = st->next) {
+    if (st->x.takeover) st->x.takeover->abort(st->x.proto);
     if (st->state != GL_H2_RUN) continue;
     gl_h2_fail_body(st, UV_ECONNABORTED);
     st->x.user->abort(&st->x);

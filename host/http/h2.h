@@ -26,12 +26,13 @@
  *     h2_in.c      heads and bodies of requests, time for a body
  *     h2_out.c     responses
  *     h2_file.c    files, read by jobs of the thread pool
+ *     h2_tunnel.c  WebSockets (RFC 8441): a stream for the protocol that takes the exchange over
  *     h2_clock.c   what a deadline that passed means
  *     h2_guard.c   what a client may ask that is no request: floods
  *
  * 1. `state` is RUN exactly while the exchange has a user.
  * 2. nghttp2 knows a stream from on_begin_headers until on_stream_close, which is told once (`closed`), or until the connection's stream of
- *    bytes is closed. A gl_h2_stream lives until it is closed and released, both.
+ *    bytes is closed. A gl_h2_stream lives until it is closed and released, both; and, if it is `taken`, until that protocol's stream is closed.
  * 3. nghttp2 is entered once at a time (`busy`): what its callbacks, and users whom they tell, submit leaves when it returns.
  * 4. A byte of a body is given back to the client's window when the user asks for more, or waits already; so a body that nobody reads holds
  *    WINDOW bytes at most, a body that is read BODY_WINDOW beside what the user wanted. The window of the connection is never the limit:
@@ -93,6 +94,7 @@ struct gl_h2_stream {
   bool wants_continue;        /* the client waits for 100 Continue */
   bool reads;                 /* the user has asked for the body: the window is BODY_WINDOW */
   bool bad_trailers;
+  bool taken;                 /* another protocol has a stream in the exchange's place, and has not called `stream_closed` */
   uint64_t deadline;          /* loop time, ms: HEAD: of the head; RUN: of the user, or of the body it waits for */
   uint64_t body_waited;       /* ms the user waited for the body, up to waiting_since */
   uint64_t waiting_since;     /* loop time, ms */
@@ -108,6 +110,7 @@ struct gl_h2_stream {
   gl_buf out;                 /* of the body of the response: what is not in a frame yet */
   gl_fields last;             /* trailers of the response, a copy */
   gl_h2_file *file;           /* leaves behind `out`; NULL: none */
+  gl_stream *tunnel;          /* our end of the stream that another protocol took over; NULL: none did, or it is closed */
   gl_exchange x;              /* the last member: its user's bytes follow */
 };
 
@@ -170,7 +173,20 @@ void gl_h2_on_trailers(gl_h2_stream *st);
 /* The body has failed for a reason (UV_E*): tells a user that waits. Harmless when the body has ended. */
 void gl_h2_fail_body(gl_h2_stream *st, int status);
 
+/* Gives what came back to the client's window. */
+void gl_h2_give_back(gl_h2_stream *st);
+
 void gl_h2_want(gl_exchange *x, size_t more_than);
+
+/* The carrier's `take` and `stream_closed`; and for the stream that was made for it: bytes that came from the client, and the end, from
+ * which on nothing comes or leaves (h2_tunnel.c). */
+gl_stream *gl_h2_take(gl_exchange *x, gl_buf *rest, const gl_takeover *takeover, void *proto);
+void gl_h2_stream_closed(gl_exchange *x);
+void gl_h2_tunnel_in(gl_h2_stream *st, const char *bytes, size_t n);
+void gl_h2_tunnel_drop(gl_h2_stream *st);
+
+/* Resets a stream of which the client has ended less than we have, once nobody is interested in the rest. */
+void gl_h2_end(gl_h2_stream *st);
 
 /* Responses (h2_out.c): the carrier's functions, as message/exchange.h has them. */
 int gl_h2_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);

@@ -40,7 +40,7 @@ static void sweep_stream(gl_h2_stream *st, uint64_t now) {
     st->reset_by_us = true;
     gl_h2_lose(st, UV_ETIMEDOUT);
     gl_h2_reset(st, NGHTTP2_CANCEL);
-  } else if (st->state == GL_H2_RUN && now >= st->deadline) {
+  } else if (st->state == GL_H2_RUN && !st->x.takeover && now >= st->deadline) {
     expire(st);
   } else if (st->state == GL_H2_HEAD && now >= st->deadline) {
     gl_h2_say_goodbye(st->h2, NGHTTP2_ENHANCE_YOUR_CALM); /* nothing else can come on the connection until that head is complete */

@@ -93,7 +93,7 @@ static void begin(gl_h2_stream *st) {
   st->h2->conn->fresh = false;
   x->head = h;
   x->head_only = h->method == HTTP_HEAD;
-  x->in = h->has_body ? GL_IN_BODY : GL_IN_DONE;
+  x->in = h->has_body || h->tunnel ? GL_IN_BODY : GL_IN_DONE;
   x->to_come = h->content_length;
   h->keep_alive = true;
   gl_h2_set_deadline(st, gl_h2_server(st)->limits.request_timeout);
@@ -134,8 +134,7 @@ void gl_h2_fail_body(gl_h2_stream *st, int status) {
   tell_body(st, status);
 }
 
-/* Gives what came back to the client's window. */
-static void give_back(gl_h2_stream *st) {
+void gl_h2_give_back(gl_h2_stream *st) {
   if (st->unread && gl_h2_is_live(st)) nghttp2_session_consume_stream(st->h2->session, st->id, st->unread);
   st->unread = 0;
 }
@@ -151,7 +150,7 @@ static void body_arrived(gl_h2_stream *st) {
     tell_body(st, 0);
   } else {
     gl_h2_set_body_deadline(st);
-    give_back(st);
+    gl_h2_give_back(st);
   }
 }
 
@@ -165,7 +164,8 @@ void gl_h2_on_body(gl_h2_stream *st, const char *bytes, size_t n) {
   gl_exchange *x = &st->x;
   st->unread += n;
   st->wants_continue = false;
-  if (st->state != GL_H2_RUN || x->in != GL_IN_BODY) return;
+  if (st->tunnel) gl_h2_tunnel_in(st, bytes, n);
+  if (st->state != GL_H2_RUN || x->in != GL_IN_BODY || x->takeover) return;
   if (!gl_buf_add(&x->body, bytes, n)) {
     gl_buf_free(&x->body); /* the body is bad now: its memory may serve others */
     x->in = GL_IN_BAD; /* and the answer can still leave */
@@ -182,6 +182,7 @@ void gl_h2_on_last(gl_h2_stream *st) {
   if (st->x.in != GL_IN_BODY) return;
   st->x.in = GL_IN_DONE;
   st->x.to_come = 0;
+  if (st->tunnel) gl_stream_finish(st->tunnel, true);
   body_arrived(st);
 }
 
@@ -207,7 +208,7 @@ void gl_h2_want(gl_exchange *x, size_t more_than) {
   st->wants_continue = false;
   if (!st->reads) nghttp2_session_set_local_window_size(st->h2->session, NGHTTP2_FLAG_NONE, st->id, BODY_WINDOW); /* without memory it stays */
   st->reads = true;
-  give_back(st);
+  gl_h2_give_back(st);
   gl_h2_set_body_deadline(st);
   gl_h2_touch(st->h2);
 }

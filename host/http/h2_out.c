@@ -211,6 +211,7 @@ void gl_h2_resume(gl_h2_stream *st) {
 /* Bytes have left `out`: tells a user that waits for room. */
 static void drained(gl_h2_stream *st) {
   gl_h2_file_go_on(st);
+  if (st->tunnel && st->out.len <= GL_H2_OUT_HIGH / 2) gl_stream_read(st->tunnel);
   if (!st->full || st->file || st->out.len > GL_H2_OUT_HIGH / 2) return;
   st->full = false;
   st->x.user->room(&st->x, 0);

@@ -330,8 +330,13 @@ static void have_stream(gl_ws *ws, gl_stream *stream, const gl_stream_user *user
 gl_ws *gl_ws_new(gl_exchange *x, const gl_ws_limits *limits, gl_permessage *permessage) {
   gl_ws *ws = ws_new(limits, permessage);
   if (!ws) return NULL;
+  gl_stream *stream = x->carrier->take(x, &ws->rest, &takeover, ws);
+  if (!stream) {
+    free(ws); /* the caller still has `permessage` */
+    return NULL;
+  }
   ws->x = x;
-  have_stream(ws, x->carrier->take(x, &ws->rest, &takeover, ws), &ws_user);
+  have_stream(ws, stream, &ws_user);
   ws->refs = 3;
   ws->serving = true;
   return ws;

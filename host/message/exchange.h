@@ -157,8 +157,8 @@ typedef struct gl_carrier {
   /* Server only: returns the stream with the peer's TLS (net/tls.h), for gl_tls_describe. NULL: there is no TLS, or the peer is gone. */
   const gl_stream *(*secured)(const gl_exchange *x);
 
-  /* Hands the stream to another protocol, and moves the bytes that were received already to *rest, which the caller frees. A
-   * carrier without a stream of its own (HTTP/2), and a client's, has NULL here. The exchange lives on, without a stream, until both `release` and
+  /* Hands the stream to another protocol, and moves the bytes that were received already to *rest, which the caller frees. NULL, which only
+   * HTTP/2 returns, where a stream has to be made: there is no memory, or there are no descriptors. A client's carrier has NULL here. The exchange lives on, without a stream, until both `release` and
    * `stream_closed` were called; the protocol calls the latter when the stream is closed. */
   gl_stream *(*take)(gl_exchange *x, gl_buf *rest, const gl_takeover *takeover, void *proto);
   void (*stream_closed)(gl_exchange *x);

@@ -94,6 +94,7 @@ static gl_request *make(lua_State *L, gl_exchange *x) {
   r->keep_alive = h->keep_alive;
   r->upgrade = h->upgrade;
   r->has_body = h->has_body;
+  r->tunnel = h->tunnel;
   r->secure = s->server.tls != NULL;
   if (h->nfields) memcpy(r->fields, h->fields, h->nfields * sizeof *r->fields);
   memcpy((char *)&r->fields[r->nfields], h->text, h->len);

@@ -21,7 +21,7 @@ struct gl_request {
   uint32_t path_len;   /* of the target before '?' */
   uint8_t method, minor; /* llhttp_method_t or GL_METHOD_OTHER; of the version 1.minor, or GL_MINOR_HTTP2 */
   uint8_t method_len;    /* GL_METHOD_OTHER: bytes of the method's name, which is behind the text; else 0 */
-  bool keep_alive, upgrade, has_body;
+  bool keep_alive, upgrade, has_body, tunnel;
   bool secure;         /* it came over TLS, or a trusted proxy says that it did */
   gl_place client, host; /* what trusted proxies say of the client's address, and of Host (web/forwarded.h); `len` 0: nothing */
   bool trust_id;       /* X-Request-Id, if there is a good one, takes the place of `id` */

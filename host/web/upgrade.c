@@ -125,14 +125,15 @@ static void choose_extension(lua_State *L, const gl_request *r, int options, ope
   if (agreed) gl_ws_need_zlib(L, "ws.accept");
 }
 
+/* Returns the key; empty: HTTP/2 has none (RFC 8441, 5). */
 static gl_text check_request(lua_State *L, const gl_request *r) {
-  gl_text version, key;
-  if (r->method != HTTP_GET || r->minor < 1 || !has_token(r, "upgrade", "websocket") || !has_token(r, "connection", "upgrade"))
-    refuse(L, 426, "this address speaks WebSocket");
+  gl_text version, key = {"", ""};
+  bool upgrades = r->method == HTTP_GET && r->minor >= 1 && has_token(r, "upgrade", "websocket") && has_token(r, "connection", "upgrade");
+  if (!upgrades && !r->tunnel) refuse(L, 426, "this address speaks WebSocket");
   int versions = lines_of(r, "sec-websocket-version", &version);
   if (versions > 1) refuse(L, 400, "there is more than one WebSocket version");
   if (versions < 1 || !gl_text_is(version, "13")) refuse(L, 426, "WebSocket version 13 is needed");
-  if (lines_of(r, "sec-websocket-key", &key) != 1 || !gl_ws_is_key(key)) refuse(L, 400, "the WebSocket key is missing or malformed");
+  if (!r->tunnel && (lines_of(r, "sec-websocket-key", &key) != 1 || !gl_ws_is_key(key))) refuse(L, 400, "the WebSocket key is missing or malformed");
   if (r->has_body) refuse(L, 400, "a WebSocket request has no body");
   return key;
 }
@@ -152,6 +153,28 @@ static void write_answer(gl_stream *s, const opening *o, const char *protocol, s
   gl_stream_write(s, "\r\n\r\n", 4);
 }
 
+/* The same where the handshake is a response of HTTP/2. False: out of memory. */
+static bool send_answer(gl_exchange *x, const opening *o, const char *protocol, size_t n) {
+  static const char protocol_name[] = "sec-websocket-protocol", extension_name[] = "sec-websocket-extensions";
+  gl_buf text = {0};
+  gl_field list[2];
+  gl_message_head m = {.status = 200, .length = GL_LENGTH_UNKNOWN, .fields = {.list = list}};
+  uint32_t at = 0;
+  bool ok = true;
+  for (int i = 0; i < 2; i++) {
+    const char *name = i ? extension_name : protocol_name, *value = i ? o->extension : protocol;
+    uint32_t name_len = (uint32_t)strlen(name), len = (uint32_t)(i ? strlen(o->extension) : n);
+    if (!value || !len) continue;
+    ok = ok && gl_buf_add(&text, name, name_len) && gl_buf_add(&text, value, len);
+    list[m.fields.n++] = (gl_field){at, name_len, at + name_len, len};
+    at += name_len + len;
+  }
+  m.fields.text = at && ok ? gl_buf_at(&text) : "";
+  ok = ok && x->carrier->send_head(x, &m) == 0;
+  gl_buf_free(&text);
+  return ok;
+}
+
 /* Makes the socket of an opening, which takes the exchange's stream over. NULL: out of memory. */
 static gl_ws *make_socket(gl_exchange *x, opening *o, gl_deflate_pool *pool) {
   gl_permessage *p = o->extension[0] ? gl_permessage_new(pool, &o->wish, &o->terms) : NULL;
@@ -163,15 +186,17 @@ static gl_ws *make_socket(gl_exchange *x, opening *o, gl_deflate_pool *pool) {
 
 /* Takes the exchange's stream over and answers the handshake. The protocol, a string or nil, is at index 3, below the handle, which is
  * on top. Calls no Lua. */
-static int accept_socket(lua_State *L, gl_exchange *x, gl_ws **handle, opening *o) {
+static int accept_socket(lua_State *L, gl_exchange *x, bool tunnel, gl_ws **handle, opening *o) {
   size_t n = 0;
   const char *protocol = lua_tolstring(L, 3, &n);
   if (!x || x->out != GL_OUT_HEAD) return gl_error_raise(L, "ws.accept", "ECLOSED", "the request was answered already");
   if (!x->carrier->is_open(x)) return gl_error_departure(L, "ws.accept", UV_EPIPE, "the client is gone");
   o->limits.linger_timeout = ((const gl_server *)x->context)->limits.request_timeout;
-  gl_ws *ws = *handle = make_socket(x, o, gl_ws_pool(L));
+  bool answered = !tunnel || send_answer(x, o, protocol, n);
+  gl_ws *ws = *handle = answered ? make_socket(x, o, gl_ws_pool(L)) : NULL;
+  if (!ws && x->out != GL_OUT_HEAD) x->carrier->cut(x);
   if (!ws) return gl_error_raise(L, "ws.accept", "ENOMEM", "not enough memory");
-  write_answer(ws->stream, o, protocol, n);
+  if (!tunnel) write_answer(ws->stream, o, protocol, n);
   lua_pushvalue(L, 3);
   return 2;
 }
@@ -195,14 +220,14 @@ static int ws_accept(lua_State *L) {
   check_origin(L, r, 2);
   const char *error = gl_library_need("libcrypto.so.3");
   if (error) return gl_error_raise(L, "ws.accept", "ENOLIBRARY", "WebSockets need libcrypto: %s", error);
-  gl_ws_accept_key(key, o.accept);
+  if (!r->tunnel) gl_ws_accept_key(key, o.accept);
   choose_extension(L, r, 2, &o);
   choose_protocol(L, r, 2); /* request options protocol */
   lua_getfield(L, 1, "remote"); /* keeps the address with the request: the connection will be without a stream */
   if (r->secure) lua_getfield(L, 1, "tls");
   lua_settop(L, 3);
   gl_ws **handle = gl_ws_handle(L);
-  int results = accept_socket(L, r->x, handle, &o); /* from here on no Lua runs */
+  int results = accept_socket(L, r->x, r->tunnel, handle, &o); /* from here on no Lua runs */
   if (said) gl_call_set_cancel_on_disconnect(r->x, cancel_on_disconnect);
   else gl_call_default_cancel_on_disconnect(r->x);
   gl_ws_start(*handle);

@@ -64,7 +64,7 @@ describe("HTTP/2 of a browser", function()
     local got = page:run "return got"
     assert.same({ table.concat(parts, ","), "3000000", "1,2,3", "hello back" }, { got.parts, got.size, got.events, got.socket })
     assert.equal("h2", page:run "return performance.getEntriesByType('navigation')[0].nextHopProtocol")
-    for _, path in ipairs { "/", "/part", "/size", "/events" } do assert.equal("2", versions[path], path) end
+    for _, path in ipairs { "/", "/part", "/size", "/events", "/socket" } do assert.equal("2", versions[path], path) end
     page:__close()
     server:abort()
     server:finish(20)

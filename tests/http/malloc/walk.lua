@@ -6,6 +6,7 @@
 package.path = arg[0]:match "^(.*)/[^/]*$" .. "/../../?.lua;" .. package.path
 
 local fault = require "green.error"
+local frames = require "http.frames"
 local h2 = require "http.h2"
 local http = require "green.http"
 local native = require "green.http.native"
@@ -158,6 +159,16 @@ local scenarios = {
     local answer = ""
     for bytes in function() return socket:read(65536) end do answer = answer .. bytes end
     return answer:match "\r\n\r\n(.*)" or fault.raise("announced", "ECLOSED", "closed"), "192.0.2.7:5"
+  end },
+  { "h2 websocket", function()
+    local client <close> = h2.connect(base:match "//(.*)$")
+    client:send(h2.headers(1, { { ":method", "CONNECT" }, { ":protocol", "websocket" }, { ":scheme", "http" }, { ":path", "/ws" }, { ":authority", "a" },
+      { "sec-websocket-version", "13" } }), h2.frame(h2.DATA, 0, 1, frames.text "hello"), h2.frame(h2.DATA, 0, 1, frames.close(1000)),
+      h2.frame(h2.DATA, h2.END_STREAM, 1, ""))
+    local answer = client:answer(1)
+    if not answer or answer.reset then fault.raise("h2", "ECONNRESET", "the stream or the connection has ended") end
+    if answer.status == 200 and #answer.body < 11 then fault.raise("h2", "ECLOSED", "the socket has ended") end
+    return answer.status == 200 and answer.body:sub(3, 7) or "status", "hello"
   end },
   { "h2", function()
     local client <close> = h2.connect(base:match "//(.*)$")
