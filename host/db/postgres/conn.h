@@ -76,6 +76,8 @@ typedef enum gl_pg_step {
   GL_PG_PREPARE,
   GL_PG_DESCRIBE,   /* which types the parameters have */
   GL_PG_RUN,
+  GL_PG_ENTER,      /* to begin a transaction around what follows */
+  GL_PG_LEAVE,      /* to end that */
 } gl_pg_step;
 
 /* What an op is about. */
@@ -128,6 +130,7 @@ struct gl_pg_op {
   bool repeated;                /* it was: the prepared statement was not valid any more */
   bool prepared;                /* `call` is the server's unnamed prepared statement */
   bool described;               /* the types of the parameters were looked at */
+  bool entered;                 /* it is in a transaction of its own */
   char text[80];                /* SQL that was put together */
 };
 

@@ -113,9 +113,15 @@ static void send_next(gl_pg_op *s) {
   sent(s, GL_PG_RUN, ok);
 }
 
+/* Behind a pooler only a transaction keeps the session, and so the statement that was prepared without a name, from one step to the next. */
+static bool is_to_enter(const gl_pg_op *s) {
+  return s->conn->unnamed && s->call && s->call->lists && !s->entered && is_idle(s->conn);
+}
+
 static void advance(gl_pg_op *s) {
   gl_pg_conn *c = s->conn;
-  if (c->cache.stale.len && is_idle(c)) deallocate(s);
+  if (is_to_enter(s)) sent(s, GL_PG_ENTER, PQsendQuery(c->pg, "BEGIN"));
+  else if (c->cache.stale.len && is_idle(c)) deallocate(s);
   else if (s->purpose == GL_PG_COPIES) sent(s, GL_PG_RUN, PQsendQuery(c->pg, s->script->sql));
   else if (s->call) send_call(s);
   else if (s->script) send_next(s);
@@ -289,22 +295,35 @@ static bool is_to_repeat(gl_pg_op *s) {
   return s->repeated = true;
 }
 
+/* The statement has run, or failed. */
+static void leave(gl_pg_op *s) {
+  bool inside = s->entered && s->step != GL_PG_LEAVE && !is_idle(s->conn);
+  if (inside) sent(s, GL_PG_LEAVE, PQsendQuery(s->conn->pg, *s->fault.code ? "ROLLBACK" : "COMMIT"));
+  else conclude(s);
+}
+
 void gl_pg_statement_ended(gl_pg_op *s) {
   bool failed = *s->fault.code;
+  if (s->step == GL_PG_LEAVE) {
+    conclude(s);
+    return;
+  }
   if (s->step == GL_PG_DEALLOCATE) {
     gl_pg_fault_clear(&s->fault);
   } else if (failed) {
     if (!is_to_repeat(s)) {
-      conclude(s);
+      leave(s);
       return;
     }
+  } else if (s->step == GL_PG_ENTER) {
+    s->entered = true;
   } else if (s->step == GL_PG_PREPARE) {
     if (s->entry) s->entry->prepared = true;
     else s->prepared = true;
   } else if (s->step == GL_PG_RUN) {
     if (s->purpose == GL_PG_COPIES) gl_pg_fault_set(&s->fault, "EINVAL", "COPY ... FROM STDIN or COPY ... TO STDOUT expected");
     if (s->call || s->purpose == GL_PG_COPIES) {
-      conclude(s);
+      leave(s);
       return;
     }
     if (!s->script) s->at++;

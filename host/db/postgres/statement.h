@@ -5,10 +5,11 @@
  *     start --the op makes the connection--> CONNECT --gl_pg_statement_go_on--.
  *       |                                                                     v
  *       '--> advance: what comes next?  <---------------------------- each step's end
+ *              |--it has lists, nothing has a name, and no transaction----> ENTER
  *              |--a statement was dropped from the cache, no transaction--> DEALLOCATE
  *              |--the statement was used before, or has lists-------------> PREPARE
  *              |--it has lists, and their types are not known-------------> DESCRIBE
- *              |--the statement, or the next of the list------------------> RUN
+ *              |--the statement, or the next of the list------------------> RUN; after ENTER: LEAVE
  *              '--nothing-------------------------------------------------> done
  *
  * RUN is repeated once, without a name, when the server has the prepared statement no more, or would not run it any more
