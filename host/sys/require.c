@@ -65,16 +65,6 @@ static gl_task *awaits_require(const gl_op *op) { return ((const require_op *)op
 
 static const gl_optype require_type = {"require", push_require, cancel_require, NULL, object_require, awaits_require};
 
-/* wait(load). Other tasks may have run since it was found: a hook comes where a call begins. */
-static int wait(lua_State *L) {
-  load *of = lua_touserdata(L, 1);
-  require_op *r = gl_op_new(L, &require_type, sizeof *r, 1);
-  r->of = of;
-  if (of->over) gl_op_done(&r->op, 0);
-  else gl_opqueue_push(&of->waiting, &r->op);
-  return gl_await(L, &r->op, GL_FOREVER);
-}
-
 /* Would the running task wait for itself, if it waited for a load? By other modules alone, or by a join, too? */
 typedef enum circle { NO_CIRCLE, OF_MODULES, OF_TASKS } circle;
 
@@ -88,6 +78,24 @@ static circle look_for_circle(const gl_host *h, const load *of) {
     t = next;
   }
   return found;
+}
+
+static int raise_circle(lua_State *L, const char *name) {
+  return gl_error_raise(L, "require", "EDEADLK", "module '%s' is being loaded by a task that waits for this one", name);
+}
+
+/* wait(load). Other tasks may have run since it was found: a hook comes where a call begins. So a circle is looked for once more; from here to
+ * the wait nothing comes in between. */
+static int wait(lua_State *L) {
+  load *of = lua_touserdata(L, 1);
+  circle round = of->over ? NO_CIRCLE : look_for_circle(gl_host_of(L), of);
+  if (round == OF_TASKS) return raise_circle(L, of->name);
+  if (round == OF_MODULES) return 0;
+  require_op *r = gl_op_new(L, &require_type, sizeof *r, 1);
+  r->of = of;
+  if (of->over) gl_op_done(&r->op, 0);
+  else gl_opqueue_push(&of->waiting, &r->op);
+  return gl_await(L, &r->op, GL_FOREVER);
 }
 
 /* ---- loading ---- */
@@ -200,7 +208,7 @@ static int obtain(lua_State *L, int status, lua_KContext ctx) {
     if (!h->task || gl_in_finalizer(L)) return load_module(L, name);
     load *l = push_load(L, name); /* name loaded load */
     circle round = l ? look_for_circle(h, l) : NO_CIRCLE;
-    if (round == OF_TASKS) return gl_error_raise(L, "require", "EDEADLK", "module '%s' is being loaded by a task that waits for this one", name);
+    if (round == OF_TASKS) return raise_circle(L, name);
     if (l && round == NO_CIRCLE) {
       lua_pushcfunction(L, wait);
       lua_insert(L, 3);
