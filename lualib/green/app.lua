@@ -5,7 +5,6 @@ local native = require "green.http.native"
 local failure = require "green.failure"
 local fault = require "green.error"
 local options = require "green.options"
-local request = require "green.request"
 local response = require "green.response"
 local router = require "green.router"
 local scope = require "green.scope.native"
@@ -13,8 +12,7 @@ local script = require "green.script"
 local static = require "green.static"
 local task = require "green.task"
 local unserved = require "green.unserved"
-
-request.install(native.request)
+require "green.request" -- what it adds to the server's requests
 
 local App = { __name = "green.app" }
 App.__index = App

@@ -6,6 +6,7 @@ local fault = require "green.error"
 local fields = require "green.http.fields.native"
 local json = require "green.json"
 local multipart = require "green.multipart"
+local native = require "green.http.native"
 local options = require "green.options"
 
 local MAX_FIELDS = 1000
@@ -132,13 +133,7 @@ function getters.params() return {} end
 
 -- ----
 
-local M = { methods = methods, getters = getters, coded = coded }
-
--- Into the tables that the server's requests look things up in.
-function M.install(target)
-  for name, f in pairs(methods) do target.methods[name] = f end
-  for name, f in pairs(getters) do target.getters[name] = f end
-  for name, f in pairs(coded) do target.coded[name] = f end
-end
-
-return M
+-- Into the tables that the server's requests look things up in, and those of app:inject.
+for name, f in pairs(methods) do native.request.methods[name] = f end
+for name, f in pairs(getters) do native.request.getters[name] = f end
+for name, f in pairs(coded) do native.request.coded[name] = f end

@@ -3,13 +3,11 @@
 -- Serving what a script returned: open the addresses, wait to be told to stop, let requests finish.
 -- Returns the exit code of the process.
 local native = require "green.http.native"
-local request = require "green.request"
 local signal = require "green.signal"
 local task = require "green.task"
 local native_task = require "green.task.native"
 local timer = require "green.timer.native"
-
-request.install(native.request) -- an app does it, too; a handler function needs no app
+require "green.request" -- an app does it, too; a handler function needs no app
 
 local DEFAULT = "127.0.0.1:8080"
 local CLEAN_UP = 1 -- seconds

@@ -6,6 +6,7 @@ local fault = require "green.error"
 local json = require "green.json"
 local options = require "green.options"
 local url = require "green.url"
+require "green.request" -- what it adds to the server's requests, which are those of tests, too
 
 -- ---- the request ----
 

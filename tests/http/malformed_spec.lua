@@ -63,7 +63,7 @@ local heads = {
   { "RTSP/1.0", line "GET / RTSP/1.0", 400 },
   { "a method and the version of RTSP", line "DESCRIBE / RTSP/1.0", 400 },
   { "ICE/1.0", line "SOURCE / ICE/1.0", 400 },
-  { "the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
+  { "the preface of HTTP/2 with a target", "PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
   -- targets
   { "a target that is no path", target "a", 400 },
   { "a target that is only a query", target "?a", 400 },
