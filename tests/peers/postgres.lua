@@ -22,8 +22,9 @@ Postgres.__index = Postgres
 
 local number = 0 -- of the last place
 
+-- gssencmode: Kerberos' library leaves tables behind that ASan would count as lost.
 local function watch(self)
-  self.watcher = assert(self.driver:connect(("host=127.0.0.1 port=%d user=green dbname=postgres"):format(self.port)))
+  self.watcher = assert(self.driver:connect(("host=127.0.0.1 port=%d user=green dbname=postgres gssencmode=disable"):format(self.port)))
 end
 
 local function start()
