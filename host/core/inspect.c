@@ -173,10 +173,10 @@ static bool look_at_request(const gl_task *t, gl_about *about) {
   return i && i->about && i->about(t, about);
 }
 
-/* What the task is, in a few words: "GET /orders", "script" or "spawned at app.lua:3". */
+/* What the task is, in a few words: "GET /orders", "script", "job receipt 12" or "spawned at app.lua:3". */
 static void name_task(const gl_task *t, const gl_about *about, char *out, size_t size) {
   if (*about->method) snprintf(out, size, "%s %s", about->method, about->path);
-  else if (t->spawn_site) snprintf(out, size, "spawned at %s", t->spawn_site);
+  else if (t->spawn_site) snprintf(out, size, "%s%s", gl_task_spawn_words(t), t->spawn_site);
   else snprintf(out, size, t->id == 1 ? "script" : "task of the host");
 }
 
@@ -231,7 +231,7 @@ static void push_task(lua_State *L, const gl_host *h, gl_task *t) {
   push_numbers(L, h, t);
   set_text(L, "name", name);
   set_text(L, "state", state_name(t));
-  set_text(L, "spawned", t->spawn_site ? t->spawn_site : "");
+  set_text(L, "spawned", t->spawn_site && !t->named ? t->spawn_site : "");
   set_text(L, "waits_for", what);
   if (t->op) {
     lua_pushnumber(L, seconds_since(h, t));
@@ -323,7 +323,7 @@ static void print_task(const gl_task *t) {
     fprintf(stderr, " since %.3f s", seconds_since(h, t));
   }
   if (*line) print_text(" at ", line);
-  if (t->spawn_site) print_text(", spawned at ", t->spawn_site);
+  if (t->spawn_site) print_text(t->named ? ", " : ", spawned at ", t->spawn_site);
   fprintf(stderr, ", %.3f s of CPU", cpu_used(t));
   if (t->cuts) fprintf(stderr, ", cut %" PRIu32 " times", t->cuts);
   if (look_at_request(t, &about)) print_request(&about);

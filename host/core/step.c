@@ -31,7 +31,7 @@ static int take_trace(lua_State *L) {
   gl_trace_failed(L, t);
   gl_trace_push(L, t->co, NULL, 0, -1);
   if (t->spawn_site) {
-    lua_pushfstring(L, "\n\t(...task %d spawned at %s)", (int)t->id, t->spawn_site);
+    lua_pushfstring(L, "\n\t(...task %d %s%s)", (int)t->id, gl_task_spawn_words(t), t->spawn_site);
     lua_concat(L, 2);
   } else if (t->id != 1) { /* the script's traceback is what lua would print */
     lua_pushfstring(L, "\n\t(...task %d)", (int)t->id);

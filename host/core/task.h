@@ -60,7 +60,7 @@ struct gl_task {
   uint64_t deadline;      /* ns, inherited from its parent; 0 = none */
   uint64_t id;            /* serial number, never used twice */
   uint64_t line;          /* id of the task that runs the line of a prompt it comes from, inherited; 0 = none */
-  const char *spawn_site; /* "file:line" of its spawn, or NULL; owned by `owner` */
+  const char *spawn_site; /* "file:line" of its spawn, or, when it is `named`, its name; NULL = neither; owned by `owner` */
   uint32_t memory_asked;  /* grains of memory it has asked for lately; counted when there is a limit (core/memory.h) */
   int co_ref;             /* registry reference of `co`; LUA_NOREF = none */
   int error_ref;          /* registry reference of the error it failed with, which takes over co_ref; LUA_NOREF = none */
@@ -100,11 +100,15 @@ struct gl_task {
   bool forked : 1;        /* this process is the child that it forked (core/fork.h): what it serves, the parent answers */
   bool system : 1;        /* gl_task_spawn_system, gl_task_spawn_daemon */
   bool daemon : 1;        /* gl_task_spawn_daemon */
+  bool named : 1;         /* spawn_site is a name: "job receipt 12" */
   bool cut_short : 1;     /* a wait of its C code was cut short: the error is raised once that code is back in Lua (core/back.h) */
   bool trespasses : 1;    /* its C code has an object that another task's C code is in the middle of (libc/hold.h) */
   bool midway : 1;        /* its C code has waited, others want the same object, and it is not back in Lua yet (libc/hold.h) */
   bool graced : 1;        /* a program told to stop waits for it: it comes from a request, or has a signal to handle */
 };
+
+/* Returns what stands before spawn_site in a text. */
+static inline const char *gl_task_spawn_words(const gl_task *t) { return t->named ? "" : "spawned at "; }
 
 /* Makes a task that will call `main(owner)` as a C function on a fresh or reused coroutine. Calls no Lua, so that loop
  * callbacks may use it. The task is made ready at once: `now` = in the batch that is running, else in the next one.

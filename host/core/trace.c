@@ -256,7 +256,7 @@ void gl_trace_coroutine(lua_State *L, lua_State *co) {
 
 void gl_trace_failed(lua_State *L, const gl_task *t) {
   char note[LUA_IDSIZE + 64];
-  if (t->spawn_site) snprintf(note, sizeof note, "task %d spawned at %s, joined by", (int)t->id, t->spawn_site);
+  if (t->spawn_site) snprintf(note, sizeof note, "task %d %s%s, joined by", (int)t->id, gl_task_spawn_words(t), t->spawn_site);
   else snprintf(note, sizeof note, "task %d", (int)t->id);
   show_failure(L, t->co, note);
 }

@@ -196,6 +196,22 @@ static size_t call_site(lua_State *L, char spawn_site[SITE_MAX]) {
   return put_site(spawn_site, &ar);
 }
 
+/* Takes the name at index 1 off the stack, as much of it as fits. Returns its size with the NUL. */
+static size_t take_name(lua_State *L, char spawn_site[SITE_MAX]) {
+  size_t n;
+  const char *name = lua_tolstring(L, 1, &n);
+  if (n >= SITE_MAX) n = SITE_MAX - 1;
+  memcpy(spawn_site, name, n);
+  spawn_site[n] = '\0';
+  lua_remove(L, 1);
+  return n + 1;
+}
+
+static void set_site(gl_task *t, const gl_spawned *s, bool named) {
+  t->spawn_site = *s->spawn_site ? s->spawn_site : NULL;
+  t->named = named;
+}
+
 /* Pushes a copy of the running task's context, or nil when it has none. */
 static void copy_context(lua_State *L) {
   gl_task *t = gl_host_of(L)->task;
@@ -226,9 +242,10 @@ static void check_budget(lua_State *L) {
 }
 
 void gl_spawned_start(lua_State *L, gl_spawned_kind kind) {
-  static gl_task *(*const spawn[])(lua_State *, int, void *, gl_task_end) = {gl_task_spawn, gl_task_spawn_system, gl_task_spawn_daemon};
-  bool system = kind != GL_SPAWN_TASK;
+  static gl_task *(*const spawn[])(lua_State *, int, void *, gl_task_end) = {gl_task_spawn, gl_task_spawn_system, gl_task_spawn_daemon, gl_task_spawn_daemon};
+  bool system = kind != GL_SPAWN_TASK, named = kind == GL_SPAWN_NAMED;
   char spawn_site[SITE_MAX];
+  size_t len = named ? take_name(L, spawn_site) : call_site(L, spawn_site), size = sizeof(gl_spawned) + len;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (!system) check_budget(L);
   gl_alloc *alloc = &gl_host_of(L)->alloc;
@@ -242,7 +259,6 @@ void gl_spawned_start(lua_State *L, gl_spawned_kind kind) {
     copy_context(L);
     context = lua_isnil(L, -1) ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  size_t len = call_site(L, spawn_site), size = sizeof(gl_spawned) + len;
   gl_spawned *s = gl_block_calloc(alloc, size);
   gl_task *t = s ? spawn[kind](L, nargs, s, on_end) : NULL;
   if (!t) {
@@ -260,7 +276,7 @@ void gl_spawned_start(lua_State *L, gl_spawned_kind kind) {
   at->s = s;
   at->id = t->id;
   t->context_ref = context;
-  t->spawn_site = *s->spawn_site ? s->spawn_site : NULL;
+  set_site(t, s, named);
   lua_pushvalue(L, 1);
   gl_task_keep(L, t);
 }

@@ -62,7 +62,7 @@ static void free_join(gl_op *op) { gl_task_unref(((join_op *)op)->target); }
 
 static void object_join(const gl_op *op, char *out, size_t size) {
   const gl_task *t = ((const join_op *)op)->target;
-  snprintf(out, size, t->spawn_site ? "task %d, spawned at %s" : "task %d", (int)t->id, t->spawn_site);
+  snprintf(out, size, t->spawn_site ? "task %d, %s%s" : "task %d", (int)t->id, gl_task_spawn_words(t), t->spawn_site);
 }
 
 static gl_task *awaits_join(const gl_op *op) { return ((const join_op *)op)->target; }
@@ -232,6 +232,14 @@ static int task_spawn_daemon(lua_State *L) {
   return 1;
 }
 
+/* spawn_named(name, fn, ...) -> handle: a daemon that has a name where others say where they were spawned */
+static int task_spawn_named(lua_State *L) {
+  luaL_checkstring(L, 1);
+  if (gl_host_of(L)->closing) lua_pushnil(L);
+  else gl_spawned_start(L, GL_SPAWN_NAMED);
+  return 1;
+}
+
 static gl_task *check_task(lua_State *L, const char *op) {
   gl_task *t = gl_host_of(L)->task;
   if (!t) gl_error_raise(L, op, "ENOTASK", "outside of a task");
@@ -359,6 +367,9 @@ int luaopen_green_task(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, task_spawn_system, 1);
   lua_setfield(L, -3, "spawn_system");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, task_spawn_named, 1);
+  lua_setfield(L, -3, "spawn_named");
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, task_spawn_daemon, 1);
   lua_setfield(L, -3, "spawn_daemon");

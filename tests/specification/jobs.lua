@@ -285,7 +285,11 @@ return function(spec, dialect)
       end)
       id = jobs.enqueue "stuck"
       local draining = task.spawn(jobs.drain)
-      debug.cancel(started:receive(WAIT))
+      local its_task = started:receive(WAIT)
+      local names = {}
+      for _, one in ipairs(debug.tasks()) do names[one.id] = one.name end
+      assert.equal("job stuck " .. id, names[its_task])
+      debug.cancel(its_task)
       draining:join(WAIT)
       assert.same({ "waiting", 1 }, { state(id), row(id).failures })
       assert.matches("was cancelled", row(id).error)

@@ -176,7 +176,7 @@ return function(store, row, over)
   }, Job)
   local run = setmetatable({ store = store, definition = definition, text = row.args, job = job, over = over, tries = 0 }, Run)
   runs[job] = run
-  run.body = native.spawn_daemon(call, run)
-  native.spawn_daemon(supervise, run)
+  run.body = native.spawn_named(("job %s %d"):format(row.name, row.id), call, run)
+  native.spawn_named(("end of job %s %d"):format(row.name, row.id), supervise, run)
   return run
 end

@@ -182,7 +182,7 @@ local function main(self)
 end
 
 -- Starts the task of a worker.
-function Worker:start() self.task = native.spawn_daemon(main, self) end
+function Worker:start() self.task = native.spawn_named("jobs", main, self) end
 
 -- Claims nothing more, and returns when nothing runs: what still does after `grace` seconds is cancelled and given back.
 function Worker:stop(grace)

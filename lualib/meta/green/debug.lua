@@ -13,7 +13,7 @@ local debug = {}
 
 ---@class green.debug.Task
 ---@field id integer its number, which no other task will have
----@field name string "GET /orders", "spawned at app.lua:3", "script"
+---@field name string "GET /orders", "job receipt 12", "spawned at app.lua:3", "script"
 ---@field task? green.Task the handle, of a task that was spawned
 ---@field state "ready"|"running"|"waiting"
 ---@field age number seconds

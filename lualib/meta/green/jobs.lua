@@ -17,7 +17,7 @@
 ---  for others to take at once.
 ---* Processes look for jobs every second (`poll`), and at once for what is enqueued in the same process.
 ---* A job that has failed more often than `retries` is dead: it stays, with its error, until it is retried or dropped.
----* Errors are logged with the job's name, its id, the attempt and a traceback.
+---* Errors are logged with the job's name, its id, the attempt and a traceback. Tasks of jobs are called "job receipt 12" (`.tasks`, SIGUSR1).
 ---* While the database is away jobs wait, and what runs goes on; that it is away, and that it is back, is logged.
 ---* `greenlua jobs app.lua` lists, shows, retries and drops them; `greenlua jobs app.lua work` is a process that only works.
 ---* The tables `green_jobs` and `green_jobs_cron` are made when they are first needed.
