@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The small examples, each as a process of its own, doing what its head comment says.
+local await = require("outcome").eventually
 local frames = require "http.frames"
 local http = require "green.http"
 local net = require "green.net"
@@ -96,6 +97,28 @@ describe("scripts/fanout.lua", function()
     for i = 1, 30 do tasks[i] = task.spawn(http.get, app.url) end
     for _, one in ipairs(tasks) do assert.equal("integer", math.type(one:join(LIMIT):json().prices.market)) end
     assert_fine(app)
+  end)
+end)
+
+describe("scripts/reminders.lua", function()
+  it("reminds once, also when it was killed in between", function()
+    local path = os.tmpname()
+    local function start() return served("reminders", { DATABASE_URL = "sqlite:" .. path }) end
+    do
+      local app <close> = start()
+      local reminders = http.client { base_url = app.url }
+      assert.equal(400, reminders:post("/reminders", { json = { text = "tea" } }).status)
+      assert.same({ id = 1 }, reminders:post("/reminders", { json = { text = "tea", seconds = 0 } }):json())
+      await(function() return reminders:get("/reminders"):json()[1].told == 1 end)
+      assert.equal("Reminder 1: tea", app:line())
+      reminders:post("/reminders", { json = { text = "soup", seconds = 0.5 } })
+      app:stop "KILL"
+    end
+    local app <close> = start()
+    local reminders = http.client { base_url = app.url }
+    await(function() return reminders:get("/reminders"):json()[2].told == 1 end)
+    assert.equal(0, (app:stop()))
+    for _, suffix in ipairs { "", "-wal", "-shm" } do os.remove(path .. suffix) end
   end)
 end)
 

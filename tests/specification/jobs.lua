@@ -451,6 +451,35 @@ return function(spec, dialect)
       await(function() return state(id) == "gone" end)
     end)
 
+    if not dialect.serial then
+      -- To renew the lease of a job that is done in a transaction which is not over was to wait for that, and the others' leases ended.
+      it("keep their lease beside one that has said that it is done, and does not come to the end of its transaction", function()
+        jobs.configure { lease = 3 }
+        define_gated "slow"
+        define("long", nil, function(_, job)
+          db:transaction(function()
+            job:complete()
+            started:send(job)
+            gate:receive(WAIT)
+          end)
+        end)
+        local long = jobs.enqueue "long"
+        jobs.start()
+        started:receive(WAIT)
+        local slow = jobs.enqueue "slow"
+        started:receive(WAIT)
+        local due = row(slow).due
+        await(function()
+          task.sleep(0.1)
+          return row(slow).due - due > 1.5
+        end)
+        assert.equal(0, other_worker():drain())
+        for _ = 1, 2 do gate:send(true, WAIT) end
+        await(function() return state(long) == "gone" and state(slow) == "gone" end)
+        assert.equal(0, #said)
+      end)
+    end
+
     it("are cancelled when they were dropped, or are another worker's", function()
       jobs.configure { lease = 0.3 }
       define_gated "send"

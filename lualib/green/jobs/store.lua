@@ -94,9 +94,10 @@ UPDATE green_jobs SET state = 'running', worker = $2, due = {now} + CAST($3 AS D
 WHERE id {any} RETURNING id, name, args, attempt, failures, error, enqueued]]
 local NEXT = "SELECT id FROM green_jobs WHERE " .. DUE .. " ORDER BY due, id LIMIT $4 {skip}"
 
-local function claim_text(self)
-  self.claim_sql = self.claim_sql or self:sql((CLAIM:gsub("{any}", function() return self.dialect.any(self:sql(NEXT)) end)))
-  return self.claim_sql
+-- Returns a statement in which {any} stands for what a subquery selects.
+local function with_subquery(self, text, subquery)
+  local any = self.dialect.any(self:sql(subquery))
+  return self:sql((text:gsub("{any}", function() return any end)))
 end
 
 local function is_before(a, b) return a.id < b.id end
@@ -105,18 +106,23 @@ local function is_before(a, b) return a.id < b.id end
 function Store:claim(worker, names, most, lease)
   local list = json.encode(json.array(names))
   if self.dialect.peeks and not self.db:value(self:sql(PEEK), list) then return {} end
-  local rows = self.db:query(claim_text(self), list, worker, lease, most)
+  self.claim_sql = self.claim_sql or with_subquery(self, CLAIM, NEXT)
+  local rows = self.db:query(self.claim_sql, list, worker, lease, most)
   table.sort(rows, is_before)
   return rows
 end
 
-local RENEW = [[
-UPDATE green_jobs SET due = {now} + CAST($3 AS DOUBLE PRECISION) WHERE state = 'running' AND worker = $1 AND id {ids$2} RETURNING id, attempt]]
+local OWN = "FROM green_jobs WHERE state = 'running' AND worker = $1 AND id {ids$2}"
+local RENEW = "UPDATE green_jobs SET due = {now} + CAST($3 AS DOUBLE PRECISION) WHERE id {any}"
 
--- Prolongs the leases of jobs that a worker runs, and returns the attempt of each that is still its own, by id.
+-- Prolongs the leases of jobs that a worker runs, and returns the attempt of each that is still its own, by id. It waits for no row that a
+-- transaction has locked, such as one in which a job says that it is done: nobody else can take that job meanwhile, and the leases of the
+-- others would end.
 function Store:renew(worker, ids, lease)
-  local own = {}
-  for _, row in ipairs(self.db:query(self:sql(RENEW), worker, json.encode(json.array(ids)), lease)) do own[row.id] = row.attempt end
+  local list, own = json.encode(json.array(ids)), {}
+  self.renew_sql = self.renew_sql or with_subquery(self, RENEW, "SELECT id " .. OWN .. " {skip}")
+  self.db:exec(self.renew_sql, worker, list, lease)
+  for _, row in ipairs(self.db:query(self:sql("SELECT id, attempt " .. OWN), worker, list)) do own[row.id] = row.attempt end
   return own
 end
 

@@ -22,6 +22,7 @@ local Worker = {}
 Worker.__index = Worker
 
 local CLEAN_UP = 1      -- seconds for functions that were cancelled, and as many for the database to be told
+local PATIENCE = 0.1    -- seconds in which it should notice by itself that its grace is over
 local RENEWALS = 3      -- times in a lease
 local LONGEST_PAUSE = 5 -- seconds between two looks at a database that is away
 
@@ -189,6 +190,8 @@ function Worker:stop(grace)
   self.until_ = timer.now() + grace
   self.stopping = true
   self:ring()
+  if pcall(self.task.wait, self.task, grace + PATIENCE) then return end
+  self.task:cancel() -- it may wait for a database that does not answer
   self.task:wait()
 end
 
