@@ -57,11 +57,13 @@ struct gl_spawned {
   char spawn_site[];       /* "file:line" of the spawn, or "", or the task's name */
 };
 
-/* Which function of core/task.h makes the task: gl_task_spawn, gl_task_spawn_system, gl_task_spawn_daemon; that again, for a task with a name. */
+/* Which function of core/task.h makes the task: gl_task_spawn, gl_task_spawn_system, gl_task_spawn_daemon, and that again for a task with
+ * a name. */
 typedef enum gl_spawned_kind { GL_SPAWN_TASK, GL_SPAWN_SYSTEM, GL_SPAWN_DAEMON, GL_SPAWN_NAMED } gl_spawned_kind;
 
-/* Starts a task with the function at index 1 and its arguments up to the top, and leaves its handle in their place. A name comes first. A system task and a
- * daemon have no deadline, cancel or context of the running one. Upvalue 1: the failures. Raises (memory). */
+/* Starts a task with the function at index 1 and its arguments up to the top, and leaves its handle in their place; the name of a named task
+ * stands before the function, and what is too long of it is cut off. A system task and a daemon have no deadline, cancel or context of the
+ * running one. Upvalue 1: the failures. Raises (memory). */
 void gl_spawned_start(lua_State *L, gl_spawned_kind kind);
 
 /* Notes that nobody has to be told of this failure any more. Without memory for the traceback the record stays. */
