@@ -20,7 +20,7 @@ local function inbox() return os.getenv "INBOX_URL" or app:url "/inbox" end
 
 -- If it raises it runs again, later each time. Whoever gets it twice, because a process died in between, knows it by the job's id.
 jobs.define("remind", function(args, job)
-  local reminder = Reminder:find(math.tointeger(args.id) or 0)
+  local reminder = Reminder:find(args.id)
   if not reminder then return end
   http.post(inbox(), { json = { text = reminder.text }, headers = { ["idempotency-key"] = tostring(job.id) } }):raise_for_status()
   reminder.told = 1
