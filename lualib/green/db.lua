@@ -13,8 +13,11 @@ local DEFAULTS = {
 
 local KNOWN = {
   readers = "count", size = "count", min = "whole", idle = "time", max_age = "time", prepare = "boolean", wait = "seconds", timeout = "time",
-  max_result = "count", init_sql = "string",
+  max_result = "count", leak_after = "seconds", init_sql = "string",
 }
+
+-- Those that are off unless they are given.
+local OFF = { leak_after = true, init_sql = true }
 
 -- Loaded when first needed: a driver loads its library.
 local DRIVERS = {
@@ -26,7 +29,7 @@ local EXPECTED = "sqlite:FILE, sqlite::memory: or postgres://HOST/DATABASE"
 local function check_options(given, driver, scheme)
   local settings = {}
   for name in pairs(given) do
-    if DEFAULTS[name] == nil and driver.defaults[name] == nil and name ~= "init_sql" then
+    if DEFAULTS[name] == nil and driver.defaults[name] == nil and not OFF[name] then
       fault.misuse("db.connect: option '%s' means nothing to %s:", name, scheme)
     end
   end

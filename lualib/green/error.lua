@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Errors raised from Lua. Error objects are the same kind as those of the C modules (host/core/error.c); misuse is a
 -- plain message that points at the line outside of the module.
+local place = require "green.place"
+
 local meta = debug.getregistry()["green.error"]
 
 -- Unlike getmetatable it makes no string ("__metatable"), which could raise where memory has run out: in clean-up, of all places.
@@ -37,22 +39,9 @@ function M.is(value, code)
   return type(value) == "table" and getmetatable(value) == meta and (code == nil or value.code == code)
 end
 
--- Of the library, which is in the binary or, while developing, in a folder.
-local LIBRARY = debug.getinfo(1, "S").source:match "^(.-)green/error%.lua$" or "@green:"
-
--- Frames of whose source is skipped: the module that calls, the library, and what has no lines.
-local function outside(level, inside)
-  while true do
-    level = level + 1
-    local frame = debug.getinfo(level, "S")
-    if not frame then return level end
-    if frame.what ~= "C" and frame.source ~= inside and frame.source:sub(1, #LIBRARY) ~= LIBRARY then return level - 1 end
-  end
-end
-
 function M.misuse(format, ...)
   if type(format) ~= "string" then M.misuse("error.misuse: format: a string expected, not %s", type(format)) end
-  error(format:format(...), outside(2, debug.getinfo(2, "S").source))
+  error(format:format(...), place.level(2, debug.getinfo(2, "S").source))
 end
 
 -- Makes a check for the methods of a class: were they called with a colon? check(self, "get").

@@ -18,7 +18,7 @@ local CLEAN_UP = 5
 
 local KNOWN = {
   name = "string", max = "count", min = "whole", max_idle = "whole", wait = "seconds", idle = "time", max_age = "time", check = "function",
-  check_after = "seconds", reset = "function", close = "function",
+  leak_after = "seconds", check_after = "seconds", reset = "function", close = "function",
 }
 
 local function close_by_method(conn)
@@ -82,7 +82,7 @@ end
 function Pool:take(timeout)
   is_pool(self, "take")
   if timeout ~= nil then options.argument("pool:take", "timeout", timeout, "seconds") end
-  return self.lending:take(timeout)
+  return self.lending:take(timeout, true)
 end
 
 local function leave(lease, ...)
@@ -94,7 +94,7 @@ end
 function Pool:use(fn, ...)
   is_pool(self, "use")
   options.argument("pool:use", "fn", fn, "function")
-  local lease <close> = self.lending:take()
+  local lease <close> = self.lending:take(nil, true)
   lease.inside = true
   return leave(lease, fn(lease.conn, ...))
 end
@@ -134,6 +134,7 @@ return function(make, given)
   local name = set.name or "the pool"
   return setmetatable({ lending = Lending.new {
     op = "pool", name = name, size = set.max or 10, min = set.min, max_idle = set.max_idle, wait = set.wait or 5, idle_time = set.idle or 300,
-    max_age = set.max_age, open = opener(make, name), fit = fitness(set.check, set.check_after or 0.5), kind = kind_of(set),
+    max_age = set.max_age, leak_after = set.leak_after, open = opener(make, name), fit = fitness(set.check, set.check_after or 0.5),
+    kind = kind_of(set),
   } }, Pool)
 end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- green.pool: who gets a connection, in which order, and what becomes of one that comes back, however it was used.
 require "helper"
+local native = require "green.task.native"
 local net = require "green.net"
 local outcome = require "outcome"
 local new_pool = require "green.pool"
@@ -39,6 +40,9 @@ local function eventually(is_so)
 end
 
 local function all_back(pool) eventually(function() return pool:stats().lent == 0 end) end
+
+-- The line that calls it.
+local function here() return debug.getinfo(2, "l").currentline end
 
 local function id_of(conn) return conn.id end
 
@@ -215,7 +219,7 @@ describe("a pool", function()
     local message = task.spawn(failure, all.pool.take, all.pool):join(WAIT).message
     for i = 1, 3 do
       local id = tostring(holders[i]):match "%d+"
-      assert.matches(("task %s has one for [%%d.e-]+ s: spawned at .*pool_spec.lua:%%d+, at .*pool_spec.lua:%%d+, waiting for task.sleep"):format(id), message)
+      assert.matches(("task %s has one for [%%d.e-]+ s, taken at .*pool_spec.lua:%%d+: spawned at .*pool_spec.lua:%%d+, at .*pool_spec.lua:%%d+, waiting for task.sleep"):format(id), message)
     end
     assert.matches("; and 2 more%)$", message)
     for _, each in ipairs(holders) do
@@ -226,9 +230,73 @@ describe("a pool", function()
 
   it("says that the task which has a connection has ended", function()
     local all = fakes { max = 1, wait = 0.01 }
-    local lease = task.spawn(function() return all.pool:take() end):join(WAIT)
-    assert.matches("all 1 are in use: task %d+ has one for [%d.e-]+ s, and has ended%)$", task.spawn(failure, all.pool.take, all.pool):join(WAIT).message)
+    local lease = task.spawn(function()
+      local taken = all.pool:take() -- a tail call would leave no line
+      return taken
+    end):join(WAIT)
+    assert.matches("all 1 are in use: task %d+ has one for [%d.e-]+ s, taken at .*pool_spec.lua:%d+, and has ended%)$", task.spawn(failure, all.pool.take, all.pool):join(WAIT).message)
     lease:give()
+  end)
+
+  describe("logs who keeps a connection", function()
+    local log, said
+
+    before_each(function()
+      log, said = native.log, {}
+      native.log = function(subject, message) table.insert(said, subject .. ": " .. tostring(message)) end -- luacheck: ignore 122
+    end)
+
+    after_each(function() native.log = log end) -- luacheck: ignore 122
+
+    -- What was logged about a lease that this line has taken; the name of a file may be cut.
+    local function kept(line, rest)
+      return ("^pool: a connection to the bar is kept: task %%d+ has one for [%%d.e-]+ s, taken at .*pool_spec.lua:%d%s"):format(line, rest)
+    end
+
+    it("once for each lease, with the line that took it", function()
+      local all = fakes { name = "the bar", max = 3, leak_after = 0.01 }
+      local lease, line = all.pool:take(), here()
+      outcome.eventually(function() return #said == 1 end, "it is logged")
+      assert.matches(kept(line, ": .*, at .*outcome"), said[1])
+      local abandoned
+      task.spawn(function() abandoned = all.pool:take() end):join(WAIT)
+      outcome.eventually(function() return #said == 2 end, "the other is logged, and the first not again")
+      assert.matches(kept(line + 4, ", and has ended$"), said[2])
+      lease:give()
+      lease, line = all.pool:take(), here()
+      outcome.eventually(function() return #said == 3 end, "the same connection, taken again")
+      assert.matches(kept(line, ": "), said[3])
+      lease:give()
+      abandoned:give()
+      all.pool:close()
+    end)
+
+    it("and nobody who gives it back in time, or when it was not asked to", function()
+      local all, unasked = fakes { name = "the bar", max = 3, leak_after = 0.05 }, fakes { name = "unasked" }
+      local lease = unasked.pool:take()
+      local last
+      for _ = 1, 50 do
+        all.pool:use(id_of)
+        task.sleep(0)
+      end
+      last = all.pool:take()
+      outcome.eventually(function() return #said > 0 end, "the last is logged")
+      assert.equal(1, #said)
+      last:give()
+      lease:give()
+      all.pool:close()
+    end)
+
+    it("and does not keep the pool alive for that", function()
+      local all = fakes { leak_after = 600 }
+      all.pool:use(id_of)
+      local weak = setmetatable({ all.pool }, { __mode = "v" })
+      all = nil
+      outcome.eventually(function()
+        collectgarbage()
+        return not weak[1]
+      end, "it is collected")
+    end)
   end)
 
   it("has a time limit for the wait, and another for one take", function()

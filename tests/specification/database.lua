@@ -4,6 +4,7 @@ local assert = require "luassert"
 local census = require "green.debug".census
 local connect = require "green.db".connect
 local green = require "green"
+local native = require "green.task.native"
 local outcome = require "outcome"
 local task = require "green.task"
 
@@ -563,8 +564,31 @@ return function(spec, dialect)
         local err = failure(t.join, t)
         assert.equal("ETIMEDOUT", err.code)
         assert.matches(("db: no connection to %s came free within 0.01 s (all 1 are in use: task"):format(db.name), err.message, 1, true)
+        assert.matches("has one for [%d.e-]+ s, taken at [^:]*database.lua:%d+: ", err.message)
       end)
       assert.equal(0, count())
+    end)
+
+    it("is logged beforehand, when a task keeps a connection for longer than leak_after", function()
+      local log, said = native.log, {}
+      local _ <close> = setmetatable({}, { __close = function() native.log = log end }) -- luacheck: ignore 122
+      native.log = function(subject, message) table.insert(said, subject .. ": " .. message) end -- luacheck: ignore 122
+      local watched <close> = connect(place.url, { leak_after = 0.01 })
+      local function kept()
+        for _, text in ipairs(said) do
+          if text:find(("db: a connection to %s is kept: task "):format(watched.name), 1, true) then return text end
+        end
+      end
+      for _, method in ipairs { "transaction", "pin" } do
+        said = {}
+        watched[method](watched, function() outcome.eventually(kept, method) end)
+        assert.matches("has one for [%d.e-]+ s, taken at [^:]*database.lua:%d+: .*, at ", kept())
+      end
+      said = {}
+      for _ in watched:rows "SELECT 1 AS n UNION ALL SELECT 2" do
+        outcome.eventually(kept, "rows")
+        break
+      end
     end)
 
     it("ends with the pool, whose connections close as they come back", function()

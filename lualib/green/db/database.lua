@@ -47,11 +47,11 @@ function Database:unbind(lease)
   if self.bound[lease.task] == lease then self.bound[lease.task] = nil end
 end
 
--- Returns a connection, and what must be closed afterwards (nil: the connection was the task's before).
-function Database:lease(kind)
+-- Returns a connection, and what must be closed afterwards (nil: the connection was the task's before). `keeps`: as take's (green.pool.lending).
+function Database:lease(kind, keeps)
   local bound = self:bound_lease()
   if bound then return bound.conn end
-  local lease = self[kind]:take()
+  local lease = self[kind]:take(nil, keeps)
   return lease.conn, lease
 end
 
@@ -133,7 +133,7 @@ function Database:pin(fn)
   check_function("db:pin", fn)
   local outer = self:bound_lease()
   if outer and outer.pinned then return fn() end
-  local lease = outer or self.writer:take()
+  local lease = outer or self.writer:take(nil, true)
   local _ <close> = setmetatable({ db = self, lease = lease, outer = outer }, Pin)
   lease.conn:pin(true)
   lease.pinned = true

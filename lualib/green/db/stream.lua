@@ -21,7 +21,7 @@ Stream.__close = Stream.close
 local function open(self)
   local db = self.db
   local conn
-  conn, self.lease = db:lease("readers")
+  conn, self.lease = db:lease("readers", true)
   if self.lease and db.single then db:bind(self.lease) end
   self.cursor = conn:cursor(self.sql, table.unpack(self, 1, self.n))
 end

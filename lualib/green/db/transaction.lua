@@ -55,7 +55,7 @@ end
 
 local function outermost(db, outer, how, hooks, fn)
   local pool = how.read_only and db.readers or db.writer
-  local lease = outer or pool:take()
+  local lease = outer or pool:take(nil, true)
   local guard <close> = setmetatable({ db = db, lease = lease, outer = outer }, Guard)
   db.driver.begin(lease.conn, db.timeout, how)
   lease.transaction, lease.broken, lease.depth, lease.hooks = true, nil, 0, hooks

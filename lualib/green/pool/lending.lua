@@ -22,12 +22,15 @@
 --  4. Nothing is put into `idle` of a pool that is closed and stays there.
 --
 -- What a pool lends is kept in an entry, { conn =, dies = the second from which on it is too old, since = the one in which it became idle,
--- task = the number of the task that has, or last had, it, taken = the second in which it got it }.
-local alarm = require "green.alarm.native"
+-- task = the number of the task that has, or last had, it, taken = the second in which it got it, place = where in the user's file, if it
+-- was taken for longer than a statement }.
+local alarm = require "green.pool.alarm"
 local counters = require "green.pool.counters"
 local fault = require "green.error"
 local holders = require "green.pool.holders"
+local leaks = require "green.pool.leaks"
 local native = require "green.task.native"
+local place = require "green.place"
 local scope = require "green.scope.native"
 local semaphore = require "green.semaphore"
 local timer = require "green.timer.native"
@@ -42,7 +45,7 @@ local JITTER = 0.1
 local Pool = { MOMENT = MOMENT }
 Pool.__index = Pool
 
--- A lease is { conn =, entry =, pool =, task =, permit = the semaphore that the permit is of, held = the list that counts its task's,
+-- A lease is { conn =, entry =, pool =, task =, place = as the entry's, permit = the semaphore that the permit is of, held = the list that counts its task's,
 -- interruptions = how often the task had been interrupted when it got the lease }. Its user gives it back by lease:give() or
 -- <close>; an abandoned lease is given back when it is collected.
 local Lease = { __name = "green.Lease" }
@@ -75,6 +78,7 @@ local function begin(self)
   self.empty = semaphore.new(1) -- whose only permit nobody gives back: closed once a closed pool has all its permits
   self.empty:try()
   self.idle, self.due = {}, nil -- due: when the alarm goes off
+  self.leaks_due = nil -- when that of green.pool.leaks goes off
   self.lent = {} -- keeps the connection of an abandoned lease from being collected with it
   self.line = {} -- as long as the line of tasks that wait for a permit
   self.held = setmetatable({}, { __mode = "k" }) -- counts a task's leases by a list's length, since table.insert and table.remove are not preempted
@@ -84,8 +88,8 @@ end
 
 -- Makes a pool. `options` holds op (for errors: "db"), name (for messages), size, wait (seconds for a free connection), open (a
 -- function -> connection), and if need be kind (as METHODS), beyond (a task that has a connection gets others beyond the limit),
--- max_idle (connections), min (connections that stay open), fit (a function(entry) -> may it be lent again?), idle_time and max_age (seconds
--- after which one that is idle is closed).
+-- leak_after (seconds for which a task may have a connection without being logged), max_idle (connections), min (connections that stay
+-- open), fit (a function(entry) -> may it be lent again?), idle_time and max_age (seconds after which one that is idle is closed).
 function Pool.new(options)
   local self = setmetatable({}, Pool)
   for name, value in pairs(options) do self[name] = value end
@@ -163,14 +167,11 @@ local function sweep(self)
   fill(self)
 end
 
--- Sets the alarm for an entry of `idle`, unless it goes off earlier. The alarm must not keep the pool alive.
+-- Sets the alarm for an entry of `idle`, unless it goes off earlier.
 function watch(self, entry)
   local due = expiry(self, entry)
   if due == math.huge or self.due and self.due <= due then return end
-  if not self.alarm then
-    local weak = setmetatable({ self }, { __mode = "v" })
-    self.alarm = alarm.new(function() if weak[1] then sweep(weak[1]) end end)
-  end
+  self.alarm = self.alarm or alarm(self, sweep)
   self.alarm:set(math.max(due - timer.now(), 0))
   self.due = due
 end
@@ -198,7 +199,7 @@ end
 local function open(self)
   local conn = self.open()
   add(self, "opened", 1)
-  return { conn = conn, dies = timer.now() + self.max_age * (1 - JITTER * math.random()), since = 0, task = false, taken = 0 }
+  return { conn = conn, dies = timer.now() + self.max_age * (1 - JITTER * math.random()), since = 0, task = false, taken = 0, place = false }
 end
 
 local function is_short(self) return not self.closed and count_open(self) < self.min end
@@ -231,7 +232,7 @@ local function refuse(self, err, seconds)
   if code == "ECLOSED" then fault.raise(self.op, code, "%s is closed", self.name) end
   if code ~= "ETIMEDOUT" then error(err, 0) end
   add(self, "timeouts", 1)
-  fault.raise(self.op, code, "no connection to %s came free within %g s (all %d are in use%s)", self.name, seconds, self.size, holders(self))
+  fault.raise(self.op, code, "no connection to %s came free within %g s (all %d are in use%s)", self.name, seconds, self.size, holders.text(self))
 end
 
 -- Waits in line for a permit.
@@ -267,7 +268,7 @@ local function reuse(self, lease)
     if not entry then return end
     lease.entry, lease.broken = entry, true
     self.lent[entry] = true
-    entry.task, entry.taken = lease.task, timer.now()
+    entry.task, entry.taken, entry.place = lease.task, timer.now(), lease.place
     if expiry(self, entry) <= timer.now() then add(self, "expired", 1)
     elseif not self.fit or self.fit(entry) then
       lease.broken = false
@@ -287,16 +288,19 @@ local function obtain(self, lease)
   local entry = reuse(self, lease) or open(self)
   lease.broken, lease.entry, lease.conn = false, entry, entry.conn
   self.lent[entry] = true
-  entry.task, entry.taken = lease.task, timer.now()
+  entry.task, entry.taken, entry.place = lease.task, timer.now(), lease.place
+  if self.leak_after then leaks.watch(self, entry) end
 end
 
 -- Takes a connection and returns its lease; waiting tasks are served in order. Waits for at most `seconds`, by default as the pool was
--- told. Raises ETIMEDOUT, ECLOSED, EDEADLK, and what opening raises.
-function Pool:take(seconds)
+-- told. `keeps`: the user's code runs while the task has the connection, so that reports say where it was taken. Raises ETIMEDOUT, ECLOSED,
+-- EDEADLK, and what opening raises.
+function Pool:take(seconds, keeps)
   if self.process ~= native.process() then begin(self) end
   -- All its fields are there from the beginning: memory must not run out where it has a permit already.
   local lease = setmetatable({
-    task = native.current(), permit = false, pool = false, entry = false, conn = false, broken = false, held = false, interruptions = false,
+    task = native.current(), place = keeps and place.text() or false, permit = false, pool = false, entry = false, conn = false,
+    broken = false, held = false, interruptions = false,
   }, Lease)
   self.held[lease.task] = self.held[lease.task] or {} -- only this task sets its own entry
   admit(self, lease, seconds or self.wait)

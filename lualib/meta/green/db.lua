@@ -24,6 +24,7 @@ local db = {}
 ---@field max_age? number   PostgreSQL: seconds after which a connection is not used any more, up to a tenth less for some; 3600
 ---@field prepare? boolean  PostgreSQL: statements that are used again are prepared on the server, 128 for each connection; true. false behind a pooler that gives each transaction another session
 ---@field wait? number      seconds to wait for a free connection; 5
+---@field leak_after? number seconds for which a task may keep a connection, in a transaction say, before it is logged: which task, where it took it, where it stands; never
 ---@field timeout? number   seconds one statement may take; 30
 ---@field max_result? integer bytes of rows query(), one() and value() may gather; 64 MiB
 ---@field init_sql? string   for each connection when it is opened: PRAGMA, ATTACH, SET

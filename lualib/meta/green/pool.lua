@@ -33,6 +33,7 @@
 ---@field min? integer connections that stay open, for however long nobody uses them, once the first was taken (0)
 ---@field max_idle? integer connections that are kept while nobody uses them (as many as `max`)
 ---@field wait? number seconds that a task waits for a connection when all are in use (5)
+---@field leak_after? number seconds for which a task may keep a connection before it is logged: which task, where it took it, where it stands (never)
 ---@field idle? number seconds after which a connection that nobody used is closed (300); math.huge: never
 ---@field max_age? number seconds after which a connection is not lent any more, up to a tenth less for some (math.huge)
 ---@field check? fun(conn: any): any may a connection that was idle be lent again? Raising, or taking longer than 5 s, means no

@@ -224,7 +224,7 @@ function M.connect(db, rest, settings)
   db.single = false
   db.writer = Pool.new {
     op = "db", name = db.name, size = settings.size, wait = settings.wait, beyond = true, open = connect,
-    min = settings.min, idle_time = settings.idle, max_age = settings.max_age,
+    min = settings.min, idle_time = settings.idle, max_age = settings.max_age, leak_after = settings.leak_after,
     fit = function(entry) return entry.conn:alive() end,
   }
   db.readers = db.writer

@@ -74,7 +74,9 @@ end
 function M.connect(db, rest, settings)
   local path, place = check_place(rest, settings)
   db.name, db.single = "sqlite:" .. path, path == ":memory:"
-  local function pool(size, open) return Pool.new { op = "db", name = db.name, size = size, wait = settings.wait, open = open, beyond = true } end
+  local function pool(size, open)
+    return Pool.new { op = "db", name = db.name, size = size, wait = settings.wait, leak_after = settings.leak_after, open = open, beyond = true }
+  end
   if db.single then
     db.writer = pool(1, opener_in_memory(db, settings, place))
     db.readers = db.writer
