@@ -3,6 +3,7 @@
 
 const char *gl_status_reason(int status) {
   switch (status) {
+    case 103: return "Early Hints";
     case 200: return "OK";
     case 201: return "Created";
     case 202: return "Accepted";

@@ -44,16 +44,27 @@ static void add_all(gl_h2_fields *f, const gl_fields *from) {
   }
 }
 
+static void add_status(gl_h2_fields *f, int status) {
+  for (int i = 0, unit = 100; i < 3; i++, unit /= 10) f->status[i] = (char)('0' + status / unit % 10);
+  ADD(f, ":status", f->status, 3);
+}
+
 bool gl_h2_fields_of_head(gl_h2_fields *f, const gl_message_head *m, gl_h1_date *date) {
   static const size_t before = sizeof "Date: " - 1, behind = sizeof "\r\n" - 1;
   if (!begin(f, m->fields.n + OURS)) return false;
-  for (int i = 0, unit = 100; i < 3; i++, unit /= 10) f->status[i] = (char)('0' + m->status / unit % 10);
-  ADD(f, ":status", f->status, 3);
+  add_status(f, m->status);
   gl_h1_put_date(f->date, date);
   ADD(f, "date", f->date + before, GL_H1_DATE - before - behind);
   add_all(f, &m->fields);
   if (m->type) ADD(f, "content-type", m->type, strlen(m->type));
   if (m->length != GL_LENGTH_UNKNOWN) ADD(f, "content-length", f->length, (size_t)(gl_h1_put_number(f->length, (uint64_t)m->length) - f->length));
+  return true;
+}
+
+bool gl_h2_fields_of_interim(gl_h2_fields *f, int status, const gl_fields *fields) {
+  if (!begin(f, fields->n + 1)) return false;
+  add_status(f, status);
+  add_all(f, fields);
   return true;
 }
 

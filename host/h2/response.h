@@ -23,6 +23,9 @@ typedef struct gl_h2_fields {
  * are left out (RFC 9113, 8.2.2). False: out of memory. */
 bool gl_h2_fields_of_head(gl_h2_fields *f, const gl_message_head *m, gl_h1_date *date);
 
+/* The same for an interim response. */
+bool gl_h2_fields_of_interim(gl_h2_fields *f, int status, const gl_fields *fields);
+
 /* The same for trailers. */
 bool gl_h2_fields_of_trailers(gl_h2_fields *f, const gl_fields *trailers);
 

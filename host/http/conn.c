@@ -279,7 +279,7 @@ static const gl_stream *conn_secured(const gl_exchange *x) {
 }
 
 static const gl_carrier carrier = {
-  .send = gl_conn_send, .send_head = gl_conn_send_head, .send_body = gl_conn_send_body, .send_file = gl_conn_send_file, .finish = gl_conn_finish,
+  .send_interim = gl_conn_send_interim, .send = gl_conn_send, .send_head = gl_conn_send_head, .send_body = gl_conn_send_body, .send_file = gl_conn_send_file, .finish = gl_conn_finish,
   .take_back = gl_conn_take_back, .cut = gl_conn_cut, .want = gl_conn_want, .is_full = gl_conn_is_full, .is_open = gl_conn_is_open,
   .renew = conn_renew, .release = conn_release, .peer = conn_peer, .secured = conn_secured, .take = conn_take,
   .stream_closed = conn_stream_closed,

@@ -160,6 +160,7 @@ void gl_conn_on_data(gl_stream *stream, const char *bytes, size_t n);
 void gl_conn_on_end(gl_stream *stream, int status);
 
 /* The carrier's functions that send, as message/exchange.h has them. (conn_out.c) */
+int gl_conn_send_interim(gl_exchange *x, int status, const gl_fields *fields);
 int gl_conn_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);
 int gl_conn_send_head(gl_exchange *x, const gl_message_head *head);
 int gl_conn_send_body(gl_exchange *x, const char *bytes, size_t n);

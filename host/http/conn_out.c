@@ -12,13 +12,28 @@
 
 #define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" /* RFC 6455, 4.2.2 */
 
+#define INTERIM_ROOM 64 /* bytes of a status line and a blank one, at most */
+
 /* ---- heads ---- */
+
+/* Returns how many bytes fields take. */
+static inline size_t fields_room(const gl_fields *fields) {
+  size_t n = 0;
+  for (uint32_t i = 0; i < fields->n; i++) n += (size_t)fields->list[i].name_len + fields->list[i].value_len + 4;
+  return n;
+}
+
+static inline char *put_fields(char *to, const gl_fields *fields) {
+  for (uint32_t i = 0; i < fields->n; i++) {
+    const gl_field *f = &fields->list[i];
+    to = gl_h1_put_field(to, fields->text + f->name, f->name_len, fields->text + f->value, f->value_len);
+  }
+  return to;
+}
 
 /* Returns how many bytes a head takes at most; 256 of them are for the fields that the carrier writes itself. */
 static inline size_t head_room(const gl_message_head *m, size_t type_len) {
-  size_t n = 256 + sizeof UPGRADE + type_len;
-  for (uint32_t i = 0; i < m->fields.n; i++) n += (size_t)m->fields.list[i].name_len + m->fields.list[i].value_len + 4;
-  return n;
+  return 256 + sizeof UPGRADE + type_len + fields_room(&m->fields);
 }
 
 static inline size_t type_len(const gl_message_head *m) { return m->type ? strlen(m->type) : 0; }
@@ -31,14 +46,22 @@ static inline char *put_head(char *to, gl_conn *c, const gl_message_head *m, siz
   if (c->close_after) to = GL_PUT(to, "Connection: close\r\n");
   else if (c->r->x.minor == 0) to = GL_PUT(to, "Connection: keep-alive\r\n");
   if (m->upgrade) to = GL_PUT(to, UPGRADE);
-  for (uint32_t i = 0; i < m->fields.n; i++) {
-    const gl_field *f = &m->fields.list[i];
-    to = gl_h1_put_field(to, m->fields.text + f->name, f->name_len, m->fields.text + f->value, f->value_len);
-  }
+  to = put_fields(to, &m->fields);
   if (!m->type) return to;
   to = GL_PUT(to, "Content-Type: ");
   to = gl_put(to, m->type, type);
   return GL_PUT(to, "\r\n");
+}
+
+int gl_conn_send_interim(gl_exchange *x, int status, const gl_fields *fields) {
+  gl_conn *c = gl_conn_of(x);
+  if (!c->stream) return 0;
+  char *start = gl_stream_room(c->stream, INTERIM_ROOM + fields_room(fields)), *to = start;
+  if (!start) return UV_ENOMEM;
+  to = put_fields(gl_h1_put_status_line(to, status), fields);
+  to = GL_PUT(to, "\r\n");
+  gl_stream_wrote(c->stream, (size_t)(to - start));
+  return 0;
 }
 
 /* ---- a whole message ---- */

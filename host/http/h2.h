@@ -189,6 +189,7 @@ void gl_h2_tunnel_drop(gl_h2_stream *st);
 void gl_h2_end(gl_h2_stream *st);
 
 /* Responses (h2_out.c): the carrier's functions, as message/exchange.h has them. */
+int gl_h2_send_interim(gl_exchange *x, int status, const gl_fields *fields);
 int gl_h2_send(gl_exchange *x, const gl_message_head *head, const char *body, size_t n);
 int gl_h2_send_head(gl_exchange *x, const gl_message_head *head);
 int gl_h2_send_body(gl_exchange *x, const char *bytes, size_t n);

@@ -72,6 +72,17 @@ void gl_h2_continue(gl_h2_stream *st) {
   nghttp2_submit_headers(st->h2->session, NGHTTP2_FLAG_NONE, st->id, NULL, &go_on, 1, NULL); /* without memory: the client goes on after a while */
 }
 
+int gl_h2_send_interim(gl_exchange *x, int status, const gl_fields *fields) {
+  gl_h2_stream *st = gl_h2_of(x);
+  gl_h2_fields f;
+  if (!gl_h2_is_live(st)) return 0;
+  if (!gl_h2_fields_of_interim(&f, status, fields)) return UV_ENOMEM;
+  int error = nghttp2_submit_headers(st->h2->session, NGHTTP2_FLAG_NONE, st->id, NULL, f.list, f.n, NULL);
+  gl_h2_fields_drop(&f);
+  gl_h2_touch(st->h2);
+  return error ? UV_ENOMEM : 0;
+}
+
 /* ---- a whole message ---- */
 
 int gl_h2_send(gl_exchange *x, const gl_message_head *m, const char *body, size_t n) {

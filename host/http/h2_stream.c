@@ -89,7 +89,7 @@ static const gl_stream *h2_secured(const gl_exchange *x) {
 }
 
 const gl_carrier gl_h2_carrier = {
-  .send = gl_h2_send, .send_head = gl_h2_send_head, .send_body = gl_h2_send_body, .send_file = gl_h2_send_file, .finish = gl_h2_finish,
+  .send_interim = gl_h2_send_interim, .send = gl_h2_send, .send_head = gl_h2_send_head, .send_body = gl_h2_send_body, .send_file = gl_h2_send_file, .finish = gl_h2_finish,
   .take_back = gl_h2_take_back, .cut = gl_h2_cut, .want = gl_h2_want, .is_full = gl_h2_is_full, .is_open = gl_h2_is_open,
   .renew = h2_renew, .release = h2_release, .peer = h2_peer, .secured = h2_secured, .take = gl_h2_take, .stream_closed = gl_h2_stream_closed,
 };

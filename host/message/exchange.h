@@ -5,7 +5,7 @@
  * server, http/conn.h is a carrier and web/call.h the user; on a client, transport/outbound.h is a carrier and transport/roundtrip.h
  * the user.
  *
- *     server   head -> (body, end) -> user ... send_head -> send_body* -> finish -> release
+ *     server   head -> (body, end) -> user ... send_interim* -> send_head -> send_body* -> finish -> release
  *     client   user: send_head -> send_body* -> finish ... (1xx head)* -> head -> (body, end) -> release
  *
  * `head` and `body` hold what arrives; `in` says how far the message that arrives has come, `out` how far the one that is sent has:
@@ -141,6 +141,10 @@ typedef struct gl_carrier {
 
   /* Client only: is a file being read, so that the next step of the message that is sent is not the server's? */
   bool (*is_reading)(const gl_exchange *x);
+
+  /* Server only: sends an interim response (RFC 9110, 15.2), to a peer of HTTP/1.1 or above, in GL_OUT_HEAD. It has no body, and another
+   * head follows. Returns 0; or UV_ENOMEM: nothing was sent. */
+  int (*send_interim)(gl_exchange *x, int status, const gl_fields *fields);
 
   /* Server only: lets the time of the exchange begin anew. */
   void (*renew)(gl_exchange *x);

@@ -29,6 +29,7 @@ typedef struct gl_call {
   gl_op *reader;             /* waits for the body */
   gl_op *writer;             /* waits for room in the output */
   gl_fields trailers;        /* of the response, a copy */
+  uint8_t hints;             /* interim responses that were sent */
   int error_ref;             /* registry: arguments for the task that answers a failure, until it takes them; 0: none */
   bool body_busy;            /* a task waits for the body, or was woken and has not taken the body yet */
   bool timed_out;            /* the time of the request is over: its task is being cancelled */

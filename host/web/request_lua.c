@@ -7,7 +7,9 @@
 #include "core/class.h"
 #include "net/address.h"
 #include "net/tls.h"
+#include "web/call.h"
 #include "web/forwarded.h"
+#include "web/plan.h"
 
 #define META "green.request"
 enum { FIELDS = 1 }; /* user value: a table of the values that the script set, and of those that were built once */
@@ -178,6 +180,26 @@ static int req_header(lua_State *L) {
   return 1;
 }
 
+#define HINTS_MOST 8 /* of a request: they wait for no client to read them */
+
+/* req:early_hints(headers) -> were they sent? */
+static int req_early_hints(lua_State *L) {
+  const gl_request *r = gl_check_request(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  char *scratch = gl_host_of(L)->scratch;
+  gl_plan p = {.what = "early hint", .text = scratch, .fields = (gl_field *)(void *)(scratch + GL_SCRATCH)};
+  gl_plan_read_headers(L, 2, &p); /* runs no Lua: the exchange stays as it is */
+  gl_exchange *x = r->x;
+  bool fits = x && x->out == GL_OUT_HEAD && r->minor >= 1 && x->carrier->is_open(x) && gl_call_of(x)->hints < HINTS_MOST;
+  if (fits) {
+    gl_fields fields = {p.text, p.fields - p.nfields, p.nfields};
+    if (x->carrier->send_interim(x, 103, &fields) != 0) return gl_memory_raise(L);
+    gl_call_of(x)->hints++;
+  }
+  lua_pushboolean(L, fits);
+  return 1;
+}
+
 void gl_request_class(lua_State *L) {
   lua_createtable(L, 0, 3); /* request */
   lua_pushcfunction(L, gl_request_check_path);
@@ -189,6 +211,8 @@ void gl_request_class(lua_State *L) {
   }
   lua_pushcfunction(L, req_header);
   lua_setfield(L, -2, "header");
+  lua_pushcfunction(L, req_early_hints);
+  lua_setfield(L, -2, "early_hints");
   gl_request_body_methods(L);
   lua_newtable(L); /* request names getters */
   luaL_newmetatable(L, META);

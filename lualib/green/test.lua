@@ -54,6 +54,17 @@ end
 
 function own.trailers(req) return req.behind end
 
+local MOST_HINTS = 8 -- as the server has it
+
+-- Checked by the server's own code, as the headers of a response.
+function own.early_hints(req, headers)
+  options.argument("req:early_hints", "headers", headers, "table")
+  local _, checked = native.settle(req, setmetatable({ headers = headers }, native.response))
+  if req.answered or #req.hints == MOST_HINTS then return false end
+  req.hints[#req.hints + 1] = checked
+  return true
+end
+
 local function joined(name, value)
   if type(value) ~= "table" then return tostring(value) end
   return table.concat(value, name == "cookie" and "; " or ", ")
@@ -101,7 +112,7 @@ function M.request(spec)
   local req = setmetatable({
     method = spec.method or "GET", target = target, raw_path = raw_path, query_string = query, path = raw_path,
     headers = {}, remote = spec.remote or "127.0.0.1:1", scheme = spec.scheme or spec.tls and "https" or "http", tls = spec.tls,
-    id = ("test-%d"):format(serial), version = "1.1", keep_alive = true,
+    id = ("test-%d"):format(serial), version = "1.1", keep_alive = true, hints = {}, answered = false,
   }, Request)
   for name, value in pairs(spec.headers or {}) do req.headers[name:lower()] = joined(name:lower(), value) end
   req.behind = spec.trailers and {}
@@ -162,6 +173,7 @@ end
 -- Fills the answer from what a handler returned, which is settled by the server's own code.
 local function fill(answer, req, ...)
   local status, headers, body, stream = native.settle(req, ...)
+  req.answered = true
   if req.method == "HEAD" then body, stream = nil, nil end
   if stream then body, answer.trailers = collect(stream, math.tointeger(tonumber(headers["content-length"]))) end
   answer.status, answer.headers, answer.body = status, headers, body or ""
@@ -187,6 +199,7 @@ function M.inject(app, spec)
   local req
   local ok, err = xpcall(function()
     req = M.request(spec)
+    answer.early_hints = req.hints
     fill(answer, req, app:handle(req))
   end, function(err)
     answer.traceback = debug.traceback(tostring(err), 2)

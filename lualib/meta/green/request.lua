@@ -83,6 +83,18 @@ function Request:chunks(opts) end
 ---@return table<string, string>?
 function Request:trailers() end
 
+---Sends 103 Early Hints (RFC 8297) while the answer is still being made: what the client may fetch meanwhile, as Link headers, which the
+---answer has again. Browsers heed it over HTTP/2.
+---Does not wait.
+---Raises: a message for headers that are none.
+---```lua
+---local hinted = req:early_hints { link = "</style.css>; rel=preload; as=style" }
+---print(hinted) --> true
+---```
+---@param headers table<string, string|string[]>
+---@return boolean sent false: the client speaks HTTP/1.0 or is gone, the answer has begun, or there were eight hints before
+function Request:early_hints(headers) end
+
 ---The body as JSON, whatever its Content-Type.
 ---Waits for the client to send it.
 ---Raises: EINVAL with `status` 400 and the position when it is not JSON; as `body`.

@@ -27,6 +27,7 @@ local test = {}
 ---@field status integer
 ---@field headers table<string, string|string[]> by lower-case name
 ---@field body string
+---@field early_hints table<string, string|string[]>[] the headers of each 103 that was sent before it
 ---@field trailers? table<string, string> the fields behind a streamed body, by lower-case name
 ---@field error? any what the handler raised
 ---@field traceback? string
