@@ -300,7 +300,8 @@ describe("a server that goes away", function()
     local write = task.spawn(r.incr, r, "a")
     while write:status() ~= "waiting" do task.sleep(0) end
     child:kill "KILL"
-    assert.equal("ECONNRESET", failure(write.join, write).code)
+    local code = failure(write.join, write).code
+    assert.is_true(code == "ECONNRESET" or code == "EPIPE", code) -- the server may be gone before the command has left
     local read = task.spawn(r.get, r, "b") -- waits until there is a server again
     while read:status() ~= "waiting" do task.sleep(0) end
     local again = process.spawn({ "redis-server", "--port", tostring(port), "--bind", "127.0.0.1", "--save", "", "--dir", own.redis.folder,
