@@ -195,7 +195,7 @@ end
 function M.inject(app, spec)
   if type(spec) == "string" then spec = { path = spec } end
   check_spec(spec)
-  local answer = setmetatable({ status = 200, headers = {}, body = "" }, Answer)
+  local answer = setmetatable({ status = 200, headers = {}, body = "", early_hints = {} }, Answer)
   local req
   local ok, err = xpcall(function()
     req = M.request(spec)

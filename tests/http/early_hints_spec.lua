@@ -183,5 +183,6 @@ describe("early hints", function()
     local answer = app:inject "/"
     assert.same({ { link = { STYLE, SCRIPT } } }, { { link = answer.early_hints[1].link } })
     assert.equal("true", answer.body)
+    assert.same({ 400, {} }, { app:inject("/%").status, app:inject("/%").early_hints })
   end)
 end)
